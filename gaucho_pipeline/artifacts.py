@@ -1,0 +1,200 @@
+"""An artifact: an immutable folder that is filled in a staging place and renamed into place when it is whole.
+
+`DATA/<asset>/<concept>/<fingerprint>/manifest.json`; `current.json` beside the fingerprints names the one that was
+made or found last. The bytes of images stand once, in `DATA/blobs/`. What an asset is made from is in `pipeline.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from gaucho_pipeline.errors import GauchoError
+
+SCHEMA_VERSION = 1
+MANIFEST = "manifest.json"
+
+
+class MadeFrom(BaseModel):
+    """Everything that shapes an artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    spec_version: str = Field(description="Data version of the specification")
+    spec: dict[str, Any] = Field(description="The specification itself")
+    inputs: dict[str, str] = Field(description="Data versions of the artifacts it was made from, by asset")
+    code_version: str = Field(description="Version of the code that made it")
+    base_model: dict[str, str | None] | None = Field(None, description="Id, revision and digest of the base model")
+
+
+class Manifest(BaseModel):
+    """What an artifact says of itself. An artifact that has one is whole."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: int = Field(SCHEMA_VERSION, description="Version of this layout")
+    asset: str = Field(description="raw_crawl, curated_set, checkpoint, sample_gallery or gallery_site")
+    concept: str = Field(description="The concept's slug; 'all' for the site")
+    fingerprint: str = Field(description="Hash of what it was made from (of what it holds, for raw_crawl)")
+    data_version: str = Field(description="Hash of what it holds")
+    made_from: MadeFrom = Field(description="What it was made from")
+    made_at: str = Field(description="When, in UTC, ISO 8601")
+    seconds: float = Field(description="How long it took")
+    figures: dict[str, Any] = Field(description="What was counted and measured")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A whole artifact on disk."""
+
+    folder: Path
+    manifest: Manifest
+
+
+class Store:
+    """The data folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def check_writable(self) -> None:
+        """Raises GauchoError if nothing can be written below the data folder."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.root):
+                pass
+        except OSError as error:
+            raise GauchoError(
+                f"{self.root}: the data folder cannot be written ({error.strerror}); name another with --data or GAUCHO_DATA"
+            ) from None
+
+    def home(self, asset: str, concept: str) -> Path:
+        return self.root / asset / concept
+
+    def find(self, asset: str, concept: str, fingerprint: str) -> Artifact | None:
+        """The artifact of a fingerprint if it stands whole."""
+        folder = self.home(asset, concept) / fingerprint
+        try:
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except ValidationError:
+            return None  # of an older layout: made anew
+        return Artifact(folder, manifest)
+
+    def current(self, asset: str, concept: str) -> Artifact | None:
+        """The artifact that was made or found last."""
+        try:
+            pointer = json.loads((self.home(asset, concept) / "current.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+            return None
+        return self.find(asset, concept, pointer["fingerprint"])
+
+    def set_current(self, artifact: Artifact) -> None:
+        home = artifact.folder.parent
+        write_atomically(home / "current.json", json.dumps({"fingerprint": artifact.manifest.fingerprint}))
+
+    @contextlib.contextmanager
+    def staging(self, asset: str, concept: str, key: str) -> Iterator[Path]:
+        """A folder to fill. What a killed run left in it under the same key is still there; other keys' are removed.
+
+        Raises GauchoError if another process is filling it.
+        """
+        home = self.root / ".staging" / asset / concept
+        home.mkdir(parents=True, exist_ok=True)
+        with (home / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise GauchoError(f"{asset} of {concept} is being made by another process; wait for it to end") from None
+            for other in home.iterdir():
+                if other.is_dir() and other.name != key:
+                    shutil.rmtree(other)
+            folder = home / key
+            folder.mkdir(exist_ok=True)
+            yield folder
+
+    def publish(self, staging: Path, manifest: Manifest) -> Artifact:
+        """Puts a filled folder in place: the manifest is written last, then one rename."""
+        folder = self.home(manifest.asset, manifest.concept) / manifest.fingerprint
+        write_atomically(staging / MANIFEST, manifest.model_dump_json(indent=1))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(staging, folder)
+        artifact = Artifact(folder, manifest)
+        self.set_current(artifact)
+        return artifact
+
+    def blob_path(self, sha256: str) -> Path:
+        return self.root / "blobs" / sha256[:2] / sha256
+
+    def add_blob(self, content: bytes) -> str:
+        """Keeps bytes as they came; returns their SHA-256."""
+        sha = hashlib.sha256(content).hexdigest()
+        path = self.blob_path(sha)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, content)
+        return sha
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Writes a file so that a reader sees all of it or nothing, also after a crash."""
+    data = content.encode() if isinstance(content, str) else content
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Writes rows as JSON Lines, accents as they are."""
+    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows))
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """Reads JSON Lines, text as text."""
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+ATTRIBUTION_COLUMNS = ("file", "title", "author", "source", "license", "license_url", "sha256")
+
+
+def write_attribution(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes ATTRIBUTION.csv: a line for each image, in UTF-8 with a mark that spreadsheets understand."""
+    frame = pd.DataFrame([{c: _inert(r.get(c, "")) for c in ATTRIBUTION_COLUMNS} for r in records], columns=list(ATTRIBUTION_COLUMNS))
+    write_atomically(path, "\ufeff" + frame.to_csv(index=False, lineterminator="\n"))
+
+
+def _inert(value: object) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    text = " ".join(str(value if value is not None else "").split())
+    return "'" + text if text[:1] in "=+-@" and text else text
+
+
+def now() -> str:
+    """This moment in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

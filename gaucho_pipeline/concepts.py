@@ -1,0 +1,424 @@
+"""`concepts.yaml` as frozen models: what people write, checked, and one specification for each stage.
+
+Reading, defaults, checks and error messages belong here. What a specification makes out of date is in
+`pipeline.py`; what a stage does with it is in the stage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import string
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gaucho_pipeline.canonical import digest, folder_digest
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.rights import DEFAULT_LICENSES, LicenseFamily, parse_license
+
+SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+EMBEDDED = "embedded"
+PLANS: dict[str, tuple[str, ...]] = {
+    "heritage": (
+        "a photo of {token} {class_noun}",
+        "a photo of {token} {class_noun} on a wooden table",
+        "a photo of {token} {class_noun} on the grass at sunset",
+        "a painting of {token} {class_noun}",
+    ),
+}
+
+
+class Frozen(BaseModel):
+    """A model that never changes and refuses keys that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _one_word(text: str) -> str:
+    if not re.fullmatch(r"[^\W_]+", text):
+        raise ValueError("must be one word of letters and digits, without spaces or signs")
+    return text
+
+
+def _prompt(text: str) -> str:
+    try:
+        fields = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"is not a prompt: {error}") from None
+    if unknown := fields - {"token", "class_noun"}:
+        raise ValueError(f"unknown placeholder {{{min(unknown)}}}; there are {{token}} and {{class_noun}}")
+    if "token" not in fields:
+        raise ValueError("must hold {token}, or it does not ask for the concept")
+    return text
+
+
+Prompt = Annotated[str, AfterValidator(_prompt)]
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class Name(Frozen):
+    """The concept's name as people read it."""
+
+    pt: Text = Field(description="Name in Portuguese")
+    en: Text | None = Field(None, description="Name in English")
+
+
+class OpenverseSource(Frozen):
+    """A search of Openverse: https://api.openverse.org/v1/ (images/ is its image search)."""
+
+    query: Text = Field(description="What to search for")
+    endpoint: str = Field("https://api.openverse.org/v1/images/", description="Address of the API's image search")
+    page_size: int = Field(20, ge=1, le=500, description="Records asked for at once")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+            raise ValueError("must be an http or https address")
+        return value
+
+
+class FolderSource(Frozen):
+    """Images of one's own in a folder, with one statement of rights for all of them."""
+
+    path: Path = Field(description="The folder; relative to the file that names it")
+    license: str = Field(description="Licence of every image in it, such as cc-by-4.0, cc0-1.0 or pd")
+    author: Text = Field(description="Who made the images, or whom to credit")
+    source: Text = Field(description="Where they come from: an address or a description")
+
+    @field_validator("license")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if (verdict := parse_license(value)).family is None:
+            raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
+        return value
+
+
+class Source(Frozen):
+    """One place where images are; exactly one of the keys."""
+
+    openverse: OpenverseSource | None = Field(None, description="A search of Openverse")
+    folder: FolderSource | None = Field(None, description="A folder of one's own")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if len(self.model_fields_set) != 1 or self.chosen is None:
+            raise ValueError(f"must have exactly one of {', '.join(type(self).model_fields)}")
+        return self
+
+    @property
+    def kind(self) -> str:
+        return next(iter(self.model_fields_set))
+
+    @property
+    def chosen(self) -> OpenverseSource | FolderSource | None:
+        return self.openverse or self.folder
+
+
+class CrawlSpec(Frozen):
+    """What to gather for a concept."""
+
+    licenses: tuple[LicenseFamily, ...] = Field(DEFAULT_LICENSES, min_length=1, description="Licences that may be fetched")
+    max_images: int = Field(200, ge=1, le=100_000, description="The most images to gather")
+    max_megabytes: int = Field(30, ge=1, le=1000, description="The largest image to take, in MB")
+    sources: tuple[Source, ...] = Field(min_length=1, description="Where to look, in this order")
+
+
+class CurationSpec(Frozen):
+    """What an image must be to be worth training on."""
+
+    min_side: int = Field(512, ge=16, le=8192, description="Shortest side, in pixels")
+    max_side: int = Field(1536, ge=64, le=8192, description="Longer images are made smaller, to this longest side in pixels")
+    max_aspect: float = Field(3.0, ge=1.0, le=20.0, description="Longest side over shortest")
+    min_sharpness: float = Field(0.0006, ge=0, le=1, description="Least variance of the Laplacian of the luminance (0 to 1) at 256 px")
+    max_dark: float = Field(0.75, ge=0, le=1, description="Largest share of nearly black pixels")
+    max_bright: float = Field(0.75, ge=0, le=1, description="Largest share of nearly white pixels")
+    near_duplicate_distance: int = Field(4, ge=0, le=16, description="Perceptual hashes this many bits apart are one image")
+    min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
+    max_images: int = Field(60, ge=2, le=100_000, description="The most images to keep, the sharpest first")
+
+
+class TrainingSpec(Frozen):
+    """How the concept is taught. Rank, alpha and rate belong together: the strength is rate x alpha / rank."""
+
+    method: Literal["lora"] = Field("lora", description="lora: a low-rank adapter; the base model stays as it is")
+    base_model: Text = Field(EMBEDDED, description="'embedded', a folder, or a hub id such as owner/name")
+    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
+    resolution: int | None = Field(None, ge=32, le=2048, multiple_of=8, description="Side in pixels; the model's own if absent")
+    rank: int = Field(16, ge=1, le=256, description="Rank of the adapter")
+    alpha: float | None = Field(None, gt=0, description="Strength of the adapter; equal to rank if absent")
+    targets: Literal["attention", "standard", "everything"] = Field(
+        "standard", description="standard: attention, feed-forward, projections; everything: convolutions and time embedding too"
+    )
+    learning_rate: float = Field(1e-4, gt=0, le=0.1, description="AdamW's rate")
+    batch_size: int = Field(4, ge=1, le=64, description="Images in a step")
+    samples_per_image: int = Field(120, ge=1, le=10_000, description="How often each image is seen")
+    prior_weight: float = Field(1.0, ge=0, le=10, description="Weight of staying the base model on prompts without the token")
+    min_snr_gamma: float | None = Field(5.0, gt=0, description="Min-SNR weighting (arXiv 2303.09556); null for none")
+    held_out: float = Field(0.2, gt=0, lt=0.9, description="Share of the images kept for measuring only")
+    measure_every: int = Field(50, ge=1, description="Steps between two measurements of the held-out loss")
+    mirror: bool = Field(False, description="Learn the mirror images too")
+    seed: int = Field(7, ge=0, le=2**31 - 1, description="Seed of every draw")
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> Self:
+        looks_like_a_path = self.base_model.startswith((".", "/", "~"))
+        if self.base_model != EMBEDDED and not looks_like_a_path:
+            if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.base_model):
+                raise ValueError(f"base_model: {self.base_model!r} is neither 'embedded', a folder (./…) nor a hub id (owner/name)")
+            if not self.revision or not re.fullmatch(r"[0-9a-f]{40}", self.revision):
+                raise ValueError("revision: a hub model must be pinned by its commit (40 hex digits)")
+        return self
+
+    @property
+    def effective_alpha(self) -> float:
+        return self.alpha if self.alpha is not None else float(self.rank)
+
+
+class GallerySpec(Frozen):
+    """What to draw, before and after training."""
+
+    plan: Literal["heritage"] = Field("heritage", description="The prompts to use where none are given")
+    prompts: tuple[Prompt, ...] = Field((), description="Prompts with {token} and {class_noun}")
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field((1, 2, 3, 4), min_length=1, description="One picture for each")
+    steps: int = Field(25, ge=1, le=200, description="Denoising steps")
+    guidance: float = Field(6.0, ge=0, le=30, description="Classifier-free guidance")
+    negative_prompt: str = Field("", max_length=2000, description="What not to draw")
+
+    @field_validator("seeds", "prompts")
+    @classmethod
+    def _are_distinct(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("the same one stands twice")
+        return value
+
+    @property
+    def effective_prompts(self) -> tuple[str, ...]:
+        return self.prompts or PLANS[self.plan]
+
+
+class Concept(Frozen):
+    """One thing to teach, with a part for each stage."""
+
+    name: Name | None = Field(None, description="Names for people; the slug if absent")
+    description: str = Field("", description="A sentence about it")
+    token: Annotated[Text, AfterValidator(_one_word)] = Field(description="The made-up word that will stand for it")
+    class_noun: Text = Field(description="The plain English noun of what it is: drink, tree, person")
+    crawl: CrawlSpec = Field(description="What to gather")
+    curation: CurationSpec = Field(default_factory=CurationSpec, description="What to keep")
+    training: TrainingSpec = Field(default_factory=TrainingSpec, description="How to learn it")
+    gallery: GallerySpec = Field(default_factory=GallerySpec, description="What to draw")
+
+    def spec(self, stage: str) -> dict[str, Any]:
+        """A stage's whole specification as a JSON value: its part, and of the concept what the stage uses."""
+        part: BaseModel = getattr(self, stage)
+        value = part.model_dump(mode="json")
+        if stage in ("training", "gallery"):
+            value |= {"token": self.token, "class_noun": self.class_noun}
+        if stage == "gallery":
+            value |= {"name": self.name.model_dump(mode="json") if self.name else None, "description": self.description}
+        return value
+
+    def spec_version(self, stage: str) -> str:
+        """The data version of a stage's specification; a folder source's files are part of the crawl's."""
+        folders = [s.folder.path for s in self.crawl.sources if s.folder] if stage == "crawl" else []
+        return digest({"spec": self.spec(stage), "folders": [folder_digest(f) if f.is_dir() else None for f in folders]})
+
+
+STAGES = ("crawl", "curation", "training", "gallery")
+
+
+class Concepts(Frozen):
+    """The whole file."""
+
+    defaults: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Keys of the stages, for all concepts")
+    concepts: dict[str, Concept] = Field(min_length=1, description="Concepts by slug")
+
+
+def load_concepts(path: Path) -> Concepts:
+    """Reads and checks a concepts file.
+
+    Raises ConfigError with the file, the line, the key and the remedy of the first mistake.
+    """
+    lines = _Lines(path)
+    value = lines.value
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}:1: must be a mapping with the key 'concepts'")
+    _check_keys(lines, value, Concepts, ())
+    defaults = value.get("defaults") or {}
+    _check_defaults(lines, defaults)
+    raw = value.get("concepts")
+    if not isinstance(raw, dict) or not raw:
+        raise lines.error(("concepts",), "must name at least one concept")
+    merged: dict[str, Any] = {}
+    for slug, part in raw.items():
+        if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
+            raise lines.error(("concepts", slug), "a key must be a slug: small letters, digits and _ (the name may have accents)")
+        if not isinstance(part, dict):
+            raise lines.error(("concepts", slug), "must be a mapping with token, class_noun and crawl")
+        merged[slug] = _with_defaults(part, defaults)
+    try:
+        loaded = Concepts(concepts=merged)
+    except ValidationError as error:
+        raise _first_error(lines, error) from None
+    _check_tokens(lines, loaded)
+    return _with_absolute_paths(loaded, path.resolve().parent)
+
+
+def _with_defaults(part: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    whole = dict(part)
+    for stage, keys in defaults.items():
+        own = part.get(stage, {})
+        whole[stage] = {**keys, **own} if isinstance(own, dict) else own
+    return whole
+
+
+def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
+    def absolute(source: Source) -> Source:
+        if source.folder is None:
+            return source
+        folder = source.folder.model_copy(update={"path": base / source.folder.path.expanduser()})
+        return Source(folder=folder)
+
+    def fixed(concept: Concept) -> Concept:
+        crawl = concept.crawl.model_copy(update={"sources": tuple(absolute(s) for s in concept.crawl.sources)})
+        model = concept.training.base_model
+        if model.startswith((".", "~")):
+            model = str((base / Path(model).expanduser()).resolve())
+        training = concept.training.model_copy(update={"base_model": model})
+        return concept.model_copy(update={"crawl": crawl, "training": training})
+
+    return loaded.model_copy(update={"concepts": {slug: fixed(c) for slug, c in loaded.concepts.items()}})
+
+
+# ------------------------------------------------------------------------------------------ messages
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """YAML's safe loader, that refuses a key which stands twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            if isinstance(key, (dict, list)):
+                raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+class _Lines:
+    """A YAML file's value, and the line where each of its keys stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_text(encoding="utf-8")
+            loader = _UniqueKeyLoader(text)
+            self.node = loader.get_single_node()
+            self.value = loader.construct_document(self.node) if self.node else None
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except yaml.MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise ConfigError(f"{path}:{line}: {error.problem}") from None
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+
+    def line_of(self, location: tuple[Any, ...]) -> int:
+        node, line = self.node, 1
+        for step in location:
+            found = None
+            if isinstance(node, yaml.MappingNode):
+                found = next(((k, v) for k, v in node.value if str(k.value) == str(step)), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                found = (node.value[step], node.value[step])
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        return line
+
+    def has(self, location: tuple[Any, ...]) -> bool:
+        value = self.value
+        for step in location:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
+
+    def error(self, location: tuple[Any, ...], problem: str) -> ConfigError:
+        key = ".".join(str(step) for step in location)
+        return ConfigError(f"{self.path}:{self.line_of(location)}: {key}: {problem}")
+
+
+def _nearest(key: object, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
+
+
+def _check_keys(lines: _Lines, value: dict[Any, Any], model: type[BaseModel], location: tuple[Any, ...]) -> None:
+    for key in value:
+        if key not in model.model_fields:
+            raise lines.error((*location, key), f"unknown key; {_nearest(key, list(model.model_fields))}")
+
+
+def _check_defaults(lines: _Lines, defaults: Any) -> None:
+    if not isinstance(defaults, dict):
+        raise lines.error(("defaults",), "must be a mapping of stages")
+    for stage, keys in defaults.items():
+        if stage not in STAGES:
+            raise lines.error(("defaults", stage), f"unknown key; {_nearest(stage, list(STAGES))}")
+        if not isinstance(keys, dict):
+            raise lines.error(("defaults", stage), "must be a mapping")
+        _check_keys(lines, keys, Concept.model_fields[stage].annotation, ("defaults", stage))  # type: ignore[arg-type]
+
+
+def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
+    owners: dict[str, str] = {}
+    for slug, concept in loaded.concepts.items():
+        owner = owners.setdefault(concept.token.lower(), slug)
+        if owner != slug:
+            raise lines.error(("concepts", slug, "token"), f"{concept.token!r} is the token of {owner} already; choose another")
+
+
+def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    location = tuple(first["loc"])
+    if location[:1] == ("concepts",) and len(location) > 2 and not lines.has(location):
+        inherited = ("defaults", *location[2:])
+        if lines.has(inherited):
+            location = inherited
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(location).model_fields))}")
+    if kind == "missing":
+        return lines.error(location, "is required")
+    message = first["msg"].removeprefix("Value error, ")
+    given = first.get("input")
+    shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""
+    return lines.error(location, message[:1].lower() + message[1:] + shown)
+
+
+def _owner(location: tuple[Any, ...]) -> type[BaseModel]:
+    model: type[BaseModel] = Concept
+    for step in location[2:-1]:
+        if isinstance(step, int):
+            continue
+        annotation = model.model_fields[step].annotation
+        found = [c for c in _flatten(annotation) if isinstance(c, type) and issubclass(c, BaseModel)]
+        model = found[0]
+    return model
+
+
+def _flatten(annotation: Any) -> list[Any]:
+    return [annotation, *(inner for part in get_args(annotation) for inner in _flatten(part))]

@@ -1,0 +1,100 @@
+"""Bytes to an upright RGB picture, safely; and pictures to files that carry nothing of the camera or the place.
+
+What a picture is worth is judged in `curation/`; what a model makes of it is in `training/` and `gallery/`.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+MAX_PIXELS = 120_000_000
+"""More pixels than this are taken for a decompression bomb."""
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF", "JPEG2000", "PPM", "TGA")
+
+
+class BadImage(Exception):
+    """Bytes that are not a usable picture; `reason` is a short name for it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+def decode(content: bytes) -> Image.Image:
+    """The picture in `content`: its first frame, upright, sRGB, 8 bits, transparency over white, no metadata.
+
+    Raises BadImage with the reason not-an-image, too-many-pixels, truncated or unreadable.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Pillow warns of (odd metadata) is not the pixels
+            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise BadImage("too-many-pixels", f"{image.width} x {image.height}")
+                image.draft("RGB", (4096, 4096))
+                image.load()
+                return _to_srgb(ImageOps.exif_transpose(image))
+    except BadImage:
+        raise
+    except UnidentifiedImageError:
+        raise BadImage("not-an-image", "no known image format") from None
+    except Image.DecompressionBombError as error:
+        raise BadImage("too-many-pixels", str(error)) from None
+    except Exception as error:  # Pillow raises eleven kinds on broken files, SyntaxError and struct.error among them
+        reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
+        raise BadImage(reason, f"{type(error).__name__}: {error}"[:200]) from None
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if image.mode.startswith(("I", "F")):
+        image = _to_eight_bits(image)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, (255, 255, 255))
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    if profile and image.mode in ("RGB", "L", "CMYK"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            image = converted if converted is not None else image
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a broken profile: its colours are taken as sRGB
+    image = image.convert("RGB")
+    clean = Image.new("RGB", image.size)
+    clean.paste(image)
+    return clean
+
+
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """16-bit and floating-point greyscale to 8 bits: by its range of values, if that is over 255."""
+    if image.mode.startswith("I;16"):
+        return image.point(lambda value: value / 256, "L") if image.mode == "I;16" else image.convert("I").point(lambda v: v / 256).convert("L")
+    low, high = image.getextrema()
+    top = float(high) if isinstance(high, (int, float)) else 255.0
+    factor = 1 / 256 if top > 255 else 255.0 if image.mode == "F" and top <= 1 else 1.0
+    return image.point(lambda value: value * factor + 0).convert("L")
+
+
+def fit(image: Image.Image, longest: int) -> Image.Image:
+    """The picture with its longest side at most `longest` pixels."""
+    if max(image.size) <= longest:
+        return image
+    scale = longest / max(image.size)
+    return image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.LANCZOS)
+
+
+def square(image: Image.Image, side: int) -> Image.Image:
+    """The middle of the picture as a square of `side` pixels."""
+    return ImageOps.fit(image, (side, side), Image.Resampling.LANCZOS)
+
+
+def png_bytes(image: Image.Image) -> bytes:
+    """The picture as a PNG without metadata; the same pixels give the same bytes."""
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()

@@ -1,0 +1,181 @@
+"""The harness of a stage program: request in, artifact out, progress and errors told to whoever started it.
+
+A stage hands `main` a function that fills a folder; reading the request, reuse, staging, the manifest, Dagster and the
+terminal are seen to here. Nothing here knows what a stage does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dagster_pipes import PipesContext, open_dagster_pipes
+from pydantic import ValidationError
+
+from gaucho_pipeline.artifacts import Artifact, Manifest, now, write_atomically
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.pipeline import Request
+
+ERROR_FILE = "error.json"
+_PROGRESS_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a stage says of the folder that it filled."""
+
+    data_version: str
+    figures: dict[str, Any]
+    fingerprint: str | None = None
+    """Only for what is named by what it holds."""
+
+
+class Reporter:
+    """Says things on the terminal, and in Dagster's log where there is one."""
+
+    def __init__(self, pipes: PipesContext | None) -> None:
+        self._pipes = pipes
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+        if self._pipes:
+            self._pipes.log.info(text)
+
+    def progress(self, what: str, total: int, unit: str, done: int = 0) -> Progress:
+        return Progress(self, what, total, unit, done)
+
+
+class Progress:
+    """Counts work that is done, and every few seconds says how much, how fast and how long it will still take."""
+
+    def __init__(self, reporter: Reporter, what: str, total: int, unit: str, done: int) -> None:
+        self._reporter, self._what, self._total, self._unit = reporter, what, total, unit
+        self._started_at, self._done, self._start = done, done, time.monotonic()
+        self._said = self._start
+
+    def advance(self, by: int = 1, note: str = "") -> None:
+        self._done += by
+        moment = time.monotonic()
+        if moment - self._said >= _PROGRESS_SECONDS or self._done == self._total:
+            self._said = moment
+            self._reporter.say(self.line(moment - self._start) + (f", {note}" if note else ""))
+
+    def line(self, seconds: float) -> str:
+        rate = (self._done - self._started_at) / max(seconds, 1e-6)
+        left = (self._total - self._done) / rate if rate > 0 else 0.0
+        return f"{self._what}: {self._done}/{self._total} {self._unit}, {rate:.1f} {self._unit}/s, {_clock(left)} left"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+Fill = Callable[[Request, Path, Reporter], Made]
+
+
+def main(fill: Fill) -> None:
+    """Runs a stage program: reads the request that the command line names, and ends with exit status 0 or 1.
+
+    What went wrong is printed in one line and kept in error.json beside the request.
+    """
+    if len(sys.argv) != 2:
+        sys.exit(f"usage: python -m {__spec__.parent if __spec__ else 'gaucho_pipeline'}.<stage> REQUEST.json")
+    path = Path(sys.argv[1])
+    with _errors_told(path.parent / ERROR_FILE), contextlib.ExitStack() as stack:
+        pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
+        if pipes:
+            _die_with_parent()
+        reporter = Reporter(pipes)
+        artifact, reused = make(_read_request(path), fill, reporter)
+        if pipes:
+            pipes.report_custom_message({"folder": str(artifact.folder), "reused": reused})
+
+
+def make(request: Request, fill: Fill, reporter: Reporter) -> tuple[Artifact, bool]:
+    """Fills, stamps and places the artifact that a request asks for; returns it, and whether it stood already."""
+    from gaucho_pipeline.artifacts import Store
+
+    store = Store(request.data)
+    store.check_writable()
+    started = time.monotonic()
+    with store.staging(request.asset, request.concept, request.fingerprint or "crawl") as staging:
+        made = fill(request, staging, reporter)
+        name = request.fingerprint or made.fingerprint
+        if name is None:
+            raise ValueError("a stage whose request has no fingerprint must give one")
+        if request.fingerprint is None and (standing := store.find(request.asset, request.concept, name)):
+            _empty(staging)
+            store.set_current(standing)
+            return standing, True
+        manifest = Manifest(
+            asset=request.asset,
+            concept=request.concept,
+            fingerprint=name,
+            data_version=made.data_version,
+            made_from=request.made_from,
+            made_at=now(),
+            seconds=round(time.monotonic() - started, 2),
+            figures=made.figures,
+        )
+        return store.publish(staging, manifest), False
+
+
+def _empty(folder: Path) -> None:
+    import shutil
+
+    shutil.rmtree(folder)
+
+
+def _read_request(path: Path) -> Request:
+    try:
+        return Request.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such request") from None
+    except ValidationError as error:
+        raise ConfigError(f"{path}: is not a request: {error.errors()[0]['msg']}") from None
+
+
+@contextlib.contextmanager
+def _errors_told(error_file: Path) -> Iterator[None]:
+    try:
+        yield
+    except (GauchoError, OSError, MemoryError) as error:
+        message = explain(error)
+        with contextlib.suppress(OSError):
+            write_atomically(error_file, json.dumps({"message": message}))
+        print(f"error: {message}", file=sys.stderr, flush=True)
+        sys.exit(getattr(error, "exit_code", 1))
+
+
+def explain(error: BaseException) -> str:
+    """One line for a person."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full{f' ({error.filename})' if error.filename else ''}; make room, then run again: it goes on where it stopped"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "memory ran out; lower batch_size or resolution"
+    return " ".join(str(error).split())
+
+
+def _die_with_parent() -> None:
+    """Ends this process when the one that started it is gone: a killed run must not go on computing."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
