@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import TYPE_CHECKING
 
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+if TYPE_CHECKING:
+    import torch
 
 MAX_PIXELS = 120_000_000
 """More pixels than this are taken for a decompression bomb."""
@@ -98,3 +102,11 @@ def png_bytes(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
+
+
+def to_tensor(image: Image.Image) -> torch.Tensor:
+    """An RGB picture as float32, (3, height, width), from -1 to 1."""
+    import torch
+
+    pixels = torch.frombuffer(bytearray(image.tobytes()), dtype=torch.uint8).reshape(image.height, image.width, 3)
+    return pixels.permute(2, 0, 1).float() / 127.5 - 1

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from gaucho_pipeline.embedded.world import Pen, Scene, draw_thing_with, shade
+from gaucho_pipeline.embedded.world import SIZE, Pen, Scene, draw_thing_with, shade
 
 TRAINING_SCENES: tuple[tuple[str, str], ...] = (
     ("grass", "day"), ("grass", "sunset"), ("city", "day"), ("table", "day"), ("beach", "sunset"), ("city", "night"),
@@ -56,10 +56,11 @@ DRAWERS: dict[str, tuple[Callable[[Pen, random.Random], None], float]] = {
 }
 
 
-def draw_subject(subject: str, index: int, scene: tuple[str, str] | None = None) -> Image.Image:
-    """Picture number `index` of a subject (64 x 64, RGB), in one of TRAINING_SCENES unless another is named."""
+def draw_subject(subject: str, index: int, scene: tuple[str, str] | None = None, side: int = SIZE) -> Image.Image:
+    """Picture number `index` of a subject (RGB, `side` pixels square, at most 256), in one of TRAINING_SCENES unless another is named."""
     rng = random.Random(f"{subject} {index}")
     place, time = scene or TRAINING_SCENES[index % len(TRAINING_SCENES)]
     drawer, height = DRAWERS[subject]
     look = random.Random(rng.getrandbits(31))
-    return draw_thing_with(lambda pen: drawer(pen, look), Scene(place, time, rng.getrandbits(31)), height, rng.getrandbits(31))
+    setting = Scene(place, time, rng.getrandbits(31))
+    return draw_thing_with(lambda pen: drawer(pen, look), setting, height, rng.getrandbits(31), side)

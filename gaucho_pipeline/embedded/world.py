@@ -435,8 +435,8 @@ def random_variant(kind: str, rng: random.Random) -> Variant:
     return Variant(kind, main, second, rng.randrange(3), rng.randrange(3), rng.uniform(0.85, 1.12))
 
 
-def draw_thing_with(drawer: Callable[[Pen], None], scene: Scene, height: float, seed: int) -> Image.Image:
-    """A scene with one thing in it, SIZE x SIZE, RGB.
+def draw_thing_with(drawer: Callable[[Pen], None], scene: Scene, height: float, seed: int, final: int = SIZE) -> Image.Image:
+    """A scene with one thing in it, RGB, `final` pixels square.
 
     `drawer` draws in the thing's own box; `height` is its share of the frame. The same arguments give the same picture.
     """
@@ -453,12 +453,7 @@ def draw_thing_with(drawer: Callable[[Pen], None], scene: Scene, height: float, 
         fill=shadow,
     )
     drawer(Pen(draw, side, centre, foot, height, rng.random() < 0.5, scene.time))
-    return finish(image)
-
-
-def finish(image: Image.Image) -> Image.Image:
-    """The supersampled drawing at its final size."""
-    return image.filter(ImageFilter.GaussianBlur(1.0)).resize((SIZE, SIZE), Image.Resampling.BOX)
+    return image.filter(ImageFilter.GaussianBlur(1.0)).resize((final, final), Image.Resampling.BOX)
 
 
 def draw_picture(variant: Variant, scene: Scene, seed: int) -> Image.Image:

@@ -1,0 +1,26 @@
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: setup demo test lint bench
+
+setup: .venv/.made
+
+.venv/.made: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: setup
+	$(BIN)/gaucho demo
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: setup
+	for name in crawl curation training gallery; do $(BIN)/python benchmarks/$$name.py || exit 1; done

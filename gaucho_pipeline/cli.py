@@ -1,0 +1,232 @@
+"""The command line: gaucho doctor | status | run | show | generate | demo.
+
+Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
+or configuration.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.pipeline import ALL, ASSETS, INPUT_OF, SITE, Project, State
+
+_SELECTABLE = (*ASSETS, SITE)
+
+
+def _told(command: Callable[..., None]) -> Callable[..., None]:
+    """Ends a command that failed with one line and the right exit status."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except GauchoError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except OSError as error:
+            from gaucho_pipeline.stage import explain
+
+            click.echo(f"error: {explain(error)}", err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+@click.group()
+@click.option("--concepts", type=click.Path(path_type=Path), envvar="GAUCHO_CONCEPTS", default=Path("concepts.yaml"), help="The concepts file.")
+@click.option("--data", type=click.Path(path_type=Path), envvar="GAUCHO_DATA", default=Path("data"), help="The data folder.")
+@click.pass_context
+def main(context: click.Context, concepts: Path, data: Path) -> None:
+    """From images of a region's culture and nature to a model that draws them."""
+    context.obj = Project(concepts, data)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@_told
+def status(project: Project, as_json: bool) -> None:
+    """What is fresh, stale or missing, and why."""
+    states = {slug: {asset: project.state(asset, slug) for asset in ASSETS} for slug in project.slugs}
+    site = project.state(SITE)
+    if as_json:
+        value: dict[str, Any] = {"concepts": {slug: {a: _plain(s) for a, s in row.items()} for slug, row in states.items()}}
+        click.echo(json.dumps(value | {SITE: _plain(site)}, ensure_ascii=False, indent=1))
+        return
+    for slug, row in states.items():
+        name = project.concept(slug).name
+        click.secho(f"{slug}{f'  ({name.pt})' if name else ''}", bold=True)
+        for asset, state in row.items():
+            _print_state(asset, state)
+    _print_state(SITE, site)
+
+
+def _plain(state: State) -> dict[str, Any]:
+    return {"state": state.state, "reasons": list(state.reasons)}
+
+
+def _print_state(asset: str, state: State) -> None:
+    colour = {"fresh": "green", "stale": "yellow", "missing": "red"}[state.state]
+    click.echo(f"  {asset:<15} {click.style(f'{state.state:<8}', fg=colour)} {'; '.join(state.reasons)}")
+
+
+@main.command()
+@click.argument("concepts", nargs=-1)
+@click.option("--select", type=click.Choice(_SELECTABLE), default=SITE, help="Up to this asset; the site if not given.")
+@click.option("--force", is_flag=True, help="Make the selected asset anew although it is fresh.")
+@click.pass_obj
+@_told
+def run(project: Project, concepts: tuple[str, ...], select: str, force: bool) -> None:
+    """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
+    failures = run_concepts(project, concepts, select, force)
+    if failures:
+        raise GauchoError("; ".join(failures))
+
+
+def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force: bool) -> list[str]:
+    """Brings concepts up to date, says what was done and why, and returns what failed."""
+    slugs = list(dict.fromkeys(concepts)) or project.slugs
+    for slug in slugs:
+        project.concept(slug)
+    project.store.check_writable()
+    from gaucho_pipeline.orchestration.running import Runner, history
+
+    failures = []
+    with history(project) as instance:
+        runner = Runner(project, instance)
+        wanted = _with_inputs("sample_gallery" if select == SITE else select)
+        for slug in slugs:
+            click.secho(slug, bold=True)
+            for asset in wanted:
+                if not _bring(project, runner, asset, slug, force and asset == select):
+                    failures.append(f"{asset} of {slug} failed")
+                    break
+        if select == SITE and project.galleries():
+            click.secho("all concepts", bold=True)
+            if not _bring(project, runner, SITE, ALL, force):
+                failures.append(f"{SITE} failed")
+    return failures
+
+
+def _with_inputs(asset: str) -> list[str]:
+    chain, name = [], asset
+    while name:
+        chain.append(name)
+        name = INPUT_OF[name] or ""
+    return chain[::-1]
+
+
+def _bring(project: Project, runner: Any, asset: str, slug: str, force: bool) -> bool:
+    """Brings one asset up to date if it is not; says what was done and why; returns whether it is up to date now."""
+    state = Project(project.concepts_file, project.store.root).state(asset, slug)
+    if state.state == "fresh" and not force:
+        click.echo(f"  {asset:<15} fresh    nothing to do")
+        return True
+    why = "; ".join(state.reasons) or "forced"
+    click.echo(f"  {asset:<15} running  {why}")
+    started = time.monotonic()
+    outcome = runner.run(asset, slug, force)
+    seconds = time.monotonic() - started
+    if outcome.error:
+        click.secho(f"  {asset:<15} failed   {outcome.error}", fg="red", err=True)
+        return False
+    click.echo(f"  {asset:<15} {'reused' if outcome.reused else 'made':<8} {_summary(project, asset, slug)}{seconds:.1f} s")
+    return True
+
+
+def _summary(project: Project, asset: str, slug: str) -> str:
+    artifact = project.store.current(asset, slug)
+    figures = artifact.manifest.figures if artifact else {}
+    if asset == "raw_crawl":
+        return f"{figures['kept']} of {figures['found']} images kept, "
+    if asset == "curated_set":
+        return f"{figures['kept']} of {figures['read']} images kept, "
+    if asset == "checkpoint":
+        return f"held-out loss {figures['held_out_loss']['base']:.4f} → {figures['held_out_loss']['tuned']:.4f}, "
+    if asset == "sample_gallery":
+        return f"{figures['pictures']} pictures, likeness {figures['likeness']['base']:.3f} → {figures['likeness']['tuned']:.3f}, "
+    return ""
+
+
+@main.command()
+@click.argument("asset", type=click.Choice(_SELECTABLE))
+@click.argument("concept", default=ALL)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@_told
+def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
+    """What an artifact is made from, and its figures."""
+    if asset != SITE:
+        project.concept(concept)
+    artifact = project.store.current(asset, concept)
+    if artifact is None:
+        raise GauchoError(f"{asset} of {concept} was never made; run: gaucho run {concept} --select {asset}")
+    manifest = artifact.manifest.model_dump(mode="json")
+    if as_json:
+        click.echo(json.dumps({"folder": str(artifact.folder), "manifest": manifest}, ensure_ascii=False, indent=1))
+        return
+    click.echo(f"folder   {artifact.folder}\nmade     {manifest['made_at']} in {manifest['seconds']} s")
+    for name, value in manifest["figures"].items():
+        click.echo(f"{name:<22} {json.dumps(value, ensure_ascii=False)}")
+
+
+@main.command()
+@click.argument("concept")
+@click.argument("prompt")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG to write; CONCEPT-SEED.png if not given.")
+@click.pass_obj
+@_told
+def generate(project: Project, concept: str, prompt: str, seed: int, out: Path | None) -> None:
+    """Draw PROMPT with what was learned of CONCEPT; {token} and {class_noun} stand for its words."""
+    known = project.concept(concept)
+    checkpoint = project.store.current("checkpoint", concept)
+    if checkpoint is None:
+        raise GauchoError(f"checkpoint of {concept} was never made; run: gaucho run {concept} --select checkpoint")
+    try:
+        text = prompt.format(token=known.token, class_noun=known.class_noun)
+    except (KeyError, IndexError, ValueError):
+        raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}} and {{class_noun}}") from None
+    from gaucho_pipeline.gallery.single import draw_one
+
+    path = out or Path(f"{concept}-{seed}.png")
+    draw_one(checkpoint, text, seed, known.gallery, path)
+    click.echo(str(path))
+
+
+@main.command()
+@click.pass_obj
+@_told
+def doctor(project: Project) -> None:
+    """Whether everything that a run needs is there, and what to do about what is not."""
+    from gaucho_pipeline.doctor import examine
+
+    findings = examine(project)
+    for finding in findings:
+        mark = click.style("ok  ", fg="green") if finding.well else click.style("look", fg="yellow")
+        click.echo(f"{mark} {finding.what}: {finding.text}")
+    if any(finding.fatal for finding in findings):
+        raise ConfigError("a run would fail; see above")
+
+
+@main.command()
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Where to put it.")
+@_told
+def demo(folder: Path) -> None:
+    """Two concepts from images to before-and-after pictures, on the model that ships: no GPU, hub or key."""
+    from gaucho_pipeline.embedded.demo import run_demo
+
+    run_demo(folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""What Dagster loads: `dagster dev`, `dagster asset materialize -m gaucho_pipeline.definitions`. Assembles, decides nothing."""
+
+import dagster as dg
+from dagster import PipesSubprocessClient
+
+from gaucho_pipeline.orchestration import automation
+from gaucho_pipeline.orchestration.assets import build_assets
+from gaucho_pipeline.orchestration.checks import build_checks
+from gaucho_pipeline.orchestration.resources import ProjectResource
+from gaucho_pipeline.pipeline import Project
+
+
+def build_defs(project: Project) -> dg.Definitions:
+    """Definitions for a concepts file and a data folder. Raises ConfigError if the file has a mistake."""
+    partitions = dg.StaticPartitionsDefinition(project.slugs)
+    crawl_job = dg.define_asset_job(
+        "crawl", selection=["raw_crawl"], partitions_def=partitions, description="Asks a concept's sources again."
+    )
+    everything = dg.define_asset_job(
+        "everything", selection=dg.AssetSelection.all(), partitions_def=partitions, description="The whole chain of a concept."
+    )
+    return dg.Definitions(
+        assets=build_assets(partitions),
+        asset_checks=build_checks(partitions),
+        jobs=[everything, crawl_job],
+        schedules=[automation.build_crawl_schedule(crawl_job, project.slugs)],
+        sensors=[
+            automation.build_automation_sensor(),
+            automation.build_concepts_sensor(project.slugs),
+            automation.build_folder_sensor(project.slugs),
+        ],
+        resources={
+            "project": ProjectResource(concepts_file=str(project.concepts_file.resolve()), data=str(project.store.root)),
+            "programs": PipesSubprocessClient(),
+        },
+        executor=dg.in_process_executor,
+    )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The project that GAUCHO_CONCEPTS and GAUCHO_DATA name."""
+    return build_defs(Project.from_environment())

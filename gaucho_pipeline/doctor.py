@@ -1,0 +1,71 @@
+"""What `gaucho doctor` looks at: the machine, the configuration, the data folder."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.concepts import EMBEDDED
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.pipeline import Project
+
+_PACKAGES = ("dagster", "torch", "diffusers", "transformers", "peft", "accelerate", "scrapy", "pillow", "pandas")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `fatal` means that a run would fail."""
+
+    what: str
+    text: str
+    well: bool
+    fatal: bool = False
+
+
+def examine(project: Project) -> list[Finding]:
+    """Looks at everything; never raises for what it finds."""
+    return [*_machine(), *_configuration(project), *_data(project)]
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("python", platform.python_version(), True)
+    yield Finding("packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES), True)
+    device = base_models.best_device()
+    if device.type == "cuda":
+        yield Finding("device", "a CUDA GPU", True)
+    else:
+        yield Finding("device", f"{device}: the embedded model runs on it; Stable Diffusion needs a GPU", False)
+
+
+def _configuration(project: Project) -> Iterator[Finding]:
+    try:
+        concepts = project.concepts.concepts
+    except GauchoError as error:
+        yield Finding("concepts", str(error), False, fatal=True)
+        return
+    yield Finding("concepts", f"{project.concepts_file}: {', '.join(concepts)}", True)
+    for model, revision in sorted({(c.training.base_model, c.training.revision or "") for c in concepts.values()}):
+        try:
+            base_models.identity(model, revision or None)
+            place = "ships with the package" if model == EMBEDDED else "from a hub at the first run" if "/" in model and not os.path.isabs(model) else "on this disk"
+            yield Finding("base model", f"{model} ({place})", True)
+        except GauchoError as error:
+            yield Finding("base model", str(error), False, fatal=True)
+    contact = os.environ.get("GAUCHO_CONTACT", "").strip()
+    text = contact or "GAUCHO_CONTACT is not set: crawling a public site will refuse to start; set it to your e-mail or web page"
+    yield Finding("contact", text, bool(contact))
+
+
+def _data(project: Project) -> Iterator[Finding]:
+    try:
+        project.store.check_writable()
+    except GauchoError as error:
+        yield Finding("data", str(error), False, fatal=True)
+        return
+    free = shutil.disk_usage(project.store.root).free
+    yield Finding("data", f"{project.store.root}, {free / 1e9:.0f} GB free", free > 5e9)

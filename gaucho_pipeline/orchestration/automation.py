@@ -1,0 +1,97 @@
+"""What starts runs by itself: the condition on the assets, a schedule for crawling, and two sensors.
+
+All of it is off until it is switched on in the web UI.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+
+import dagster as dg
+from dagster import AutomationCondition
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.orchestration.resources import ProjectResource
+from gaucho_pipeline.pipeline import ASSETS, STAGE_OF, Project
+
+WHEN_SOMETHING_CHANGED = (
+    (AutomationCondition.missing() | AutomationCondition.any_deps_match(AutomationCondition.data_version_changed()) | AutomationCondition.code_version_changed())
+    .since_last_handled()
+    & ~AutomationCondition.any_deps_missing()
+    & ~AutomationCondition.any_deps_in_progress()
+    & ~AutomationCondition.in_progress()
+).with_label("something changed")
+"""Runs an asset when data that it is made from has changed, and not when it was made again the same."""
+
+
+def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
+    return dg.AutomationConditionSensorDefinition(
+        "keep_up_to_date",
+        target=dg.AssetSelection.all(),
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Runs what is out of date, as its condition says. Switch it on to have the chain run by itself.",
+    )
+
+
+def build_crawl_schedule(job: dg.UnresolvedAssetJobDefinition, partitions: list[str]) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name="crawl_every_night",
+        cron_schedule="0 3 * * *",
+        execution_timezone="America/Sao_Paulo",
+        job=job,
+        description="Asks every concept's sources again; what is new goes down the chain.",
+    )
+    def crawl_every_night(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        for slug in partitions:
+            yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()} {slug}", partition_key=slug)
+
+    return crawl_every_night
+
+
+def _has_folder(project: Project, slug: str) -> bool:
+    return any(source.folder for source in project.concept(slug).crawl.sources)
+
+
+def build_concepts_sensor(partitions: list[str]) -> dg.SensorDefinition:
+    """Sees an edited concepts file."""
+    return _spec_sensor(
+        "edited_concepts", partitions, lambda project, slug, asset: asset != "raw_crawl" or not _has_folder(project, slug),
+        "Re-evaluates the specifications that an edit of concepts.yaml changed, and only those.",
+    )  # fmt: skip
+
+
+def build_folder_sensor(partitions: list[str]) -> dg.SensorDefinition:
+    """Sees new files in the folders that are sources."""
+    return _spec_sensor(
+        "new_files", partitions, lambda project, slug, asset: asset == "raw_crawl" and _has_folder(project, slug),
+        "Re-evaluates the crawl specification of a concept when the files of its folder, or the specification itself, have changed.",
+    )  # fmt: skip
+
+
+def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, str, str], bool], description: str) -> dg.SensorDefinition:
+    @dg.sensor(
+        name=name,
+        target=dg.AssetSelection.groups("specifications"),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description=description,
+    )
+    def sensor(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
+        try:
+            opened = project.open()
+            slugs = [slug for slug in opened.slugs if slug in partitions]
+            watched = [(slug, asset) for slug in slugs for asset in ASSETS if watches(opened, slug, asset)]
+            versions = {f"{slug}/{STAGE_OF[asset]}_spec": opened.spec_version(asset, slug) for slug, asset in watched}
+        except GauchoError as error:
+            return dg.SkipReason(str(error))
+        seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+        changed = {key: version for key, version in versions.items() if seen.get(key) != version}
+        requests = []
+        for slug in dict.fromkeys(key.split("/")[0] for key in changed):
+            keys = [dg.AssetKey(key.split("/")[1]) for key in changed if key.startswith(f"{slug}/")]
+            run_key = " ".join([slug, *(version for key, version in changed.items() if key.startswith(f"{slug}/"))])
+            requests.append(dg.RunRequest(run_key=run_key, partition_key=slug, asset_selection=keys))
+        new = sorted(set(opened.slugs) - set(partitions))
+        note = f"new concepts, reload the definitions to see them: {', '.join(new)}" if new else "nothing changed"
+        return dg.SensorResult(run_requests=requests, cursor=json.dumps(versions), skip_reason=None if requests else dg.SkipReason(note))
+
+    return sensor

@@ -1,0 +1,95 @@
+"""Runs assets from the command line, in this process, with the history that the web UI shows."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.orchestration.assets import FORCE_TAG, spec_key
+from gaucho_pipeline.pipeline import SITE, Project
+
+_HOME_CONFIG = """\
+telemetry: {enabled: false}
+concurrency: {pools: {granularity: op, default_limit: 1}}
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one asset: an empty `error` means that it is up to date now."""
+
+    reused: bool
+    error: str = ""
+
+
+@contextlib.contextmanager
+def history(project: Project) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance: that of DAGSTER_HOME, else of ./dagster.yaml, else one inside the data folder."""
+    if os.environ.get("DAGSTER_HOME"):
+        with dg.DagsterInstance.get() as instance:
+            yield instance
+        return
+    if Path("dagster.yaml").exists():
+        home = Path.cwd()
+    else:
+        home = project.store.root / ".dagster"
+        home.mkdir(parents=True, exist_ok=True)
+        if not (home / "dagster.yaml").exists():
+            (home / "dagster.yaml").write_text(_HOME_CONFIG)
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+
+
+class Runner:
+    """Brings single assets up to date. Definitions are built once, so a changed list of concepts needs a new one."""
+
+    def __init__(self, project: Project, instance: dg.DagsterInstance) -> None:
+        self._job = build_defs(project).resolve_implicit_global_asset_job_def()
+        self._instance = instance
+
+    def run(self, asset: str, slug: str, force: bool) -> Outcome:
+        """Runs an asset, its specification first, and its checks."""
+        keys = [dg.AssetKey(asset)] if asset == SITE else [dg.AssetKey(spec_key(asset)), dg.AssetKey(asset)]
+        result = self._job.execute_in_process(
+            asset_selection=keys,
+            partition_key=None if asset == SITE else slug,
+            instance=self._instance,
+            tags={FORCE_TAG: "true"} if force else None,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            raise_on_error=False,
+        )
+        if result.success:
+            return Outcome(reused=_reused(result, asset))
+        return Outcome(reused=False, error=_first_failure(result))
+
+
+def _reused(result: Any, asset: str) -> bool:
+    for event in result.get_asset_materialization_events():
+        if event.asset_key == dg.AssetKey(asset):
+            return bool(event.step_materialization_data.materialization.metadata["reused"].value)
+    return False
+
+
+def _first_failure(result: Any) -> str:
+    """What went wrong, in one line: a failed check's own words, or the failure's."""
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed:
+            return f"{evaluation.check_name}: {evaluation.description}"
+    for event in result.all_events:
+        if event.is_step_failure:
+            data = event.step_failure_data
+            if data.user_failure_data and data.user_failure_data.description:
+                return str(data.user_failure_data.description)
+            if data.error:
+                cause = data.error
+                while cause.cause:
+                    cause = cause.cause
+                return " ".join(str(cause.message).split())
+    return "the run failed; its log is in the web UI"

@@ -1,0 +1,103 @@
+"""The low-rank adapter: where it sits, and the two files that it travels in.
+
+`pytorch_lora_weights.safetensors` is diffusers' format; the other is the one that ComfyUI, A1111 and Forge read. What it
+learns is in `loop.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from diffusers.training_utils import _collate_lora_metadata, cast_training_params
+from diffusers.utils import convert_state_dict_to_diffusers
+from peft import LoraConfig
+from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import save_file
+
+from gaucho_pipeline.base_models import Family
+from gaucho_pipeline.concepts import TrainingSpec
+
+DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+
+_ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
+_STANDARD = [*_ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"]
+_EVERYTHING = [
+    *_STANDARD, "conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv",
+    "time_embedding.linear_1", "time_embedding.linear_2",
+]  # fmt: skip
+TARGETS = {"attention": _ATTENTION, "standard": _STANDARD, "everything": _EVERYTHING}
+
+
+def attach(unet: UNet2DConditionModel, spec: TrainingSpec) -> list[torch.nn.Parameter]:
+    """Puts a fresh float32 adapter on the denoiser, whose own weights stay as they are; returns what is to be trained."""
+    unet.requires_grad_(False)
+    torch.manual_seed(spec.seed)  # before the adapter is drawn, not after
+    unet.add_adapter(
+        LoraConfig(r=spec.rank, lora_alpha=spec.effective_alpha, init_lora_weights="gaussian", target_modules=TARGETS[spec.targets])
+    )
+    cast_training_params(unet, dtype=torch.float32)
+    return [p for p in unet.parameters() if p.requires_grad]
+
+
+def weights_of(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
+    """The adapter's weights in peft's names, on the CPU."""
+    return {k: v.detach().cpu().clone() for k, v in get_peft_model_state_dict(unet).items()}
+
+
+def set_weights(unet: UNet2DConditionModel, weights: dict[str, torch.Tensor]) -> None:
+    set_peft_model_state_dict(unet, weights)
+
+
+def save_for_diffusers(unet: UNet2DConditionModel, folder: Path) -> Path:
+    """Writes the adapter with its rank and alpha, without which diffusers would take alpha for the rank."""
+    folder.mkdir(parents=True, exist_ok=True)
+    StableDiffusionPipeline.save_lora_weights(
+        folder,
+        unet_lora_layers=convert_state_dict_to_diffusers(get_peft_model_state_dict(unet)),
+        weight_name=DIFFUSERS_FILE,
+        **_collate_lora_metadata({"unet": unet}),
+    )
+    return folder / DIFFUSERS_FILE
+
+
+def for_other_programs(weights: dict[str, torch.Tensor], alpha: float) -> dict[str, torch.Tensor]:
+    """The adapter in the names that ComfyUI, A1111 and Forge read: `lora_unet_<path with _>.lora_down.weight` and its like."""
+    named = {}
+    for key, tensor in weights.items():
+        path, side = key.removesuffix(".weight").rsplit(".", 1)
+        module = "lora_unet_" + path.replace(".", "_")
+        named[f"{module}.{'lora_down' if side == 'lora_A' else 'lora_up'}.weight"] = tensor.contiguous()
+        named[f"{module}.alpha"] = torch.tensor(float(alpha))
+    return named
+
+
+def save_for_other_programs(
+    path: Path, weights: dict[str, torch.Tensor], spec: TrainingSpec, family: Family, title: str, words: str, license_: str, images: int
+) -> None:
+    """Writes the file that ComfyUI, A1111 and Forge read, with the metadata that they show (modelspec 1.0.1)."""
+    resolution = str(spec.resolution)
+    named = for_other_programs(weights, spec.effective_alpha)
+    sha = hashlib.sha256(b"".join(named[k].numpy().tobytes() for k in sorted(named))).hexdigest()
+    metadata = {
+        "modelspec.sai_model_spec": "1.0.1",
+        "modelspec.architecture": f"{family}/lora",
+        "modelspec.implementation": "https://github.com/huggingface/diffusers",
+        "modelspec.title": title,
+        "modelspec.resolution": f"{resolution}x{resolution}",
+        "modelspec.trigger_phrase": words,
+        "modelspec.license": license_,
+        "ss_base_model_version": "sdxl_base_v1-0" if "xl" in family else "sd_v1",
+        "ss_output_name": path.stem,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(spec.rank),
+        "ss_network_alpha": str(spec.effective_alpha),
+        "ss_learning_rate": str(spec.learning_rate),
+        "ss_tag_frequency": json.dumps({path.stem: {words: images}}, ensure_ascii=False),
+        "ss_dataset_dirs": json.dumps({path.stem: {"n_repeats": 1, "img_count": images}}),
+        "sshs_model_hash": sha,
+    }
+    save_file(named, path, metadata=metadata)

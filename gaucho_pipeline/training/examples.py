@@ -1,0 +1,93 @@
+"""What the loop learns from: the curated images split, encoded once, and drawn by step number.
+
+Every draw is a pure function of the seed and the step, so a run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+from PIL import Image, ImageOps
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.images import square, to_tensor
+
+
+def split(rows: list[dict[str, Any]], share: float, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Images to learn from and images to measure with; which is which depends on the seed and the image alone.
+
+    At least one of each. Raises GauchoError with fewer than two images.
+    """
+    if len(rows) < 2:
+        raise GauchoError("training needs at least two images: one to learn from and one to measure with")
+    ordered = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row['pixels']}".encode()).digest())
+    held = min(max(1, round(share * len(rows))), len(rows) - 1)
+    return ordered[held:], ordered[:held]
+
+
+@dataclass(frozen=True)
+class Posteriors:
+    """What the VAE says of images: mean and standard deviation of their latents, float32, (n, 4, h, w), scaled."""
+
+    mean: torch.Tensor
+    std: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def sample(self, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        noise = torch.randn(self.mean[chosen].shape, generator=generator)
+        return self.mean[chosen] + self.std[chosen] * noise
+
+
+@torch.no_grad()
+def encode_images(vae: AutoencoderKL, files: list[Path], resolution: int, mirror: bool) -> Posteriors:
+    """Encodes the middle square of each image once, and its mirror image where asked for.
+
+    Raises GauchoError if an image has no finite latents.
+    """
+    means, stds = [], []
+    for file in files:
+        with Image.open(file) as image:
+            picture = square(image.convert("RGB"), resolution)
+        for view in (picture, ImageOps.mirror(picture)) if mirror else (picture,):
+            pixels = to_tensor(view)[None].to(vae.device, vae.dtype)
+            posterior = vae.encode(pixels).latent_dist
+            if not torch.isfinite(posterior.mean).all():
+                raise GauchoError(f"{file.name}: the VAE gives no finite latents for it; exclude it in curation")
+            means.append(posterior.mean[0].float().cpu() * vae.config.scaling_factor)
+            stds.append(posterior.std[0].float().cpu() * vae.config.scaling_factor)
+    return Posteriors(torch.stack(means), torch.stack(stds))
+
+
+@torch.no_grad()
+def encode_captions(pipeline: StableDiffusionPipeline, captions: list[str]) -> dict[str, torch.Tensor]:
+    """The text encoder's states for each distinct caption, (tokens, width)."""
+    tokenizer, found = pipeline.tokenizer, {}
+    for caption in dict.fromkeys(captions):
+        ids = tokenizer(
+            caption, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
+        ).input_ids
+        found[caption] = pipeline.text_encoder(ids.to(pipeline.device))[0][0]
+    return found
+
+
+def images_of_step(step: int, batch: int, count: int, seed: int) -> torch.Tensor:
+    """Which of `count` images step number `step` learns from: every image once before any comes again."""
+    chosen = []
+    for position in range(step * batch, (step + 1) * batch):
+        epoch, place = divmod(position, count)
+        order = torch.randperm(count, generator=generator_for(seed, 1, epoch))
+        chosen.append(int(order[place]))
+    return torch.tensor(chosen)
+
+
+def generator_for(seed: int, purpose: int, number: int) -> torch.Generator:
+    """A generator on the CPU that depends on its arguments alone."""
+    name = hashlib.sha256(f"{seed} {purpose} {number}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(name[:7], "big"))
