@@ -19,7 +19,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gaucho_pipeline.errors import GauchoError
@@ -185,6 +184,8 @@ ATTRIBUTION_COLUMNS = ("file", "title", "author", "source", "license", "license_
 
 def write_attribution(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Writes ATTRIBUTION.csv: a line for each image, in UTF-8 with a mark that spreadsheets understand."""
+    import pandas as pd  # here, because Dagster loads this module and pandas takes a while
+
     frame = pd.DataFrame([{c: _inert(r.get(c, "")) for c in ATTRIBUTION_COLUMNS} for r in records], columns=list(ATTRIBUTION_COLUMNS))
     write_atomically(path, "\ufeff" + frame.to_csv(index=False, lineterminator="\n"))
 

@@ -71,6 +71,7 @@ def load(model: str, revision: str | None, device: torch.device, dtype: torch.dt
 
     Raises GauchoError if it cannot be had, or is of a family that is not known.
     """
+    _quiet()
     from diffusers import StableDiffusionPipeline
 
     folder = folder_of(model)
@@ -85,7 +86,7 @@ def load(model: str, revision: str | None, device: torch.device, dtype: torch.dt
         pipeline = StableDiffusionPipeline.from_pretrained(
             str(folder or model),
             revision=None if folder else revision,
-            torch_dtype=dtype,
+            dtype=dtype,
             use_safetensors=True,
             safety_checker=None,
             requires_safety_checker=False,
@@ -97,6 +98,18 @@ def load(model: str, revision: str | None, device: torch.device, dtype: torch.dt
     pipeline.to(device)
     resolution = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     return Loaded(pipeline, "stable-diffusion-v1", resolution, device)
+
+
+def _quiet() -> None:
+    """Keeps the libraries' own progress bars and advice out of a log that has its own."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
 
 
 def best_device() -> torch.device:

@@ -105,17 +105,9 @@ class Source(Frozen):
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
-        if len(self.model_fields_set) != 1 or self.chosen is None:
+        if sum(getattr(self, name) is not None for name in type(self).model_fields) != 1:
             raise ValueError(f"must have exactly one of {', '.join(type(self).model_fields)}")
         return self
-
-    @property
-    def kind(self) -> str:
-        return next(iter(self.model_fields_set))
-
-    @property
-    def chosen(self) -> OpenverseSource | FolderSource | None:
-        return self.openverse or self.folder
 
 
 class CrawlSpec(Frozen):

@@ -23,7 +23,7 @@ def build_defs(project: Project) -> dg.Definitions:
         assets=build_assets(partitions),
         asset_checks=build_checks(partitions),
         jobs=[everything, crawl_job],
-        schedules=[automation.build_crawl_schedule(crawl_job, project.slugs)],
+        schedules=[automation.build_crawl_schedule(crawl_job.name, project.slugs)],
         sensors=[
             automation.build_automation_sensor(),
             automation.build_concepts_sensor(project.slugs),

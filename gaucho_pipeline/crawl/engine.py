@@ -128,7 +128,7 @@ def crawl(spec: CrawlSpec, store: Store, journal_path: Path, known: dict[str, st
         if source.folder:
             _list_folder(run, source.folder)
     if any(s.openverse for s in spec.sources):
-        process = AsyncCrawlerProcess(_settings(spec), install_root_handler=False)
+        process = AsyncCrawlerProcess(_settings(spec))
         process.crawl(_Spider, run=run)
         process.start(install_signal_handlers=False)
     if run.failed_sources and not run.records:
@@ -189,6 +189,7 @@ def _settings(spec: CrawlSpec) -> dict[str, Any]:
         "DOWNLOADER_MIDDLEWARES": {"gaucho_pipeline.crawl.safety.OnlyAllowedAddresses": 10},
         "HTTPERROR_ALLOW_ALL": True,
         "LOG_LEVEL": "ERROR",
+        "LOG_INSTALL_ROOT_HANDLER": False,
     }
 
 

@@ -46,8 +46,7 @@ def measure(image: Image.Image) -> Measures:
 
 def sharpness(image: Image.Image) -> float:
     """Variance of the Laplacian of the luminance (0 to 1), at the same size for all, so that large photos gain nothing."""
-    side = min(_SHARPNESS_SIDE, *image.size)
-    y = _luminance(square(image, side))
+    y = _luminance(square(image, _SHARPNESS_SIDE))
     laplacian = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * y[1:-1, 1:-1]
     return round(float(laplacian.var()), 6)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
+from dagster._core.errors import DagsterPipesExecutionError
 
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.errors import GauchoError
@@ -43,6 +44,12 @@ _SPEC_DESCRIPTIONS = {
     "curation": "What an image must be to be kept.",
     "training": "How the concept is taught.",
     "gallery": "What is drawn of the concept.",
+}
+_PROGRAM_ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "GOMP_SPINCOUNT": "1000",  # threads that wait by spinning starve each other where cores are shared
+    "MALLOC_TRIM_THRESHOLD_": "4294967296",  # else large tensors are given back and faulted in again at every step
+    "MALLOC_MMAP_THRESHOLD_": "33554432",
 }
 _GPU = {"checkpoint", "sample_gallery"}
 
@@ -149,9 +156,9 @@ def _run_program(
     (folder / ERROR_FILE).unlink(missing_ok=True)
     try:
         invocation = programs.run(
-            command=[sys.executable, "-m", _PROGRAM[asset], str(folder / "request.json")], context=context, env={"PYTHONUNBUFFERED": "1"}
+            command=[sys.executable, "-m", _PROGRAM[asset], str(folder / "request.json")], context=context, env=_PROGRAM_ENVIRONMENT
         )
-    except dg.DagsterPipesExecutionError:
+    except DagsterPipesExecutionError:
         if (folder / ERROR_FILE).exists():
             message = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))["message"]
             raise dg.Failure(message, allow_retries=False) from None

@@ -32,12 +32,12 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
     )
 
 
-def build_crawl_schedule(job: dg.UnresolvedAssetJobDefinition, partitions: list[str]) -> dg.ScheduleDefinition:
+def build_crawl_schedule(job_name: str, partitions: list[str]) -> dg.ScheduleDefinition:
     @dg.schedule(
         name="crawl_every_night",
         cron_schedule="0 3 * * *",
         execution_timezone="America/Sao_Paulo",
-        job=job,
+        job_name=job_name,
         description="Asks every concept's sources again; what is new goes down the chain.",
     )
     def crawl_every_night(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:

@@ -1,5 +1,6 @@
 """Blocking checks: what must hold of an artifact before the next stage may use it."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ Judgement = tuple[bool, str, dict[str, Any]]
 
 def build_checks(partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
     """A blocking check for the set, the checkpoint and the gallery of each concept."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Specifying a partitions_def", category=Warning)  # a preview, pinned and tested
+        return _checks(partitions)
+
+
+def _checks(partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
     return [
         _check("curated_set", "enough_images", "There are enough images to learn from.", _enough_images, partitions),
         _check("checkpoint", "sound_weights", "The weights are finite and load back.", _sound_weights, partitions),

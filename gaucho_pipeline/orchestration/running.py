@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,7 @@ class Runner:
 
     def run(self, asset: str, slug: str, force: bool) -> Outcome:
         """Runs an asset, its specification first, and its checks."""
+        warnings.filterwarnings("ignore", message=".*is currently in preview.*")  # Dagster's own use of its previews
         keys = [dg.AssetKey(asset)] if asset == SITE else [dg.AssetKey(spec_key(asset)), dg.AssetKey(asset)]
         result = self._job.execute_in_process(
             asset_selection=keys,
