@@ -7,6 +7,7 @@ or configuration.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -47,6 +48,7 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
 @click.pass_context
 def main(context: click.Context, concepts: Path, data: Path) -> None:
     """From images of a region's culture and nature to a model that draws them."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     context.obj = Project(concepts, data)
 
 

@@ -384,7 +384,7 @@ def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
 
 
 def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt key explains a missing one
     location = tuple(first["loc"])
     if location[:1] == ("concepts",) and len(location) > 2 and not lines.has(location):
         inherited = ("defaults", *location[2:])

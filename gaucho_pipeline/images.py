@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_PIXELS = 120_000_000
 """More pixels than this are taken for a decompression bomb."""
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "MPO", "AVIF", "JPEG2000", "PPM", "TGA")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 
 
 class BadImage(Exception):

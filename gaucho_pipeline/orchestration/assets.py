@@ -47,7 +47,7 @@ _SPEC_DESCRIPTIONS = {
 }
 _PROGRAM_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
-    "GOMP_SPINCOUNT": "1000",  # threads that wait by spinning starve each other where cores are shared
+    "TRANSFORMERS_VERBOSITY": "error",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",  # else large tensors are given back and faulted in again at every step
     "MALLOC_MMAP_THRESHOLD_": "33554432",
 }

@@ -13,7 +13,6 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.training_utils import _collate_lora_metadata, cast_training_params
-from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
@@ -57,7 +56,7 @@ def save_for_diffusers(unet: UNet2DConditionModel, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     StableDiffusionPipeline.save_lora_weights(
         folder,
-        unet_lora_layers=convert_state_dict_to_diffusers(get_peft_model_state_dict(unet)),
+        unet_lora_layers=get_peft_model_state_dict(unet),  # peft's own names: diffusers' older ones are read back in halves
         weight_name=DIFFUSERS_FILE,
         **_collate_lora_metadata({"unet": unet}),
     )

@@ -1,0 +1,64 @@
+"""What tests share: small concepts files, folders of drawn pictures, the real input where it is, and the demo's site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
+
+
+@pytest.fixture(scope="session")
+def real() -> Path:
+    """The folder of real recorded input, which is not part of the project."""
+    if not REAL.is_dir():
+        pytest.skip(f"the real input is not on this machine ({REAL})")
+    return REAL
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the person who runs the tests reaches them, and each has a place of its own."""
+    for name in ("GAUCHO_DATA", "GAUCHO_CONCEPTS", "GAUCHO_CONTACT", "DAGSTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GAUCHO_ALLOW_PRIVATE_HOSTS", HOST)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def site() -> Iterator[DemoSite]:
+    with demo_site() as running:
+        yield running
+
+
+def draw_folder(folder: Path, subject: str, count: int, first: int = 0) -> Path:
+    """A folder with drawn pictures of 128 pixels."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(first, first + count):
+        draw_subject(subject, index, side=128).save(folder / f"{index:02d}.png")
+    return folder
+
+
+SMALL = {
+    "curation": {"min_side": 64, "min_sharpness": 0.00005, "near_duplicate_distance": 2},
+    "training": {"targets": "attention", "rank": 4, "learning_rate": 0.001, "samples_per_image": 4, "measure_every": 2},
+    "gallery": {"seeds": [1], "steps": 2, "prompts": ["a photo of {token} {class_noun}"]},
+}
+"""Stages so small that a whole chain takes seconds."""
+
+
+def write_concepts(path: Path, concepts: dict[str, dict[str, object]]) -> Path:
+    """A concepts file with SMALL for defaults."""
+    path.write_text(yaml.safe_dump({"defaults": SMALL, "concepts": concepts}, allow_unicode=True), encoding="utf-8")
+    return path
+
+
+def folder_concept(folder: Path, token: str, class_noun: str) -> dict[str, object]:
+    source = {"path": str(folder), "license": "cc-by-4.0", "author": "João Araújo", "source": "https://example.org/acervo"}
+    return {"name": {"pt": f"Conceito de {token}"}, "token": token, "class_noun": class_noun, "crawl": {"sources": [{"folder": source}]}}

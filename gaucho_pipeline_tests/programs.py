@@ -1,0 +1,84 @@
+"""Runs the pipeline's own programs as a person or Dagster would: in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.pipeline import Project, Request
+
+
+def gaucho(project: Path, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    """`gaucho …` on the concepts file and the data below a folder."""
+    command = [sys.executable, "-m", "gaucho_pipeline.cli", "--concepts", str(project / "concepts.yaml"), "--data", str(project / "data")]
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=os.environ | variables, cwd=project)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def states(project: Path) -> dict[str, dict[str, str]]:
+    """What `gaucho status --json` says, a word for each concept and asset."""
+    value = json.loads(gaucho(project, "status", "--json").stdout)
+    found = {slug: {asset: row["state"] for asset, row in assets.items()} for slug, assets in value["concepts"].items()}
+    return found | {"all": {"gallery_site": value["gallery_site"]["state"]}}
+
+
+def made(project: Path) -> list[str]:
+    """Runs everything; the assets that were made or reused rather than left alone, as `concept/asset word`."""
+    concept, found = "", []
+    for line in gaucho(project, "run").stdout.splitlines():
+        if not line.startswith(" "):
+            concept = line.strip()
+        elif (words := line.split())[1] in ("made", "reused"):
+            found.append(f"{concept}/{words[0]} {words[1]}")
+    return found
+
+
+def write_request(folder: Path, request: Request) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "request.json").write_text(request.model_dump_json(), encoding="utf-8")
+    return folder / "request.json"
+
+
+def run_stage(project: Project, asset: str, slug: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs a stage's program to its end."""
+    return subprocess.run(stage_command(project, asset, slug, folder), capture_output=True, text=True, env=os.environ | variables)
+
+
+def stage_command(project: Project, asset: str, slug: str, folder: Path) -> list[str]:
+    from gaucho_pipeline.orchestration.assets import _PROGRAM
+
+    return [sys.executable, "-m", _PROGRAM[asset], str(write_request(folder, project.request(asset, slug)))]
+
+
+def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 120) -> bool:
+    """Starts a program and kills it with SIGKILL as soon as `ready` says so; whether it was still running then."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and not ready():
+        assert time.monotonic() < deadline, "it never came to the moment to be killed at"
+        time.sleep(0.005)
+    running = process.poll() is None
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return running
+
+
+def content_of(folder: Path) -> dict[str, Any]:
+    """Everything in an artifact but the moments and the rates."""
+    found: dict[str, Any] = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        found[path.relative_to(folder).as_posix()] = path.read_bytes()
+    manifest = json.loads(found.pop("manifest.json"))
+    for volatile in ("made_at", "seconds"):
+        manifest.pop(volatile)
+    for volatile in ("images_per_second", "peak_memory_bytes", "pictures_per_second", "requests"):
+        manifest["figures"].pop(volatile, None)
+    return found | {"manifest": manifest}

@@ -1,0 +1,85 @@
+"""Artifacts: whole or not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.artifacts import MadeFrom, Manifest, Store, read_table, write_attribution, write_table
+from gaucho_pipeline.errors import GauchoError
+
+
+def manifest(fingerprint: str = "f1") -> Manifest:
+    made_from = MadeFrom(spec_version="s", spec={"a": 1}, inputs={}, code_version="1")
+    return Manifest(
+        asset="raw_crawl", concept="chimarrao", fingerprint=fingerprint, data_version="d", made_from=made_from, made_at="", seconds=0, figures={}
+    )
+
+
+def test_what_has_no_manifest_is_not_there(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (store.home("raw_crawl", "chimarrao") / "f1").mkdir(parents=True)
+    assert store.find("raw_crawl", "chimarrao", "f1") is None
+
+
+def test_a_published_artifact_is_found_and_is_the_current_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.staging("raw_crawl", "chimarrao", "f1") as staging:
+        (staging / "file").write_text("x")
+        store.publish(staging, manifest())
+    found = store.current("raw_crawl", "chimarrao")
+    assert found is not None
+    assert (found.folder / "file").read_text() == "x"
+
+
+def test_a_manifest_cut_off_in_the_middle_is_not_taken_for_one(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.staging("raw_crawl", "chimarrao", "f1") as staging:
+        artifact = store.publish(staging, manifest())
+    path = artifact.folder / "manifest.json"
+    path.write_text(path.read_text()[:40])
+    assert store.find("raw_crawl", "chimarrao", "f1") is None
+
+
+def test_staging_keeps_what_a_killed_run_left_under_the_same_key_only(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.staging("checkpoint", "a", "k1") as staging:
+        (staging / "state").write_text("half")
+    with store.staging("checkpoint", "a", "k1") as staging:
+        assert (staging / "state").read_text() == "half"
+    with store.staging("checkpoint", "a", "k2") as staging:
+        assert not (staging.parent / "k1").exists()
+
+
+def test_two_cannot_fill_the_same_artifact(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.staging("checkpoint", "a", "k1"), pytest.raises(GauchoError, match="another process"), store.staging("checkpoint", "a", "k1"):
+        pass
+
+
+def test_bytes_stand_once_under_their_hash(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.add_blob(b"same") == store.add_blob(b"same")
+    assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(GauchoError, match=r"file/data: the data folder cannot be written .* --data"):
+        Store(tmp_path / "file" / "data").check_writable()
+
+
+def test_tables_keep_text_as_text(tmp_path: Path) -> None:
+    rows = [{"title": "Chimarrão", "id": "0012", "none": None}]
+    write_table(tmp_path / "t.jsonl", rows)
+    assert read_table(tmp_path / "t.jsonl") == rows
+
+
+def test_attribution_keeps_accents_and_disarms_formulas(tmp_path: Path) -> None:
+    row = {"file": "a", "title": "=HYPERLINK(1)", "author": "João", "source": "s", "license": "CC0-1.0", "license_url": "u", "sha256": "0"}
+    write_attribution(tmp_path / "A.csv", [row])
+    text = (tmp_path / "A.csv").read_text(encoding="utf-8-sig")
+    assert text.splitlines()[0] == "file,title,author,source,license,license_url,sha256"
+    assert "João" in text
+    assert "'=HYPERLINK" in text

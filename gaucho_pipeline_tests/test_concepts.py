@@ -1,0 +1,150 @@
+"""concepts.yaml: what is read from it, and what each mistake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.concepts import load_concepts
+from gaucho_pipeline.errors import ConfigError
+
+GOOD = """\
+defaults:
+  training: {rank: 8}
+concepts:
+  chimarrao:
+    name: {pt: Chimarrão, en: Mate}
+    token: chmrr
+    class_noun: drink
+    crawl:
+      licenses: [cc0, cc-by]
+      sources:
+        - openverse: {query: chimarrão}
+    training: {learning_rate: 2.0e-4}
+"""
+
+
+def load(tmp_path: Path, text: str) -> object:
+    file = tmp_path / "concepts.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_concepts(file)
+
+
+def test_a_concept_overrides_the_defaults_key_by_key(tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_text(GOOD, encoding="utf-8")
+    training = load_concepts(tmp_path / "concepts.yaml").concepts["chimarrao"].training
+    assert (training.rank, training.learning_rate) == (8, 2e-4)
+
+
+def test_accents_survive(tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_text(GOOD, encoding="utf-8")
+    concept = load_concepts(tmp_path / "concepts.yaml").concepts["chimarrao"]
+    assert concept.name is not None
+    assert concept.name.pt == "Chimarrão"
+
+
+def test_each_stage_has_a_version_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "concepts.yaml"
+    file.write_text(GOOD, encoding="utf-8")
+    before = load_concepts(file).concepts["chimarrao"]
+    file.write_text(GOOD.replace("2.0e-4", "3.0e-4"), encoding="utf-8")
+    after = load_concepts(file).concepts["chimarrao"]
+    changed = [s for s in ("crawl", "curation", "training", "gallery") if before.spec_version(s) != after.spec_version(s)]
+    assert changed == ["training"]
+
+
+def test_a_new_file_in_a_folder_changes_the_crawls_version(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"a")
+    text = GOOD.replace("openverse: {query: chimarrão}", "folder: {path: photos, license: pd, author: X, source: Y}")
+    (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
+    concept = load_concepts(tmp_path / "concepts.yaml").concepts["chimarrao"]
+    before = concept.spec_version("crawl")
+    (tmp_path / "photos" / "b.png").write_bytes(b"b")
+    assert concept.spec_version("crawl") != before
+    assert concept.spec_version("training") == concept.spec_version("training")
+
+
+def test_the_file_that_ships_is_right() -> None:
+    assert len(load_concepts(Path(__file__).parents[1] / "concepts.yaml").concepts) == 10
+
+
+S = "    token: chmrr"
+MISTAKES: dict[str, tuple[str, str, str]] = {
+    # name: (what to replace, with what, what the message must say)
+    "unknown key at the top": ("defaults:", "default:", "concepts.yaml:1: default: unknown key; did you mean 'defaults'?"),
+    "unknown stage in defaults": ("  training: {rank: 8}", "  trainng: {rank: 8}", ":2: defaults.trainng: unknown key; did you mean 'training'?"),
+    "unknown key in defaults": ("{rank: 8}", "{rnak: 8}", ":2: defaults.training.rnak: unknown key; did you mean 'rank'?"),
+    "wrong type in defaults": ("{rank: 8}", "{rank: many}", ":2: defaults.training.rank: "),
+    "defaults that are a list": ("  training: {rank: 8}", "  - training", "defaults: must be a mapping"),
+    "unknown key of a concept": (S, "    tokn: chmrr", ":6: concepts.chimarrao.tokn: unknown key; did you mean 'token'?"),
+    "unknown key of a stage": ("learning_rate", "learning_rte", "did you mean 'learning_rate'?"),
+    "unknown key of a source": ("{query: chimarrão}", "{qury: chimarrão}", "did you mean 'query'?"),
+    "unknown source": ("openverse: {query", "openvers: {query", "did you mean 'openverse'?"),
+    "no token": (S + "\n", "", "concepts.chimarrao.token: is required"),
+    "no class noun": ("    class_noun: drink\n", "", "concepts.chimarrao.class_noun: is required"),
+    "no source": ("      sources:\n        - openverse: {query: chimarrão}\n", "", "concepts.chimarrao.crawl.sources: is required"),
+    "empty list of sources": ("sources:\n        - openverse: {query: chimarrão}", "sources: []", "concepts.chimarrao.crawl.sources: "),
+    "two sources in one": ("{query: chimarrão}", "{query: x}\n          folder: {path: p, license: pd, author: X, source: Y}", "exactly one of"),
+    "a token of two words": (S, "    token: two words", "must be one word"),
+    "a token with a sign": (S, "    token: <x>", "must be one word"),
+    "a slug with an accent": ("  chimarrao:", "  chimarrão:", "must be a slug"),
+    "a slug with capitals": ("  chimarrao:", "  Chimarrao:", "must be a slug"),
+    "a slug with a slash": ("  chimarrao:", "  chi/marrao:", "must be a slug"),
+    "a concept that is a word": ("  chimarrao:", "  outro: nada\n  chimarrao:", ":4: concepts.outro: must be a mapping"),
+    "a licence that is not allowed": ("[cc0, cc-by]", "[cc0, cc-by-nc]", ":9: concepts.chimarrao.crawl.licenses"),
+    "an empty list of licences": ("[cc0, cc-by]", "[]", ":9: concepts.chimarrao.crawl.licenses"),
+    "a folder without rights": ("openverse: {query: chimarrão}", "folder: {path: p, author: X, source: Y}", "folder.license: is required"),
+    "a folder under an unknown licence": (
+        "openverse: {query: chimarrão}", "folder: {path: p, license: mine, author: X, source: Y}", "the licence 'mine' is not known",
+    ),
+    "a folder under a non-commercial licence": (
+        "openverse: {query: chimarrão}", "folder: {path: p, license: cc-by-nc-4.0, author: X, source: Y}", "non-commercial",
+    ),
+    "a negative rate": ("2.0e-4", "-1", ":12: concepts.chimarrao.training.learning_rate: "),
+    "a rate that is a word": ("2.0e-4", "fast", "learning_rate: "),
+    "a method that is not there": ("{learning_rate: 2.0e-4}", "{method: lorra}", "training.method: "),
+    "a hub model without its commit": ("{learning_rate: 2.0e-4}", "{base_model: a/b}", "must be pinned by its commit"),
+    "a hub model with a branch": ("{learning_rate: 2.0e-4}", "{base_model: a/b, revision: main}", "must be pinned by its commit"),
+    "a base model that is nothing": ("{learning_rate: 2.0e-4}", "{base_model: embeded}", "neither 'embedded'"),
+    "a prompt without the token": ("training: {learning_rate: 2.0e-4}", "gallery: {prompts: [a photo of a drink]}", "must hold {token}"),
+    "a prompt with another placeholder": (
+        "training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token} {colour}']}", "unknown placeholder {colour}",
+    ),
+    "a prompt with an open brace": ("training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token']}", "is not a prompt"),
+    "a seed twice": ("training: {learning_rate: 2.0e-4}", "gallery: {seeds: [1, 1]}", "stands twice"),
+    "an endpoint that is no address": ("{query: chimarrão}", "{query: x, endpoint: 'file:///etc/passwd'}", "http or https"),
+    "a key twice": (S, S + "\n" + S, ":7: the key 'token' stands twice"),
+    "broken YAML": ("{rank: 8}", "{rank: 8", "concepts.yaml:"),
+    "a Python object": ("{rank: 8}", "!!python/object/apply:os.system ['true']", "could not determine a constructor"),
+    "no concepts": (GOOD[GOOD.index("concepts:") :], "", "must name at least one concept"),
+    "the same token twice": (
+        "    training: {learning_rate: 2.0e-4}\n",
+        "  outro:\n    token: CHMRR\n    class_noun: cup\n    crawl: {sources: [{openverse: {query: x}}]}\n",
+        ":13: concepts.outro.token: 'CHMRR' is the token of chimarrao already",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_told_in_one_line_with_its_place_and_the_remedy(mistake: str, tmp_path: Path) -> None:
+    old, new, said = MISTAKES[mistake]
+    assert old in GOOD
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, GOOD.replace(old, new, 1))
+    message = str(caught.value)
+    assert said in message
+    assert "\n" not in message
+    assert "concepts.yaml" in message
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: there is no such file"):
+        load_concepts(tmp_path / "nowhere.yaml")
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_bytes(GOOD.encode("latin-1"))
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_concepts(tmp_path / "concepts.yaml")
