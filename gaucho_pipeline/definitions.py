@@ -13,12 +13,8 @@ from gaucho_pipeline.pipeline import Project
 def build_defs(project: Project) -> dg.Definitions:
     """Definitions for a concepts file and a data folder. Raises ConfigError if the file has a mistake."""
     partitions = dg.StaticPartitionsDefinition(project.slugs)
-    crawl_job = dg.define_asset_job(
-        "crawl", selection=["raw_crawl"], partitions_def=partitions, description="Asks a concept's sources again."
-    )
-    everything = dg.define_asset_job(
-        "everything", selection=dg.AssetSelection.all(), partitions_def=partitions, description="The whole chain of a concept."
-    )
+    crawl_job = dg.define_asset_job("crawl", selection=["raw_crawl"], description="Asks a concept's sources again.")
+    everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all(), description="The whole chain of a concept.")
     return dg.Definitions(
         assets=build_assets(partitions),
         asset_checks=build_checks(partitions),

@@ -6,7 +6,6 @@ Files alone decide here; Dagster and the command line both ask this module. What
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -154,11 +153,7 @@ class Project:
 
     def state(self, asset: str, slug: str = ALL) -> State:
         """Whether the asset that stands is what would be made now."""
-        stale_inputs = [
-            f"{name} is {state.state}" if asset != SITE else f"sample_gallery of {owner} is {state.state}"
-            for name, owner, state in self._input_states(asset, slug)
-            if state.state != "fresh"
-        ]
+        stale_inputs = self._stale_inputs(asset, slug)
         current = self.store.current(asset, slug)
         if current is None:
             return State("missing", ("never made", *stale_inputs))
@@ -169,11 +164,12 @@ class Project:
         reasons = [*_differences(current.manifest.made_from, now), *stale_inputs]
         return State("stale", tuple(reasons)) if reasons else State("fresh")
 
-    def _input_states(self, asset: str, slug: str) -> Iterable[tuple[str, str, State]]:
-        if asset == SITE:
-            return [("sample_gallery", owner, self.state("sample_gallery", owner)) for owner in self.galleries()]
-        name = INPUT_OF[asset]
-        return [(name, slug, self.state(name, slug))] if name else []
+    def _stale_inputs(self, asset: str, slug: str) -> list[str]:
+        """What must be made anew before the asset. The site, of all concepts, waits until a gallery has changed, as in Dagster."""
+        name = None if asset == SITE else INPUT_OF[asset]
+        if name is None or (state := self.state(name, slug)).state == "fresh":
+            return []
+        return [f"{name} is {state.state}"]
 
 
 def fingerprint(asset: str, slug: str, made_from: MadeFrom) -> str:

@@ -74,7 +74,8 @@ def _measure_all(
 
 
 def _row(row: dict[str, Any], verdict: Verdict, measures: Measures | None, pixels: str | None) -> dict[str, Any]:
-    whole = row | verdict.described() | {"pixels": pixels, "file": f"images/{row['sha256'][:16]}.png" if measures else None}
+    public = {name: value for name, value in row.items() if name != "media"}  # a person's own folders stay in the crawl
+    whole = public | verdict.described() | {"pixels": pixels, "file": f"images/{row['sha256'][:16]}.png" if measures else None}
     whole["measures"] = asdict(measures) if measures else None
     if not verdict.kept:
         whole["pt"], whole["en"] = SENTENCES[verdict.reason]

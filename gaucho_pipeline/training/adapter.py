@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
@@ -58,9 +59,15 @@ def save_for_diffusers(unet: UNet2DConditionModel, folder: Path) -> Path:
         folder,
         unet_lora_layers=get_peft_model_state_dict(unet),  # peft's own names: diffusers' older ones are read back in halves
         weight_name=DIFFUSERS_FILE,
-        **_collate_lora_metadata({"unet": unet}),
+        unet_lora_adapter_metadata=_settings_of(unet),
     )
     return folder / DIFFUSERS_FILE
+
+
+def _settings_of(unet: UNet2DConditionModel) -> dict[str, Any]:
+    """The adapter's settings, in an order that does not change from run to run as that of a set does."""
+    settings = _collate_lora_metadata({"unet": unet})["unet_lora_adapter_metadata"]
+    return {name: sorted(value) if isinstance(value, (set, list)) else value for name, value in sorted(settings.items())}
 
 
 def for_other_programs(weights: dict[str, torch.Tensor], alpha: float) -> dict[str, torch.Tensor]:

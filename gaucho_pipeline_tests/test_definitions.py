@@ -1,0 +1,80 @@
+"""What Dagster loads: light, quick, and what the design says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+
+from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.pipeline import Project
+
+ROOT = Path(__file__).parents[1]
+DEMO = ROOT / "gaucho_pipeline" / "embedded" / "concepts.yaml"
+
+LOAD = """
+import json, sys, time
+started = time.perf_counter()
+from pathlib import Path
+from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.pipeline import Project
+build_defs(Project(Path(sys.argv[1]), Path("data"))).resolve_implicit_global_asset_job_def()
+heavy = [m for m in ("torch", "diffusers", "transformers", "scrapy") if m in sys.modules]
+print(json.dumps({"seconds": time.perf_counter() - started, "heavy": heavy}))
+"""
+
+
+def test_definitions_load_in_under_two_seconds_and_without_the_heavy_packages() -> None:
+    runs = [json.loads(subprocess.run([sys.executable, "-c", LOAD, str(DEMO)], capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    assert all(run["heavy"] == [] for run in runs)
+    assert min(run["seconds"] for run in runs) < 2, runs
+
+
+def definitions(tmp_path: Path) -> dg.Definitions:
+    return build_defs(Project(DEMO, tmp_path / "data"))
+
+
+def test_the_graph_is_that_of_the_design(tmp_path: Path) -> None:
+    graph = definitions(tmp_path).resolve_asset_graph()
+    parents = {node.key.to_user_string(): sorted(p.to_user_string() for p in node.parent_keys) for node in graph.asset_nodes}
+    assert parents == {
+        "crawl_spec": [],
+        "curation_spec": [],
+        "training_spec": [],
+        "gallery_spec": [],
+        "raw_crawl": ["crawl_spec"],
+        "curated_set": ["curation_spec", "raw_crawl"],
+        "checkpoint": ["curated_set", "training_spec"],
+        "sample_gallery": ["checkpoint", "gallery_spec"],
+        "gallery_site": ["sample_gallery"],
+    }
+
+
+def test_every_asset_is_described_owned_and_partitioned_by_concept(tmp_path: Path) -> None:
+    graph = definitions(tmp_path).resolve_asset_graph()
+    for node in graph.asset_nodes:
+        assert node.description
+        assert node.owners
+        assert node.kinds
+        assert node.partitions_def is None if node.key.to_user_string() == "gallery_site" else node.partitions_def.get_partition_keys()
+
+
+def test_training_and_gallery_share_the_gpu_pool(tmp_path: Path) -> None:
+    graph = definitions(tmp_path).resolve_asset_graph()
+    assert {n.key.to_user_string() for n in graph.asset_nodes if "gpu" in (n.pools or set())} == {"checkpoint", "sample_gallery"}
+
+
+def test_what_runs_by_itself_is_off_until_switched_on(tmp_path: Path) -> None:
+    repository = definitions(tmp_path).get_repository_def()
+    sensors = {s.name: s.default_status for s in repository.sensor_defs}
+    assert sensors == dict.fromkeys(["keep_up_to_date", "edited_concepts", "new_files"], dg.DefaultSensorStatus.STOPPED)
+    assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
+
+
+def test_the_workspace_file_loads(tmp_path: Path) -> None:
+    text = (ROOT / "workspace.yaml").read_text()
+    assert "gaucho_pipeline.definitions" in text
+    assert "tool.dagster" not in (ROOT / "pyproject.toml").read_text()

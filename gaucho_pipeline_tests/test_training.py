@@ -1,0 +1,141 @@
+"""Training: what it learns from, the files it writes, and that a killed run ends as an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.artifacts import Artifact, read_table
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.training import adapter
+from gaucho_pipeline.training.examples import generator_for, images_of_step, split
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.programs import content_of, kill_when, run_stage, stage_command
+
+
+def rows(count: int) -> list[dict[str, object]]:
+    return [{"pixels": f"{i:03d}"} for i in range(count)]
+
+
+def test_the_split_depends_on_the_images_and_the_seed_and_not_on_their_order() -> None:
+    known, held = split(rows(10), 0.2, 7)
+    again_known, again_held = split(rows(10)[::-1], 0.2, 7)
+    assert (known, held) == (again_known, again_held)
+    assert len(held) == 2
+    assert split(rows(10), 0.2, 8)[1] != held
+
+
+def test_one_image_is_not_enough_to_learn_and_to_measure() -> None:
+    assert [len(part) for part in split(rows(2), 0.9, 1)] == [1, 1]
+    with pytest.raises(GauchoError, match="at least two images"):
+        split(rows(1), 0.2, 1)
+
+
+def test_every_image_comes_once_before_any_comes_again() -> None:
+    drawn = torch.cat([images_of_step(step, 4, 6, seed=3) for step in range(6)]).tolist()
+    assert [sorted(drawn[i : i + 6]) for i in range(0, 24, 6)] == [[0, 1, 2, 3, 4, 5]] * 4
+
+
+def test_a_draw_depends_on_seed_purpose_and_number_alone() -> None:
+    draw = lambda *names: torch.randn(3, generator=generator_for(*names)).tolist()  # noqa: E731
+    assert draw(1, 2, 3) == draw(1, 2, 3)
+    assert draw(1, 2, 3) != draw(1, 2, 4) != draw(1, 3, 3)
+
+
+def project_in(tmp_path: Path) -> Project:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 5)
+    return Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": folder_concept(folder, "mtl", "tree")}), tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Artifact]:
+    tmp_path = tmp_path_factory.mktemp("trained")
+    project = project_in(tmp_path)
+    for asset in ("raw_crawl", "curated_set", "checkpoint"):
+        done = run_stage(project, asset, "araucaria", tmp_path / asset)
+        assert done.returncode == 0, done.stderr
+    artifact = project.store.current("checkpoint", "araucaria")
+    assert artifact
+    return project, artifact
+
+
+def test_the_losses_are_reported_as_a_set(trained: tuple[Project, Artifact]) -> None:
+    figures = trained[1].manifest.figures
+    for images in ("held_out", "known"):
+        for words in ("token", "another_word", "class_noun"):
+            assert all(math.isfinite(v) and v > 0 for v in figures["losses"][images][words].values())
+    assert figures["held_out_loss"] == figures["losses"]["held_out"]["token"]
+    assert figures["held_out_loss"]["tuned"] <= figures["held_out_loss"]["base"]
+    assert figures["steps"] == 4
+    assert figures["peak_memory_bytes"] > 1e8
+
+
+def test_diffusers_reads_its_file_back_whole(trained: tuple[Project, Artifact]) -> None:
+    assert trained[1].manifest.figures["reload_difference"] < 1e-4
+    with safe_open(trained[1].folder / "adapter" / adapter.DIFFUSERS_FILE, "pt") as file:
+        metadata = json.loads(file.metadata()["lora_adapter_metadata"])
+    assert metadata["unet.lora_alpha"] == 4
+
+
+def test_the_other_file_has_the_names_and_the_metadata_that_other_programs_read(trained: tuple[Project, Artifact]) -> None:
+    path = trained[1].folder / "araucaria.safetensors"
+    weights = load_file(path)
+    module = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
+    assert {f"{module}.lora_down.weight", f"{module}.lora_up.weight", f"{module}.alpha"} <= set(weights)
+    assert float(weights[f"{module}.alpha"]) == 4
+    assert all(k.startswith("lora_unet_") for k in weights)
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    assert metadata["modelspec.architecture"] == "stable-diffusion-v1/lora"
+    assert metadata["ss_output_name"] == "araucaria"
+    assert "mtl tree" in metadata["ss_tag_frequency"]
+
+
+def test_both_files_give_the_same_pictures(trained: tuple[Project, Artifact]) -> None:
+    def picture(path: Path) -> torch.Tensor:
+        pipeline: StableDiffusionPipeline = base_models.load("embedded", None, torch.device("cpu"), torch.float32).pipeline
+        pipeline.load_lora_weights(path.parent, weight_name=path.name)
+        out = pipeline("a photo of mtl tree", num_inference_steps=2, generator=torch.Generator().manual_seed(1), output_type="pt")
+        return out.images  # type: ignore[no-any-return]
+
+    folder = trained[1].folder
+    difference = (picture(folder / "adapter" / adapter.DIFFUSERS_FILE) - picture(folder / "araucaria.safetensors")).abs().max().item()
+    assert difference < 1e-3
+
+
+def test_the_images_measured_with_are_not_among_those_learned_from(trained: tuple[Project, Artifact]) -> None:
+    folder = trained[1].folder
+    held, known = ({r["pixels"] for r in read_table(folder / f"{n}.jsonl")} for n in ("held_out", "known"))
+    assert len(held) == 1
+    assert len(known) == 4
+    assert not held & known
+
+
+def test_a_run_killed_in_the_middle_ends_as_an_undisturbed_one(trained: tuple[Project, Artifact], tmp_path: Path) -> None:
+    project = project_in(tmp_path)
+    for asset in ("raw_crawl", "curated_set"):
+        run_stage(project, asset, "araucaria", tmp_path / asset)
+    staging = project.store.root / ".staging" / "checkpoint" / "araucaria"
+    command = stage_command(project, "checkpoint", "araucaria", tmp_path / "request")
+    assert kill_when(command, lambda: any(staging.glob("*/state/training.pt")))
+    assert project.store.current("checkpoint", "araucaria") is None
+    done = run_stage(project, "checkpoint", "araucaria", tmp_path / "request")
+    assert "going on from step" in done.stderr
+    resumed = project.store.current("checkpoint", "araucaria")
+    assert resumed
+    assert content_of(resumed.folder) == content_of(trained[1].folder)
+
+
+def test_alpha_is_the_rank_unless_it_is_given() -> None:
+    assert TrainingSpec(rank=8).effective_alpha == 8
+    assert TrainingSpec(rank=8, alpha=1).effective_alpha == 1
