@@ -82,7 +82,9 @@ def load(model: str, revision: str | None, device: torch.device, dtype: torch.dt
             else dict(StableDiffusionPipeline.load_config(model, revision=revision))
         )
         if config.get("_class_name") != "StableDiffusionPipeline":
-            raise GauchoError(f"training.base_model: {model} is a {config.get('_class_name')}; StableDiffusionPipeline is what can be taught")
+            raise GauchoError(
+                f"training.base_model: {model} is a {config.get('_class_name')}; StableDiffusionPipeline is what can be taught"
+            )
         pipeline = StableDiffusionPipeline.from_pretrained(
             str(folder or model),
             revision=None if folder else revision,

@@ -43,7 +43,9 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group()
-@click.option("--concepts", type=click.Path(path_type=Path), envvar="GAUCHO_CONCEPTS", default=Path("concepts.yaml"), help="The concepts file.")
+@click.option(
+    "--concepts", type=click.Path(path_type=Path), envvar="GAUCHO_CONCEPTS", default=Path("concepts.yaml"), help="The concepts file."
+)
 @click.option("--data", type=click.Path(path_type=Path), envvar="GAUCHO_DATA", default=Path("data"), help="The data folder.")
 @click.pass_context
 def main(context: click.Context, concepts: Path, data: Path) -> None:
@@ -221,7 +223,9 @@ def doctor(project: Project) -> None:
 
 
 @main.command()
-@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Where to put it.")
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Where to put it."
+)
 @_told
 def demo(folder: Path) -> None:
     """Two concepts from images to before-and-after pictures, on the model that ships: no GPU, hub or key."""

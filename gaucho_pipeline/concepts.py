@@ -295,7 +295,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)  # type: ignore[no-untyped-call]
+            key = self.construct_object(key_node, deep=True)
             if isinstance(key, (dict, list)):
                 raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
             if key in seen:
@@ -340,7 +340,7 @@ class _Lines:
         return line
 
     def has(self, location: tuple[Any, ...]) -> bool:
-        value = self.value
+        value: Any = self.value
         for step in location:
             try:
                 value = value[step]

@@ -9,6 +9,7 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:
@@ -75,13 +76,11 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit and floating-point greyscale to 8 bits: by its range of values, if that is over 255."""
-    if image.mode.startswith("I;16"):
-        return image.point(lambda value: value / 256, "L") if image.mode == "I;16" else image.convert("I").point(lambda v: v / 256).convert("L")
-    low, high = image.getextrema()
-    top = float(high) if isinstance(high, (int, float)) else 255.0
-    factor = 1 / 256 if top > 255 else 255.0 if image.mode == "F" and top <= 1 else 1.0
-    return image.point(lambda value: value * factor + 0).convert("L")
+    """16-bit and floating-point greyscale as 8 bits: by their range, which is 65535, 1 or 255."""
+    values = np.asarray(image, np.float32)
+    highest = float(np.nanmax(values, initial=0.0))
+    factor = 1 / 257 if image.mode.startswith("I;16") or highest > 255 else 255.0 if image.mode == "F" and highest <= 1 else 1.0
+    return Image.fromarray(np.clip(np.nan_to_num(values) * factor, 0, 255).round().astype(np.uint8))
 
 
 def fit(image: Image.Image, longest: int) -> Image.Image:

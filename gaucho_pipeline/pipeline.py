@@ -184,7 +184,9 @@ def _differences(then: MadeFrom, now: MadeFrom) -> list[str]:
         found.append(f"{', '.join(keys)} changed" if keys else "the files of a folder changed")
     for name in {**then.inputs, **now.inputs}:
         if then.inputs.get(name) != now.inputs.get(name):
-            found.append(f"{name} is new" if name not in then.inputs else f"{name} is gone" if name not in now.inputs else f"{name} changed")
+            found.append(
+                f"{name} is new" if name not in then.inputs else f"{name} is gone" if name not in now.inputs else f"{name} changed"
+            )
     if then.code_version != now.code_version:
         found.append("the code that makes it changed")
     if then.base_model != now.base_model:

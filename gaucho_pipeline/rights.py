@@ -15,7 +15,12 @@ DEFAULT_LICENSES: tuple[LicenseFamily, ...] = ("cc0", "pd", "cc-by", "cc-by-sa")
 
 _VERSION = re.compile(r"\d(\.\d)?")
 _FAMILIES: dict[str, LicenseFamily] = {"cc0": "cc0", "pdm": "pd", "pd": "pd", "by": "cc-by", "by-sa": "cc-by-sa"}
-_FORBIDDEN = {"by-nc": "non-commercial", "by-nc-sa": "non-commercial", "by-nd": "no-derivatives", "by-nc-nd": "non-commercial and no-derivatives"}
+_FORBIDDEN = {
+    "by-nc": "non-commercial",
+    "by-nc-sa": "non-commercial",
+    "by-nd": "no-derivatives",
+    "by-nc-nd": "non-commercial and no-derivatives",
+}
 
 
 class License(NamedTuple):

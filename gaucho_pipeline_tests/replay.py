@@ -21,7 +21,9 @@ class Replay(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.openverse, self.requested = openverse, []
         requests = json.loads((openverse / "requests.json").read_text())
-        self.recorded = {parse_qs(urlsplit(r["request"]).query)["q"][0]: openverse / r["file"] for r in reversed(requests) if "&" not in r["request"]}
+        self.recorded = {
+            parse_qs(urlsplit(r["request"]).query)["q"][0]: openverse / r["file"] for r in reversed(requests) if "&" not in r["request"]
+        }
         self.files = {r["url"]: r["file"] for r in json.loads((openverse / "images.json").read_text())}
         self.paths: dict[str, str | None] = {}
 

@@ -13,7 +13,14 @@ from gaucho_pipeline.errors import GauchoError
 def manifest(fingerprint: str = "f1") -> Manifest:
     made_from = MadeFrom(spec_version="s", spec={"a": 1}, inputs={}, code_version="1")
     return Manifest(
-        asset="raw_crawl", concept="chimarrao", fingerprint=fingerprint, data_version="d", made_from=made_from, made_at="", seconds=0, figures={}
+        asset="raw_crawl",
+        concept="chimarrao",
+        fingerprint=fingerprint,
+        data_version="d",
+        made_from=made_from,
+        made_at="",
+        seconds=0,
+        figures={},
     )
 
 
@@ -54,7 +61,11 @@ def test_staging_keeps_what_a_killed_run_left_under_the_same_key_only(tmp_path: 
 
 def test_two_cannot_fill_the_same_artifact(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    with store.staging("checkpoint", "a", "k1"), pytest.raises(GauchoError, match="another process"), store.staging("checkpoint", "a", "k1"):
+    with (
+        store.staging("checkpoint", "a", "k1"),
+        pytest.raises(GauchoError, match="another process"),
+        store.staging("checkpoint", "a", "k1"),
+    ):
         pass
 
 

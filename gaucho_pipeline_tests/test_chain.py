@@ -114,8 +114,24 @@ def test_show_gives_the_manifest_and_the_folder(by_command: Path) -> None:
 
 def test_the_command_of_dagster_does_the_whole_chain_and_then_reuses_it(tmp_path: Path) -> None:
     start(tmp_path)
-    environment = os.environ | {"GAUCHO_CONCEPTS": str(tmp_path / "concepts.yaml"), "GAUCHO_DATA": str(tmp_path / "data"), "DAGSTER_HOME": str(tmp_path)}
-    command = [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "gaucho_pipeline.definitions", "--select", "*", "--partition", "araucaria"]
+    environment = os.environ | {
+        "GAUCHO_CONCEPTS": str(tmp_path / "concepts.yaml"),
+        "GAUCHO_DATA": str(tmp_path / "data"),
+        "DAGSTER_HOME": str(tmp_path),
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "dagster",
+        "asset",
+        "materialize",
+        "-m",
+        "gaucho_pipeline.definitions",
+        "--select",
+        "*",
+        "--partition",
+        "araucaria",
+    ]
     for _ in range(2):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -143,7 +159,9 @@ class Automatic:
         defs, done = build_defs(self.project), []
         for name in self.sensor_cursors:
             sensor = defs.resolve_sensor_def(name)
-            context = dg.build_sensor_context(self.instance, cursor=self.sensor_cursors[name], resources=dict(defs.resources or {}), definitions=defs)
+            context = dg.build_sensor_context(
+                self.instance, cursor=self.sensor_cursors[name], resources=dict(defs.resources or {}), definitions=defs
+            )
             result = sensor.evaluate_tick(context)
             self.sensor_cursors[name] = result.cursor
             for request in result.run_requests or []:

@@ -74,7 +74,9 @@ S = "    token: chmrr"
 MISTAKES: dict[str, tuple[str, str, str]] = {
     # name: (what to replace, with what, what the message must say)
     "unknown key at the top": ("defaults:", "default:", "concepts.yaml:1: default: unknown key; did you mean 'defaults'?"),
-    "unknown stage in defaults": ("  training: {rank: 8}", "  trainng: {rank: 8}", ":2: defaults.trainng: unknown key; did you mean 'training'?"),
+    "unknown stage in defaults": (
+        "  training: {rank: 8}", "  trainng: {rank: 8}", ":2: defaults.trainng: unknown key; did you mean 'training'?",
+    ),
     "unknown key in defaults": ("{rank: 8}", "{rnak: 8}", ":2: defaults.training.rnak: unknown key; did you mean 'rank'?"),
     "wrong type in defaults": ("{rank: 8}", "{rank: many}", ":2: defaults.training.rank: "),
     "defaults that are a list": ("  training: {rank: 8}", "  - training", "defaults: must be a mapping"),
@@ -86,7 +88,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "no class noun": ("    class_noun: drink\n", "", "concepts.chimarrao.class_noun: is required"),
     "no source": ("      sources:\n        - openverse: {query: chimarrão}\n", "", "concepts.chimarrao.crawl.sources: is required"),
     "empty list of sources": ("sources:\n        - openverse: {query: chimarrão}", "sources: []", "concepts.chimarrao.crawl.sources: "),
-    "two sources in one": ("{query: chimarrão}", "{query: x}\n          folder: {path: p, license: pd, author: X, source: Y}", "exactly one of"),
+    "two sources in one": (
+        "{query: chimarrão}", "{query: x}\n          folder: {path: p, license: pd, author: X, source: Y}", "exactly one of",
+    ),
     "a token of two words": (S, "    token: two words", "must be one word"),
     "a token with a sign": (S, "    token: <x>", "must be one word"),
     "a slug with an accent": ("  chimarrao:", "  chimarrão:", "must be a slug"),

@@ -111,12 +111,16 @@ def test_a_killed_runs_half_line_in_the_journal_is_passed_over(tmp_path: Path) -
     assert Journal(tmp_path / "journal", {}).finished == {"a b": "1", "d": "2"}
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:127.0.0.1", "fe80::1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:127.0.0.1", "fe80::1", "0.0.0.0"]
+)
 def test_private_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
-@pytest.mark.parametrize("url", ["http://example.org/a.jpg", "https://10.0.0.1/a.jpg", "https://[::1]/a", "file:///etc/passwd", "https://localhost/a"])
+@pytest.mark.parametrize(
+    "url", ["http://example.org/a.jpg", "https://10.0.0.1/a.jpg", "https://[::1]/a", "file:///etc/passwd", "https://localhost/a"]
+)
 def test_only_https_to_public_hosts_is_let_through(url: str) -> None:
     with pytest.raises(ForbiddenAddress):
         check_url(url)

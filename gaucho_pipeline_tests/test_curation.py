@@ -49,7 +49,13 @@ def test_each_filter_names_itself_with_score_and_threshold() -> None:
         },
         {}, spec,
     )  # fmt: skip
-    assert {k: v.reason for k, v in found.items()} == {"a": "too small", "b": "blurred", "c": "too dark", "d": "too bright", "e": "too long"}
+    assert {k: v.reason for k, v in found.items()} == {
+        "a": "too small",
+        "b": "blurred",
+        "c": "too dark",
+        "d": "too bright",
+        "e": "too long",
+    }
     assert (found["a"].score, found["a"].threshold) == (100, 512)
     assert all(v.reason in SENTENCES for v in found.values())
 

@@ -28,7 +28,10 @@ print(json.dumps({"seconds": time.perf_counter() - started, "heavy": heavy}))
 
 
 def test_definitions_load_in_under_two_seconds_and_without_the_heavy_packages() -> None:
-    runs = [json.loads(subprocess.run([sys.executable, "-c", LOAD, str(DEMO)], capture_output=True, text=True, check=True).stdout) for _ in range(3)]
+    runs = [
+        json.loads(subprocess.run([sys.executable, "-c", LOAD, str(DEMO)], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
     assert all(run["heavy"] == [] for run in runs)
     assert min(run["seconds"] for run in runs) < 2, runs
 

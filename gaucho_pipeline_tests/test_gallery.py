@@ -42,7 +42,7 @@ def test_the_contact_sheet_stays_under_its_limit_whatever_is_on_it() -> None:
 
 
 def page(**changes: object) -> str:
-    losses = {images: {words: PAIR for words in ("token", "another_word", "class_noun")} for images in ("held_out", "known")}
+    losses = {images: dict.fromkeys(("token", "another_word", "class_noun"), PAIR) for images in ("held_out", "known")}
     made_from = MadeFrom(
         spec_version="s", spec={"rank": 4, "alpha": None, "learning_rate": 0.1}, inputs={}, code_version="1",
         base_model={"id": "embedded", "revision": None, "digest": "d"},
@@ -71,7 +71,13 @@ def test_the_page_names_the_concept_the_licences_and_the_model() -> None:
 
 
 def test_what_came_from_the_web_is_escaped_and_no_script_becomes_a_link() -> None:
-    evil = {"title": "<script>alert(1)</script>", "author": '"><img src=x>', "license": "CC0-1.0", "license_url": "", "source": "javascript:alert(1)"}
+    evil = {
+        "title": "<script>alert(1)</script>",
+        "author": '"><img src=x>',
+        "license": "CC0-1.0",
+        "license_url": "",
+        "source": "javascript:alert(1)",
+    }
     text = page(known=[evil])
     assert "<script>" not in text
     assert "<img src=x>" not in text

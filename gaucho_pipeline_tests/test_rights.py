@@ -31,7 +31,9 @@ def test_free_licences_are_known_by_their_names(code: str, version: str | None, 
     assert verdict.url.startswith("https://creativecommons.org/")
 
 
-@pytest.mark.parametrize("code", ["by-nc", "by-nd", "by-nc-sa", "by-nc-nd", "cc-by-nc-4.0", "sampling+", "gfdl", "", None, 7, "all rights reserved"])
+@pytest.mark.parametrize(
+    "code", ["by-nc", "by-nd", "by-nc-sa", "by-nc-nd", "cc-by-nc-4.0", "sampling+", "gfdl", "", None, 7, "all rights reserved"]
+)
 def test_what_forbids_the_use_or_is_unknown_is_refused_with_a_reason(code: object) -> None:
     assert refusal(parse_license(code), DEFAULT_LICENSES)
 

@@ -41,7 +41,14 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     figures = _figures(run, kept, refused, failed)
     reporter.say(f"found {figures['found']}: kept {figures['kept']}, refused {len(refused)}, failed {len(failed)}")
     identity = [{name: row[name] for name in _IDENTITY} for row in kept]
-    holds = [identity, _reasons(refused), _reasons(failed), run.failed_sources, request.made_from.spec_version, request.made_from.code_version]
+    holds = [
+        identity,
+        _reasons(refused),
+        _reasons(failed),
+        run.failed_sources,
+        request.made_from.spec_version,
+        request.made_from.code_version,
+    ]
     return Made(data_version=digest(identity), figures=figures, fingerprint=digest(holds))
 
 

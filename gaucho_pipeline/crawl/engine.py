@@ -230,7 +230,7 @@ class _Spider(scrapy.Spider):
         request = scrapy.Request(address, meta={"dont_obey_robotstxt": True}, dont_filter=True)
         self.run_.requests["api"] += 1
         try:
-            response = await self.crawler.engine.download_async(request)  # type: ignore[union-attr]
+            response = await self.crawler.engine.download_async(request)
         except Exception as error:  # whatever the network does, it is this source's failure alone
             raise GauchoError(f"{urlsplit(address).hostname} {_named(error)}") from None
         if response.status != 200:

@@ -108,9 +108,7 @@ def _compared(sha: str, kept: list[str], measures: dict[str, Measures], pixels: 
         if pixels[sha] == pixels[other]:
             return Verdict(False, "duplicate", 0, 0, other)
     for other in kept:
-        bits = min(
-            distance(measures[sha].phash, measures[other].phash), distance(measures[sha].phash_mirrored, measures[other].phash)
-        )
+        bits = min(distance(measures[sha].phash, measures[other].phash), distance(measures[sha].phash_mirrored, measures[other].phash))
         if bits <= limit:
             return Verdict(False, "near-duplicate", bits, limit, other)
     return Verdict(True)

@@ -77,7 +77,7 @@ def main() -> None:
             decoded = vae.decode(posterior.sample()).sample.float()
         error = decoded - pixels
         distance = error.abs().mean() + 2 * error.square().mean()
-        return distance + 1e-6 * posterior.kl().mean()  # type: ignore[no-any-return]
+        return distance + 1e-6 * posterior.kl().mean()
 
     @torch.no_grad()
     def measure() -> dict[str, float]:
@@ -85,7 +85,7 @@ def main() -> None:
         vae.load_state_dict(making.average)
         figures = {}
         for name, source in (("world", pictures), ("texture", others)):
-            pixels = to_unit(torch.from_numpy(np.stack(source[:64])))
+            pixels = to_unit(torch.from_numpy(source[:64].copy()))
             latents = vae.encode(pixels).latent_dist.mode()
             figures[f"{name}_db"] = round(decibels((vae.decode(latents).sample - pixels).square().mean().item()), 2)
             figures[f"{name}_latent_std"] = round(latents.std().item(), 3)
@@ -95,7 +95,7 @@ def main() -> None:
     making.run(loss, args.steps, cooldown=args.steps // 3, batch=BATCH, measure=measure, save_seconds=90)
     vae.load_state_dict(making.average)
     with torch.no_grad():
-        sample = to_unit(torch.from_numpy(np.stack(pictures[:200])))
+        sample = to_unit(torch.from_numpy(pictures[:200].copy()))
         vae.register_to_config(scaling_factor=round(1 / vae.encode(sample).latent_dist.mode().std().item(), 4))
     vae.save_pretrained(args.work / "vae")
 

@@ -50,9 +50,7 @@ class Making:
     and falls to nothing over the last `cooldown` steps, so that a run can be prolonged by a larger `steps`.
     """
 
-    def __init__(
-        self, name: str, work: Path, model: torch.nn.Module, optimisers: Sequence[torch.optim.Optimizer], ema: float
-    ) -> None:
+    def __init__(self, name: str, work: Path, model: torch.nn.Module, optimisers: Sequence[torch.optim.Optimizer], ema: float) -> None:
         self.name, self.model, self.optimisers, self.decay = name, model, list(optimisers), ema
         self.path, self.curve = work / f"{name}.pt", work / f"{name}.jsonl"
         self.rates = [[g["lr"] for g in o.param_groups] for o in self.optimisers]

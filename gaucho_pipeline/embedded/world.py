@@ -88,9 +88,7 @@ class Pen:
     `width` and `height` are shares of the picture, `mirrored` flips left and right.
     """
 
-    def __init__(
-        self, draw: ImageDraw.ImageDraw, side: int, centre: float, foot: float, height: float, mirrored: bool, time: str
-    ) -> None:
+    def __init__(self, draw: ImageDraw.ImageDraw, side: int, centre: float, foot: float, height: float, mirrored: bool, time: str) -> None:
         self._draw, self._side, self._centre, self._foot, self._height = draw, side, centre, foot, height
         self._sign = -1.0 if mirrored else 1.0
         self._time = time

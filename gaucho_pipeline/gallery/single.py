@@ -20,5 +20,11 @@ def draw_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec, pa
     pipeline = base_models.load(training["base_model"], training["revision"], device, dtype).pipeline
     pipeline.load_lora_weights(checkpoint.folder / "adapter", weight_name="pytorch_lora_weights.safetensors")
     picture = drawing.draw(pipeline, [drawing.Order(prompt, seed)], spec.steps, spec.guidance, spec.negative_prompt, lambda _: None)[0]
-    facts = {"prompt": prompt, "seed": seed, "base_model": taught.made_from.base_model, "adapter": taught.data_version, "concept": taught.concept}
+    facts = {
+        "prompt": prompt,
+        "seed": seed,
+        "base_model": taught.made_from.base_model,
+        "adapter": taught.data_version,
+        "concept": taught.concept,
+    }
     write_atomically(path.resolve(), drawing.marked_png(picture, facts))

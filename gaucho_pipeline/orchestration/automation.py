@@ -5,6 +5,7 @@ All of it is off until it is switched on in the web UI.
 
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import dagster as dg
 from dagster import AutomationCondition
@@ -13,9 +14,13 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.pipeline import ASSETS, STAGE_OF, Project
 
+_SOMETHING_CHANGED: AutomationCondition[Any] = (
+    AutomationCondition.missing()
+    | AutomationCondition.any_deps_match(AutomationCondition.data_version_changed())
+    | AutomationCondition.code_version_changed()
+)
 WHEN_SOMETHING_CHANGED = (
-    (AutomationCondition.missing() | AutomationCondition.any_deps_match(AutomationCondition.data_version_changed()) | AutomationCondition.code_version_changed())
-    .since_last_handled()
+    _SOMETHING_CHANGED.since_last_handled()
     & ~AutomationCondition.any_deps_missing()
     & ~AutomationCondition.any_deps_in_progress()
     & ~AutomationCondition.in_progress()

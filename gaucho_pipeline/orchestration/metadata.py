@@ -15,7 +15,8 @@ _COUNTS = ("refused", "failed", "excluded", "licenses", "origins")
 
 def described(artifact: Artifact) -> dict[str, Any]:
     """Metadata for a materialization: paths, figures, tables of counts, the loss curve or the contact sheet."""
-    manifest, found = artifact.manifest, {}
+    manifest = artifact.manifest
+    found: dict[str, Any] = {}
     found["folder"] = dg.MetadataValue.path(artifact.folder)
     found["fingerprint"] = manifest.fingerprint
     for name, value in manifest.figures.items():

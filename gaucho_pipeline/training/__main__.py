@@ -131,7 +131,7 @@ def _prediction(pipeline: StableDiffusionPipeline, trainer: Trainer, caption: st
     latents = trainer.held.mean[:1].to(pipeline.device, pipeline.unet.dtype)
     timesteps = torch.tensor([500], device=pipeline.device)
     with trainer.accelerator.autocast():
-        return pipeline.unet(latents, timesteps, trainer.captions[caption][None].to(pipeline.unet.dtype)).sample.float().cpu()  # type: ignore[no-any-return]
+        return pipeline.unet(latents, timesteps, trainer.captions[caption][None].to(pipeline.unet.dtype)).sample.float().cpu()
 
 
 if __name__ == "__main__":

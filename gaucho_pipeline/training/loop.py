@@ -58,7 +58,14 @@ class Trainer:
     """
 
     def __init__(
-        self, base: Loaded, spec: TrainingSpec, token: str, class_noun: str, captions: dict[str, torch.Tensor], known: Posteriors, held: Posteriors
+        self,
+        base: Loaded,
+        spec: TrainingSpec,
+        token: str,
+        class_noun: str,
+        captions: dict[str, torch.Tensor],
+        known: Posteriors,
+        held: Posteriors,
     ) -> None:
         half = base.device.type == "cuda"
         self.accelerator = Accelerator(mixed_precision="bf16" if half and torch.cuda.is_bf16_supported() else "fp16" if half else "no")
@@ -82,7 +89,7 @@ class Trainer:
     def _predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, captions: list[str]) -> torch.Tensor:
         states = torch.stack([self.captions[c] for c in captions])
         with self.accelerator.autocast():
-            return self.unet(noisy, timesteps, states).sample.float()  # type: ignore[no-any-return]
+            return self.unet(noisy, timesteps, states).sample.float()
 
     def _target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
         if self.scheduler.config.prediction_type == "v_prediction":
