@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+
 from gaucho_pipeline.pipeline import Project, Request
 
 
@@ -71,11 +73,18 @@ def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 12
     return running
 
 
+def _weights(path: Path) -> dict[str, Any]:
+    """The tensors and the metadata of a file whose header stands in any order."""
+    with safe_open(path, "np") as file:
+        return {"metadata": file.metadata()} | {name: file.get_tensor(name).tobytes() for name in file.keys()}  # noqa: SIM118
+
+
 def content_of(folder: Path) -> dict[str, Any]:
     """Everything in an artifact but the moments and the rates."""
     found: dict[str, Any] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        found[path.relative_to(folder).as_posix()] = path.read_bytes()
+        name = path.relative_to(folder).as_posix()
+        found[name] = _weights(path) if path.suffix == ".safetensors" else path.read_bytes()
     manifest = json.loads(found.pop("manifest.json"))
     for volatile in ("made_at", "seconds"):
         manifest.pop(volatile)

@@ -17,7 +17,6 @@ from diffusers import StableDiffusionPipeline
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import read_table, write_attribution, write_table
-from gaucho_pipeline.canonical import file_digest
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Request
@@ -86,7 +85,7 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     shutil.rmtree(staging / "state")
     loss = figures["held_out_loss"]
     reporter.say(f"held-out loss {loss['base']:.4f} before, {loss['tuned']:.4f} after; best at step {figures['best_step']}")
-    return Made(data_version=file_digest(file)[:32], figures=figures)
+    return Made(data_version=adapter.digest_of(adapter.weights_of(unet), spec.effective_alpha)[:32], figures=figures)
 
 
 def _losses(trainer: Trainer, caption: str, other_name: str, class_caption: str) -> dict[str, dict[str, dict[str, float]]]:

@@ -81,13 +81,20 @@ def for_other_programs(weights: dict[str, torch.Tensor], alpha: float) -> dict[s
     return named
 
 
+def digest_of(weights: dict[str, torch.Tensor], alpha: float) -> str:
+    """The SHA-256 of the adapter itself; a file's own bytes vary, because safetensors writes its header in any order."""
+    named, sha = for_other_programs(weights, alpha), hashlib.sha256()
+    for name in sorted(named):
+        sha.update(name.encode() + named[name].numpy().tobytes())
+    return sha.hexdigest()
+
+
 def save_for_other_programs(
     path: Path, weights: dict[str, torch.Tensor], spec: TrainingSpec, family: Family, title: str, words: str, license_: str, images: int
 ) -> None:
     """Writes the file that ComfyUI, A1111 and Forge read, with the metadata that they show (modelspec 1.0.1)."""
     resolution = str(spec.resolution)
     named = for_other_programs(weights, spec.effective_alpha)
-    sha = hashlib.sha256(b"".join(named[k].numpy().tobytes() for k in sorted(named))).hexdigest()
     metadata = {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{family}/lora",
@@ -104,6 +111,6 @@ def save_for_other_programs(
         "ss_learning_rate": str(spec.learning_rate),
         "ss_tag_frequency": json.dumps({path.stem: {words: images}}, ensure_ascii=False),
         "ss_dataset_dirs": json.dumps({path.stem: {"n_repeats": 1, "img_count": images}}),
-        "sshs_model_hash": sha,
+        "sshs_model_hash": digest_of(weights, spec.effective_alpha),
     }
     save_file(named, path, metadata=metadata)

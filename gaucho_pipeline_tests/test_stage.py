@@ -1,0 +1,131 @@
+"""A stage program: killed in any stage it leaves nothing half-written, and what goes wrong is told in one line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.embedded.demo_site import demo_site
+from gaucho_pipeline.pipeline import ASSETS, Project
+from gaucho_pipeline.stage import Progress, Reporter, explain
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.programs import content_of, gaucho, kill_when, run_stage, stage_command, states
+
+# how far each stage has come when it is killed: a sign of it in its staging folder
+SIGNS = {
+    "raw_crawl": "*/journal.jsonl",
+    "curated_set": "*/images/*.png",
+    "checkpoint": "*/state/training.pt",
+    "sample_gallery": "*/pictures/*.png",
+}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """A folder, its twin whose chain ran undisturbed, and the photos of both."""
+    photos = draw_folder(tmp_path_factory.mktemp("photos"), "chimarrao", 6)
+    folders = [tmp_path_factory.mktemp(name) for name in ("killed", "left_alone")]
+    for folder in folders:
+        write_concepts(folder / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    gaucho(folders[1], "run")
+    return folders[0], folders[1], photos
+
+
+@pytest.mark.parametrize("asset", ASSETS)
+def test_killed_in_any_stage_it_ends_as_if_it_had_been_left_alone(asset: str, undisturbed: tuple[Path, Path, Path]) -> None:
+    folder, twin, _ = undisturbed
+    project, other = Project(folder / "concepts.yaml", folder / "data"), Project(twin / "concepts.yaml", twin / "data")
+    staging = folder / "data" / ".staging" / asset / "chimarrao"
+    command = stage_command(project, asset, "chimarrao", folder / "request")
+    assert kill_when(command, lambda: any(staging.glob(SIGNS[asset])))
+    assert project.store.current(asset, "chimarrao") is None
+    assert states(folder)["chimarrao"][asset] == "missing"
+    gaucho(folder, "run", "--select", asset)
+    again, left_alone = project.store.current(asset, "chimarrao"), other.store.current(asset, "chimarrao")
+    assert again
+    assert left_alone
+    assert content_of(again.folder) == content_of(left_alone.folder)
+
+
+def test_a_killed_crawl_fetches_no_finished_image_again(tmp_path: Path) -> None:
+    with demo_site() as site:
+        source = {"openverse": {"query": "chimarrão", "endpoint": f"{site.address}/v1/images/"}}
+        concept: dict[str, object] = {"token": "dnc", "class_noun": "cup", "crawl": {"sources": [source]}}
+        project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
+        staging = tmp_path / "data" / ".staging" / "raw_crawl" / "chimarrao"
+
+        def half_way() -> bool:
+            return any(path.read_text().count("sha256") >= 5 for path in staging.glob("*/journal.jsonl"))
+
+        assert kill_when(stage_command(project, "raw_crawl", "chimarrao", tmp_path / "request"), half_way)
+        finished = next(staging.glob("*/journal.jsonl")).read_text().count("sha256")
+        site.requested.clear()
+        done = run_stage(project, "raw_crawl", "chimarrao", tmp_path / "request")
+        asked = [path for path in site.requested if path.startswith("/media/")]
+    artifact = project.store.current("raw_crawl", "chimarrao")
+    assert artifact, done.stderr
+    assert artifact.manifest.figures["kept"] == 28
+    assert len(asked) == 29 - finished
+
+
+def test_a_full_disk_is_told_in_one_line_and_nothing_half_written_stands(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(small)], capture_output=True, text=True)
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        photos = draw_folder(tmp_path / "photos", "chimarrao", 20)
+        project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")}), small)
+        done = run_stage(project, "raw_crawl", "chimarrao", tmp_path / "request")
+        assert done.returncode == 1
+        assert "error: the disk is full" in done.stderr.splitlines()[-1]
+        assert project.store.current("raw_crawl", "chimarrao") is None
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_data_folder_that_cannot_be_written_is_told_and_nothing_starts(tmp_path: Path) -> None:
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 2)
+    write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    (tmp_path / "data").write_text("a file where the folder should be")
+    done = gaucho(tmp_path, "run", check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert "cannot be written" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_missing_concepts_file_is_told(tmp_path: Path) -> None:
+    done = gaucho(tmp_path, "status", check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip().endswith("there is no such file; name it with --concepts or GAUCHO_CONCEPTS")
+
+
+def test_too_few_images_stop_the_chain_before_training(tmp_path: Path) -> None:
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 3)
+    write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    done = gaucho(tmp_path, "run", check=False)
+    assert done.returncode == 1
+    assert "enough_images: 3 of 3 images are left, 4 are needed" in done.stderr
+    assert states(tmp_path)["chimarrao"]["checkpoint"] == "missing"
+
+
+def test_progress_gives_the_rate_and_the_time_left() -> None:
+    progress = Progress(Reporter(None), "training", 100, "steps", 20)
+    progress.advance(20)
+    assert progress.line(10) == "training: 40/100 steps, 2.0 steps/s, 0:30 left"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (OSError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (MemoryError(), "memory ran out"),
+    ],
+)
+def test_errors_are_explained_in_a_line(error: BaseException, said: str) -> None:
+    assert explain(error).startswith(said)
