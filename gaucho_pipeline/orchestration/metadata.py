@@ -9,7 +9,7 @@ import dagster as dg
 from gaucho_pipeline.artifacts import Artifact
 
 _INLINE_BYTES = 100_000
-_PICTURES = {"checkpoint": "losses.png", "sample_gallery": "contact_sheet.jpg"}
+_PICTURES = {"checkpoint": ("loss_curve", "losses.png"), "sample_gallery": ("contact_sheet", "contact_sheet.jpg")}
 _COUNTS = ("refused", "failed", "excluded", "licenses", "origins")
 
 
@@ -29,8 +29,9 @@ def described(artifact: Artifact) -> dict[str, Any]:
     page = artifact.folder / "index.html"
     if page.exists():
         found["page"] = dg.MetadataValue.url(page.as_uri())
-    if (picture := _PICTURES.get(manifest.asset)) and (inline := _inline(artifact.folder / picture)):
-        found[Path(picture).stem] = inline
+    name, picture = _PICTURES.get(manifest.asset, ("", ""))
+    if picture and (inline := _inline(artifact.folder / picture)):
+        found[name] = inline
     return found
 
 

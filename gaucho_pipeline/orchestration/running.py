@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +13,12 @@ from typing import Any
 
 import dagster as dg
 
+from gaucho_pipeline import embedded
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.orchestration.assets import FORCE_TAG, spec_key
 from gaucho_pipeline.pipeline import SITE, Project
 
-_HOME_CONFIG = """\
-telemetry: {enabled: false}
-concurrency: {pools: {granularity: op, default_limit: 1}}
-"""
+_HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def history(project: Project) -> Iterator[dg.DagsterInstance]:
         home = project.store.root / ".dagster"
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "dagster.yaml").exists():
-            (home / "dagster.yaml").write_text(_HOME_CONFIG)
+            shutil.copyfile(_HOME_CONFIG, home / "dagster.yaml")
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield instance
 

@@ -1,0 +1,66 @@
+"""Real photographs through the whole chain on the embedded model: the recorded answers for `galah`, and the folder of `backpack_dog`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.pipeline import ASSETS, Project
+from gaucho_pipeline_tests.conftest import write_concepts
+from gaucho_pipeline_tests.programs import gaucho, states
+from gaucho_pipeline_tests.replay import replay
+
+TRAINING = {"targets": "standard", "rank": 8, "learning_rate": 1e-3, "samples_per_image": 40, "measure_every": 10, "min_snr_gamma": None}
+GALLERY = {
+    "seeds": [1, 2, 3],
+    "steps": 20,
+    "guidance": 4.0,
+    "prompts": ["a photo of {token} {class_noun}", "a photo of {token} {class_noun} on the beach by day"],
+}
+
+
+@pytest.fixture
+def project(real: Path, tmp_path: Path) -> Path:
+    """Where the galleries of real subjects are made; REAL_SUBJECTS names another place, for a person to look at them."""
+    folder = Path(os.environ.get("REAL_SUBJECTS", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def concept(sources: list[dict[str, object]], token: str, class_noun: str) -> dict[str, object]:
+    return {
+        "token": token,
+        "class_noun": class_noun,
+        "crawl": {"sources": sources},
+        "curation": {"min_side": 300},
+        "training": TRAINING,
+        "gallery": GALLERY,
+    }
+
+
+def test_real_subjects_are_learned_better_than_the_base_model_knows_them(real: Path, project: Path) -> None:
+    photos = {
+        "path": str(real / "photos" / "dreambooth" / "backpack_dog"),
+        "license": "cc-by-4.0",
+        "author": "google/dreambooth",
+        "source": "https://github.com/google/dreambooth",
+    }
+    with replay(real / "openverse") as server:
+        concepts = {
+            "galah": concept([{"openverse": {"query": "galah", "endpoint": server.endpoint}}], "mtl", "bird"),
+            "backpack_dog": concept([{"folder": photos}], "dnc", "backpack"),
+        }
+        write_concepts(project / "concepts.yaml", concepts)
+        gaucho(project, "run")
+    opened = Project(project / "concepts.yaml", project / "data")
+    for slug in concepts:
+        assert states(project)[slug] == dict.fromkeys(ASSETS, "fresh")
+        checkpoint, gallery = (opened.store.current(asset, slug) for asset in ("checkpoint", "sample_gallery"))
+        assert checkpoint
+        assert gallery
+        loss = checkpoint.manifest.figures["held_out_loss"]
+        assert loss["tuned"] < 0.9 * loss["base"]
+        assert gallery.manifest.figures["pictures"] == 12
+        assert (gallery.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").count("CC") >= checkpoint.manifest.figures["images"]
