@@ -18,6 +18,7 @@ from gaucho_pipeline.artifacts import Artifact, MadeFrom, Store
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts, load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.soundness import judge
 
 ASSETS = ("raw_crawl", "curated_set", "checkpoint", "sample_gallery")
 SITE = "gallery_site"
@@ -119,6 +120,13 @@ class Project:
         if artifact is None:
             raise GauchoError(f"{asset} of {slug} needs {name}, which is missing; run: gaucho run {slug} --select {asset}")
         return {name: artifact}
+
+    def check_inputs(self, asset: str, slug: str) -> None:
+        """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
+        for name, artifact in self.inputs(asset, slug).items() if asset != SITE else ():
+            judgement = judge(artifact)
+            if not judgement.passed:
+                raise GauchoError(f"{name} of {slug} is not fit for {asset}: {judgement.text}")
 
     def site_made_from(self) -> MadeFrom:
         """What the site would be made from: the galleries that there are, in the file's order."""

@@ -135,6 +135,7 @@ def _bring_up_to_date(
     try:
         project = resource.open()
         request = project.request(asset, slug)
+        project.check_inputs(asset, slug)
         project.store.check_writable()
     except GauchoError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
