@@ -11,10 +11,10 @@ from pathlib import Path
 
 import click
 
-from gaucho_pipeline.cli import run_concepts
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import ALL, SITE, Project
+from gaucho_pipeline.updating import run_concepts
 
 _HERE = Path(__file__).parent
 _PORT = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")

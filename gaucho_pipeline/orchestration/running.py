@@ -14,7 +14,6 @@ from typing import Any
 import dagster as dg
 
 from gaucho_pipeline import embedded
-from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.orchestration.assets import FORCE_TAG, spec_key
 from gaucho_pipeline.pipeline import SITE, Project
 
@@ -48,10 +47,10 @@ def history(project: Project) -> Iterator[dg.DagsterInstance]:
 
 
 class Runner:
-    """Brings single assets up to date. Definitions are built once, so a changed list of concepts needs a new one."""
+    """Runs single assets of some definitions; a changed list of concepts needs new ones."""
 
-    def __init__(self, project: Project, instance: dg.DagsterInstance) -> None:
-        self._job = build_defs(project).resolve_implicit_global_asset_job_def()
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+        self._job = definitions.resolve_implicit_global_asset_job_def()
         self._instance = instance
 
     def run(self, asset: str, slug: str, force: bool) -> Outcome:
