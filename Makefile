@@ -23,4 +23,4 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	for name in crawl curation training gallery; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
