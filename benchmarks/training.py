@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from gaucho_pipeline import base_models
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
@@ -25,7 +23,7 @@ STEPS = 20
 
 
 def main() -> None:
-    base = base_models.load("embedded", None, base_models.best_device(), torch.float32)
+    base = base_models.load("embedded", None, base_models.best_device())
     spec = TrainingSpec(targets="everything", rank=8, learning_rate=1e-3, min_snr_gamma=None)
     with tempfile.TemporaryDirectory() as name:
         files = [Path(name) / f"{i}.png" for i in range(8)]

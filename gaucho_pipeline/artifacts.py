@@ -124,6 +124,8 @@ class Store:
                     shutil.rmtree(other)
             folder = home / key
             folder.mkdir(exist_ok=True)
+            for part in folder.rglob(".*.part"):
+                part.unlink()  # what a killed run was writing
             yield folder
 
     def publish(self, staging: Path, manifest: Manifest) -> Artifact:
@@ -132,8 +134,13 @@ class Store:
         write_atomically(staging / MANIFEST, manifest.model_dump_json(indent=1))
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(staging, folder)
+            old = staging.with_name(f"{staging.name}.old")
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(folder, old)  # in one step, so that nothing half-removed is ever taken for whole
+            os.replace(staging, folder)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(staging, folder)
         artifact = Artifact(folder, manifest)
         self.set_current(artifact)
         return artifact

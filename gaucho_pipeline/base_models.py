@@ -38,7 +38,7 @@ def identity(model: str, revision: str | None) -> dict[str, str | None]:
     if folder is None:
         return {"id": model, "revision": revision, "digest": None}
     if not (folder / "model_index.json").is_file():
-        raise ConfigError(f"training.base_model: {folder} holds no model (no model_index.json)")
+        raise ConfigError(f"{folder} holds no model (no model_index.json)")
     return {"id": model if model == EMBEDDED else folder.name, "revision": revision, "digest": _folder_digest(folder, _stamp(folder))}
 
 
@@ -66,8 +66,8 @@ class Loaded:
     device: torch.device
 
 
-def load(model: str, revision: str | None, device: torch.device, dtype: torch.dtype) -> Loaded:
-    """Loads a Stable Diffusion pipeline (safetensors only).
+def load(model: str, revision: str | None, device: torch.device) -> Loaded:
+    """Loads a Stable Diffusion pipeline (safetensors only), in the type that the device computes in.
 
     Raises GauchoError if it cannot be had, or is of a family that is not known.
     """
@@ -88,7 +88,7 @@ def load(model: str, revision: str | None, device: torch.device, dtype: torch.dt
         pipeline = StableDiffusionPipeline.from_pretrained(
             str(folder or model),
             revision=None if folder else revision,
-            dtype=dtype,
+            dtype=compute_dtype(device),
             use_safetensors=True,
             safety_checker=None,
             requires_safety_checker=False,
@@ -100,6 +100,15 @@ def load(model: str, revision: str | None, device: torch.device, dtype: torch.dt
     pipeline.to(device)
     resolution = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
     return Loaded(pipeline, "stable-diffusion-v1", resolution, device)
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """What a denoiser computes in on a device: bfloat16 where the GPU has it, else float16; float32 elsewhere."""
+    import torch
+
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
 def _quiet() -> None:

@@ -104,11 +104,13 @@ def run(project: Project, concepts: tuple[str, ...], select: str, force: bool) -
 @_told
 def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
     """What an artifact is made from, and its figures."""
-    if asset != SITE:
+    if asset == SITE:
+        concept = ALL
+    else:
         project.concept(concept)
     artifact = project.store.current(asset, concept)
     if artifact is None:
-        raise GauchoError(f"{asset} of {concept} was never made; run: gaucho run {concept} --select {asset}")
+        raise GauchoError(f"{asset} of {concept} was never made; run: gaucho run{'' if asset == SITE else f' {concept} --select {asset}'}")
     manifest = artifact.manifest.model_dump(mode="json")
     if as_json:
         click.echo(json.dumps({"folder": str(artifact.folder), "manifest": manifest}, ensure_ascii=False, indent=1))
@@ -133,7 +135,7 @@ def generate(project: Project, concept: str, prompt: str, seed: int, out: Path |
         raise GauchoError(f"checkpoint of {concept} was never made; run: gaucho run {concept} --select checkpoint")
     try:
         text = prompt.format(token=known.token, class_noun=known.class_noun)
-    except (KeyError, IndexError, ValueError):
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
         raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}} and {{class_noun}}") from None
     from gaucho_pipeline.gallery.single import draw_one
 

@@ -7,10 +7,12 @@ Reading, defaults, checks and error messages belong here. What a specification m
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import string
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -34,7 +36,7 @@ PLANS: dict[str, tuple[str, ...]] = {
 class Frozen(BaseModel):
     """A model that never changes and refuses keys that it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _one_word(text: str) -> str:
@@ -52,6 +54,10 @@ def _prompt(text: str) -> str:
         raise ValueError(f"unknown placeholder {{{min(unknown)}}}; there are {{token}} and {{class_noun}}")
     if "token" not in fields:
         raise ValueError("must hold {token}, or it does not ask for the concept")
+    try:
+        text.format(token="x", class_noun="x")
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"is not a prompt: {error}") from None
     return text
 
 
@@ -76,7 +82,11 @@ class OpenverseSource(Frozen):
     @field_validator("endpoint")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        if not re.fullmatch(r"https?://[^\s/]+(/\S*)?", value):
+        try:
+            right = bool(re.fullmatch(r"https?://[^\s/]+(/\S*)?", value) and urlsplit(value).hostname and urlsplit(value).port != 0)
+        except ValueError:
+            right = False
+        if not right:
             raise ValueError("must be an http or https address")
         return value
 
@@ -132,6 +142,12 @@ class CurationSpec(Frozen):
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
     max_images: int = Field(60, ge=2, le=100_000, description="The most images to keep, the sharpest first")
 
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.max_images < self.min_images:
+            raise ValueError(f"max_images ({self.max_images}) is less than min_images ({self.min_images})")
+        return self
+
 
 class TrainingSpec(Frozen):
     """How the concept is taught. Rank, alpha and rate belong together: the strength is rate x alpha / rank."""
@@ -157,6 +173,8 @@ class TrainingSpec(Frozen):
 
     @model_validator(mode="after")
     def _is_pinned(self) -> Self:
+        if not self.base_model.isprintable():
+            raise ValueError("base_model: holds a sign that cannot be printed")
         looks_like_a_path = self.base_model.startswith((".", "/", "~"))
         if self.base_model != EMBEDDED and not looks_like_a_path:
             if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.base_model):
@@ -272,14 +290,14 @@ def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
     def absolute(source: Source) -> Source:
         if source.folder is None:
             return source
-        folder = source.folder.model_copy(update={"path": base / source.folder.path.expanduser()})
+        folder = source.folder.model_copy(update={"path": base / os.path.expanduser(source.folder.path)})
         return Source(folder=folder)
 
     def fixed(concept: Concept) -> Concept:
         crawl = concept.crawl.model_copy(update={"sources": tuple(absolute(s) for s in concept.crawl.sources)})
         model = concept.training.base_model
         if model.startswith((".", "~")):
-            model = str((base / Path(model).expanduser()).resolve())
+            model = str((base / os.path.expanduser(model)).resolve())
         training = concept.training.model_copy(update={"base_model": model})
         return concept.model_copy(update={"crawl": crawl, "training": training})
 
@@ -289,14 +307,32 @@ def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
 # ------------------------------------------------------------------------------------------ messages
 
 
+def error_at(path: Path, location: tuple[Any, ...], problem: str) -> ConfigError:
+    """A mistake that shows only when the file's words are held against the world: with the file, the line and the key."""
+    lines = _Lines(path)
+    return lines.error(lines.inherited(location), problem)
+
+
 class _UniqueKeyLoader(yaml.SafeLoader):
     """YAML's safe loader, that refuses a key which stands twice."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError):
+            if not isinstance(node, yaml.ScalarNode):
+                raise
+            raise yaml.MarkedYAMLError(
+                problem=f"{node.value[:40]!r} is not what it seems; put it in quotes", problem_mark=node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (dict, list)):
+            if isinstance(key, (dict, list, set)):
                 raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
             if key in seen:
                 raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
@@ -320,6 +356,8 @@ class _Lines:
             raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
         except OSError as error:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except RecursionError:
+            raise ConfigError(f"{path}: is nested too deeply") from None
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise ConfigError(f"{path}:{line}: {error.problem}") from None
@@ -348,8 +386,13 @@ class _Lines:
                 return False
         return True
 
+    def inherited(self, location: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Where a key of a concept really stands, which may be under the defaults."""
+        default = ("defaults", *location[2:])
+        return default if location[:1] == ("concepts",) and len(location) > 2 and not self.has(location) and self.has(default) else location
+
     def error(self, location: tuple[Any, ...], problem: str) -> ConfigError:
-        key = ".".join(str(step) for step in location)
+        key = " ".join(".".join(str(step) for step in location).split())
         return ConfigError(f"{self.path}:{self.line_of(location)}: {key}: {problem}")
 
 
@@ -386,10 +429,7 @@ def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
 def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt key explains a missing one
     location = tuple(first["loc"])
-    if location[:1] == ("concepts",) and len(location) > 2 and not lines.has(location):
-        inherited = ("defaults", *location[2:])
-        if lines.has(inherited):
-            location = inherited
+    location = lines.inherited(location)
     kind = first["type"]
     if kind == "extra_forbidden":
         return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(location).model_fields))}")
@@ -403,7 +443,7 @@ def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
 
 def _owner(location: tuple[Any, ...]) -> type[BaseModel]:
     model: type[BaseModel] = Concept
-    for step in location[2:-1]:
+    for step in location[1:-1] if location[0] == "defaults" else location[2:-1]:
         if isinstance(step, int):
             continue
         annotation = model.model_fields[step].annotation

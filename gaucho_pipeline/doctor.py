@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.concepts import EMBEDDED
@@ -34,7 +34,11 @@ def examine(project: Project) -> list[Finding]:
 
 def _machine() -> Iterator[Finding]:
     yield Finding("python", platform.python_version(), True)
-    yield Finding("packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES), True)
+    try:
+        yield Finding("packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES), True)
+    except PackageNotFoundError as error:
+        yield Finding("packages", f"{error.name} is not installed; run: make setup", False, fatal=True)
+        return
     device = base_models.best_device()
     if device.type == "cuda":
         yield Finding("device", "a CUDA GPU", True)

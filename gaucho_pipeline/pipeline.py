@@ -47,6 +47,7 @@ class Request(BaseModel):
     fingerprint: str | None = Field(description="Hash of made_from; None for raw_crawl, which is named by what it holds")
     inputs: dict[str, Path] = Field(description="The folders to read, by asset, or by concept for the site")
     data: Path = Field(description="The data folder")
+    force: bool = Field(False, description="Make it anew although it stands")
 
     @property
     def spec(self) -> dict[str, Any]:
@@ -138,9 +139,9 @@ class Project:
 
     def galleries(self) -> dict[str, Artifact]:
         found = {slug: self.store.current("sample_gallery", slug) for slug in self.slugs}
-        return {slug: artifact for slug, artifact in found.items() if artifact is not None}
+        return {slug: artifact for slug, artifact in found.items() if artifact is not None and judge(artifact).passed}
 
-    def request(self, asset: str, slug: str) -> Request:
+    def request(self, asset: str, slug: str, force: bool = False) -> Request:
         """What to ask of the stage that makes the asset. Raises GauchoError if its input is missing."""
         if asset == SITE:
             made_from, inputs = self.site_made_from(), self.galleries()
@@ -155,6 +156,7 @@ class Project:
             fingerprint=None if asset == "raw_crawl" else fingerprint(asset, slug, made_from),
             inputs={name: artifact.folder for name, artifact in inputs.items()},
             data=self.store.root,
+            force=force,
         )
 
     # -------------------------------------------------------------------------------------------- what is up to date
@@ -167,8 +169,8 @@ class Project:
             return State("missing", ("never made", *stale_inputs))
         try:
             now = self.site_made_from() if asset == SITE else self.made_from(asset, slug)
-        except GauchoError:
-            return State("stale", tuple(stale_inputs))
+        except GauchoError as error:
+            return State("stale", tuple(stale_inputs) or (str(error),))
         reasons = [*_differences(current.manifest.made_from, now), *stale_inputs]
         return State("stale", tuple(reasons)) if reasons else State("fresh")
 

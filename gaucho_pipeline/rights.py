@@ -15,6 +15,7 @@ DEFAULT_LICENSES: tuple[LicenseFamily, ...] = ("cc0", "pd", "cc-by", "cc-by-sa")
 
 _VERSION = re.compile(r"\d(\.\d)?")
 _FAMILIES: dict[str, LicenseFamily] = {"cc0": "cc0", "pdm": "pd", "pd": "pd", "by": "cc-by", "by-sa": "cc-by-sa"}
+_ADDRESSES = {"zero": "cc0", "cc0": "cc0", "mark": "pd", "publicdomain": "pd", "pdm": "pd"}
 _FORBIDDEN = {
     "by-nc": "non-commercial",
     "by-nc-sa": "non-commercial",
@@ -43,6 +44,8 @@ def parse_license(code: object, version: object = None) -> License:
     name, _, number = text.rpartition("-") if _VERSION.fullmatch(text.rpartition("-")[2]) else (text, "", "")
     name = name.removeprefix("cc-")
     number = number or (str(version).strip() if version is not None else "")
+    if number and not _VERSION.fullmatch(number):
+        return License("unknown", None, "", "the licence's version is not known")
     if name in _FORBIDDEN:
         return License(_id(name, number), None, _url(name, number), f"the licence is {_FORBIDDEN[name]}")
     if name not in _FAMILIES:
@@ -66,9 +69,9 @@ def openverse_license(record: dict[str, Any]) -> License:
     """
     verdict = parse_license(record.get("license"), record.get("license_version"))
     stated = record.get("license_url")
-    if verdict.family in ("cc-by", "cc-by-sa") and isinstance(stated, str):
-        match = re.search(r"creativecommons\.org/licenses/([a-z-]+)/", stated)
-        if match and f"cc-{match[1]}" != verdict.family:
+    if verdict.family and isinstance(stated, str):
+        match = re.search(r"creativecommons\.org/licenses/([a-z-]+)", stated, re.IGNORECASE)
+        if match and _ADDRESSES.get(match[1].lower(), f"cc-{match[1].lower()}") != verdict.family:
             return License("unknown", None, "", "the licence and its address contradict each other")
     return verdict
 

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import shutil
 import sys
 import threading
 import time
@@ -21,12 +22,15 @@ from typing import Any
 from dagster_pipes import PipesContext, open_dagster_pipes
 from pydantic import ValidationError
 
-from gaucho_pipeline.artifacts import Artifact, Manifest, now, write_atomically
+from gaucho_pipeline.artifacts import Artifact, Manifest, Store, now, write_atomically
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import Request
 
 ERROR_FILE = "error.json"
+PARENT_VARIABLE = "GAUCHO_PARENT"
+"""Names the process that a stage must not outlive, because it may be gone before the stage has begun to look."""
 _PROGRESS_SECONDS = 5.0
+_TORCH_MEMORY_ERROR = "OutOfMemoryError"  # by its name, because torch is not for this module to import
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def main(fill: Fill) -> None:
     What went wrong is printed in one line and kept in error.json beside the request.
     """
     if len(sys.argv) != 2:
-        sys.exit(f"usage: python -m {__spec__.parent if __spec__ else 'gaucho_pipeline'}.<stage> REQUEST.json")
+        print("usage: python -m gaucho_pipeline.<stage> REQUEST.json", file=sys.stderr)
+        sys.exit(2)
     path = Path(sys.argv[1])
     with _errors_told(path.parent / ERROR_FILE), contextlib.ExitStack() as stack:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
@@ -104,9 +109,11 @@ def main(fill: Fill) -> None:
 
 def make(request: Request, fill: Fill, reporter: Reporter) -> tuple[Artifact, bool]:
     """Fills, stamps and places the artifact that a request asks for; returns it, and whether it stood already."""
-    from gaucho_pipeline.artifacts import Store
-
     store = Store(request.data)
+    standing = store.find(request.asset, request.concept, request.fingerprint) if request.fingerprint and not request.force else None
+    if standing:
+        store.set_current(standing)
+        return standing, True
     store.check_writable()
     started = time.monotonic()
     with store.staging(request.asset, request.concept, request.fingerprint or "crawl") as staging:
@@ -115,7 +122,7 @@ def make(request: Request, fill: Fill, reporter: Reporter) -> tuple[Artifact, bo
         if name is None:
             raise ValueError("a stage whose request has no fingerprint must give one")
         if request.fingerprint is None and (standing := store.find(request.asset, request.concept, name)):
-            _empty(staging)
+            shutil.rmtree(staging)
             store.set_current(standing)
             return standing, True
         manifest = Manifest(
@@ -131,12 +138,6 @@ def make(request: Request, fill: Fill, reporter: Reporter) -> tuple[Artifact, bo
         return store.publish(staging, manifest), False
 
 
-def _empty(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)
-
-
 def _read_request(path: Path) -> Request:
     try:
         return Request.model_validate_json(path.read_text(encoding="utf-8"))
@@ -150,7 +151,9 @@ def _read_request(path: Path) -> Request:
 def _errors_told(error_file: Path) -> Iterator[None]:
     try:
         yield
-    except (GauchoError, OSError, MemoryError) as error:
+    except Exception as error:
+        if not isinstance(error, (GauchoError, OSError, MemoryError, ValidationError)) and type(error).__name__ != _TORCH_MEMORY_ERROR:
+            raise
         message = explain(error)
         with contextlib.suppress(OSError):
             write_atomically(error_file, json.dumps({"message": message}))
@@ -164,14 +167,14 @@ def explain(error: BaseException) -> str:
         return f"the disk is full{f' ({error.filename})' if error.filename else ''}; make room, then run again: it goes on where it stopped"
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
-    if isinstance(error, MemoryError):
-        return "memory ran out; lower batch_size or resolution"
+    if isinstance(error, MemoryError) or type(error).__name__ == _TORCH_MEMORY_ERROR:
+        return "memory ran out; lower training.batch_size or training.resolution"
     return " ".join(str(error).split())
 
 
 def _die_with_parent() -> None:
     """Ends this process when the one that started it is gone: a killed run must not go on computing."""
-    parent = os.getppid()
+    parent = int(os.environ.get(PARENT_VARIABLE, os.getppid()))
 
     def watch() -> None:
         while os.getppid() == parent:

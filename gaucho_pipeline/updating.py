@@ -5,12 +5,20 @@ What is stale is decided in `pipeline.py`; how an asset is run is in `orchestrat
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
+from gaucho_pipeline import base_models
+from gaucho_pipeline.concepts import error_at
+from gaucho_pipeline.crawl.contact import user_agent
+from gaucho_pipeline.crawl.folder import read_folder
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import ALL, INPUT_OF, SITE, Project
+from gaucho_pipeline.soundness import judge
 
 if TYPE_CHECKING:
     from gaucho_pipeline.orchestration.running import Runner
@@ -21,6 +29,7 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
     slugs = list(dict.fromkeys(concepts)) or project.slugs
     for slug in slugs:
         project.concept(slug)
+    check_configuration(project, slugs, select)
     project.store.check_writable()
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.running import Runner, history
@@ -42,6 +51,32 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
     return failures
 
 
+def check_configuration(project: Project, slugs: list[str], select: str) -> None:
+    """Holds what the file says against the world, before any work starts.
+
+    Raises ConfigError for a folder or a base model that is not there, or a contact that is missing.
+    """
+    for slug in slugs:
+        concept = project.concept(slug)
+        for number, source in enumerate(concept.crawl.sources):
+            if source.folder:
+                with _placed(project, "concepts", slug, "crawl", "sources", number, "folder", "path"):
+                    read_folder(source.folder)
+        if project.state("raw_crawl", slug).state != "fresh":
+            user_agent(concept.crawl)
+        if select not in ("raw_crawl", "curated_set"):
+            with _placed(project, "concepts", slug, "training", "base_model"):
+                base_models.identity(concept.training.base_model, concept.training.revision)
+
+
+@contextlib.contextmanager
+def _placed(project: Project, *location: str | int) -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise error_at(project.concepts_file, location, str(error)) from None
+
+
 def _with_inputs(asset: str) -> list[str]:
     chain, name = [], asset
     while name:
@@ -53,6 +88,10 @@ def _with_inputs(asset: str) -> list[str]:
 def _bring(project: Project, runner: Runner, asset: str, slug: str, force: bool) -> bool:
     """Brings one asset up to date if it is not; says what was done and why; returns whether it is up to date now."""
     state = Project(project.concepts_file, project.store.root).state(asset, slug)
+    current = project.store.current(asset, slug)
+    if state.state == "fresh" and not force and current and not (judgement := judge(current)).passed:
+        click.secho(f"  {asset:<15} failed   {judgement.text}", fg="red", err=True)
+        return False
     if state.state == "fresh" and not force:
         click.echo(f"  {asset:<15} fresh    nothing to do")
         return True

@@ -24,7 +24,7 @@ from gaucho_pipeline.images import decode, square, to_tensor
 
 @pytest.fixture(scope="module")
 def base() -> base_models.Loaded:
-    return base_models.load("embedded", None, torch.device("cpu"), torch.float32)
+    return base_models.load("embedded", None, torch.device("cpu"))
 
 
 def test_the_whole_model_is_at_most_thirty_megabytes_of_safetensors() -> None:

@@ -98,6 +98,29 @@ def test_a_data_folder_that_cannot_be_written_is_told_and_nothing_starts(tmp_pat
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"crawl": {"sources": [{"folder": {"path": "nowhere", "license": "pd", "author": "X", "source": "Y"}}]}},
+            "folder.path: there is no folder",
+        ),
+        ({"crawl": {"sources": [{"folder": {"path": "empty", "license": "pd", "author": "X", "source": "Y"}}]}}, "holds no image"),
+        ({"training": {"base_model": "./nowhere"}}, "training.base_model: "),
+        ({"crawl": {"sources": [{"openverse": {"query": "chimarrão"}}]}}, "GAUCHO_CONTACT: api.openverse.org must know whom to write to"),
+    ],
+)
+def test_what_the_file_names_and_is_not_there_is_told_before_any_work_starts(change: dict[str, object], said: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 4)
+    write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup") | change})
+    done = gaucho(tmp_path, "run", check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_missing_concepts_file_is_told(tmp_path: Path) -> None:
     done = gaucho(tmp_path, "status", check=False)
     assert done.returncode == 2

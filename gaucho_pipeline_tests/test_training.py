@@ -103,7 +103,7 @@ def test_the_other_file_has_the_names_and_the_metadata_that_other_programs_read(
 
 def test_both_files_give_the_same_pictures(trained: tuple[Project, Artifact]) -> None:
     def picture(path: Path) -> torch.Tensor:
-        pipeline: StableDiffusionPipeline = base_models.load("embedded", None, torch.device("cpu"), torch.float32).pipeline
+        pipeline: StableDiffusionPipeline = base_models.load("embedded", None, torch.device("cpu")).pipeline
         pipeline.load_lora_weights(path.parent, weight_name=path.name)
         out = pipeline("a photo of mtl tree", num_inference_steps=2, generator=torch.Generator().manual_seed(1), output_type="pt")
         return out.images  # type: ignore[no-any-return]

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import Store, write_attribution, write_table
+from gaucho_pipeline.artifacts import Store, read_table, write_attribution, write_table
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.engine import Crawl, crawl, previously_fetched
@@ -28,6 +28,9 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     spec, store = CrawlSpec.model_validate(request.spec), Store(request.data)
     before = store.current("raw_crawl", request.concept)
     run = crawl(spec, store, staging / "journal.jsonl", previously_fetched(before.folder if before else None), reporter)
+    for row in read_table(before.folder / "images.jsonl") if before else ():
+        if row["origin"] in run.failed_sources and row["key"] not in run.records and row["license_family"] in spec.licenses:
+            run.kept[row["key"]] = row  # a source that failed today says nothing of what it gave before
     kept = [run.kept[key] | {"file": f"blobs/{run.kept[key]['sha256'][:2]}/{run.kept[key]['sha256']}"} for key in sorted(run.kept)]
     refused = sorted(run.refused, key=lambda row: str(row["key"]))
     failed = [run.failed[key] for key in sorted(run.failed)]

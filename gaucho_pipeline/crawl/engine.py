@@ -7,9 +7,9 @@ files and resuming are here. Scrapy's reactor starts once in a process, so a pro
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,11 +20,12 @@ from scrapy.http import Response
 from twisted.python.failure import Failure
 
 from gaucho_pipeline.artifacts import Store, read_table
+from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import CrawlSpec, FolderSource, OpenverseSource
 from gaucho_pipeline.crawl import folder, openverse
+from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.crawl.records import Record
-from gaucho_pipeline.crawl.safety import allowed_private_hosts
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import refusal
 from gaucho_pipeline.stage import Progress, Reporter
 
@@ -72,6 +73,8 @@ class Crawl:
         self.failed: dict[str, dict[str, Any]] = {}
         self.failed_sources: dict[str, str] = {}
         self.requests = Counter({"api": 0, "media": 0})
+        self.trouble: Exception | None = None
+        """What went wrong inside the reactor, which would swallow it; a full disk, say."""
 
     @property
     def max_bytes(self) -> int:
@@ -81,12 +84,19 @@ class Crawl:
         """The records that may be fetched, in the order of the sources, at most max_images."""
         return [r for r in self.records.values() if refusal(r.license, self.spec.licenses) is None][: self.spec.max_images]
 
-    def list_records(self, records: Iterable[Record], unusable: Iterable[dict[str, Any]]) -> int:
-        """Takes a page of records in; returns how many of them are new."""
-        fresh = [r for r in records if r.key not in self.records]
-        self.records |= {r.key: r for r in fresh}
-        self.refused += unusable
-        return len(fresh)
+    def list_records(self, records: Iterable[Record], unusable: Iterable[dict[str, Any]]) -> None:
+        """Takes a page of records in; one that another source has listed already is not taken twice."""
+        for record in map(self._with_own_key, records):
+            self.records.setdefault(record.key, record)
+        known = {row["key"] for row in self.refused}
+        self.refused += [row for row in unusable if row["key"] not in known]
+
+    def _with_own_key(self, record: Record) -> Record:
+        """Two folders may hold files of the same name: the second is told apart by its path."""
+        other = self.records.get(record.key)
+        if other is None or other.media == record.media or not record.key.startswith("folder:"):
+            return record
+        return replace(record, key=f"{record.key}#{digest(record.media)[:8]}")
 
     def keep(self, record: Record, content: bytes) -> None:
         if not looks_like_an_image(content):
@@ -122,33 +132,29 @@ def crawl(spec: CrawlSpec, store: Store, journal_path: Path, known: dict[str, st
     `known` gives the SHA-256 of images that were fetched before. Raises ConfigError where it must not start, and
     GauchoError if every source failed.
     """
-    require_contact(spec)
+    user_agent(spec)
     run = Crawl(spec, store, Journal(journal_path, known), reporter)
-    for source in spec.sources:
-        if source.folder:
-            _list_folder(run, source.folder)
-    if any(s.openverse for s in spec.sources):
+    if not any(s.openverse for s in spec.sources):
+        for source in spec.sources:
+            if source.folder:
+                _list_folder(run, source.folder)
+    else:
         process = AsyncCrawlerProcess(_settings(spec))
         process.crawl(_Spider, run=run)
         process.start(install_signal_handlers=False)
+        if run.trouble:
+            raise run.trouble
     if run.failed_sources and not run.records:
         raise GauchoError("every source failed: " + "; ".join(f"{k}: {v}" for k, v in run.failed_sources.items()))
     for record in run.wanted():
-        if record.key not in run.kept and record.key not in run.failed:
+        if record.key in run.kept or record.key in run.failed:
+            continue
+        if record.key.startswith("folder:"):
             _take_file(run, record)
+        else:
+            run.fail(record, "was not fetched")
     run.settle()
     return run
-
-
-def require_contact(spec: CrawlSpec) -> str:
-    """The User-Agent. Raises ConfigError if a public site would be asked without a contact."""
-    contact = " ".join(os.environ.get("GAUCHO_CONTACT", "").split())
-    public = [
-        s.openverse.endpoint for s in spec.sources if s.openverse and urlsplit(s.openverse.endpoint).hostname not in allowed_private_hosts()
-    ]
-    if public and not contact:
-        raise ConfigError(f"GAUCHO_CONTACT: {urlsplit(public[0]).hostname} must know whom to write to; set it to your e-mail or web page")
-    return f"gaucho_pipeline/0.1 ({contact or 'local test'})"
 
 
 def _list_folder(run: Crawl, source: FolderSource) -> None:
@@ -162,6 +168,8 @@ def _take_file(run: Crawl, record: Record) -> None:
         content = folder.read_bytes(record, run.max_bytes)
     except ValueError as error:
         run.fail(record, str(error))
+    except OSError:
+        run.fail(record, "cannot be read")
     else:
         if known and run.store.add_blob(content) == known:
             run.keep_known(record, known)
@@ -172,7 +180,7 @@ def _take_file(run: Crawl, record: Record) -> None:
 def _settings(spec: CrawlSpec) -> dict[str, Any]:
     public_delays = {host: {"concurrency": 1, "delay": delay, "randomize_delay": False} for host, delay in API_DELAY_SECONDS.items()}
     return {
-        "USER_AGENT": require_contact(spec),
+        "USER_AGENT": user_agent(spec),
         "ROBOTSTXT_OBEY": True,
         "CONCURRENT_REQUESTS": 8,
         "CONCURRENT_REQUESTS_PER_DOMAIN": 2,
@@ -186,7 +194,11 @@ def _settings(spec: CrawlSpec) -> dict[str, Any]:
         "COOKIES_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
         "DNS_RESOLVER": "gaucho_pipeline.crawl.safety.PublicResolver",
-        "DOWNLOADER_MIDDLEWARES": {"gaucho_pipeline.crawl.safety.OnlyAllowedAddresses": 10},
+        "DOWNLOADER_MIDDLEWARES": {
+            "gaucho_pipeline.crawl.safety.OnlyAllowedAddresses": 10,
+            "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
+            "gaucho_pipeline.crawl.safety.RobotsObeyed": 100,
+        },
         "HTTPERROR_ALLOW_ALL": True,
         "LOG_LEVEL": "ERROR",
         "LOG_INSTALL_ROOT_HANDLER": False,
@@ -204,16 +216,23 @@ class _Spider(scrapy.Spider):
         self.progress: Progress | None = None
 
     async def start(self) -> AsyncIterator[scrapy.Request]:
-        for source in self.run_.spec.sources:
-            if source.openverse:
-                await self._list(source.openverse)
-        for request in self._media_requests():
+        try:
+            for source in self.run_.spec.sources:
+                if source.folder:
+                    _list_folder(self.run_, source.folder)
+                elif source.openverse:
+                    await self._list(source.openverse)
+            requests = self._media_requests()
+        except Exception as error:
+            self.run_.trouble, requests = error, []
+        for request in requests:
             yield request
 
     async def _list(self, source: OpenverseSource) -> None:
         """Asks page after page until there are enough images, or no more."""
         origin, page = f"openverse: {source.query}", 1
         address: str | None = openverse.page_address(source, page)
+        seen: set[str] = set()
         self.run_.reporter.say(f"asking {source.endpoint} for {source.query!r} (an API: its robots.txt is for pages, and is not asked)")
         while address and len(self.run_.wanted()) < self.run_.spec.max_images:
             try:
@@ -223,7 +242,9 @@ class _Spider(scrapy.Spider):
                 self.run_.failed_sources[origin] = str(error)
                 self.run_.reporter.say(f"{origin} failed: {error}")
                 return
-            new = self.run_.list_records(listing.records, listing.unusable)
+            self.run_.list_records(listing.records, listing.unusable)
+            new = {record.key for record in listing.records} - seen
+            seen |= new
             address, page = (listing.next_page if new else None), page + 1
 
     async def _ask(self, address: str) -> bytes:
@@ -252,7 +273,10 @@ class _Spider(scrapy.Spider):
 
     def _media_request(self, record: Record) -> scrapy.Request:
         def ended(act: Callable[[], None]) -> None:
-            act()
+            try:
+                act()
+            except Exception as error:
+                self.run_.trouble = self.run_.trouble or error
             if self.progress:
                 self.progress.advance()
 

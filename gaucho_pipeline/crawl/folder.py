@@ -19,7 +19,7 @@ def read_folder(source: FolderSource) -> Listing:
     """
     folder = source.path
     if not folder.is_dir():
-        raise ConfigError(f"crawl.sources.folder.path: there is no folder {folder}")
+        raise ConfigError(f"there is no folder {folder}; make it, or correct the path")
     inside = folder.resolve()
     license_ = parse_license(source.license)
     records, unusable = [], []
@@ -31,7 +31,7 @@ def read_folder(source: FolderSource) -> Listing:
         elif path.suffix.lower() in _SUFFIXES:
             records.append(Record(key, origin, str(path), path.stem, source.author, source.source, license_))
     if not records:
-        raise ConfigError(f"crawl.sources.folder.path: {folder} holds no image ({', '.join(sorted(_SUFFIXES))})")
+        raise ConfigError(f"{folder} holds no image ({', '.join(sorted(_SUFFIXES))})")
     return Listing(tuple(records), tuple(unusable), None)
 
 

@@ -33,7 +33,7 @@ def read_page(source: OpenverseSource, content: bytes, page: int) -> Listing:
     try:
         answer = json.loads(content)
         results, page_count = answer["results"], int(answer["page_count"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         raise GauchoError(f"openverse: page {page} of {source.query!r} is not an answer of the API") from None
     if not isinstance(results, list):
         raise GauchoError(f"openverse: page {page} of {source.query!r} has no list of results")
@@ -52,10 +52,10 @@ def read_page(source: OpenverseSource, content: bytes, page: int) -> Listing:
 
 def _record(item: dict[str, Any], origin: str) -> Record | None:
     identity, media = item.get("id"), item.get("url")
-    if not isinstance(identity, str) or not identity or not isinstance(media, str) or urlsplit(media).scheme not in ("http", "https"):
+    if not isinstance(identity, str) or not identity or not isinstance(media, str) or not _is_address(media):
         return None
     return Record(
-        key=f"openverse:{identity[:100]}",
+        key=f"openverse:{_text(identity)[:100]}",
         origin=origin,
         media=media,
         title=_text(item.get("title")),
@@ -65,6 +65,17 @@ def _record(item: dict[str, Any], origin: str) -> Record | None:
     )
 
 
+def _is_address(text: str) -> bool:
+    """Whether a text is an http or https address with a host."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
+    except ValueError:
+        return False
+
+
 def _text(value: object) -> str:
-    """Plain text on one line, at most 300 characters."""
-    return " ".join(html.unescape(value).split())[:300] if isinstance(value, str) else ""
+    """Plain text on one line, at most 300 characters; what is no text becomes '?'."""
+    if not isinstance(value, str):
+        return ""
+    return " ".join(html.unescape(value).encode("utf-8", "replace").decode().split())[:300]

@@ -5,26 +5,27 @@ A name is judged by what it resolves to at the moment of connecting, so redirect
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-import os
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import IgnoreRequest
 from scrapy.resolver import CachingThreadedResolver
 
+from gaucho_pipeline.crawl.contact import allowed_private_hosts
+
 if TYPE_CHECKING:
     from scrapy import Request
+    from scrapy.crawler import Crawler
+    from scrapy.robotstxt import RobotParser
     from twisted.internet.defer import Deferred
 
 
 class ForbiddenAddress(IgnoreRequest):
     """An address that a crawl must not connect to."""
-
-
-def allowed_private_hosts() -> frozenset[str]:
-    """The host names and addresses that GAUCHO_ALLOW_PRIVATE_HOSTS lists."""
-    return frozenset(h.strip().lower() for h in os.environ.get("GAUCHO_ALLOW_PRIVATE_HOSTS", "").split(",") if h.strip())
 
 
 def is_public(address: str) -> bool:
@@ -56,6 +57,18 @@ class OnlyAllowedAddresses:
 
     def process_request(self, request: Request) -> None:
         check_url(request.url)
+
+
+class RobotsObeyed(RobotsTxtMiddleware):
+    """Scrapy's robots.txt middleware, one look-up at a time for a host: its concurrent waiters are let through unjudged."""
+
+    def __init__(self, crawler: Crawler) -> None:
+        super().__init__(crawler)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def robot_parser(self, request: Request) -> RobotParser | None:
+        async with self._locks[urlsplit(request.url).netloc]:
+            return await super().robot_parser(request)
 
 
 class PublicResolver(CachingThreadedResolver):

@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     args = parser.parse_args()
-    base = base_models.load("embedded", None, torch.device("cpu"), torch.float32)
+    base = base_models.load("embedded", None, torch.device("cpu"))
 
     def drawn(prompts: list[str], seed: int) -> list[Image.Image]:
         return draw(base.pipeline, [Order(p, seed + i) for i, p in enumerate(prompts)], 25, 4.0, "", lambda _: None)

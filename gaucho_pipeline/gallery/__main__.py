@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
@@ -66,14 +65,18 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
         known=read_table(checkpoint / "known.jsonl"),
     )
     write_atomically(staging / "index.html", page)
-    return Made(data_version=digest([[row["file"], row["sha256"]] for row in rows]), figures=figures)
+    return Made(
+        data_version=digest(
+            [[[row["file"], row["sha256"]] for row in rows], file_digest(staging / "index.html"), file_digest(staging / "ATTRIBUTION.csv")]
+        ),
+        figures=figures,
+    )
 
 
 def _load(taught: Manifest, reporter: Reporter) -> StableDiffusionPipeline:
     spec, device = taught.made_from.spec, base_models.best_device()
     reporter.say(f"loading {spec['base_model']} on {device}")
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
-    return base_models.load(spec["base_model"], spec["revision"], device, dtype).pipeline
+    return base_models.load(spec["base_model"], spec["revision"], device).pipeline
 
 
 def _teach(pipeline: StableDiffusionPipeline, checkpoint: Path) -> None:

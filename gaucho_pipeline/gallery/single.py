@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
-
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.concepts import GallerySpec
@@ -15,9 +13,8 @@ from gaucho_pipeline.gallery import drawing
 def draw_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec, path: Path) -> None:
     """Draws a prompt with what was learned, and writes a PNG that says so."""
     taught, device = checkpoint.manifest, base_models.best_device()
-    dtype = torch.float16 if device.type == "cuda" else torch.float32
     training = taught.made_from.spec
-    pipeline = base_models.load(training["base_model"], training["revision"], device, dtype).pipeline
+    pipeline = base_models.load(training["base_model"], training["revision"], device).pipeline
     pipeline.load_lora_weights(checkpoint.folder / "adapter", weight_name="pytorch_lora_weights.safetensors")
     picture = drawing.draw(pipeline, [drawing.Order(prompt, seed)], spec.steps, spec.guidance, spec.negative_prompt, lambda _: None)[0]
     facts = {

@@ -4,6 +4,7 @@ An asset finds that its result stands, or starts the stage's program; it does no
 """
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,11 +16,11 @@ from dagster._core.errors import DagsterPipesExecutionError
 
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.orchestration.automation import WHEN_SOMETHING_CHANGED
+from gaucho_pipeline.orchestration.automation import WHEN_A_GALLERY_CHANGED, WHEN_SOMETHING_CHANGED
 from gaucho_pipeline.orchestration.metadata import described
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.pipeline import ALL, ASSETS, CODE_VERSIONS, INPUT_OF, SITE, STAGE_OF, Project
-from gaucho_pipeline.stage import ERROR_FILE
+from gaucho_pipeline.stage import ERROR_FILE, PARENT_VARIABLE
 
 FORCE_TAG = "gaucho/force"
 OWNERS = ["team:curators"]
@@ -117,7 +118,7 @@ def _site_asset() -> dg.AssetsDefinition:
         owners=OWNERS,
         description=_DESCRIPTIONS[SITE],
         code_version=CODE_VERSIONS[SITE],
-        automation_condition=WHEN_SOMETHING_CHANGED,
+        automation_condition=WHEN_A_GALLERY_CHANGED,
     )
     def site(context: AssetExecutionContext, project: ProjectResource, programs: PipesSubprocessClient) -> dg.MaterializeResult[None]:
         return _bring_up_to_date(context, project, programs, SITE, ALL)
@@ -132,14 +133,14 @@ def _bring_up_to_date(
 
     Raises Failure without retries for what a retry cannot mend, such as a concept that was removed.
     """
+    forced = context.run.tags.get(FORCE_TAG) == "true"
     try:
         project = resource.open()
-        request = project.request(asset, slug)
+        request = project.request(asset, slug, forced)
         project.check_inputs(asset, slug)
         project.store.check_writable()
     except GauchoError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
-    forced = context.run.tags.get(FORCE_TAG) == "true"
     standing = project.store.find(asset, slug, request.fingerprint) if request.fingerprint and not forced else None
     if standing:
         project.store.set_current(standing)
@@ -157,12 +158,14 @@ def _run_program(
     (folder / ERROR_FILE).unlink(missing_ok=True)
     try:
         invocation = programs.run(
-            command=[sys.executable, "-m", _PROGRAM[asset], str(folder / "request.json")], context=context, env=_PROGRAM_ENVIRONMENT
+            command=[sys.executable, "-m", _PROGRAM[asset], str(folder / "request.json")],
+            context=context,
+            env=_PROGRAM_ENVIRONMENT | {PARENT_VARIABLE: str(os.getpid())},
         )
     except DagsterPipesExecutionError:
         if (folder / ERROR_FILE).exists():
             message = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))["message"]
-            raise dg.Failure(message, allow_retries=False) from None
+            raise dg.Failure(message, allow_retries=asset == "raw_crawl") from None  # the web may answer better a little later
         raise
     told: dict[str, Any] = next((m for m in invocation.get_custom_messages() if isinstance(m, dict)), {})
     made = project.store.current(asset, slug)

@@ -14,18 +14,19 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.pipeline import ASSETS, STAGE_OF, Project
 
-_SOMETHING_CHANGED: AutomationCondition[Any] = (
-    AutomationCondition.missing()
-    | AutomationCondition.any_deps_match(AutomationCondition.data_version_changed())
-    | AutomationCondition.code_version_changed()
+_CHANGED: AutomationCondition[Any] = (
+    AutomationCondition.any_deps_match(AutomationCondition.data_version_changed()) | AutomationCondition.code_version_changed()
 )
-WHEN_SOMETHING_CHANGED = (
-    _SOMETHING_CHANGED.since_last_handled()
-    & ~AutomationCondition.any_deps_missing()
-    & ~AutomationCondition.any_deps_in_progress()
-    & ~AutomationCondition.in_progress()
-).with_label("something changed")
-"""Runs an asset when data that it is made from has changed, and not when it was made again the same."""
+_IDLE = ~AutomationCondition.any_deps_in_progress() & ~AutomationCondition.in_progress()
+_NEVER_TRIED = AutomationCondition.missing() & ~AutomationCondition.execution_failed() & ~AutomationCondition.in_progress()
+
+WHEN_SOMETHING_CHANGED = ((_NEVER_TRIED | _CHANGED).since_last_handled() & ~AutomationCondition.any_deps_missing() & _IDLE).with_label(
+    "something changed"
+)
+"""Runs an asset when data that it is made from has changed, not when it was made again the same, nor for ever after a failure."""
+
+WHEN_A_GALLERY_CHANGED = (_CHANGED.since_last_handled() & _IDLE).with_label("a gallery changed")
+"""Runs the site, which shows the galleries that there are and waits for no concept."""
 
 
 def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
@@ -93,8 +94,7 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
         requests = []
         for slug in dict.fromkeys(key.split("/")[0] for key in changed):
             keys = [dg.AssetKey(key.split("/")[1]) for key in changed if key.startswith(f"{slug}/")]
-            run_key = " ".join([slug, *(version for key, version in changed.items() if key.startswith(f"{slug}/"))])
-            requests.append(dg.RunRequest(run_key=run_key, partition_key=slug, asset_selection=keys))
+            requests.append(dg.RunRequest(partition_key=slug, asset_selection=keys))  # no run key: an edit that is taken back counts
         new = sorted(set(opened.slugs) - set(partitions))
         note = f"new concepts, reload the definitions to see them: {', '.join(new)}" if new else "nothing changed"
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(versions), skip_reason=None if requests else dg.SkipReason(note))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from typing import Any
 import dagster as dg
 
 from gaucho_pipeline import embedded
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.assets import FORCE_TAG, spec_key
 from gaucho_pipeline.pipeline import SITE, Project
 
 _HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
+
+
+_PROCESS_TAG = "gaucho/process"
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,11 @@ class Outcome:
 @contextlib.contextmanager
 def history(project: Project) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance: that of DAGSTER_HOME, else of ./dagster.yaml, else one inside the data folder."""
-    if os.environ.get("DAGSTER_HOME"):
+    if named := os.environ.get("DAGSTER_HOME"):
+        if not Path(named).is_dir() or not Path(named).is_absolute():
+            raise ConfigError(f"DAGSTER_HOME: {named} must be the whole path of a folder that exists")
         with dg.DagsterInstance.get() as instance:
+            _end_the_dead(instance)
             yield instance
         return
     if Path("dagster.yaml").exists():
@@ -43,7 +51,31 @@ def history(project: Project) -> Iterator[dg.DagsterInstance]:
         if not (home / "dagster.yaml").exists():
             shutil.copyfile(_HOME_CONFIG, home / "dagster.yaml")
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        _end_the_dead(instance)
         yield instance
+
+
+def _this_process() -> str:
+    return f"{socket.gethostname()} {os.getpid()}"
+
+
+def _end_the_dead(instance: dg.DagsterInstance) -> None:
+    """Ends runs of the command line that were killed on this machine: they would hold their place in the GPU's pool for ever."""
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        host, _, pid = run.tags.get(_PROCESS_TAG, "").partition(" ")
+        if host == socket.gethostname() and not _is_running(int(pid)):
+            instance.report_run_failed(run, "its process is gone")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 class Runner:
@@ -61,7 +93,7 @@ class Runner:
             asset_selection=keys,
             partition_key=None if asset == SITE else slug,
             instance=self._instance,
-            tags={FORCE_TAG: "true"} if force else None,
+            tags={_PROCESS_TAG: _this_process()} | ({FORCE_TAG: "true"} if force else {}),
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )

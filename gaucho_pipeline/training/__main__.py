@@ -17,6 +17,7 @@ from diffusers import StableDiffusionPipeline
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import read_table, write_attribution, write_table
+from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Request
@@ -26,6 +27,7 @@ from gaucho_pipeline.training.curve import draw_curve
 from gaucho_pipeline.training.examples import encode_captions, encode_images, split
 from gaucho_pipeline.training.loop import Trainer, concept_caption, peak_memory, prior_captions
 
+_CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
 _OTHER_NAME = "xqv"
 """A word that means nothing, to see whether the concept answers to its own token only."""
 
@@ -38,9 +40,10 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     known_rows, held_rows = split(read_table(curated / "images.jsonl"), spec.held_out, spec.seed)
     device = base_models.best_device()
     reporter.say(f"loading {spec.base_model} on {device}")
-    base = base_models.load(spec.base_model, spec.revision, device, torch.float16 if device.type == "cuda" else torch.float32)
+    base = base_models.load(spec.base_model, spec.revision, device)
     spec = spec.model_copy(update={"resolution": spec.resolution or base.resolution})
     side = spec.resolution or base.resolution
+    base.pipeline.vae.to(torch.float32)  # its posteriors are kept for the whole run, and half precision spoils them
     known = encode_images(base.pipeline.vae, [curated / r["file"] for r in known_rows], side, spec.mirror)
     held = encode_images(base.pipeline.vae, [curated / r["file"] for r in held_rows], side, False)
     caption, other_name = concept_caption(token, class_noun), concept_caption(_OTHER_NAME, class_noun)
@@ -85,7 +88,9 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     shutil.rmtree(staging / "state")
     loss = figures["held_out_loss"]
     reporter.say(f"held-out loss {loss['base']:.4f} before, {loss['tuned']:.4f} after; best at step {figures['best_step']}")
-    return Made(data_version=adapter.digest_of(adapter.weights_of(unet), spec.effective_alpha)[:32], figures=figures)
+    credited = [[row[name] for name in _CREDIT] for row in known_rows + held_rows]
+    holds = [adapter.digest_of(adapter.weights_of(unet), spec.effective_alpha), credited]
+    return Made(data_version=digest(holds), figures=figures)
 
 
 def _losses(trainer: Trainer, caption: str, other_name: str, class_caption: str) -> dict[str, dict[str, dict[str, float]]]:
@@ -113,14 +118,13 @@ def _reload_difference(trainer: Trainer, request: Request, spec: TrainingSpec, f
     Raises GauchoError if the file does not load, or gives something else.
     """
     before = _prediction(trainer.base.pipeline, trainer, caption)
-    weights = torch.float16 if trainer.base.device.type == "cuda" else torch.float32
-    fresh = base_models.load(spec.base_model, spec.revision, trainer.base.device, weights).pipeline
+    fresh = base_models.load(spec.base_model, spec.revision, trainer.base.device).pipeline
     try:
         fresh.load_lora_weights(file.parent, weight_name=file.name)
     except (ValueError, OSError, json.JSONDecodeError) as error:
         raise GauchoError(f"the adapter does not load back: {error}") from None
     difference = (before - _prediction(fresh, trainer, caption)).abs().max().item()
-    if not difference < (0.05 if weights is torch.float16 else 1e-3):
+    if not difference < (1e-3 if fresh.unet.dtype is torch.float32 else 0.05):
         raise GauchoError(f"the adapter that was read back predicts something else (by {difference:.3g})")
     return difference
 

@@ -18,6 +18,7 @@ import torch
 from accelerate import Accelerator
 from diffusers import DDPMScheduler
 
+from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
@@ -28,6 +29,7 @@ from gaucho_pipeline.training.examples import Posteriors, generator_for, images_
 _NOISE, _PRIOR, _MEASURE = 2, 3, 4
 _OTHER_NOUNS = ("person", "house", "cat", "tree", "cup")
 _NOISES_PER_IMAGE = 8
+_PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
 def concept_caption(token: str, class_noun: str) -> str:
@@ -67,14 +69,13 @@ class Trainer:
         known: Posteriors,
         held: Posteriors,
     ) -> None:
-        half = base.device.type == "cuda"
-        self.accelerator = Accelerator(mixed_precision="bf16" if half and torch.cuda.is_bf16_supported() else "fp16" if half else "no")
+        self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base_models.compute_dtype(base.device)])
         self.spec, self.base, self.captions, self.known, self.held = spec, base, captions, known, held
         self.caption, self.priors = concept_caption(token, class_noun), prior_captions(class_noun)
         self.unet = base.pipeline.unet
         self.scheduler = DDPMScheduler.from_config(base.pipeline.scheduler.config)
         params = adapter.attach(self.unet, spec)
-        self.optimizer = torch.optim.AdamW(params, lr=spec.learning_rate, weight_decay=1e-2, fused=half)
+        self.optimizer = torch.optim.AdamW(params, lr=spec.learning_rate, weight_decay=1e-2, fused=base.device.type == "cuda")
         self.unet, self.optimizer = self.accelerator.prepare(self.unet, self.optimizer)
         self.progressed = Progressed()
         self.best: dict[str, torch.Tensor] = adapter.weights_of(self.unet)
@@ -184,11 +185,8 @@ class Trainer:
         if not done.curve:
             self._measure_and_keep(0.0)
         while done.step < self.steps:
-            try:
-                loss = self.loss(done.step)
-                self.accelerator.backward(loss)
-            except torch.cuda.OutOfMemoryError:
-                raise GauchoError("the GPU's memory ran out; lower training.batch_size or training.resolution") from None
+            loss = self.loss(done.step)
+            self.accelerator.backward(loss)
             if done.step % 10 == 0 and not torch.isfinite(loss):
                 raise GauchoError(f"the loss is not finite at step {done.step}; lower training.learning_rate")
             self.accelerator.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
@@ -227,6 +225,7 @@ class Trainer:
             "weights": adapter.weights_of(self.accelerator.unwrap_model(self.unet)),
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
         }
         part = state_file.with_suffix(".part")
         torch.save(state, part)
@@ -240,6 +239,8 @@ class Trainer:
         self.best = state["best"]
         adapter.set_weights(self.accelerator.unwrap_model(self.unet), state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         reporter.say(f"going on from step {self.progressed.step} of {self.steps}")
 
 
