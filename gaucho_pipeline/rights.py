@@ -70,7 +70,7 @@ def openverse_license(record: dict[str, Any]) -> License:
     verdict = parse_license(record.get("license"), record.get("license_version"))
     stated = record.get("license_url")
     if verdict.family and isinstance(stated, str):
-        match = re.search(r"creativecommons\.org/licenses/([a-z-]+)", stated, re.IGNORECASE)
+        match = re.search(r"creativecommons\.org/licenses/([a-z0-9-]+)", stated, re.IGNORECASE)
         if match and _ADDRESSES.get(match[1].lower(), f"cc-{match[1].lower()}") != verdict.family:
             return License("unknown", None, "", "the licence and its address contradict each other")
     return verdict

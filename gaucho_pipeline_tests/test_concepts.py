@@ -123,6 +123,12 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "broken YAML": ("{rank: 8}", "{rank: 8", "concepts.yaml:"),
     "a Python object": ("{rank: 8}", "!!python/object/apply:os.system ['true']", "could not determine a constructor"),
     "no concepts": (GOOD[GOOD.index("concepts:") :], "", "must name at least one concept"),
+    "a prompt that cannot be filled": (
+        "training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token:d}']}", "is not a prompt",
+    ),
+    "an infinite alpha": ("{learning_rate: 2.0e-4}", "{alpha: .inf}", "training.alpha: "),
+    "a date that is none": ("{rank: 8}", "2020-13-45", "put it in quotes"),
+    "fewer images than are needed": ("training: {learning_rate: 2.0e-4}", "curation: {max_images: 2}", "is less than min_images"),
     "the same token twice": (
         "    training: {learning_rate: 2.0e-4}\n",
         "  outro:\n    token: CHMRR\n    class_noun: cup\n    crawl: {sources: [{openverse: {query: x}}]}\n",

@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 
 from gaucho_pipeline.artifacts import read_table
+from gaucho_pipeline.concepts import OpenverseSource
 from gaucho_pipeline.crawl.engine import looks_like_an_image
+from gaucho_pipeline.crawl.openverse import read_page
 from gaucho_pipeline.crawl.safety import ForbiddenAddress, check_url, is_public
-from gaucho_pipeline.embedded.demo_site import DemoSite
+from gaucho_pipeline.embedded.demo_site import DemoSite, demo_site
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import run_stage
@@ -130,3 +133,60 @@ def test_what_is_no_image_is_seen_from_its_first_bytes() -> None:
     assert looks_like_an_image(b"\x89PNG\r\n\x1a\n")
     assert not looks_like_an_image(json.dumps({"a": 1}).encode())
     assert not looks_like_an_image(b"")
+
+
+def test_what_robots_txt_forbids_is_not_fetched_however_many_ask_at_once(tmp_path: Path) -> None:
+    with demo_site() as site:
+        site.robots = b"User-agent: *\nDisallow: /media/\n"
+        _, said = crawled(tmp_path, openverse_concept("chimarrão", f"{site.address}/v1/images/"))
+    assert [path for path in site.requested if path.startswith("/media/")] == []
+    assert "29 forbidden by robots.txt" in said
+
+
+def test_a_record_that_names_no_address_costs_nothing_but_itself() -> None:
+    def item(identity: str, url: object) -> dict[str, object]:
+        return {"id": identity, "url": url, "license": "by", "license_version": "2.0", "title": "\ud83d", "creator": "Conceição"}
+
+    items = [
+        item("a", "https://[bad/x"),
+        item("b", "http:foo"),
+        item("c", "https://h:abc/x"),
+        item("d", 7),
+        item("e", "https://h.org/x.jpg"),
+    ]
+    listing = read_page(OpenverseSource(query="x"), json.dumps({"results": items, "page_count": 1}).encode(), 1)
+    assert [record.key for record in listing.records] == ["openverse:e"]
+    assert [row["key"] for row in listing.unusable] == [f"openverse:{name}" for name in "abcd"]
+    assert listing.records[0].author == "Conceição"
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"results": 1, "page_count": 1}', b'{"results": [], "page_count": Infinity}'])
+def test_an_answer_that_is_none_is_told(content: bytes) -> None:
+    with pytest.raises(GauchoError, match="openverse: page 1"):
+        read_page(OpenverseSource(query="x"), content, 1)
+
+
+def test_files_of_the_same_name_in_two_folders_are_both_kept(tmp_path: Path) -> None:
+    sources = [
+        folder_concept(draw_folder(tmp_path / n, "araucaria", 1, first=i), "mtl", "tree")["crawl"]["sources"][0] for i, n in enumerate("ab")
+    ]  # type: ignore[index]
+    (tmp_path / "b" / "01.png").rename(tmp_path / "b" / "00.png")
+    project, said = crawled(tmp_path, {"token": "mtl", "class_noun": "tree", "crawl": {"sources": sources}})
+    artifact = project.store.current("raw_crawl", "galah")
+    assert artifact, said
+    assert artifact.manifest.figures["kept"] == 2
+
+
+def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 2)
+    with demo_site() as site:
+        concept = openverse_concept("chimarrão", f"{site.address}/v1/images/")
+        concept["crawl"]["sources"].append(folder_concept(folder, "x", "y")["crawl"]["sources"][0])  # type: ignore[index]
+        project, _ = crawled(tmp_path, concept)
+        before = project.store.current("raw_crawl", "galah")
+    project, said = crawled(tmp_path, concept)
+    after = project.store.current("raw_crawl", "galah")
+    assert before
+    assert after
+    assert after.manifest.data_version == before.manifest.data_version
+    assert after.manifest.figures["failed_sources"], said

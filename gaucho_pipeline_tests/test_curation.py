@@ -77,7 +77,7 @@ def test_the_order_of_the_input_does_not_matter() -> None:
 
 def test_of_too_many_the_sharpest_stay() -> None:
     measures = {str(i): seen(phash=f"{i * 0x1111111111111111:016x}", sharpness=0.01 + i / 1000) for i in range(8)}
-    found = judge(measures, {k: k for k in measures}, CurationSpec(max_images=3))
+    found = judge(measures, {k: k for k in measures}, CurationSpec(max_images=3, min_images=2))
     assert sorted(k for k, v in found.items() if v.kept) == ["5", "6", "7"]
 
 

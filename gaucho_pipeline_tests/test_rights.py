@@ -52,3 +52,20 @@ def test_the_recorded_records_are_allowed_exactly_where_their_file_was_kept(real
     allowed = [refusal(openverse_license(r), DEFAULT_LICENSES) is None for r in records]
     assert allowed == [r["file"] is not None for r in records]
     assert Counter(allowed) == {True: 78, False: 60}
+
+
+@pytest.mark.parametrize(
+    ("code", "address"),
+    [
+        ("cc0", "https://creativecommons.org/licenses/by-nc/4.0/"),
+        ("by", "https://creativecommons.org/licenses/BY-NC/4.0"),
+        ("pdm", "https://creativecommons.org/licenses/by-nd/4.0/"),
+    ],
+)
+def test_every_contradiction_is_refused(code: str, address: str) -> None:
+    assert refusal(openverse_license({"license": code, "license_version": "1.0", "license_url": address}), DEFAULT_LICENSES)
+
+
+def test_both_addresses_of_cc0_are_known() -> None:
+    for address in ("https://creativecommons.org/licenses/cc0/1.0/", "https://creativecommons.org/publicdomain/zero/1.0/"):
+        assert openverse_license({"license": "cc0", "license_version": "1.0", "license_url": address}).id == "CC0-1.0"

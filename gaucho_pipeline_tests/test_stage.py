@@ -135,7 +135,7 @@ def test_too_few_images_stop_the_chain_before_training(tmp_path: Path) -> None:
     assert "enough_images: 3 of 3 images are left, 4 are needed" in done.stderr
     again = gaucho(tmp_path, "run", check=False)
     assert again.returncode == 1
-    assert "curated_set of chimarrao is not fit for checkpoint: 3 of 3 images are left" in again.stderr
+    assert "3 of 3 images are left, 4 are needed" in again.stderr
     assert states(tmp_path)["chimarrao"]["checkpoint"] == "missing"
 
 

@@ -74,6 +74,7 @@ class DemoSite(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
         self.subjects = {query: _Subject(subject, query.capitalize()) for query, subject in QUERIES.items()}
         self.requested: list[str] = []
+        self.robots = b"User-agent: *\nDisallow: /private/\n"
 
     @property
     def address(self) -> str:
@@ -89,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path == "/v1/images/":
             self._answer_search(parse_qs(parts.query))
         elif parts.path == "/robots.txt":
-            self._send(200, "text/plain", b"User-agent: *\nDisallow: /private/\n")
+            self._send(200, "text/plain", self.server.robots)
         elif parts.path.startswith("/media/"):
             self._answer_media(*parts.path.split("/")[2:4])
         else:
