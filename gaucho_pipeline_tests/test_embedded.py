@@ -17,7 +17,8 @@ from gaucho_pipeline.embedded import world
 from gaucho_pipeline.embedded.demo_subjects import DRAWERS, TRAINING_SCENES, draw_subject
 from gaucho_pipeline.embedded.muon import orthogonalise
 from gaucho_pipeline.embedded.textures import texture
-from gaucho_pipeline.gallery.drawing import Order, draw
+from gaucho_pipeline.gallery.drawing import draw
+from gaucho_pipeline.gallery.orders import Order
 from gaucho_pipeline.gallery.scores import Scorer
 from gaucho_pipeline.images import decode, square, to_tensor
 

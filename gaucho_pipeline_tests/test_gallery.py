@@ -10,7 +10,8 @@ from PIL import Image
 
 from gaucho_pipeline.artifacts import MadeFrom, Manifest
 from gaucho_pipeline.gallery import pages
-from gaucho_pipeline.gallery.drawing import GENERATED, Order, is_black, marked_png
+from gaucho_pipeline.gallery.drawing import is_black, marked_png
+from gaucho_pipeline.gallery.orders import GENERATED, Order
 
 PAIR = {"base": 0.5, "tuned": 0.4}
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.embedded import world
-from gaucho_pipeline.gallery.drawing import Order, draw
+from gaucho_pipeline.gallery.drawing import draw
+from gaucho_pipeline.gallery.orders import Order
 
 _CELL = 128
 SETTINGS = [(place, time) for place in world.PLACES for time in world.TIMES]

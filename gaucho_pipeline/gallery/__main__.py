@@ -19,7 +19,7 @@ from gaucho_pipeline.canonical import digest, file_digest
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.gallery import drawing, pages, scores
-from gaucho_pipeline.gallery.drawing import Order
+from gaucho_pipeline.gallery.orders import Order
 from gaucho_pipeline.pipeline import Request
 from gaucho_pipeline.stage import Made, Progress, Reporter, main
 

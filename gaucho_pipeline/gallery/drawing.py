@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
@@ -12,17 +11,9 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image, PngImagePlugin
 
+from gaucho_pipeline.gallery.orders import GENERATED, Order
+
 _BATCH = 8
-GENERATED = "https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
-"""IPTC's term for a picture that a trained model made."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """A picture to draw: the same order gives the same picture."""
-
-    prompt: str
-    seed: int
 
 
 def draw(

@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont
 
 from gaucho_pipeline.artifacts import Manifest
-from gaucho_pipeline.gallery.drawing import GENERATED, Order
+from gaucho_pipeline.gallery.orders import GENERATED, Order
 
 _CELL, _GAP, _LINE = 128, 6, 22
 _SHEET_BYTES = 100_000

@@ -8,6 +8,7 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.gallery import drawing
+from gaucho_pipeline.gallery.orders import Order
 
 
 def draw_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec, path: Path) -> None:
@@ -16,7 +17,7 @@ def draw_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec, pa
     training = taught.made_from.spec
     pipeline = base_models.load(training["base_model"], training["revision"], device).pipeline
     pipeline.load_lora_weights(checkpoint.folder / "adapter", weight_name="pytorch_lora_weights.safetensors")
-    picture = drawing.draw(pipeline, [drawing.Order(prompt, seed)], spec.steps, spec.guidance, spec.negative_prompt, lambda _: None)[0]
+    picture = drawing.draw(pipeline, [Order(prompt, seed)], spec.steps, spec.guidance, spec.negative_prompt, lambda _: None)[0]
     facts = {
         "prompt": prompt,
         "seed": seed,
