@@ -58,7 +58,7 @@ def page(**changes: object) -> str:
         "description": "",
         "words": {"token": "dnc", "class_noun": "cup"},
         "rows": [{"prompt": "p", "seed": 1, "when": w, "file": f"pictures/000-{w}.png"} for w in ("base", "tuned")],
-        "figures": {"likeness": PAIR, "prompt_agreement": PAIR, "scorer": "embedded scorer"},
+        "figures": {"likeness": PAIR, "prompt_agreement": PAIR, "likeness_ceiling": 0.9, "scorer": "embedded scorer"},
         "taught": taught,
         "known": [{"title": "Cuia", "author": "João", "license": "CC0-1.0", "license_url": "https://x", "source": "https://y"}],
     }

@@ -49,7 +49,12 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     if black == len(orders):
         raise GauchoError("every picture is black; lower training.learning_rate")
     plain = [p.format(token="a", class_noun=words["class_noun"]) for p in spec.effective_prompts for _ in spec.seeds]
-    figures: dict[str, Any] = {"pictures": len(rows), "pictures_per_second": rate, "black": black, **_scores(drawn, plain, checkpoint)}
+    figures: dict[str, Any] = {
+        "pictures": len(rows),
+        "pictures_per_second": rate,
+        "black": black,
+        **_scores(drawn, plain, checkpoint, pipeline),
+    }
     sheet = pages.contact_sheet(orders, drawn, request.concept)
     write_atomically(staging / "contact_sheet.jpg", sheet)
     shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
@@ -114,18 +119,19 @@ def _write_pictures(
     return rows
 
 
-def _scores(drawn: dict[str, list[Image.Image]], plain: list[str], checkpoint: Path) -> dict[str, Any]:
+def _scores(drawn: dict[str, list[Image.Image]], plain: list[str], checkpoint: Path, pipeline: StableDiffusionPipeline) -> dict[str, Any]:
     """Likeness to the held-out images and agreement with the prompts (their token left out), before and after.
 
-    `real` is the likeness of the images that were learned from: what a perfect pupil could reach.
+    `likeness_ceiling` is that of the held-out images themselves, through the VAE: what a perfect pupil could reach.
     """
-    scorer = scores.Scorer()
-    held = scorer.embed_images(_images(checkpoint, "held_out.jsonl"))
+    scorer, real = scores.Scorer(), _images(checkpoint, "held_out.jsonl")
+    held = scorer.embed_images(real)
     texts = scorer.embed_texts(plain)
     embedded = {when: scorer.embed_images(drawn[when]) for when in _WHEN}
     return {
         "likeness": {when: scores.likeness(embedded[when], held) for when in _WHEN},
         "prompt_agreement": {when: scores.agreement(embedded[when], texts) for when in _WHEN},
+        "likeness_ceiling": scores.likeness(scorer.embed_images(drawing.through_vae(pipeline, real)), held),
         "scorer": scorer.name,
     }
 

@@ -12,6 +12,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image, PngImagePlugin
 
 from gaucho_pipeline.gallery.orders import GENERATED, Order
+from gaucho_pipeline.images import square, to_tensor
 
 _BATCH = 8
 
@@ -33,6 +34,18 @@ def draw(
         pictures += found.images
         advance(len(part))
     return pictures
+
+
+@torch.inference_mode()
+def through_vae(pipeline: StableDiffusionPipeline, pictures: list[Image.Image]) -> list[Image.Image]:
+    """What is left of pictures after the VAE: the best that its pipeline can draw of them."""
+    side = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
+    found = []
+    for picture in pictures:
+        pixels = to_tensor(square(picture, side))[None].to(pipeline.vae.device, pipeline.vae.dtype)
+        decoded = pipeline.vae.decode(pipeline.vae.encode(pixels).latent_dist.mode()).sample
+        found += pipeline.image_processor.postprocess(decoded.float())
+    return found
 
 
 def marked_png(picture: Image.Image, facts: dict[str, Any]) -> bytes:
