@@ -162,24 +162,19 @@ class Project:
     # -------------------------------------------------------------------------------------------- what is up to date
 
     def state(self, asset: str, slug: str = ALL) -> State:
-        """Whether the asset that stands is what would be made now."""
-        stale_inputs = self._stale_inputs(asset, slug)
+        """Whether the asset that stands is what would be made now, of the inputs that stand now.
+
+        As in Dagster's own view, an input that is stale itself makes nothing stale before it has changed: it may come out the same.
+        """
         current = self.store.current(asset, slug)
         if current is None:
-            return State("missing", ("never made", *stale_inputs))
+            return State("missing", ("never made",))
         try:
             now = self.site_made_from() if asset == SITE else self.made_from(asset, slug)
         except GauchoError as error:
-            return State("stale", tuple(stale_inputs) or (str(error),))
-        reasons = [*_differences(current.manifest.made_from, now), *stale_inputs]
+            return State("stale", (str(error),))
+        reasons = _differences(current.manifest.made_from, now)
         return State("stale", tuple(reasons)) if reasons else State("fresh")
-
-    def _stale_inputs(self, asset: str, slug: str) -> list[str]:
-        """What must be made anew before the asset. The site, of all concepts, waits until a gallery has changed, as in Dagster."""
-        name = None if asset == SITE else INPUT_OF[asset]
-        if name is None or (state := self.state(name, slug)).state == "fresh":
-            return []
-        return [f"{name} is {state.state}"]
 
 
 def fingerprint(asset: str, slug: str, made_from: MadeFrom) -> str:
