@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import yaml
 
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test files run at once, and spinning threads starve each other
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 
