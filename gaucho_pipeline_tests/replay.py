@@ -6,10 +6,12 @@ import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from gaucho_pipeline.embedded.demo_site import QuietHandler
 
 
 class Replay(ThreadingHTTPServer):
@@ -41,28 +43,18 @@ class Replay(ThreadingHTTPServer):
         return recorded
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     server: Replay
 
     def do_GET(self) -> None:
         self.server.requested.append(self.path)
         parts = urlsplit(self.path)
         if parts.path == "/v1/images/":
-            self._send("application/json", json.dumps(self.server.answer(parse_qs(parts.query)["q"][0])).encode())
+            self.send(200, "application/json", json.dumps(self.server.answer(parse_qs(parts.query)["q"][0])).encode())
         elif file := self.server.paths.get(parts.path):
-            self._send("image/jpeg", (self.server.openverse / file).read_bytes())
+            self.send(200, "image/jpeg", (self.server.openverse / file).read_bytes())
         else:
             self.send_error(404)
-
-    def _send(self, kind: str, content: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
 
 
 @contextmanager

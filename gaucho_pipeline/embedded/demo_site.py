@@ -81,38 +81,10 @@ class DemoSite(ThreadingHTTPServer):
         return f"http://{HOST}:{self.server_address[1]}"
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: DemoSite
+class QuietHandler(BaseHTTPRequestHandler):
+    """Answers with a body of known length, and says nothing of it on the terminal."""
 
-    def do_GET(self) -> None:
-        self.server.requested.append(self.path)
-        parts = urlsplit(self.path)
-        if parts.path == "/v1/images/":
-            self._answer_search(parse_qs(parts.query))
-        elif parts.path == "/robots.txt":
-            self._send(200, "text/plain", self.server.robots)
-        elif parts.path.startswith("/media/"):
-            self._answer_media(*parts.path.split("/")[2:4])
-        else:
-            self._send(404, "text/plain", b"not found")
-
-    def _answer_search(self, query: dict[str, list[str]]) -> None:
-        subject = self.server.subjects.get(query.get("q", [""])[0])
-        page, size = int(query.get("page", ["1"])[0]), 20
-        records = subject.records(self.server.address) if subject else []
-        pages = -(-len(records) // size)
-        answer = {"result_count": len(records), "page_count": pages, "page_size": size, "page": page}
-        self._send(200, "application/json", json.dumps(answer | {"results": records[(page - 1) * size : page * size]}).encode())
-
-    def _answer_media(self, name: str, file: str) -> None:
-        subject = next((s for s in self.server.subjects.values() if s.subject == name), None)
-        content = subject.files.get(file) if subject else None
-        if content is None:
-            self._send(404, "text/plain", b"not found")
-        else:
-            self._send(200, "image/png", content)
-
-    def _send(self, status: int, kind: str, content: bytes) -> None:
+    def send(self, status: int, kind: str, content: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))
@@ -121,6 +93,38 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Says nothing: the crawl tells what it does."""
+
+
+class _Handler(QuietHandler):
+    server: DemoSite
+
+    def do_GET(self) -> None:
+        self.server.requested.append(self.path)
+        parts = urlsplit(self.path)
+        if parts.path == "/v1/images/":
+            self._answer_search(parse_qs(parts.query))
+        elif parts.path == "/robots.txt":
+            self.send(200, "text/plain", self.server.robots)
+        elif parts.path.startswith("/media/"):
+            self._answer_media(*parts.path.split("/")[2:4])
+        else:
+            self.send(404, "text/plain", b"not found")
+
+    def _answer_search(self, query: dict[str, list[str]]) -> None:
+        subject = self.server.subjects.get(query.get("q", [""])[0])
+        page, size = int(query.get("page", ["1"])[0]), 20
+        records = subject.records(self.server.address) if subject else []
+        pages = -(-len(records) // size)
+        answer = {"result_count": len(records), "page_count": pages, "page_size": size, "page": page}
+        self.send(200, "application/json", json.dumps(answer | {"results": records[(page - 1) * size : page * size]}).encode())
+
+    def _answer_media(self, name: str, file: str) -> None:
+        subject = next((s for s in self.server.subjects.values() if s.subject == name), None)
+        content = subject.files.get(file) if subject else None
+        if content is None:
+            self.send(404, "text/plain", b"not found")
+        else:
+            self.send(200, "image/png", content)
 
 
 @contextmanager
