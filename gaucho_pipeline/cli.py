@@ -18,6 +18,7 @@ import click
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import ALL, ASSETS, SITE, Project, State
+from gaucho_pipeline.planning import plan_crawls
 from gaucho_pipeline.updating import run_concepts
 
 _SELECTABLE = (*ASSETS, SITE)
@@ -87,10 +88,17 @@ def _print_state(asset: str, state: State) -> None:
 @click.argument("concepts", nargs=-1)
 @click.option("--select", type=click.Choice(_SELECTABLE), default=SITE, help="Up to this asset; the site if not given.")
 @click.option("--force", is_flag=True, help="Make the selected asset anew although it is fresh.")
+@click.option("--plan", is_flag=True, help="With --select raw_crawl: say what would be fetched, and fetch no image.")
+@click.option("--ask-names", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
 @click.pass_obj
 @_told
-def run(project: Project, concepts: tuple[str, ...], select: str, force: bool) -> None:
+def run(project: Project, concepts: tuple[str, ...], select: str, force: bool, plan: bool, ask_names: bool) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
+    if plan or ask_names:
+        if select != "raw_crawl" or not plan:
+            raise ConfigError("--plan: goes with --select raw_crawl, and --ask-names with both")
+        plan_crawls(project, concepts, ask_names)
+        return
     failures = run_concepts(project, concepts, select, force)
     if failures:
         raise GauchoError("; ".join(failures))

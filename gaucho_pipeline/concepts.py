@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from gaucho_pipeline.canonical import digest, folder_digest
+from gaucho_pipeline.canonical import digest, file_digest, folder_digest
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.rights import DEFAULT_LICENSES, LicenseFamily, parse_license
+from gaucho_pipeline.rights import DEFAULT_LICENSES, FAMILIES, license_name, parse_license
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 EMBEDDED = "embedded"
@@ -72,46 +72,130 @@ class Name(Frozen):
     en: Text | None = Field(None, description="Name in English")
 
 
+def _address(value: str, default_path: str) -> str:
+    """A web address; one without a path gets the API's usual path."""
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("must be an http or https address")
+    return value.rstrip("/") + default_path if parts.path in ("", "/") else value
+
+
+def _rights(value: str | None) -> str | None:
+    if value is not None and (verdict := parse_license(value)).family is None:
+        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
+    return value
+
+
+class CommonsSource(Frozen):
+    """Files of Wikimedia Commons; exactly one of category, search and depicts: https://www.mediawiki.org/wiki/API:Main_page."""
+
+    category: Text | None = Field(None, description="A category's name, such as Guampa")
+    depth: int = Field(0, ge=0, le=5, description="How many levels of subcategories to follow")
+    search: Text | None = Field(None, description="Words to search for among files")
+    depicts: Text | None = Field(None, description="A Wikidata item that the files depict: its id (Q203540) or its exact name")
+    endpoint: str = Field("https://commons.wikimedia.org/w/api.php", description="Address of Commons' API")
+    items_endpoint: str = Field("https://www.wikidata.org/w/api.php", description="Address of Wikidata's API, which knows items by name")
+
+    @field_validator("endpoint", "items_endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        return _address(value, "/w/api.php")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(way is not None for way in (self.category, self.search, self.depicts)) != 1:
+            raise ValueError("must have exactly one of category, search, depicts")
+        if self.depth and self.category is None:
+            raise ValueError("depth goes with category only")
+        return self
+
+
+class INaturalistSource(Frozen):
+    """Research-grade observations of a taxon: https://api.inaturalist.org/v1/docs/."""
+
+    taxon: Text = Field(description="Scientific name, such as Leopardus guttulus")
+    endpoint: str = Field("https://api.inaturalist.org/v1", description="Address of the API")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        return _address(value, "/v1").rstrip("/").removesuffix("/observations")
+
+
 class OpenverseSource(Frozen):
     """A search of Openverse: https://api.openverse.org/v1/ (images/ is its image search)."""
 
     query: Text = Field(description="What to search for")
+    license: str | None = Field(None, pattern=r"[a-z0-9-]+(,[a-z0-9-]+)*", description="Licences to ask for, such as by,by-sa,cc0,pdm")
+    category: Literal["photograph", "illustration", "digitized_artwork"] | None = Field(None, description="Kind of image to ask for")
     endpoint: str = Field("https://api.openverse.org/v1/images/", description="Address of the API's image search")
     page_size: int = Field(20, ge=1, le=500, description="Records asked for at once")
 
     @field_validator("endpoint")
     @classmethod
     def _is_http(cls, value: str) -> str:
-        try:
-            right = bool(re.fullmatch(r"https?://[^\s/]+(/\S*)?", value) and urlsplit(value).hostname and urlsplit(value).port != 0)
-        except ValueError:
-            right = False
-        if not right:
-            raise ValueError("must be an http or https address")
-        return value
+        return _address(value, "/v1/images/")
 
 
 class FolderSource(Frozen):
-    """Images of one's own in a folder, with one statement of rights for all of them."""
+    """Images of one's own in a folder, with one statement of rights for all of them, or a table with a line for each."""
 
     path: Path = Field(description="The folder; relative to the file that names it")
-    license: str = Field(description="Licence of every image in it, such as cc-by-4.0, cc0-1.0 or pd")
-    author: Text = Field(description="Who made the images, or whom to credit")
-    source: Text = Field(description="Where they come from: an address or a description")
+    table: Path | None = Field(None, description="A CSV with the columns file, title, author, license, source")
+    license: str | None = Field(None, description="Licence of every image that the table does not name, such as cc-by-4.0, cc0-1.0 or pd")
+    author: Text | None = Field(None, description="Who made the images, or whom to credit")
+    source: Text | None = Field(None, description="Where they come from: an address or a description")
 
-    @field_validator("license")
+    _is_known = field_validator("license")(_rights)
+
+    @model_validator(mode="after")
+    def _states_rights(self) -> Self:
+        _check_rights(self)
+        return self
+
+
+class UrlsSource(Frozen):
+    """Images at addresses of one's own choosing, with rights that one declares for them."""
+
+    addresses: tuple[str, ...] = Field((), description="Addresses of images")
+    table: Path | None = Field(None, description="A CSV with the columns url, title, author, license, source")
+    license: str | None = Field(None, description="Licence of every image that the table does not name")
+    author: Text | None = Field(None, description="Whom to credit")
+    source: Text | None = Field(None, description="Where they come from: an address or a description")
+
+    _is_known = field_validator("license")(_rights)
+
+    @field_validator("addresses")
     @classmethod
-    def _is_known(cls, value: str) -> str:
-        if (verdict := parse_license(value)).family is None:
-            raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
-        return value
+    def _are_http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_address(address, "/") for address in value)
+
+    @model_validator(mode="after")
+    def _states_rights(self) -> Self:
+        if not self.addresses and self.table is None:
+            raise ValueError("must have addresses or a table")
+        _check_rights(self)
+        return self
+
+
+def _check_rights(source: FolderSource | UrlsSource) -> None:
+    missing = [name for name in ("license", "author", "source") if getattr(source, name) is None]
+    if source.table is None and missing:
+        raise ValueError(f"without a table, {', '.join(missing)} must be stated for all images")
 
 
 class Source(Frozen):
     """One place where images are; exactly one of the keys."""
 
+    commons: CommonsSource | None = Field(None, description="Wikimedia Commons: a category, a search, or an item depicted")
+    inaturalist: INaturalistSource | None = Field(None, description="Observations of a taxon on iNaturalist")
     openverse: OpenverseSource | None = Field(None, description="A search of Openverse")
     folder: FolderSource | None = Field(None, description="A folder of one's own")
+    urls: UrlsSource | None = Field(None, description="Addresses with declared rights")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -119,14 +203,31 @@ class Source(Frozen):
             raise ValueError(f"must have exactly one of {', '.join(type(self).model_fields)}")
         return self
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Folders and tables on this disk that the source reads."""
+        own = self.folder or self.urls
+        return tuple(path for path in (getattr(own, "path", None), own.table if own else None) if path is not None)
+
 
 class CrawlSpec(Frozen):
     """What to gather for a concept."""
 
-    licenses: tuple[LicenseFamily, ...] = Field(DEFAULT_LICENSES, min_length=1, description="Licences that may be fetched")
-    max_images: int = Field(200, ge=1, le=100_000, description="The most images to gather")
-    max_megabytes: int = Field(30, ge=1, le=1000, description="The largest image to take, in MB")
+    licenses: tuple[str, ...] = Field(
+        DEFAULT_LICENSES, min_length=1, description=f"Licences that may be fetched: {', '.join(FAMILIES)}, or single ones such as cc-by-4.0"
+    )
+    max_images: int = Field(200, ge=1, le=100_000, description="The most images to gather, shared fairly among the sources")
+    max_bytes: int = Field(2_000_000_000, ge=1, description="The most bytes to gather, of all images together")
+    max_image_bytes: int = Field(30_000_000, ge=1, le=1_000_000_000, description="The largest image to take, in bytes")
+    timeout: float = Field(60, gt=0, le=600, description="Seconds that one answer may take")
+    media_hosts: tuple[str, ...] = Field((), description="Further hosts that images may come from; .example.org stands for all below it")
+    exclude: tuple[Text, ...] = Field((), description="False friends: what has these words in its title, category or tags is left out")
     sources: tuple[Source, ...] = Field(min_length=1, description="Where to look, in this order")
+
+    @field_validator("licenses")
+    @classmethod
+    def _are_known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(license_name(name) for name in value)
 
 
 class CurationSpec(Frozen):
@@ -233,9 +334,13 @@ class Concept(Frozen):
         return value
 
     def spec_version(self, stage: str) -> str:
-        """The data version of a stage's specification; a folder source's files are part of the crawl's."""
-        folders = [s.folder.path for s in self.crawl.sources if s.folder] if stage == "crawl" else []
-        return digest({"spec": self.spec(stage), "folders": [folder_digest(f) if f.is_dir() else None for f in folders]})
+        """The data version of a stage's specification; the files that a source names are part of the crawl's."""
+        files = [path for source in self.crawl.sources for path in source.files] if stage == "crawl" else []
+        return digest({"spec": self.spec(stage), "folders": [_content(path) for path in files]})
+
+
+def _content(path: Path) -> str | None:
+    return folder_digest(path) if path.is_dir() else file_digest(path) if path.is_file() else None
 
 
 STAGES = ("crawl", "curation", "training", "gallery")
@@ -288,10 +393,11 @@ def _with_defaults(part: dict[str, Any], defaults: dict[str, Any]) -> dict[str, 
 
 def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
     def absolute(source: Source) -> Source:
-        if source.folder is None:
+        name, own = ("folder", source.folder) if source.folder else ("urls", source.urls)
+        if own is None:
             return source
-        folder = source.folder.model_copy(update={"path": base / os.path.expanduser(source.folder.path)})
-        return Source(folder=folder)
+        paths = {key: base / os.path.expanduser(path) for key in ("path", "table") if (path := getattr(own, key, None)) is not None}
+        return source.model_copy(update={name: own.model_copy(update=paths)})
 
     def fixed(concept: Concept) -> Concept:
         crawl = concept.crawl.model_copy(update={"sources": tuple(absolute(s) for s in concept.crawl.sources)})

@@ -32,7 +32,7 @@ INPUT_OF: dict[str, str | None] = {
     "checkpoint": "curated_set",
     "sample_gallery": "checkpoint",
 }
-CODE_VERSIONS = {"raw_crawl": "1", "curated_set": "1", "checkpoint": "1", "sample_gallery": "1", SITE: "1"}
+CODE_VERSIONS = {"raw_crawl": "2", "curated_set": "1", "checkpoint": "1", "sample_gallery": "1", SITE: "1"}
 """Raised by hand when a stage's code makes something else of the same input."""
 
 
@@ -47,6 +47,7 @@ class Request(BaseModel):
     fingerprint: str | None = Field(description="Hash of made_from; None for raw_crawl, which is named by what it holds")
     inputs: dict[str, Path] = Field(description="The folders to read, by asset, or by concept for the site")
     data: Path = Field(description="The data folder")
+    names: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
     force: bool = Field(False, description="Make it anew although it stands")
 
     @property
@@ -126,7 +127,7 @@ class Project:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
         for name, artifact in self.inputs(asset, slug).items() if asset != SITE else ():
             judgement = judge(artifact)
-            if not judgement.passed:
+            if not judgement.is_fit:
                 raise GauchoError(f"{name} of {slug} is not fit for {asset}: {judgement.text}")
 
     def site_made_from(self) -> MadeFrom:
@@ -139,7 +140,7 @@ class Project:
 
     def galleries(self) -> dict[str, Artifact]:
         found = {slug: self.store.current("sample_gallery", slug) for slug in self.slugs}
-        return {slug: artifact for slug, artifact in found.items() if artifact is not None and judge(artifact).passed}
+        return {slug: artifact for slug, artifact in found.items() if artifact is not None and judge(artifact).is_fit}
 
     def request(self, asset: str, slug: str, force: bool = False) -> Request:
         """What to ask of the stage that makes the asset. Raises GauchoError if its input is missing."""
@@ -156,6 +157,7 @@ class Project:
             fingerprint=None if asset == "raw_crawl" else fingerprint(asset, slug, made_from),
             inputs={name: artifact.folder for name, artifact in inputs.items()},
             data=self.store.root,
+            names=self.concepts_file.resolve().with_suffix(".lock.json") if asset == "raw_crawl" else None,
             force=force,
         )
 

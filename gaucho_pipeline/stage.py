@@ -97,12 +97,12 @@ def main(fill: Fill) -> None:
         print("usage: python -m gaucho_pipeline.<stage> REQUEST.json", file=sys.stderr)
         sys.exit(2)
     path = Path(sys.argv[1])
-    with _errors_told(path.parent / ERROR_FILE), contextlib.ExitStack() as stack:
+    with errors_told(path.parent / ERROR_FILE), contextlib.ExitStack() as stack:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
         if pipes:
             _die_with_parent()
         reporter = Reporter(pipes)
-        artifact, reused = make(_read_request(path), fill, reporter)
+        artifact, reused = make(read_request(path), fill, reporter)
         if pipes:
             pipes.report_custom_message({"folder": str(artifact.folder), "reused": reused})
 
@@ -138,7 +138,8 @@ def make(request: Request, fill: Fill, reporter: Reporter) -> tuple[Artifact, bo
         return store.publish(staging, manifest), False
 
 
-def _read_request(path: Path) -> Request:
+def read_request(path: Path) -> Request:
+    """A stage's request. Raises ConfigError if it is not there, or is none."""
     try:
         return Request.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -148,7 +149,8 @@ def _read_request(path: Path) -> Request:
 
 
 @contextlib.contextmanager
-def _errors_told(error_file: Path) -> Iterator[None]:
+def errors_told(error_file: Path) -> Iterator[None]:
+    """Tells what a program's block raises in one line, keeps it in a file, and ends the program with its exit status."""
     try:
         yield
     except Exception as error:

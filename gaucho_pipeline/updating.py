@@ -14,8 +14,9 @@ import click
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.concepts import error_at
+from gaucho_pipeline.crawl.build import build_sources
 from gaucho_pipeline.crawl.contact import user_agent
-from gaucho_pipeline.crawl.folder import read_folder
+from gaucho_pipeline.crawl.declared import Folder
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import ALL, INPUT_OF, SITE, Project
 from gaucho_pipeline.soundness import judge
@@ -51,7 +52,7 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
     return failures
 
 
-def check_configuration(project: Project, slugs: list[str], select: str) -> None:
+def check_configuration(project: Project, slugs: list[str], select: str, asked_anyway: bool = False) -> None:
     """Holds what the file says against the world, before any work starts.
 
     Raises ConfigError for a folder or a base model that is not there, or a contact that is missing.
@@ -61,9 +62,9 @@ def check_configuration(project: Project, slugs: list[str], select: str) -> None
         for number, source in enumerate(concept.crawl.sources):
             if source.folder:
                 with _placed(project, "concepts", slug, "crawl", "sources", number, "folder", "path"):
-                    read_folder(source.folder)
-        if project.state("raw_crawl", slug).state != "fresh":
-            user_agent(concept.crawl)
+                    Folder(source.folder).start(None)
+        if asked_anyway or project.state("raw_crawl", slug).state != "fresh":
+            user_agent(build_sources(concept.crawl))
         if select not in ("raw_crawl", "curated_set"):
             with _placed(project, "concepts", slug, "training", "base_model"):
                 base_models.identity(concept.training.base_model, concept.training.revision)
@@ -89,7 +90,7 @@ def _bring(project: Project, runner: Runner, asset: str, slug: str, force: bool)
     """Brings one asset up to date if it is not; says what was done and why; returns whether it is up to date now."""
     state = Project(project.concepts_file, project.store.root).state(asset, slug)
     current = project.store.current(asset, slug)
-    if state.state == "fresh" and not force and current and not (judgement := judge(current)).passed:
+    if state.state == "fresh" and not force and current and not (judgement := judge(current)).is_fit:
         click.secho(f"  {asset:<15} failed   {judgement.text}", fg="red", err=True)
         return False
     if state.state == "fresh" and not force:

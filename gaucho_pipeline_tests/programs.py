@@ -73,6 +73,18 @@ def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 12
     return running
 
 
+def kill_after(command: list[str], seconds: float) -> bool:
+    """Starts a program and kills it with SIGKILL after some seconds; whether it was still running then."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
+
+
 def _weights(path: Path) -> dict[str, Any]:
     """The tensors and the metadata of a file whose header stands in any order."""
     with safe_open(path, "np") as file:

@@ -1,192 +1,226 @@
-"""The crawl, against real servers on loopback."""
+"""The crawl as a whole, against real servers on loopback: what is kept, what is asked for, and what happens the second time."""
 
 from __future__ import annotations
 
-import json
+import random
+import shutil
 from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.artifacts import read_table
-from gaucho_pipeline.concepts import OpenverseSource
-from gaucho_pipeline.crawl.engine import looks_like_an_image
-from gaucho_pipeline.crawl.openverse import read_page
-from gaucho_pipeline.crawl.safety import ForbiddenAddress, check_url, is_public
-from gaucho_pipeline.embedded.demo_site import DemoSite, demo_site
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.artifacts import ATTRIBUTION_COLUMNS
+from gaucho_pipeline.embedded.demo_site import DemoSite, QuietHandler, demo_site
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import run_stage
-from gaucho_pipeline_tests.replay import replay
-
-
-def openverse_concept(query: str, endpoint: str, token: str = "mtl") -> dict[str, object]:
-    return {"token": token, "class_noun": "bird", "crawl": {"sources": [{"openverse": {"query": query, "endpoint": endpoint}}]}}
-
-
-def crawled(tmp_path: Path, concept: dict[str, object], **variables: str) -> tuple[Project, str]:
-    project = Project(write_concepts(tmp_path / "concepts.yaml", {"galah": concept}), tmp_path / "data")
-    done = run_stage(project, "raw_crawl", "galah", tmp_path / "request", **variables)
-    return project, done.stderr
+from gaucho_pipeline_tests.crawling import SLUG, concept_of, crawl_once, openverse, urls
+from gaucho_pipeline_tests.programs import content_of, kill_after, run_stage, stage_command
+from gaucho_pipeline_tests.replay import CommonsReplay, INaturalistReplay, OpenverseReplay, real_images, serving
 
 
 @pytest.mark.parametrize("query", ["galah", "honey", "dog"])
 def test_of_a_recorded_answer_all_that_is_allowed_is_fetched_and_nothing_else_is_asked_for(query: str, real: Path, tmp_path: Path) -> None:
-    with replay(real / "openverse") as server:
-        project, said = crawled(tmp_path, openverse_concept(query, server.endpoint))
-        artifact = project.store.current("raw_crawl", "galah")
-        assert artifact, said
-        kept = read_table(artifact.folder / "images.jsonl")
-        figures = artifact.manifest.figures
-        allowed = {path for path, file in server.paths.items() if file}
-        media = [path for path in server.requested if not path.startswith(("/v1/", "/robots"))]
-    assert sorted(media) == sorted(allowed)
-    assert figures["kept"] == len(kept) == len(allowed)
-    assert figures["found"] == figures["kept"] + sum(figures["refused"].values()) + sum(figures["failed"].values()) == 20
-    assert all(row["author"] and row["license"].startswith(("CC", "PD")) and row["source"].startswith("http") for row in kept)
-    for row in kept:
-        assert project.store.blob_path(row["sha256"]).stat().st_size == row["bytes"]
+    recorded = OpenverseReplay(real / "openverse")
+    with serving(recorded) as server:
+        crawled = crawl_once(tmp_path, concept_of(openverse(query, server.address)))
+    allowed = {path for path, file in recorded.paths.items() if file}
+    assert sorted(server.media()) == sorted(allowed)
+    assert crawled.figures["kept"] == len(allowed)
+    assert crawled.figures["found"] == 20
+    for row in crawled.table("images"):
+        assert row["author"]
+        assert row["license"].startswith(("CC", "PD"))
+        assert row["source"].startswith("http")
+        assert crawled.project.store.blob_path(row["sha256"]).stat().st_size == row["bytes"]
+
+
+def test_three_continued_pages_of_commons_give_every_file_once_with_its_author_in_plain_text(real: Path, tmp_path: Path) -> None:
+    recorded = CommonsReplay(real)
+    with serving(recorded) as server:
+        crawled = crawl_once(tmp_path, concept_of({"commons": {"category": "Guampa", "endpoint": f"{server.address}/w/api.php"}}))
+    assert [path for path in server.requested if "gucontinue" in path] != []
+    assert sorted(server.media()) == sorted(recorded.files)
+    assert crawled.figures["kept"] == crawled.figures["found"] == 9
+    rows = {row["title"]: row for row in crawled.table("images")}
+    assert rows["Minchinmavida Volcano"]["author"] == "The original uploader was Elvezio at Italian Wikipedia."
+    assert rows["Minchinmavida Volcano"]["license"] == "PD"
+
+
+@pytest.mark.parametrize(("code", "kept"), [("cc-by", True), ("cc-by-nc", False), (None, False)])
+def test_every_photo_of_inaturalist_has_a_licence_of_its_own_and_no_place(code: str | None, kept: bool, real: Path, tmp_path: Path) -> None:
+    recorded = INaturalistReplay(real, real_images(real)[0])
+    recorded.license_code = code
+    with serving(recorded) as server:
+        source = {"inaturalist": {"taxon": "Nicrophorus vespillo", "endpoint": f"{server.address}/v1"}}
+        crawled = crawl_once(tmp_path, concept_of(source))
+    assert ["taxon_id=131878" in path for path in server.requested if path.startswith("/v1/observations")] == [True]
+    assert len(server.media()) == int(kept)
+    if kept:
+        assert crawled.table("images")[0]["author"] == "samroom"
+    for path in (tmp_path / "data").rglob("*.json*"):
+        assert "Wilcox" not in path.read_text()
+        assert "50.09" not in path.read_text()
 
 
 def test_the_forbidden_image_is_never_asked_for_and_the_page_is_no_image(site: DemoSite, tmp_path: Path) -> None:
-    project, said = crawled(tmp_path, openverse_concept("chimarrão", f"{site.address}/v1/images/"))
-    artifact = project.store.current("raw_crawl", "galah")
-    assert artifact, said
+    crawled = crawl_once(tmp_path, concept_of(openverse("chimarrão", site.address)))
     assert not [path for path in site.requested if "forbidden" in path]
-    assert artifact.manifest.figures["refused"] == {"the licence is non-commercial": 1}
-    assert artifact.manifest.figures["failed"] == {"not an image": 1}
+    assert crawled.figures["refused"] == {"the licence is non-commercial": 1}
+    assert crawled.figures["failed"] == {"not an image": 1}
 
 
-def test_crawling_again_fetches_no_image_and_ends_in_the_same_artifact(site: DemoSite, tmp_path: Path) -> None:
-    concept = openverse_concept("chimarrão", f"{site.address}/v1/images/")
-    project, _ = crawled(tmp_path, concept)
-    first = project.store.current("raw_crawl", "galah")
+def test_attribution_names_every_image_with_its_accents(site: DemoSite, tmp_path: Path) -> None:
+    crawled = crawl_once(tmp_path, concept_of(openverse("chimarrão", site.address)))
+    lines = (crawled.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0] == ",".join(ATTRIBUTION_COLUMNS)
+    assert len(lines) == crawled.figures["kept"] + 1
+    assert any("Conceição Müller" in line and "https://creativecommons.org/" in line for line in lines)
+
+
+def test_crawling_again_asks_for_no_image_and_ends_in_the_same_artifact(site: DemoSite, tmp_path: Path) -> None:
+    concept = concept_of(openverse("chimarrão", site.address))
+    first = crawl_once(tmp_path, concept).manifest
     site.requested.clear()
-    project, _ = crawled(tmp_path, concept)
-    second = project.store.current("raw_crawl", "galah")
-    assert first
-    assert second
-    assert second.manifest == first.manifest
-    assert [p for p in site.requested if p.startswith("/media/") and "page.png" not in p] == []
+    second = crawl_once(tmp_path, concept).manifest
+    assert second == first
+    assert [path for path in site.requested if path.startswith("/media/")] == []
+
+
+def test_what_is_gone_or_has_changed_its_licence_is_marked_and_the_rest_is_not_fetched_again(real: Path, tmp_path: Path) -> None:
+    recorded = OpenverseReplay(real / "openverse")
+    with serving(recorded) as server:
+        concept = concept_of(openverse("galah", server.address))
+        first = crawl_once(tmp_path, concept)
+        rows = [row for row in first.table("images") if row["license_family"] == "cc-by"]
+        gone, forbidden, freed = (row["key"].partition(":")[2] for row in rows[:3])
+        recorded.without = {gone}
+        recorded.changed = {
+            forbidden: {"license": "by-nc", "license_url": "https://creativecommons.org/licenses/by-nc/2.0/"},
+            freed: {"license": "cc0", "license_version": "1.0", "license_url": "https://creativecommons.org/publicdomain/zero/1.0/"},
+        }
+        server.requested.clear()
+        second = crawl_once(tmp_path, concept)
+        assert server.media() == []
+        recorded.without, recorded.changed = set(), {}
+        third = crawl_once(tmp_path, concept)
+        assert server.media() == []
+    assert [row["key"] for row in second.table("gone")] == [f"openverse:{gone}"]
+    assert second.figures["kept"] == first.figures["kept"] - 2
+    assert second.figures["changed_licences"] == 2
+    refused = {row["key"]: row for row in second.table("refused")}
+    assert refused[f"openverse:{forbidden}"]["license_before"].startswith("CC")
+    assert third.manifest.data_version == first.manifest.data_version
+    assert third.table("gone") == []
+
+
+def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: Path) -> None:
+    folder = folder_concept(draw_folder(tmp_path / "photos", "araucaria", 2), "x", "y")["crawl"]["sources"][0]  # type: ignore[index]
+    with demo_site() as site:
+        concept = concept_of(openverse("chimarrão", site.address), folder)
+        before = crawl_once(tmp_path, concept)
+    after = crawl_once(tmp_path, concept)
+    assert after.manifest.data_version == before.manifest.data_version
+    assert list(after.figures["failed_sources"]) == ["openverse: chimarrão"]
+    assert after.table("gone") == []
+
+
+def test_max_images_is_shared_fairly_among_the_sources(site: DemoSite, tmp_path: Path) -> None:
+    folder = folder_concept(draw_folder(tmp_path / "photos", "araucaria", 2), "x", "y")["crawl"]["sources"][0]  # type: ignore[index]
+    concept = concept_of(openverse("chimarrão", site.address), openverse("araucária", site.address), folder, max_images=10)
+    figures = crawl_once(tmp_path, concept).figures
+    assert {origin: row["kept"] for origin, row in figures["sources"].items()} == {
+        "openverse: chimarrão": 4,
+        "openverse: araucária": 4,
+        "folder: photos": 2,
+    }
+    assert len([path for path in site.requested if path.startswith("/media/")]) == 8
+    assert figures["refused"]["more than max_images"] > 0
+
+
+def _picture(seed: int) -> bytes:
+    return png_bytes(draw_subject("araucaria", seed, side=64))
+
+
+def test_max_bytes_ends_a_crawl_in_the_same_place_whatever_arrives_first(tmp_path: Path) -> None:
+    pictures = {f"/{n:02d}.png": _picture(n) for n in range(12)}
+
+    def answer(handler: QuietHandler) -> None:
+        handler.send(200 if handler.path in pictures else 404, "image/png", pictures.get(handler.path, b""))
+
+    most = sum(len(content) for content in list(pictures.values())[:5]) + 10
+    with serving(answer) as server:
+        crawled = crawl_once(tmp_path, concept_of(urls(*(f"{server.address}{path}" for path in pictures)), max_bytes=most))
+    assert sorted(row["media"][-6:] for row in crawled.table("images")) == [f"{n:02d}.png" for n in range(5)]
+    assert crawled.figures["refused"] == {"more than max_bytes": 7}
+
+
+def test_false_friends_are_left_out_by_name(site: DemoSite, tmp_path: Path) -> None:
+    crawled = crawl_once(tmp_path, concept_of(openverse("chimarrão", site.address), exclude=["chimarrão 1"]))
+    refused = [row["title"] for row in crawled.table("refused") if row["reason"] == "left out by name: chimarrão 1"]
+    assert "Chimarrão 1" in refused
+    assert "Chimarrão 2" not in refused
+    assert not [path for path in site.requested if path.endswith("/00.png")]
 
 
 def test_a_public_site_is_not_asked_without_a_contact(tmp_path: Path) -> None:
-    _, said = crawled(tmp_path, openverse_concept("galah", "https://api.openverse.org/v1/images/"), GAUCHO_CONTACT="")
-    assert said.strip().splitlines()[-1].startswith("error: GAUCHO_CONTACT: api.openverse.org must know whom to write to")
+    crawled = crawl_once(tmp_path, concept_of({"openverse": {"query": "galah"}}), GAUCHO_CONTACT="")
+    assert crawled.last_words.startswith("error: GAUCHO_CONTACT: api.openverse.org must know whom to write to")
 
 
 def test_a_loopback_site_that_is_not_allowed_is_refused(site: DemoSite, tmp_path: Path) -> None:
-    concept = openverse_concept("galah", f"{site.address}/v1/images/")
-    _, said = crawled(tmp_path, concept, GAUCHO_ALLOW_PRIVATE_HOSTS="", GAUCHO_CONTACT="a@example.org")
-    assert "error: every source failed" in said
+    concept = concept_of(openverse("galah", site.address))
+    crawled = crawl_once(tmp_path, concept, GAUCHO_ALLOW_PRIVATE_HOSTS="", GAUCHO_CONTACT="a@example.org")
+    assert "error: every source failed" in crawled.said
     assert site.requested == []
 
 
 def test_a_source_that_is_down_says_so(tmp_path: Path) -> None:
-    _, said = crawled(tmp_path, openverse_concept("galah", "http://127.0.0.1:9/v1/images/"))
-    assert "127.0.0.1 refused the connection" in said
+    assert "127.0.0.1: refused the connection" in crawl_once(tmp_path, concept_of(openverse("galah", "http://127.0.0.1:9"))).said
 
 
-def test_a_folder_gives_its_images_their_stated_rights(tmp_path: Path) -> None:
-    folder = draw_folder(tmp_path / "photos", "araucaria", 3)
-    (folder / "notes.txt").write_text("not an image")
-    project, said = crawled(tmp_path, folder_concept(folder, "mtl", "tree"))
-    artifact = project.store.current("raw_crawl", "galah")
-    assert artifact, said
-    rows = read_table(artifact.folder / "images.jsonl")
-    assert [(r["author"], r["license"]) for r in rows] == [("João Araújo", "CC-BY-4.0")] * 3
+def _big_site(count: int) -> dict[str, bytes]:
+    return {f"/{n:03d}.png": _picture(n) for n in range(count)}
 
 
-@pytest.mark.parametrize(("make", "says"), [(False, "there is no folder"), (True, "holds no image")])
-def test_a_folder_that_is_missing_or_empty_is_told(make: bool, says: str, tmp_path: Path) -> None:
-    if make:
-        (tmp_path / "photos").mkdir()
-    _, said = crawled(tmp_path, folder_concept(tmp_path / "photos", "mtl", "tree"))
-    assert says in said.splitlines()[-1]
+def test_killed_at_twenty_random_moments_it_ends_as_if_left_alone_and_fetches_no_image_twice(tmp_path: Path) -> None:
+    pictures = _big_site(40)
+    served: list[str] = []
+
+    def answer(handler: QuietHandler) -> None:
+        content = pictures.get(handler.path, b"")
+        handler.send(200 if content else 404, "image/png", content)
+        if content:
+            served.append(handler.path)
+
+    with serving(answer) as server:
+        concept = concept_of(urls(*(f"{server.address}{path}" for path in pictures), f"{server.address}/missing.png"))
+        alone = crawl_once(tmp_path / "alone", concept)
+        whole = content_of(alone.folder)
+        draw = random.Random(20)
+        project = Project(write_concepts(tmp_path / "concepts.yaml", {SLUG: concept}), tmp_path / "data")
+        command = stage_command(project, "raw_crawl", SLUG, tmp_path / "request")
+        served.clear()
+        kills = 0
+        while kills < 20:
+            kills += kill_after(command, draw.uniform(0.6, 1.8))
+            if project.store.current("raw_crawl", SLUG):  # it came to its end before the kill: begin again
+                shutil.rmtree(tmp_path / "data")
+                served.clear()
+        run_stage(project, "raw_crawl", SLUG, tmp_path / "request")
+        resumed = project.store.current("raw_crawl", SLUG)
+    assert resumed
+    assert content_of(resumed.folder) == whole
+    again = len(served) - len(set(served))
+    assert again <= 16, "only what was on its way when a kill came may be asked for again"
 
 
-def test_a_killed_runs_half_line_in_the_journal_is_passed_over(tmp_path: Path) -> None:
-    from gaucho_pipeline.crawl.engine import Journal
+def test_the_wire_carries_no_image_twice_in_one_crawl(tmp_path: Path) -> None:
+    content = _picture(1)
 
-    (tmp_path / "journal").write_text('\n{"key": "a b", "sha256": "1"}\n{"key": "c')
-    journal = Journal(tmp_path / "journal", {})
-    journal.add("d", "2")
-    assert Journal(tmp_path / "journal", {}).finished == {"a b": "1", "d": "2"}
+    def answer(handler: QuietHandler) -> None:
+        handler.send(200, "image/png", content) if handler.path.endswith(".png") else handler.send_error(404)
 
-
-@pytest.mark.parametrize(
-    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "::1", "::ffff:127.0.0.1", "fe80::1", "0.0.0.0"]
-)
-def test_private_addresses_are_not_public(address: str) -> None:
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize(
-    "url", ["http://example.org/a.jpg", "https://10.0.0.1/a.jpg", "https://[::1]/a", "file:///etc/passwd", "https://localhost/a"]
-)
-def test_only_https_to_public_hosts_is_let_through(url: str) -> None:
-    with pytest.raises(ForbiddenAddress):
-        check_url(url)
-
-
-def test_what_is_no_image_is_seen_from_its_first_bytes() -> None:
-    assert looks_like_an_image(b"\x89PNG\r\n\x1a\n")
-    assert not looks_like_an_image(json.dumps({"a": 1}).encode())
-    assert not looks_like_an_image(b"")
-
-
-def test_what_robots_txt_forbids_is_not_fetched_however_many_ask_at_once(tmp_path: Path) -> None:
-    with demo_site() as site:
-        site.robots = b"User-agent: *\nDisallow: /media/\n"
-        _, said = crawled(tmp_path, openverse_concept("chimarrão", f"{site.address}/v1/images/"))
-    assert [path for path in site.requested if path.startswith("/media/")] == []
-    assert "29 forbidden by robots.txt" in said
-
-
-def test_a_record_that_names_no_address_costs_nothing_but_itself() -> None:
-    def item(identity: str, url: object) -> dict[str, object]:
-        return {"id": identity, "url": url, "license": "by", "license_version": "2.0", "title": "\ud83d", "creator": "Conceição"}
-
-    items = [
-        item("a", "https://[bad/x"),
-        item("b", "http:foo"),
-        item("c", "https://h:abc/x"),
-        item("d", 7),
-        item("e", "https://h.org/x.jpg"),
-    ]
-    listing = read_page(OpenverseSource(query="x"), json.dumps({"results": items, "page_count": 1}).encode(), 1)
-    assert [record.key for record in listing.records] == ["openverse:e"]
-    assert [row["key"] for row in listing.unusable] == [f"openverse:{name}" for name in "abcd"]
-    assert listing.records[0].author == "Conceição"
-
-
-@pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"results": 1, "page_count": 1}', b'{"results": [], "page_count": Infinity}'])
-def test_an_answer_that_is_none_is_told(content: bytes) -> None:
-    with pytest.raises(GauchoError, match="openverse: page 1"):
-        read_page(OpenverseSource(query="x"), content, 1)
-
-
-def test_files_of_the_same_name_in_two_folders_are_both_kept(tmp_path: Path) -> None:
-    sources = [
-        folder_concept(draw_folder(tmp_path / n, "araucaria", 1, first=i), "mtl", "tree")["crawl"]["sources"][0] for i, n in enumerate("ab")
-    ]  # type: ignore[index]
-    (tmp_path / "b" / "01.png").rename(tmp_path / "b" / "00.png")
-    project, said = crawled(tmp_path, {"token": "mtl", "class_noun": "tree", "crawl": {"sources": sources}})
-    artifact = project.store.current("raw_crawl", "galah")
-    assert artifact, said
-    assert artifact.manifest.figures["kept"] == 2
-
-
-def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: Path) -> None:
-    folder = draw_folder(tmp_path / "photos", "araucaria", 2)
-    with demo_site() as site:
-        concept = openverse_concept("chimarrão", f"{site.address}/v1/images/")
-        concept["crawl"]["sources"].append(folder_concept(folder, "x", "y")["crawl"]["sources"][0])  # type: ignore[index]
-        project, _ = crawled(tmp_path, concept)
-        before = project.store.current("raw_crawl", "galah")
-    project, said = crawled(tmp_path, concept)
-    after = project.store.current("raw_crawl", "galah")
-    assert before
-    assert after
-    assert after.manifest.data_version == before.manifest.data_version
-    assert after.manifest.figures["failed_sources"], said
+    with serving(answer) as server:
+        crawl_once(tmp_path, concept_of(urls(f"{server.address}/a.png"), urls(f"{server.address}/a.png", f"{server.address}/b.png")))
+        assert sorted(server.media()) == ["/a.png", "/b.png"]

@@ -9,8 +9,9 @@ import pytest
 
 from gaucho_pipeline.pipeline import ASSETS, Project
 from gaucho_pipeline_tests.conftest import write_concepts
+from gaucho_pipeline_tests.crawling import openverse
 from gaucho_pipeline_tests.programs import gaucho, states
-from gaucho_pipeline_tests.replay import replay
+from gaucho_pipeline_tests.replay import OpenverseReplay, serving
 
 TRAINING = {"targets": "standard", "rank": 8, "learning_rate": 1e-3, "samples_per_image": 40, "measure_every": 10, "min_snr_gamma": None}
 GALLERY = {
@@ -47,9 +48,9 @@ def test_real_subjects_are_learned_better_than_the_base_model_knows_them(real: P
         "author": "google/dreambooth",
         "source": "https://github.com/google/dreambooth",
     }
-    with replay(real / "openverse") as server:
+    with serving(OpenverseReplay(real / "openverse")) as server:
         concepts = {
-            "galah": concept([{"openverse": {"query": "galah", "endpoint": server.endpoint}}], "mtl", "bird"),
+            "galah": concept([openverse("galah", server.address)], "mtl", "bird"),
             "backpack_dog": concept([{"folder": photos}], "dnc", "backpack"),
         }
         write_concepts(project / "concepts.yaml", concepts)

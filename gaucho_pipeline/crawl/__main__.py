@@ -1,6 +1,7 @@
 """The crawl as a stage: makes `raw_crawl` of a concept.
 
-Writes images.jsonl (what was kept; the bytes are in DATA/blobs), refused.jsonl, failed.jsonl and ATTRIBUTION.csv.
+Writes images.jsonl (what was kept; the bytes are in DATA/blobs), refused.jsonl, failed.jsonl, gone.jsonl, fetched.jsonl (all that was ever
+fetched for the concept, so that it is not fetched again) and ATTRIBUTION.csv.
 """
 
 from __future__ import annotations
@@ -9,10 +10,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import Store, read_table, write_attribution, write_table
+from gaucho_pipeline.artifacts import Artifact, Store, read_table, write_attribution, write_table
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import CrawlSpec
-from gaucho_pipeline.crawl.engine import Crawl, crawl, previously_fetched
+from gaucho_pipeline.crawl.account import Account, Rows, account
+from gaucho_pipeline.crawl.build import build_sources
+from gaucho_pipeline.crawl.engine import Crawl, gather, on_the_web, survey
+from gaucho_pipeline.crawl.fetching import Web
+from gaucho_pipeline.crawl.journal import Journal
+from gaucho_pipeline.crawl.names import Names
+from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Request
 from gaucho_pipeline.stage import Made, Reporter, main
@@ -25,56 +32,87 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
 
     Raises GauchoError if nothing was found, or nothing of it could be kept.
     """
-    spec, store = CrawlSpec.model_validate(request.spec), Store(request.data)
-    before = store.current("raw_crawl", request.concept)
-    run = crawl(spec, store, staging / "journal.jsonl", previously_fetched(before.folder if before else None), reporter)
-    for row in read_table(before.folder / "images.jsonl") if before else ():
-        if row["origin"] in run.failed_sources and row["key"] not in run.records and row["license_family"] in spec.licenses:
-            run.kept[row["key"]] = row  # a source that failed today says nothing of what it gave before
-    kept = [run.kept[key] | {"file": f"blobs/{run.kept[key]['sha256'][:2]}/{run.kept[key]['sha256']}"} for key in sorted(run.kept)]
-    refused = sorted(run.refused, key=lambda row: str(row["key"]))
-    failed = [run.failed[key] for key in sorted(run.failed)]
-    if not kept:
-        raise GauchoError(f"no image of {request.concept} could be kept: {_why(refused + failed) or 'nothing was found'}")
-    write_table(staging / "images.jsonl", kept)
-    write_table(staging / "refused.jsonl", refused)
-    write_table(staging / "failed.jsonl", failed)
-    write_attribution(staging / "ATTRIBUTION.csv", kept)
+    standing = Store(request.data).current("raw_crawl", request.concept)
+    crawl = open_crawl(request, standing, reporter)
+    journal = Journal(staging / "journal.jsonl", fetched_before(standing), _hopeless(standing, request))
+
+    async def work(web: Web | None) -> None:
+        await survey(crawl, web)
+        await gather(crawl, web, journal)
+
+    requests = on_the_web(crawl, work)
+    done = account(crawl, _table(standing, "images"), _table(standing, "gone"))
+    if not done.kept:
+        every = all(row["failure"] for row in done.sources.values())
+        what = "every source failed" if every else f"no image of {request.concept} could be kept"
+        raise GauchoError(f"{what}: {_why(done) or 'nothing was found'}")
+    write_table(staging / "images.jsonl", done.kept)
+    write_table(staging / "refused.jsonl", done.refused)
+    write_table(staging / "failed.jsonl", done.failed)
+    write_table(staging / "gone.jsonl", done.gone)
+    write_table(staging / "fetched.jsonl", _all_fetched(standing, done.kept))
+    write_attribution(staging / "ATTRIBUTION.csv", done.kept)
     (staging / "journal.jsonl").unlink(missing_ok=True)
-    figures = _figures(run, kept, refused, failed)
-    reporter.say(f"found {figures['found']}: kept {figures['kept']}, refused {len(refused)}, failed {len(failed)}")
-    identity = [{name: row[name] for name in _IDENTITY} for row in kept]
-    holds = [
-        identity,
-        _reasons(refused),
-        _reasons(failed),
-        run.failed_sources,
-        request.made_from.spec_version,
-        request.made_from.code_version,
-    ]
-    return Made(data_version=digest(identity), figures=figures, fingerprint=digest(holds))
+    figures = done.figures()
+    reporter.say(_last_words(figures, requests))
+    return Made(data_version=digest(_identity(done.kept)), figures=figures, fingerprint=digest(_holds(done, request)))
 
 
-def _figures(run: Crawl, kept: list[dict[str, Any]], refused: list[dict[str, Any]], failed: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counts that add up: found = kept + refused + failed."""
-    return {
-        "found": len(kept) + len(refused) + len(failed),
-        "kept": len(kept),
-        "refused": dict(Counter(row["reason"] for row in refused).most_common()),
-        "failed": dict(Counter(row["reason"] for row in failed).most_common()),
-        "licenses": dict(Counter(row["license"] for row in kept).most_common()),
-        "origins": dict(Counter(row["origin"] for row in kept).most_common()),
-        "failed_sources": run.failed_sources,
-        "requests": dict(run.requests),
-    }
+def open_crawl(request: Request, standing: Artifact | None, reporter: Reporter) -> Crawl:
+    """A crawl that knows what stands. Raises ConfigError for a lock file or a table that cannot be read."""
+    spec = CrawlSpec.model_validate(request.spec)
+    before = {row["key"]: Record.from_row(row) for row in _table(standing, "images")}
+    return Crawl(spec, build_sources(spec), Store(request.data), Names(request.names), reporter, before)
 
 
-def _reasons(rows: list[dict[str, Any]]) -> list[list[str]]:
-    return [[str(row["key"]), str(row["reason"])] for row in rows]
+def _table(standing: Artifact | None, name: str) -> Rows:
+    """A table of the crawl that stands; empty where there is none, or it is of an older layout."""
+    path = standing.folder / f"{name}.jsonl" if standing else None
+    rows = read_table(path) if path and path.exists() else []
+    return [row for row in rows if "flags" in row or name == "fetched"]
 
 
-def _why(rows: list[dict[str, Any]]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in Counter(row["reason"] for row in rows).most_common(4))
+def fetched_before(standing: Artifact | None) -> dict[str, str]:
+    """SHA-256 of all that was ever fetched for the concept, by what stands for the bytes."""
+    return {row["id"]: row["sha256"] for row in _table(standing, "fetched")}
+
+
+def _all_fetched(standing: Artifact | None, kept: Rows) -> Rows:
+    fetched = fetched_before(standing) | {Record.from_row(row).bytes_id: row["sha256"] for row in kept if not Record.from_row(row).is_file}
+    return [{"id": name, "sha256": fetched[name]} for name in sorted(fetched)]
+
+
+def _hopeless(standing: Artifact | None, request: Request) -> dict[str, str]:
+    """What failed for good under the same specification: another one, of another size or host, may do better."""
+    if standing is None or standing.manifest.made_from.spec_version != request.made_from.spec_version:
+        return {}
+    rows = _table(standing, "failed") + _table(standing, "refused")
+    return {Record.from_row(row).bytes_id: row["reason"] for row in rows if row.get("hopeless")}
+
+
+def _identity(kept: Rows) -> list[dict[str, Any]]:
+    return [{name: row[name] for name in _IDENTITY} for row in kept]
+
+
+def _holds(done: Account, request: Request) -> list[Any]:
+    """Everything that makes this crawl another one than the one that stands."""
+    excuses = [[[row["key"], row.get("reason", "")] for row in rows] for rows in (done.refused, done.failed, done.gone)]
+    flags = [[row["flags"], row.get("license_before")] for row in done.kept]
+    return [_identity(done.kept), flags, excuses, done.sources, request.made_from.spec_version, request.made_from.code_version]
+
+
+def _last_words(figures: dict[str, Any], requests: Counter[str]) -> str:
+    asked = ", ".join(f"{count} {what}" for what, count in requests.items() if count) or "nobody"
+    refused, failed = sum(figures["refused"].values()), sum(figures["failed"].values())
+    gone = f", gone {figures['gone']}" if figures["gone"] else ""
+    return f"found {figures['found']}: kept {figures['kept']}, refused {refused}, failed {failed}{gone} (asked: {asked})"
+
+
+def _why(done: Account) -> str:
+    reasons = Counter(row["reason"] for row in (*done.refused, *done.failed))
+    failures = [f"{origin}: {row['failure']}" for origin, row in done.sources.items() if row["failure"]]
+    notes = [row["note"] for row in done.sources.values() if row["note"]]
+    return "; ".join([", ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))] * bool(reasons) + failures + notes)
 
 
 if __name__ == "__main__":

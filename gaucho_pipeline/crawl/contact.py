@@ -6,9 +6,10 @@ Light to import, so that a missing contact is found before any work starts.
 from __future__ import annotations
 
 import os
-from urllib.parse import urlsplit
+from collections.abc import Sequence
 
-from gaucho_pipeline.concepts import CrawlSpec
+from gaucho_pipeline.crawl.optouts import AGENT
+from gaucho_pipeline.crawl.sources import Source
 from gaucho_pipeline.errors import ConfigError
 
 
@@ -17,11 +18,11 @@ def allowed_private_hosts() -> frozenset[str]:
     return frozenset(h.strip().lower() for h in os.environ.get("GAUCHO_ALLOW_PRIVATE_HOSTS", "").split(",") if h.strip())
 
 
-def user_agent(spec: CrawlSpec) -> str:
+def user_agent(sources: Sequence[Source]) -> str:
     """What the crawl says it is. Raises ConfigError if a public site would be asked without a contact."""
     contact = " ".join(os.environ.get("GAUCHO_CONTACT", "").split())
-    hosts = [urlsplit(source.openverse.endpoint).hostname for source in spec.sources if source.openverse]
+    hosts = [host for source in sources for host in (source.api_hosts or source.media_hosts)]
     public = [host for host in hosts if host not in allowed_private_hosts()]
     if public and not contact:
         raise ConfigError(f"GAUCHO_CONTACT: {public[0]} must know whom to write to; set it to your e-mail or web page")
-    return f"gaucho_pipeline/0.1 ({contact or 'local test'})"
+    return f"{AGENT}/0.1 ({contact or 'local test'})"

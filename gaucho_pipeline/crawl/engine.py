@@ -1,320 +1,239 @@
-"""The crawl itself: asks the sources, decides what may be fetched, fetches it once, and keeps a journal.
+"""The crawl itself: lists the sources, decides what is wanted, fetches it once, and keeps a journal.
 
-A source turns its part of the specification into addresses and answers into records; politeness, retries, rights,
-files and resuming are here. Scrapy's reactor starts once in a process, so a process crawls once.
+What a source says is in its module, which images are wanted in `choice.py`, how hosts are asked in `fetching.py`. Scrapy's reactor
+starts once in a process, so a process crawls once.
 """
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import replace
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import scrapy
 from scrapy.crawler import AsyncCrawlerProcess
-from scrapy.http import Response
-from twisted.python.failure import Failure
 
-from gaucho_pipeline.artifacts import Store, read_table
-from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import CrawlSpec, FolderSource, OpenverseSource
-from gaucho_pipeline.crawl import folder, openverse
-from gaucho_pipeline.crawl.contact import user_agent
+from gaucho_pipeline.artifacts import Store
+from gaucho_pipeline.concepts import CrawlSpec
+from gaucho_pipeline.crawl.choice import fair_order, is_enough, why_not
+from gaucho_pipeline.crawl.fetching import Refused, Unfetched, Web, looks_like_an_image, settings
+from gaucho_pipeline.crawl.journal import Journal
+from gaucho_pipeline.crawl.listing import Listing, list_source
+from gaucho_pipeline.crawl.manners import PRIVATE
+from gaucho_pipeline.crawl.names import Names
 from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.crawl.sources import Source
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.rights import refusal
 from gaucho_pipeline.stage import Progress, Reporter
 
-API_DELAY_SECONDS = {"api.openverse.org": 3.2}
-"""20 requests a minute without a key: https://docs.openverse.org/api/reference/made_with_ov.html"""
 
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5", b"P6")
-
-
-def looks_like_an_image(content: bytes) -> bool:
-    """Whether bytes begin as a known image format does."""
-    return content.startswith(_MAGIC) or content[8:12] == b"WEBP" or content[4:12] in (b"ftypavif", b"ftypavis")
-
-
-class Journal:
-    """What a crawl has done so far, on disk, so that a killed one goes on where it stopped."""
-
-    def __init__(self, path: Path, known: dict[str, str]) -> None:
-        self._path = path
-        self.finished: dict[str, str] = dict(known)
-        """SHA-256 of the bytes by the record's key and address."""
-        if path.exists():
-            whole = path.read_text(encoding="utf-8").splitlines()
-            for line in whole:
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError:
-                    continue  # the last line of a killed run
-                self.finished[row["key"]] = row["sha256"]
-
-    def add(self, key: str, sha256: str) -> None:
-        self.finished[key] = sha256
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("\n" + json.dumps({"key": key, "sha256": sha256}))
-
-
+@dataclass
 class Crawl:
-    """One crawl of one concept: what was found, and what became of each record."""
+    """One crawl of one concept: what it starts from, and what it has found so far."""
 
-    def __init__(self, spec: CrawlSpec, store: Store, journal: Journal, reporter: Reporter) -> None:
-        self.spec, self.store, self.journal, self.reporter = spec, store, journal, reporter
-        self.records: dict[str, Record] = {}
-        self.kept: dict[str, dict[str, Any]] = {}
-        self.refused: list[dict[str, Any]] = []
-        self.failed: dict[str, dict[str, Any]] = {}
-        self.failed_sources: dict[str, str] = {}
-        self.requests = Counter({"api": 0, "media": 0})
-        self.trouble: Exception | None = None
-        """What went wrong inside the reactor, which would swallow it; a full disk, say."""
+    spec: CrawlSpec
+    sources: Sequence[Source]
+    store: Store
+    names: Names
+    reporter: Reporter
+    before: dict[str, Record] = field(default_factory=dict)
+    """What the crawl that stands has kept, by key."""
+    listings: list[Listing] = field(default_factory=list)
+    refused: dict[str, tuple[Record, str]] = field(default_factory=dict)
+    order: list[Record] = field(default_factory=list)
+    """What may be fetched, in a fair order."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the bytes, by key."""
+    failed: dict[str, Unfetched] = field(default_factory=dict)
 
     @property
-    def max_bytes(self) -> int:
-        return self.spec.max_megabytes * 1_000_000
+    def hosts(self) -> tuple[str, ...]:
+        """Where this crawl may go."""
+        return tuple(sorted({h for s in self.sources for h in (*s.api_hosts, *s.media_hosts)} | set(self.spec.media_hosts)))
 
-    def wanted(self) -> list[Record]:
-        """The records that may be fetched, in the order of the sources, at most max_images."""
-        return [r for r in self.records.values() if refusal(r.license, self.spec.licenses) is None][: self.spec.max_images]
+    def take(self, source: Source, listing: Listing) -> None:
+        """Takes in what a source listed. A source that failed, or was not read to its end, says nothing of what it gave before."""
+        if not listing.complete:
+            for key, record in self.before.items():
+                if record.origin == listing.origin:
+                    listing.records.setdefault(key, record)
+        self.listings.append(listing)
 
-    def list_records(self, records: Iterable[Record], unusable: Iterable[dict[str, Any]]) -> None:
-        """Takes a page of records in; one that another source has listed already is not taken twice."""
-        for record in map(self._with_own_key, records):
-            self.records.setdefault(record.key, record)
-        known = {row["key"] for row in self.refused}
-        self.refused += [row for row in unusable if row["key"] not in known]
+    def decide(self) -> None:
+        """Sorts what was listed into what may be fetched, in order, and what may not, with the reason."""
+        hosts = {source.origin: (*source.media_hosts, *self.spec.media_hosts) for source in self.sources}
+        queues: list[list[Record]] = []
+        for listing in self.listings:
+            queues.append([])
+            for record in listing.records.values():
+                if reason := why_not(record, self.spec, hosts[listing.origin]):
+                    self.refused.setdefault(record.key, (record, reason))
+                else:
+                    queues[-1].append(record)
+        self.order = fair_order(queues, self.before)
+        for record in self.order:
+            self.refused.pop(record.key, None)
 
-    def _with_own_key(self, record: Record) -> Record:
-        """Two folders may hold files of the same name: the second is told apart by its path."""
-        other = self.records.get(record.key)
-        if other is None or other.media == record.media or not record.key.startswith("folder:"):
-            return record
-        return replace(record, key=f"{record.key}#{digest(record.media)[:8]}")
+    def cut(self) -> None:
+        """Leaves what is beyond max_images and max_bytes, in order, so that it does not matter what arrived first."""
+        count = total = 0
+        full = ""
+        for record in self.order:
+            if not full and record.key in self.kept:
+                size = self.store.blob_path(self.kept[record.key]).stat().st_size
+                if count == self.spec.max_images:
+                    full = "more than max_images"
+                elif total + size > self.spec.max_bytes:
+                    full = "more than max_bytes"
+                else:
+                    count, total = count + 1, total + size
+            elif not full and record.key not in self.failed:
+                full = "more than max_images" if count == self.spec.max_images else "more than max_bytes"
+            if full:
+                self.kept.pop(record.key, None)
+                self.failed.pop(record.key, None)
+                self.refused[record.key] = (record, full)
 
-    def keep(self, record: Record, content: bytes) -> None:
+
+async def survey(crawl: Crawl, web: Web | None, names_again: bool = False) -> None:
+    """Lists the sources and decides, and fetches no image. With `names_again`, names are asked anew and compared."""
+    if web and web.api_hosts:
+        crawl.reporter.say(f"asking {', '.join(sorted(web.api_hosts))} (APIs: robots.txt is for pages, and is not asked for them)")
+    for source in crawl.sources:
+        before = [key for key, record in crawl.before.items() if record.origin == source.origin]
+        hosts = (*source.media_hosts, *crawl.spec.media_hosts)
+        ask = web.ask if web else _nobody
+        listing = await list_source(source, ask, crawl.names, partial(is_enough, spec=crawl.spec, media_hosts=hosts), before, names_again)
+        crawl.reporter.say(_said(listing))
+        crawl.take(source, listing)
+    crawl.decide()
+
+
+def _said(listing: Listing) -> str:
+    of_all = f" of {listing.total}" if listing.total is not None else ""
+    why = listing.failure or listing.note
+    return f"{listing.origin}: {len(listing.records)}{of_all} records, {listing.questions} questions{f'; {why}' if why else ''}"
+
+
+async def gather(crawl: Crawl, web: Web | None, journal: Journal) -> None:
+    """Fetches what is wanted, in order: no more at once than may still be kept, so that nothing is fetched in vain."""
+    waiting = [record for record in crawl.order[: crawl.spec.max_images] if record.is_file or record.bytes_id not in journal.fetched]
+    progress = crawl.reporter.progress("fetching", len(waiting), "images")
+    fetching = _Fetching(crawl, web, journal, progress)
+    remaining, pending = iter(crawl.order), set[asyncio.Task[None]]()
+    while True:
+        while len(pending) < PRIVATE.connections and fetching.has_room(len(pending)) and (record := next(remaining, None)):
+            pending.add(asyncio.create_task(fetching.take(record)))
+        if not pending:
+            break
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # a full disk, say, ends the crawl
+    crawl.cut()
+
+
+class _Fetching:
+    """Takes single records: from the disk, from the journal, or from the web."""
+
+    def __init__(self, crawl: Crawl, web: Web | None, journal: Journal, progress: Progress) -> None:
+        self._crawl, self._web, self._journal, self._progress = crawl, web, journal, progress
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._bytes = 0
+
+    def has_room(self, pending: int) -> bool:
+        return len(self._crawl.kept) + pending < self._crawl.spec.max_images and self._bytes < self._crawl.spec.max_bytes
+
+    async def take(self, record: Record) -> None:
+        try:
+            async with self._locks[record.bytes_id]:  # two records of the same bytes cost one request
+                sha256 = self._from_disk(record) if record.is_file else await self._from_journal_or_web(record)
+        except Unfetched as error:
+            self._crawl.failed[record.key] = error
+        else:
+            self._crawl.kept[record.key] = sha256
+            self._bytes += self._crawl.store.blob_path(sha256).stat().st_size
+
+    def _from_disk(self, record: Record) -> str:
+        path = Path(record.media)
+        self._progress.advance()
+        try:
+            if path.stat().st_size > self._crawl.spec.max_image_bytes:
+                raise Unfetched("too large")
+            content = path.read_bytes()
+        except OSError:
+            raise Unfetched("cannot be read") from None
         if not looks_like_an_image(content):
-            self.fail(record, "not an image")
-            return
-        sha = self.store.add_blob(content)
-        self.journal.add(journal_key(record), sha)
-        self.keep_known(record, sha)
+            raise Unfetched("not an image")
+        return self._crawl.store.add_blob(content)
 
-    def keep_known(self, record: Record, sha: str) -> None:
-        size = self.store.blob_path(sha).stat().st_size
-        self.kept[record.key] = record.described() | {"sha256": sha, "bytes": size}
+    async def _from_journal_or_web(self, record: Record) -> str:
+        assert self._web is not None  # only files come without the web
+        known = self._journal.fetched.get(record.bytes_id)
+        if known and self._crawl.store.blob_path(known).exists():
+            if reason := await self._web.opted_out(record.media):
+                raise Refused(reason)
+            return known
+        if reason := self._journal.hopeless.get(record.bytes_id):
+            raise (Refused if reason.startswith("opted out") else Unfetched)(reason, hopeless=True)
+        try:
+            content = await self._web.image(record.media)
+        except Unfetched as error:
+            if error.hopeless:
+                self._journal.give_up(record.bytes_id, error.reason)
+            raise
+        finally:
+            self._progress.advance()
+        sha256 = self._crawl.store.add_blob(content)
+        self._journal.add(record.bytes_id, sha256)
+        return sha256
 
-    def fail(self, record: Record, reason: str) -> None:
-        self.failed[record.key] = {**record.described(), "reason": reason}
 
-    def settle(self) -> None:
-        """Names the reason of every record that was not fetched."""
-        wanted = {r.key for r in self.wanted()}
-        for record in self.records.values():
-            if record.key not in wanted:
-                reason = refusal(record.license, self.spec.licenses) or "more than max_images"
-                self.refused.append({**record.described(), "reason": reason})
+async def _nobody(address: str, read: Callable[[bytes], Any]) -> Any:
+    raise GauchoError(f"{address} cannot be asked")
 
 
-def journal_key(record: Record) -> str:
-    return f"{record.key} {record.media}"
+def on_the_web(crawl: Crawl, work: Callable[[Web | None], Awaitable[None]]) -> Counter[str]:
+    """Does a crawl's work, with Scrapy's engine if any of its sources is on the web; returns how often what was asked for.
 
-
-def crawl(spec: CrawlSpec, store: Store, journal_path: Path, known: dict[str, str], reporter: Reporter) -> Crawl:
-    """Runs a crawl to its end.
-
-    `known` gives the SHA-256 of images that were fetched before. Raises ConfigError where it must not start, and
-    GauchoError if every source failed.
+    Raises ConfigError without a contact for public sites, and whatever the work raises.
     """
-    user_agent(spec)
-    run = Crawl(spec, store, Journal(journal_path, known), reporter)
-    if not any(s.openverse for s in spec.sources):
-        for source in spec.sources:
-            if source.folder:
-                _list_folder(run, source.folder)
-    else:
-        process = AsyncCrawlerProcess(_settings(spec))
-        process.crawl(_Spider, run=run)
-        process.start(install_signal_handlers=False)
-        if run.trouble:
-            raise run.trouble
-    if run.failed_sources and not run.records:
-        raise GauchoError("every source failed: " + "; ".join(f"{k}: {v}" for k, v in run.failed_sources.items()))
-    for record in run.wanted():
-        if record.key in run.kept or record.key in run.failed:
-            continue
-        if record.key.startswith("folder:"):
-            _take_file(run, record)
-        else:
-            run.fail(record, "was not fetched")
-    run.settle()
-    return run
+    if not crawl.hosts:
+        asyncio.run(_awaited(work(None)))
+        return Counter()
+    process = AsyncCrawlerProcess(settings(crawl.sources, crawl.hosts, crawl.spec.timeout))
+    outcome: dict[str, Any] = {}
+    process.crawl(_Spider, crawl_=crawl, work=work, outcome=outcome)
+    process.start(install_signal_handlers=False)
+    if trouble := outcome.get("trouble"):
+        raise trouble
+    return outcome["requests"]
 
 
-def _list_folder(run: Crawl, source: FolderSource) -> None:
-    listing = folder.read_folder(source)
-    run.list_records(listing.records, listing.unusable)
-
-
-def _take_file(run: Crawl, record: Record) -> None:
-    known = run.journal.finished.get(journal_key(record))
-    try:
-        content = folder.read_bytes(record, run.max_bytes)
-    except ValueError as error:
-        run.fail(record, str(error))
-    except OSError:
-        run.fail(record, "cannot be read")
-    else:
-        if known and run.store.add_blob(content) == known:
-            run.keep_known(record, known)
-        else:
-            run.keep(record, content)
-
-
-def _settings(spec: CrawlSpec) -> dict[str, Any]:
-    public_delays = {host: {"concurrency": 1, "delay": delay, "randomize_delay": False} for host, delay in API_DELAY_SECONDS.items()}
-    return {
-        "USER_AGENT": user_agent(spec),
-        "ROBOTSTXT_OBEY": True,
-        "CONCURRENT_REQUESTS": 8,
-        "CONCURRENT_REQUESTS_PER_DOMAIN": 2,
-        "DOWNLOAD_SLOTS": public_delays,
-        "DOWNLOAD_TIMEOUT": 60,
-        "DOWNLOAD_MAXSIZE": spec.max_megabytes * 1_000_000,
-        "DOWNLOAD_WARNSIZE": 0,
-        "DOWNLOAD_VERIFY_CERTIFICATES": True,
-        "REDIRECT_MAX_TIMES": 5,
-        "RETRY_TIMES": 3,
-        "COOKIES_ENABLED": False,
-        "TELNETCONSOLE_ENABLED": False,
-        "DNS_RESOLVER": "gaucho_pipeline.crawl.safety.PublicResolver",
-        "DOWNLOADER_MIDDLEWARES": {
-            "gaucho_pipeline.crawl.safety.OnlyAllowedAddresses": 10,
-            "scrapy.downloadermiddlewares.robotstxt.RobotsTxtMiddleware": None,
-            "gaucho_pipeline.crawl.safety.RobotsObeyed": 100,
-        },
-        "HTTPERROR_ALLOW_ALL": True,
-        "LOG_LEVEL": "ERROR",
-        "LOG_INSTALL_ROOT_HANDLER": False,
-    }
+async def _awaited(work: Awaitable[None]) -> None:
+    await work
 
 
 class _Spider(scrapy.Spider):
-    """Asks the APIs in series, then fetches what may be fetched."""
+    """Lends Scrapy's engine to the work; it has no requests of its own."""
 
     name = "gaucho"
 
-    def __init__(self, run: Crawl, **kwargs: Any) -> None:
+    def __init__(self, crawl_: Crawl, work: Callable[[Web | None], Awaitable[None]], outcome: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.run_ = run
-        self.progress: Progress | None = None
+        self._crawl, self._work, self._outcome = crawl_, work, outcome
 
     async def start(self) -> AsyncIterator[scrapy.Request]:
+        api_hosts = {host for source in self._crawl.sources for host in source.api_hosts}
+        web = Web(self.crawler, api_hosts, self._crawl.store.root / ".asked" / "today.json", self._crawl.spec.max_image_bytes)
         try:
-            for source in self.run_.spec.sources:
-                if source.folder:
-                    _list_folder(self.run_, source.folder)
-                elif source.openverse:
-                    await self._list(source.openverse)
-            requests = self._media_requests()
-        except Exception as error:
-            self.run_.trouble, requests = error, []
-        for request in requests:
+            await self._work(web)
+        except BaseException as error:  # the reactor would swallow it
+            self._outcome["trouble"] = error
+        self._outcome["requests"] = web.requests
+        nothing: tuple[scrapy.Request, ...] = ()
+        for request in nothing:
             yield request
-
-    async def _list(self, source: OpenverseSource) -> None:
-        """Asks page after page until there are enough images, or no more."""
-        origin, page = f"openverse: {source.query}", 1
-        address: str | None = openverse.page_address(source, page)
-        seen: set[str] = set()
-        self.run_.reporter.say(f"asking {source.endpoint} for {source.query!r} (an API: its robots.txt is for pages, and is not asked)")
-        while address and len(self.run_.wanted()) < self.run_.spec.max_images:
-            try:
-                content = await self._ask(address)
-                listing = openverse.read_page(source, content, page)
-            except GauchoError as error:
-                self.run_.failed_sources[origin] = str(error)
-                self.run_.reporter.say(f"{origin} failed: {error}")
-                return
-            self.run_.list_records(listing.records, listing.unusable)
-            new = {record.key for record in listing.records} - seen
-            seen |= new
-            address, page = (listing.next_page if new else None), page + 1
-
-    async def _ask(self, address: str) -> bytes:
-        request = scrapy.Request(address, meta={"dont_obey_robotstxt": True}, dont_filter=True)
-        self.run_.requests["api"] += 1
-        try:
-            response = await self.crawler.engine.download_async(request)
-        except Exception as error:  # whatever the network does, it is this source's failure alone
-            raise GauchoError(f"{urlsplit(address).hostname} {_named(error)}") from None
-        if response.status != 200:
-            raise GauchoError(f"{urlsplit(address).hostname} answered {response.status}")
-        return bytes(response.body)
-
-    def _media_requests(self) -> list[scrapy.Request]:
-        run, requests = self.run_, []
-        for record in run.wanted():
-            if record.key.startswith("folder:"):
-                continue
-            known = run.journal.finished.get(journal_key(record))
-            if known and run.store.blob_path(known).exists():
-                run.keep_known(record, known)
-            else:
-                requests.append(self._media_request(record))
-        self.progress = run.reporter.progress("fetching", len(requests), "images")
-        return requests
-
-    def _media_request(self, record: Record) -> scrapy.Request:
-        def ended(act: Callable[[], None]) -> None:
-            try:
-                act()
-            except Exception as error:
-                self.run_.trouble = self.run_.trouble or error
-            if self.progress:
-                self.progress.advance()
-
-        def arrived(response: Response) -> None:
-            self.run_.requests["media"] += 1
-            if response.status != 200:
-                ended(lambda: self.run_.fail(record, f"HTTP {response.status}"))
-            else:
-                ended(lambda: self.run_.keep(record, response.body))
-
-        def failed(failure: Failure) -> None:
-            ended(lambda: self.run_.fail(record, _named(failure.value)))
-
-        return scrapy.Request(record.media, callback=arrived, errback=failed, dont_filter=True)
-
-
-def _named(error: BaseException) -> str:
-    """A failure in a few words."""
-    from gaucho_pipeline.crawl.safety import ForbiddenAddress
-
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ForbiddenAddress):
-            return str(cause)
-        cause = cause.__cause__ or cause.__context__
-    text = f"{type(error).__name__} {error}".lower()
-    for sign, name in (
-        ("robots", "forbidden by robots.txt"), ("timeout", "timed out"), ("refused", "refused the connection"),
-        ("dnslookup", "cannot be found"), ("resolver", "cannot be found"), ("cancel", "too large"), ("maxsize", "too large"),
-        ("dataloss", "was cut off"), ("responsefailed", "was cut off"), ("ssl", "has a bad certificate"),
-    ):  # fmt: skip
-        if sign in text:
-            return name
-    return f"failed ({type(error).__name__})"
-
-
-def previously_fetched(folder_: Path | None) -> dict[str, str]:
-    """What the crawl that stands has fetched: SHA-256 by journal key."""
-    if folder_ is None:
-        return {}
-    return {f"{row['key']} {row['media']}": row["sha256"] for row in read_table(folder_ / "images.jsonl")}

@@ -1,81 +1,86 @@
 """Openverse's image search: addresses to ask and answers to read (https://api.openverse.org/v1/).
 
-Answers are pages of `results`; `page` and `page_count` say where one is. Nothing here fetches.
+Answers are pages of `results`; `page` and `page_count` say where one is. Images come from the hosts that Openverse indexes.
 """
 
 from __future__ import annotations
 
-import html
-import json
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
-from urllib.parse import urlencode, urlsplit
 
 from gaucho_pipeline.concepts import OpenverseSource
-from gaucho_pipeline.crawl.records import Listing, Record
+from gaucho_pipeline.crawl.records import Record, plain
+from gaucho_pipeline.crawl.sources import Name, Page, Question, host_of, is_web_address, query, read_json, unusable
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import openverse_license
 
 DEFAULT_PAGE_SIZE = 20
+MEDIA_HOSTS = (
+    ".staticflickr.com", "upload.wikimedia.org", "images.metmuseum.org", "openaccess-cdn.clevelandart.org", "ids.si.edu", "images.nypl.org",
+    "cdn.stocksnap.io", "img.rawpixel.com", "images.nappy.co", "images.phylopic.org", ".geograph.org.uk",
+    "coimages.sciencemuseumgroup.org.uk",
+    "inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "pd.w.org", "lh3.googleusercontent.com", "cdn.thingiverse.com",
+)  # fmt: skip
+"""Hosts of the collections that Openverse indexes: https://openverse.org/sources. Others are named in `media_hosts`."""
 
 
-def page_address(source: OpenverseSource, page: int) -> str:
-    """The address of a page of the search, counted from 1."""
-    query: dict[str, Any] = {"q": source.query}
-    if source.page_size != DEFAULT_PAGE_SIZE:
-        query["page_size"] = source.page_size
-    if page > 1:
-        query["page"] = page
-    return f"{source.endpoint}?{urlencode(query)}"
+class Openverse:
+    """A search of Openverse as a source."""
 
+    media_hosts: tuple[str, ...] = MEDIA_HOSTS
+    name: Name | None = None
 
-def read_page(source: OpenverseSource, content: bytes, page: int) -> Listing:
-    """The records of an answer. Raises GauchoError if it is not an answer of this API."""
-    try:
-        answer = json.loads(content)
-        results, page_count = answer["results"], int(answer["page_count"])
-    except (ValueError, KeyError, TypeError, OverflowError):
-        raise GauchoError(f"openverse: page {page} of {source.query!r} is not an answer of the API") from None
-    if not isinstance(results, list):
-        raise GauchoError(f"openverse: page {page} of {source.query!r} has no list of results")
-    origin = f"openverse: {source.query}"
-    records, unusable = [], []
-    for item in results:
-        record = _record(item, origin) if isinstance(item, dict) else None
-        if record is None:
-            identity = item.get("id") if isinstance(item, dict) else None
-            unusable.append({"key": f"openverse:{identity}", "origin": origin, "reason": "the record names no image"})
-        else:
-            records.append(record)
-    more = page < page_count and bool(results)
-    return Listing(tuple(records), tuple(unusable), page_address(source, page + 1) if more else None)
+    def __init__(self, spec: OpenverseSource) -> None:
+        self.spec = spec
+        self.origin = f"openverse: {spec.query}"
+        self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
 
+    def start(self, answer: Mapping[str, Any] | None) -> Page:
+        return Page(next=(self._question(1),))
 
-def _record(item: dict[str, Any], origin: str) -> Record | None:
-    identity, media = item.get("id"), item.get("url")
-    if not isinstance(identity, str) or not identity or not isinstance(media, str) or not _is_address(media):
-        return None
-    return Record(
-        key=f"openverse:{_text(identity)[:100]}",
-        origin=origin,
-        media=media,
-        title=_text(item.get("title")),
-        author=_text(item.get("creator")) or "unknown",
-        source=_text(item.get("foreign_landing_url")) or media,
-        license=openverse_license(item),
-    )
+    def _question(self, page: int) -> Question:
+        """The address of a page of the search, counted from 1."""
+        parameters: dict[str, Any] = {"q": self.spec.query}
+        parameters |= {key: value for key, value in (("license", self.spec.license), ("category", self.spec.category)) if value}
+        if self.spec.page_size != DEFAULT_PAGE_SIZE:
+            parameters["page_size"] = self.spec.page_size
+        if page > 1:
+            parameters["page"] = page
+        return Question(query(self.spec.endpoint, parameters), partial(self._read, page))
 
+    def _read(self, page: int, content: bytes) -> Page:
+        """The records of a page. Raises GauchoError if it is not an answer of this API."""
+        answer = read_json(content, f"openverse: page {page} of {self.spec.query!r}")
+        try:
+            results, page_count = answer["results"], int(answer["page_count"])
+        except (ValueError, KeyError, TypeError, OverflowError):
+            raise GauchoError(f"openverse: page {page} of {self.spec.query!r} is not an answer of the API") from None
+        if not isinstance(results, list):
+            raise GauchoError(f"openverse: page {page} of {self.spec.query!r} has no list of results")
+        records, bad = [], []
+        for item in results:
+            record = self._record(item) if isinstance(item, dict) else None
+            if record is None:
+                bad.append(unusable(f"openverse:{item.get('id') if isinstance(item, dict) else None}", self.origin))
+            else:
+                records.append(record)
+        more = page < page_count and bool(results)
+        total = answer.get("result_count")
+        return Page(tuple(records), tuple(bad), (self._question(page + 1),) if more else (), total if isinstance(total, int) else None)
 
-def _is_address(text: str) -> bool:
-    """Whether a text is an http or https address with a host."""
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
-    except ValueError:
-        return False
-
-
-def _text(value: object) -> str:
-    """Plain text on one line, at most 300 characters; what is no text becomes '?'."""
-    if not isinstance(value, str):
-        return ""
-    return " ".join(html.unescape(value).encode("utf-8", "replace").decode().split())[:300]
+    def _record(self, item: dict[str, Any]) -> Record | None:
+        identity, media = item.get("id"), item.get("url")
+        if not isinstance(identity, str) or not identity or not isinstance(media, str) or not is_web_address(media):
+            return None
+        tags = item.get("tags")
+        return Record(
+            key=f"openverse:{plain(identity)[:100]}",
+            origin=self.origin,
+            media=media,
+            title=plain(item.get("title")),
+            author=plain(item.get("creator")) or "unknown",
+            source=page if is_web_address(page := item.get("foreign_landing_url")) else media,  # type: ignore[arg-type]
+            license=openverse_license(item),
+            labels=tuple(plain(tag.get("name")) for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
+        )

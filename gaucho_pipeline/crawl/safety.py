@@ -1,17 +1,15 @@
-"""Where a crawl may go: public addresses over https, and what GAUCHO_ALLOW_PRIVATE_HOSTS names.
+"""Where a crawl may go: listed hosts at public addresses over https, and what GAUCHO_ALLOW_PRIVATE_HOSTS names.
 
 A name is judged by what it resolves to at the moment of connecting, so redirects and rebinding are judged too.
 """
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
-from collections import defaultdict
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from scrapy.downloadermiddlewares.robotstxt import RobotsTxtMiddleware
 from scrapy.exceptions import IgnoreRequest
 from scrapy.resolver import CachingThreadedResolver
 
@@ -20,8 +18,9 @@ from gaucho_pipeline.crawl.contact import allowed_private_hosts
 if TYPE_CHECKING:
     from scrapy import Request
     from scrapy.crawler import Crawler
-    from scrapy.robotstxt import RobotParser
     from twisted.internet.defer import Deferred
+
+HOSTS_SETTING = "GAUCHO_HOSTS"
 
 
 class ForbiddenAddress(IgnoreRequest):
@@ -36,8 +35,14 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast
 
 
-def check_url(url: str) -> None:
-    """Raises ForbiddenAddress for what is neither https to a public host nor a private host that is allowed."""
+def is_listed(host: str, hosts: Collection[str]) -> bool:
+    """Whether a host is one of a list, in which `.example.org` stands for all hosts below it; private hosts that are allowed are."""
+    name = host.lower()
+    return name in allowed_private_hosts() or any(name == listed or (listed.startswith(".") and name.endswith(listed)) for listed in hosts)
+
+
+def check_url(url: str, hosts: Collection[str]) -> None:
+    """Raises ForbiddenAddress for what is neither https to a listed public host nor a private host that is allowed."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     if host in allowed_private_hosts() and parts.scheme in ("http", "https"):
@@ -50,25 +55,22 @@ def check_url(url: str) -> None:
         public = "." in host  # a name: judged when it is resolved
     if not public:
         raise ForbiddenAddress("private address")
+    if not is_listed(host, hosts):
+        raise ForbiddenAddress("a host that is not one of media_hosts")
 
 
 class OnlyAllowedAddresses:
-    """A downloader middleware: every request, redirects included, goes to an allowed address or nowhere."""
+    """A downloader middleware: every request goes to an allowed address or nowhere."""
+
+    def __init__(self, hosts: Collection[str]) -> None:
+        self._hosts = hosts
+
+    @classmethod
+    def from_crawler(cls, crawler: Crawler) -> OnlyAllowedAddresses:
+        return cls(crawler.settings[HOSTS_SETTING])
 
     def process_request(self, request: Request) -> None:
-        check_url(request.url)
-
-
-class RobotsObeyed(RobotsTxtMiddleware):
-    """Scrapy's robots.txt middleware, one look-up at a time for a host: its concurrent waiters are let through unjudged."""
-
-    def __init__(self, crawler: Crawler) -> None:
-        super().__init__(crawler)
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-
-    async def robot_parser(self, request: Request) -> RobotParser | None:
-        async with self._locks[urlsplit(request.url).netloc]:
-            return await super().robot_parser(request)
+        check_url(request.url, self._hosts)
 
 
 class PublicResolver(CachingThreadedResolver):

@@ -10,7 +10,7 @@ from gaucho_pipeline.artifacts import Artifact
 
 _INLINE_BYTES = 100_000
 _PICTURES = {"checkpoint": ("loss_curve", "losses.png"), "sample_gallery": ("contact_sheet", "contact_sheet.jpg")}
-_COUNTS = ("refused", "failed", "excluded", "licenses", "origins")
+_COUNTS = ("refused", "failed", "excluded", "licenses", "flags")
 
 
 def described(artifact: Artifact) -> dict[str, Any]:
@@ -22,6 +22,8 @@ def described(artifact: Artifact) -> dict[str, Any]:
     for name, value in manifest.figures.items():
         if name in _COUNTS:
             found[name] = _counts(value)
+        elif name == "sources":
+            found[name] = _sources(value)
         elif isinstance(value, dict):
             found[name] = dg.MetadataValue.json(value)
         else:
@@ -39,6 +41,15 @@ def _counts(value: dict[str, int]) -> Any:
     records = [dg.TableRecord({"what": what, "count": count}) for what, count in value.items()]
     schema = dg.TableSchema([dg.TableColumn("what", "string"), dg.TableColumn("count", "int")])
     return dg.MetadataValue.table(records, schema)
+
+
+def _sources(value: dict[str, dict[str, Any]]) -> Any:
+    """A line for each source of a crawl: what it listed, what became of it, and what went wrong."""
+    names = ("listed", "kept", "refused", "failed", "gone")
+    rows = [{"source": origin} | {n: row[n] for n in names} | {"said": row["failure"] or row["note"]} for origin, row in value.items()]
+    records = [dg.TableRecord(row) for row in rows]
+    columns = [dg.TableColumn("source", "string"), *(dg.TableColumn(n, "int") for n in names), dg.TableColumn("said", "string")]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
 def _inline(path: Path) -> Any:

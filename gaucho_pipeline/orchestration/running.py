@@ -112,7 +112,7 @@ def _reused(result: Any, asset: str) -> bool:
 def _first_failure(result: Any) -> str:
     """What went wrong, in one line: a failed check's own words, or the failure's."""
     for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed:
+        if not evaluation.passed and evaluation.blocking:
             return f"{evaluation.check_name}: {evaluation.description}"
     for event in result.all_events:
         if event.is_step_failure:

@@ -1,0 +1,108 @@
+"""What became of a crawl, as tables and counts: kept, refused, failed, gone, and by source.
+
+Counts add up: found = kept + refused + failed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from gaucho_pipeline.crawl.engine import Crawl
+from gaucho_pipeline.crawl.fetching import Refused
+from gaucho_pipeline.crawl.records import Record
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Account:
+    """The rows of a crawl, each by key."""
+
+    kept: Rows
+    refused: Rows
+    failed: Rows
+    gone: Rows
+    """What an earlier crawl kept and its source lists no longer."""
+    sources: dict[str, dict[str, Any]]
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "found": len(self.kept) + len(self.refused) + len(self.failed),
+            "kept": len(self.kept),
+            "refused": _counted(row["reason"] for row in self.refused),
+            "failed": _counted(row["reason"] for row in self.failed),
+            "licenses": _counted(row["license"] for row in self.kept),
+            "flags": _counted(flag for row in self.kept for flag in row["flags"]),
+            "sources": self.sources,
+            "failed_sources": {origin: row["failure"] for origin, row in self.sources.items() if row["failure"]},
+            "gone": len(self.gone),
+            "changed_licences": sum("license_before" in row for row in (*self.kept, *self.refused)),
+        }
+
+
+def account(crawl: Crawl, before: Rows, gone_before: Rows) -> Account:
+    """Draws up the account of a crawl that has ended. `before` is what the one that stands kept, `gone_before` what it missed."""
+    licences = {row["key"]: row["license"] for row in before}
+    records = {record.key: record for record in crawl.order}
+    kept = [
+        _row(records[key], licences) | {"sha256": sha, "bytes": _size(crawl, sha), "file": f"blobs/{sha[:2]}/{sha}"}
+        for key, sha in crawl.kept.items()
+    ]
+    excused = {key: _row(records[key], licences) | {"reason": e.reason, "hopeless": e.hopeless} for key, e in crawl.failed.items()}
+    refused = [_row(record, licences) | {"reason": reason} for record, reason in crawl.refused.values()]
+    refused += [excused[key] for key, error in crawl.failed.items() if isinstance(error, Refused)]
+    failed = [excused[key] for key, error in crawl.failed.items() if not isinstance(error, Refused)]
+    listed = {row["key"] for row in (*kept, *refused, *failed)}
+    refused += [row for listing in crawl.listings for key, row in listing.unusable.items() if key not in listed]
+    gone = _gone(crawl, before, gone_before, listed)
+    rows = (_sorted(kept), _sorted(_once(refused)), _sorted(failed), _sorted(gone))
+    return Account(*rows, sources=_by_source(crawl, *rows))
+
+
+def _row(record: Record, licences: dict[str, str]) -> dict[str, Any]:
+    """A record's row; one whose licence has changed since it was kept says what it was."""
+    row = record.described()
+    earlier = licences.get(record.key)
+    return row | ({"license_before": earlier} if earlier is not None and earlier != row["license"] else {})
+
+
+def _gone(crawl: Crawl, before: Rows, gone_before: Rows, listed: set[str]) -> Rows:
+    """What a source that was read to its end lists no longer, now or since an earlier crawl."""
+    complete = {listing.origin for listing in crawl.listings if listing.complete}
+    origins = {listing.origin for listing in crawl.listings}
+    gone = [row for row in before if row["origin"] in complete] + [row for row in gone_before if row["origin"] in origins]
+    return _once([row for row in gone if row["key"] not in listed])
+
+
+def _by_source(crawl: Crawl, kept: Rows, refused: Rows, failed: Rows, gone: Rows) -> dict[str, dict[str, Any]]:
+    tables = {"kept": kept, "refused": refused, "failed": failed, "gone": gone}
+    counts = {name: Counter(row["origin"] for row in rows) for name, rows in tables.items()}
+    return {
+        listing.origin: {
+            "listed": len(listing.records) + len(listing.unusable),
+            **{name: count[listing.origin] for name, count in counts.items()},
+            "there_are": listing.total,
+            "failure": listing.failure,
+            "note": listing.note,
+        }
+        for listing in crawl.listings
+    }
+
+
+def _size(crawl: Crawl, sha256: str) -> int:
+    return crawl.store.blob_path(sha256).stat().st_size
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(values).items(), key=lambda item: (-item[1], item[0])))
+
+
+def _sorted(rows: Rows) -> Rows:
+    return sorted(rows, key=lambda row: str(row["key"]))
+
+
+def _once(rows: Rows) -> Rows:
+    return list({row["key"]: row for row in reversed(rows)}.values())

@@ -1,0 +1,47 @@
+"""Which of the listed images are wanted, in what order: pure decisions on records, without fetching.
+
+The order is fair: one image of each source in turn, so that no source takes all of `max_images` and `max_bytes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import zip_longest
+from urllib.parse import urlsplit
+
+from gaucho_pipeline.concepts import CrawlSpec
+from gaucho_pipeline.crawl.listing import Listing
+from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.crawl.safety import is_listed
+from gaucho_pipeline.rights import refusal
+
+
+def why_not(record: Record, spec: CrawlSpec, media_hosts: Collection[str]) -> str | None:
+    """Why a record may not be fetched: its licence, its name, its host; None if it may."""
+    if reason := refusal(record.license, spec.licenses):
+        return reason
+    for friend in spec.exclude:
+        if any(friend.casefold() in text.casefold() for text in (record.title, *record.labels)):
+            return f"left out by name: {friend}"
+    if not record.is_file and not is_listed(urlsplit(record.media).hostname or "", media_hosts):
+        return "its host is not one of media_hosts"
+    return None
+
+
+def fair_order(queues: Iterable[Sequence[Record]], known: Collection[str]) -> list[Record]:
+    """One of each queue in turn; within a queue those that were kept before come first. Every key once, from its first queue."""
+    seen: set[str] = set()
+    own: list[list[Record]] = []
+    for queue in queues:
+        fresh = [record for record in queue if record.key not in seen]
+        seen |= {record.key for record in fresh}
+        own.append(sorted(fresh, key=lambda record: record.key not in known))
+    return [record for turn in zip_longest(*own) for record in turn if record is not None]
+
+
+def is_enough(listing: Listing, spec: CrawlSpec, media_hosts: Collection[str]) -> bool:
+    """Whether a source has listed as many usable records as the whole concept may have."""
+    return (
+        len(listing.records) >= spec.max_images
+        and sum(why_not(r, spec, media_hosts) is None for r in listing.records.values()) >= spec.max_images
+    )

@@ -1,0 +1,257 @@
+"""Asking hosts, with manners: attempts, pauses, redirects, robots.txt, opt-outs and limits, for APIs and for images.
+
+Scrapy makes the connections (`safety.py` says where they may go); when to ask, and what an answer allows, is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import scrapy
+from scrapy import signals
+from scrapy.crawler import Crawler
+from scrapy.exceptions import StopDownload
+from scrapy.http import Response
+from scrapy.http.headers import Headers
+from scrapy.robotstxt import ProtegoRobotParser
+
+from gaucho_pipeline.crawl.contact import allowed_private_hosts, user_agent
+from gaucho_pipeline.crawl.manners import AGAIN, ATTEMPTS, LIMITS, LONGEST_WAIT, PRIVATE, DailyCount, Limit, pause_before, retry_after
+from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
+from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, check_url
+from gaucho_pipeline.crawl.sources import Busy, Source, host_of
+from gaucho_pipeline.errors import GauchoError
+
+_MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_API_BYTES = 20_000_000
+_WELL_KNOWN_BYTES = 1_000_000
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5", b"P6")
+
+
+class Unfetched(GauchoError):
+    """Something could not be fetched: not worth another attempt now, or even `hopeless`, so that no later crawl asks again."""
+
+    def __init__(self, reason: str, hopeless: bool = False, again: bool = True) -> None:
+        super().__init__(reason)
+        self.reason, self.hopeless, self.again = reason, hopeless, again and not hopeless
+
+
+class Refused(Unfetched):
+    """Something may not be fetched or used: whoever publishes it says so."""
+
+
+def looks_like_an_image(content: bytes) -> bool:
+    """Whether bytes begin as a known image format does."""
+    return content.startswith(_MAGIC) or content[8:12] == b"WEBP" or content[4:12] in (b"ftypavif", b"ftypavis")
+
+
+def settings(sources: Sequence[Source], hosts: Collection[str], timeout: float) -> dict[str, Any]:
+    """Scrapy's settings for a crawl that may go to these hosts. Raises ConfigError without a contact for public ones."""
+    limits = LIMITS | dict.fromkeys(allowed_private_hosts(), PRIVATE)
+    slots = {h: {"concurrency": li.connections, "delay": li.seconds_between, "randomize_delay": False} for h, li in limits.items()}
+    return {
+        "USER_AGENT": user_agent(sources),
+        HOSTS_SETTING: tuple(hosts),
+        "CONCURRENT_REQUESTS": PRIVATE.connections,
+        "CONCURRENT_REQUESTS_PER_DOMAIN": Limit().connections,
+        "DOWNLOAD_SLOTS": slots,
+        "DOWNLOAD_DELAY": 0,
+        "DOWNLOAD_TIMEOUT": timeout,
+        "DOWNLOAD_WARNSIZE": 0,
+        "DOWNLOAD_VERIFY_CERTIFICATES": True,
+        "ROBOTSTXT_OBEY": False,  # here, because Scrapy lets concurrent requests through unjudged
+        "REDIRECT_ENABLED": False,  # here, because every hop is judged anew
+        "RETRY_ENABLED": False,  # here, because Scrapy does not obey Retry-After
+        "COOKIES_ENABLED": False,
+        "TELNETCONSOLE_ENABLED": False,
+        "DNS_RESOLVER": "gaucho_pipeline.crawl.safety.PublicResolver",
+        "DOWNLOADER_MIDDLEWARES": {"gaucho_pipeline.crawl.safety.OnlyAllowedAddresses": 10},
+        "HTTPERROR_ALLOW_ALL": True,
+        "LOG_LEVEL": "CRITICAL",
+        "LOG_INSTALL_ROOT_HANDLER": False,
+    }
+
+
+class Web:
+    """The web as a crawl may see it."""
+
+    def __init__(self, crawler: Crawler, api_hosts: Collection[str], count_file: Path, max_image_bytes: int) -> None:
+        self._crawler, self.api_hosts, self._max_image_bytes = crawler, frozenset(api_hosts), max_image_bytes
+        self._hosts: Collection[str] = crawler.settings[HOSTS_SETTING]
+        self._days = DailyCount(count_file)
+        self._not_before: defaultdict[str, float] = defaultdict(float)
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._robots: dict[str, ProtegoRobotParser | None] = {}
+        self._reservations: dict[str, Reservations] = {}
+        self.requests = Counter({"api": 0, "media": 0, "other": 0})
+        crawler.signals.connect(self._judge_headers, signal=signals.headers_received)
+
+    # -------------------------------------------------------------------------------------------- what is asked for
+
+    async def ask(self, address: str, read: Callable[[bytes], Any]) -> Any:
+        """An API's answer as its source reads it. Raises GauchoError if there is none."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                response = await self._get(address, "api", _API_BYTES)
+            except Unfetched as error:
+                raise GauchoError(f"{host_of(address)}: {error}") from None
+            if response.status != 200:
+                raise GauchoError(f"{host_of(address)} answered {response.status}")
+            try:
+                return read(bytes(response.body))
+            except Busy:
+                if attempt == ATTEMPTS:
+                    raise
+                await self._pause(host_of(address), response.headers, attempt)
+        raise AssertionError("unreachable")
+
+    async def image(self, address: str) -> bytes:
+        """The bytes of an image, as they come. Raises Unfetched, also where its publisher has opted out."""
+        if reason := (await self._reservations_of(address)).opt_out(address):
+            raise Refused(reason, again=False)
+        response = await self._get(address, "media", self._max_image_bytes)
+        if response.status != 200:
+            raise Unfetched(f"HTTP {response.status}", hopeless=400 <= response.status < 500 and response.status not in (408, 425, 429))
+        if reason := header_opt_out(_by_name(response.headers)):
+            raise Refused(reason, hopeless=True)
+        content = bytes(response.body)
+        if not looks_like_an_image(content):
+            raise Unfetched("not an image", hopeless=True)
+        return content
+
+    async def opted_out(self, address: str) -> str | None:
+        """Why the host of an image that is known already reserves its use today; None if it does not."""
+        return (await self._reservations_of(address)).opt_out(address)
+
+    # -------------------------------------------------------------------------------------------- attempts
+
+    async def _get(self, address: str, kind: str, most_bytes: int) -> Response:
+        """An answer, after as many attempts as it is worth. Raises Unfetched."""
+        host, attempts = host_of(address), 2 if kind == "rules" else ATTEMPTS
+        for attempt in range(1, attempts + 1):
+            await asyncio.sleep(max(0.0, self._not_before[host] - time.monotonic()))
+            try:
+                response = await self._follow(address, kind, most_bytes)
+            except Unfetched as error:
+                if not error.again or attempt == attempts:
+                    raise
+                await asyncio.sleep(pause_before(attempt + 1))
+                continue
+            if response.status not in AGAIN or attempt == attempts:
+                return response
+            await self._pause(host, response.headers, attempt)
+        raise AssertionError("unreachable")
+
+    async def _pause(self, host: str, headers: Headers, attempt: int) -> None:
+        """Waits as long as a host asks, or as long as is decent; everybody else who asks it waits too."""
+        said = headers.get("Retry-After")
+        seconds = retry_after(said.decode("latin-1") if said else None)
+        if seconds is not None and seconds > LONGEST_WAIT:
+            raise Unfetched(f"{host} asks to wait {round(seconds)} seconds", again=False)
+        wait = seconds if seconds is not None else pause_before(attempt + 1)
+        self._not_before[host] = max(self._not_before[host], time.monotonic() + wait)
+        await asyncio.sleep(wait)
+
+    async def _follow(self, address: str, kind: str, most_bytes: int) -> Response:
+        """An answer that is no redirect; every hop is judged as the first was."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            await self._check(address, kind)
+            response = await self._download(address, kind, most_bytes)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                return response
+            try:
+                address = urljoin(address, location.decode("latin-1"))
+            except ValueError:
+                raise Unfetched("a redirect to no address", hopeless=True) from None
+        raise Unfetched("too many redirects", hopeless=True)
+
+    async def _check(self, address: str, kind: str) -> None:
+        try:
+            check_url(address, self._hosts)
+        except (ForbiddenAddress, ValueError) as error:
+            raise Unfetched(str(error), again=False) from None
+        if kind == "api":
+            self._days.count(host_of(address))
+        if not self._is_exempt(address, kind) and not await self._allowed_by_robots(address):
+            raise Refused("forbidden by robots.txt", again=False)
+
+    def _is_exempt(self, address: str, kind: str) -> bool:
+        """The one exemption from robots.txt: the APIs that a source names, whose rules are their own, and the files that state rules."""
+        return (kind == "api" and host_of(address) in self.api_hosts) or kind == "rules"
+
+    async def _download(self, address: str, kind: str, most_bytes: int) -> Response:
+        self.requests[kind if kind in self.requests else "other"] += 1
+        request = scrapy.Request(address, meta={"download_maxsize": most_bytes, "kind": kind}, dont_filter=True)
+        try:
+            return await self._crawler.engine.download_async(request)
+        except Exception as error:  # whatever the network does, it is this request's failure alone
+            raise _unfetched(error) from None
+
+    def _judge_headers(self, headers: Headers, request: scrapy.Request) -> None:
+        """Stops an image at its headers where they forbid the use: what may not be used is not fetched."""
+        if request.meta.get("kind") == "media" and header_opt_out(_by_name(headers)):
+            raise StopDownload(fail=False)
+
+    # -------------------------------------------------------------------------------------------- a host's own rules
+
+    async def _allowed_by_robots(self, address: str) -> bool:
+        """Whether robots.txt lets this crawl fetch an address; one that cannot be read forbids all (RFC 9309, 2.3.1.4)."""
+        place = _root(address)
+        async with self._locks[f"robots {place}"]:
+            if place not in self._robots:
+                response = await self._rules(f"{place}/robots.txt")
+                if response is None or response.status >= 500 or response.status == 429:
+                    raise Unfetched("its robots.txt cannot be read", again=False)
+                content = bytes(response.body) if response.status == 200 else b""
+                self._robots[place] = ProtegoRobotParser(content, self._crawler.spider) if content else None
+        rules = self._robots[place]
+        return rules is None or bool(rules.allowed(address, AGENT))
+
+    async def _reservations_of(self, address: str) -> Reservations:
+        place = _root(address)
+        async with self._locks[f"tdm {place}"]:
+            if place not in self._reservations:
+                response = await self._rules(f"{place}/.well-known/tdmrep.json")
+                self._reservations[place] = Reservations(bytes(response.body) if response and response.status == 200 else b"")
+        return self._reservations[place]
+
+    async def _rules(self, address: str) -> Response | None:
+        try:
+            return await self._get(address, "rules", _WELL_KNOWN_BYTES)
+        except Unfetched:
+            return None
+
+
+def _root(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _by_name(headers: Headers) -> dict[str, list[str]]:
+    return {name.decode("latin-1").lower(): [value.decode("latin-1") for value in headers.getlist(name)] for name in headers}
+
+
+def _unfetched(error: BaseException) -> Unfetched:
+    """A failure of the network in a few words."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ForbiddenAddress):
+            return Unfetched(str(cause), again=False)
+        cause = cause.__cause__ or cause.__context__
+    text = f"{type(error).__name__} {error}".lower()
+    for sign, name in (
+        ("timeout", "timed out"), ("refused", "refused the connection"), ("dnslookup", "cannot be found"), ("resolv", "cannot be found"),
+        ("maxsize", "too large"), ("cancel", "too large"), ("dataloss", "was cut off"), ("ssl", "has a bad certificate"),
+        ("certificate", "has a bad certificate"), ("responsefailed", "was cut off"), ("connection", "was cut off"),
+    ):  # fmt: skip
+        if sign in text:
+            return Unfetched(name, hopeless=name == "too large", again=name != "has a bad certificate")
+    return Unfetched(f"failed ({type(error).__name__})")

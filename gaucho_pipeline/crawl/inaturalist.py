@@ -1,0 +1,98 @@
+"""Research-grade observations of a taxon on iNaturalist (https://api.inaturalist.org/v1/docs/).
+
+Every photo has a licence of its own, which counts. Where an observation was made is never read: some of these species are poached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from gaucho_pipeline.concepts import INaturalistSource
+from gaucho_pipeline.crawl.records import Record, plain
+from gaucho_pipeline.crawl.sources import Name, Page, Question, host_of, is_web_address, query, read_json, unusable
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.rights import inaturalist_license
+
+MEDIA_HOSTS = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org")
+_PAGE_SIZE = 200  # the most that the API gives at once
+_SIZE = "large"  # longest side 1024 px
+
+
+class INaturalist:
+    """A taxon as a source."""
+
+    media_hosts: tuple[str, ...] = MEDIA_HOSTS
+
+    def __init__(self, spec: INaturalistSource) -> None:
+        self.spec = spec
+        self.origin = f"inaturalist: {spec.taxon}"
+        self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
+        self.name: Name | None = Name(
+            "taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._read_taxon, is_needed=True
+        )
+
+    def _read_taxon(self, content: bytes) -> dict[str, Any]:
+        """The taxon of exactly this scientific name. Raises GauchoError if there is none, or none that is in use."""
+        results = self._results(read_json(content, f"inaturalist: the look-up of {self.spec.taxon!r}"))
+        wanted = " ".join(self.spec.taxon.split()).casefold()
+        named = [taxon for taxon in results if isinstance(taxon.get("name"), str) and taxon["name"].casefold() == wanted]
+        for taxon in named:
+            if taxon.get("is_active") and isinstance(taxon.get("id"), int):
+                return {"id": taxon["id"], "name": plain(taxon["name"]), "rank": plain(taxon.get("rank"))}
+        if named:
+            raise GauchoError(f"inaturalist: the taxon {self.spec.taxon!r} is no longer in use there")
+        near = ", ".join(plain(taxon.get("name")) for taxon in results[:3])
+        raise GauchoError(f"inaturalist: there is no taxon {self.spec.taxon!r}{f'; near it are {near}' if near else ''}")
+
+    def start(self, answer: Mapping[str, Any] | None) -> Page:
+        if answer is None:
+            raise GauchoError(f"inaturalist: the id of {self.spec.taxon!r} is not known")
+        return Page(next=(self._question(int(answer["id"]), None),))
+
+    def _question(self, taxon: int, below: int | None) -> Question:
+        parameters = {"taxon_id": taxon, "quality_grade": "research", "photos": "true", "order_by": "id", "order": "desc"}
+        parameters |= {"per_page": _PAGE_SIZE} | ({"id_below": below} if below else {})
+        return Question(query(f"{self.spec.endpoint}/observations", parameters), partial(self._read, taxon, below))
+
+    def _read(self, taxon: int, below: int | None, content: bytes) -> Page:
+        answer = read_json(content, self.origin)
+        results = self._results(answer)
+        total = answer.get("total_results")
+        records, bad = [], []
+        for observation in results:
+            for photo in observation.get("photos") or () if observation.get("quality_grade") == "research" else ():
+                record = self._record(observation, photo) if isinstance(photo, dict) else None
+                if record:
+                    records.append(record)
+                else:
+                    bad.append(unusable(f"inaturalist:{photo.get('id') if isinstance(photo, dict) else None}", self.origin))
+        ids = [o["id"] for o in results if isinstance(o.get("id"), int) and (below is None or o["id"] < below)]
+        more = bool(ids) and not (isinstance(total, int) and total <= len(results))
+        following = (self._question(taxon, min(ids)),) if more else ()
+        return Page(tuple(records), tuple(bad), following, total if isinstance(total, int) and below is None else None)
+
+    def _results(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        results = answer.get("results")
+        if not isinstance(results, list):
+            raise GauchoError(f"{self.origin}: the answer is not one of the API's")
+        return [item for item in results if isinstance(item, dict)]
+
+    def _record(self, observation: dict[str, Any], photo: dict[str, Any]) -> Record | None:
+        identity, media = photo.get("id"), photo.get("url")
+        if not isinstance(identity, int) or not isinstance(media, str) or not is_web_address(media):
+            return None
+        user = observation.get("user") if isinstance(observation.get("user"), dict) else {}
+        taxon = observation.get("taxon") if isinstance(observation.get("taxon"), dict) else {}
+        page = observation.get("uri")
+        return Record(
+            key=f"inaturalist:{identity}",
+            origin=self.origin,
+            media=re.sub(r"/(square|thumb|small|medium)\.", f"/{_SIZE}.", media),
+            title=plain(taxon.get("name")) or self.spec.taxon,  # type: ignore[union-attr]
+            author=plain(user.get("name")) or plain(user.get("login")) or "unknown",  # type: ignore[union-attr]
+            source=page if isinstance(page, str) and is_web_address(page) else media,
+            license=inaturalist_license(photo.get("license_code")),
+        )

@@ -1,0 +1,67 @@
+"""Names that resolve to ids, kept with the answer in `concepts.lock.json` beside `concepts.yaml`, which people commit.
+
+A name that is kept is not asked again. Nothing here asks; what a changed answer means is decided in `listing.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.artifacts import now, write_atomically
+from gaucho_pipeline.errors import ConfigError, GauchoError
+
+
+class Names:
+    """The lock file; without a path, answers are kept for this run only."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._kept = self._read()
+
+    def get(self, kind: str, text: str) -> dict[str, Any] | None:
+        """The answer that is kept for a name."""
+        return self._kept.get(f"{kind}: {text}")
+
+    def keep(self, kind: str, text: str, address: str, answer: dict[str, Any]) -> None:
+        """Keeps an answer. Raises GauchoError if the file cannot be written."""
+        entry = answer | {"asked": address, "answered_on": now()[:10]}
+        with self._locked():
+            self._kept = self._read() | self._kept | {f"{kind}: {text}": entry}
+            if self.path:
+                content = json.dumps({"names": dict(sorted(self._kept.items()))}, ensure_ascii=False, indent=1) + "\n"
+                try:
+                    write_atomically(self.path, content)
+                except OSError as error:
+                    raise GauchoError(f"{self.path} cannot be written ({error.strerror}); it keeps the ids of names") from None
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        if self.path is None:
+            return {}
+        try:
+            names = json.loads(self.path.read_text(encoding="utf-8"))["names"]
+            if isinstance(names, dict) and all(isinstance(entry, dict) and "id" in entry for entry in names.values()):
+                return names
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise ConfigError(f"{self.path}: is not a file of names and ids; correct it, or remove it to have all names asked anew")
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Two concepts may be crawled at once: one at a time adds what it learned."""
+        if self.path is None:
+            yield
+            return
+        try:
+            lock = self.path.with_name(f".{self.path.name}.lock").open("w")
+        except OSError as error:
+            raise GauchoError(f"{self.path.parent} cannot be written ({error.strerror}); {self.path.name} keeps the ids of names") from None
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield

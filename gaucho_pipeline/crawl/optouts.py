@@ -1,0 +1,73 @@
+"""Whether whoever publishes an image has opted out of its use: X-Robots-Tag, and the TDM Reservation Protocol.
+
+robots.txt is obeyed where requests are made (`safety.py`). Headers: https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag;
+TDMRep: https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+AGENT = "gaucho_pipeline"
+"""How robots.txt and X-Robots-Tag may name this crawl."""
+
+_AGAINST = {"noai", "noimageai", "noindex", "noimageindex", "none"}
+_WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
+_MOST_RULES = 10_000
+
+
+def header_opt_out(headers: Mapping[str, Iterable[str]]) -> str | None:
+    """Why an answer's headers (by lower-case name) forbid the use; None if they do not."""
+    for value in headers.get("x-robots-tag", ()):
+        directives = _directives_for_us(value)
+        if found := sorted(directives & _AGAINST):
+            return f"opted out: X-Robots-Tag {found[0]}"
+    if any(value.strip() == "1" for value in headers.get("tdm-reservation", ())):
+        return "opted out: tdm-reservation header"
+    return None
+
+
+def _directives_for_us(value: str) -> set[str]:
+    """The directives of one X-Robots-Tag that are for every agent or for this one; an agent's name holds until the next name."""
+    found, for_us = set(), True
+    for part in value.lower().split(","):
+        name, colon, rest = part.partition(":")
+        if colon and name.strip() not in _WITH_VALUE:
+            for_us, part = name.strip() in (AGENT, "*"), rest
+        if for_us:
+            found.add(part.strip())
+    return found
+
+
+class Reservations:
+    """A host's `/.well-known/tdmrep.json`: rules of location and reservation, of which the first that fits counts."""
+
+    def __init__(self, content: bytes) -> None:
+        self._rules: list[tuple[re.Pattern[str], bool]] = []
+        try:
+            rules: Any = json.loads(content)
+        except (ValueError, RecursionError):
+            return
+        for rule in rules[:_MOST_RULES] if isinstance(rules, list) else ():
+            if isinstance(rule, dict) and isinstance(rule.get("location"), str):
+                self._rules.append((_pattern(rule["location"]), str(rule.get("tdm-reservation")) == "1"))
+
+    def opt_out(self, address: str) -> str | None:
+        """Why the file forbids the use of what is at an address; None if it does not."""
+        parts = urlsplit(address)
+        path = unquote(parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        for pattern, reserved in self._rules:
+            if pattern.match(path):
+                return "opted out: tdmrep.json" if reserved else None
+        return None
+
+
+def _pattern(location: str) -> re.Pattern[str]:
+    """A location as in robots.txt: a beginning of the path, `*` for anything, `$` for its end."""
+    bare = unquote(location.removesuffix("$"))
+    whole = re.sub(r"(\.\*)+", ".*", ".*".join(re.escape(part) for part in bare.split("*")))
+    return re.compile(whole + (r"\Z" if location.endswith("$") else ""))

@@ -1,0 +1,63 @@
+"""What a crawl would do, without fetching an image: `python -m gaucho_pipeline.crawl.plan REQUEST.json [--ask-names]`.
+
+Asks the sources what they list, and writes plan.json beside the request. Ids of names that were not known are kept, as by a crawl.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.artifacts import Store, write_atomically
+from gaucho_pipeline.crawl.__main__ import fetched_before, open_crawl
+from gaucho_pipeline.crawl.engine import Crawl, on_the_web, survey
+from gaucho_pipeline.crawl.fetching import Web
+from gaucho_pipeline.stage import ERROR_FILE, Reporter, errors_told, read_request
+
+PLAN_FILE = "plan.json"
+ASK_NAMES = "--ask-names"
+
+
+def plan(crawl: Crawl, fetched: dict[str, str]) -> dict[str, Any]:
+    """The plan of a crawl whose sources were listed: for each source its records, their licences, and what would be fetched."""
+    wanted = crawl.order[: crawl.spec.max_images]
+    stands = {record.key for record in wanted if record.bytes_id in fetched or record.is_file}
+    sources = []
+    for listing in crawl.listings:
+        own = [record for record in wanted if record.origin == listing.origin]
+        refused = Counter(reason for record, reason in crawl.refused.values() if record.origin == listing.origin)
+        sources.append(
+            {
+                "source": listing.origin,
+                "listed": len(listing.records) + len(listing.unusable),
+                "there_are": listing.total,
+                "licenses": dict(Counter(record.license.id for record in listing.records.values()).most_common()),
+                "refused": dict(refused.most_common()),
+                "would_be_fetched": sum(record.key not in stands for record in own),
+                "stand_already": sum(record.key in stands for record in own),
+                "failure": listing.failure,
+                "note": listing.note,
+            }
+        )
+    return {"sources": sources, "max_images": crawl.spec.max_images, "max_bytes": crawl.spec.max_bytes}
+
+
+def main() -> None:
+    path, names_again = Path(sys.argv[1]), ASK_NAMES in sys.argv[2:]
+    with errors_told(path.parent / ERROR_FILE):
+        request, reporter = read_request(path), Reporter(None)
+        standing = Store(request.data).current("raw_crawl", request.concept)
+        crawl = open_crawl(request, standing, reporter)
+
+        async def work(web: Web | None) -> None:
+            await survey(crawl, web, names_again)
+
+        on_the_web(crawl, work)
+        write_atomically(path.parent / PLAN_FILE, json.dumps(plan(crawl, fetched_before(standing)), ensure_ascii=False, indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""Asking hosts: a hostile web on loopback, of which every trick is survived, counted and named."""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from gaucho_pipeline.crawl.fetching import looks_like_an_image
+from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.images import BadImage, decode, png_bytes
+from gaucho_pipeline_tests.crawling import Crawled, concept_of, crawl_once, urls
+from gaucho_pipeline_tests.replay import send_json, serving
+
+PICTURE = png_bytes(draw_subject("araucaria", 1, side=64))
+
+
+class HostileSite:
+    """Every path is a trick of its own."""
+
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = {}
+
+    def __call__(self, handler: QuietHandler) -> None:
+        path = handler.path.partition("?")[0]
+        times = self.times.setdefault(path, [])
+        times.append(time.monotonic())
+        first = len(times) == 1
+        if path == "/robots.txt":
+            handler.send(200, "text/plain", b"User-agent: *\nDisallow: /private/\n")
+        elif path == "/.well-known/tdmrep.json":
+            handler.send(
+                200, "application/json", b'[{"location": "/reserved/*", "tdm-reservation": 1}, {"location": "/", "tdm-reservation": 0}]'
+            )
+        elif path == "/w/api.php":  # goes on for ever, with nothing new
+            send_json(
+                handler, {"continue": {"gcmcontinue": str(len(times)), "continue": "-||"}, "query": {"pages": []}, "batchcomplete": True}
+            )
+        elif path == "/busy.png" and first:
+            self._send(handler, 429, [("Retry-After", "2")], b"")
+        elif (path == "/down-once.png" and first) or path == "/down.png":
+            handler.send(503, "text/plain", b"")
+        elif path == "/busy-for-days.png":
+            self._send(handler, 429, [("Retry-After", "90000")], b"")
+        elif path == "/missing.png":
+            handler.send(404, "text/plain", b"")
+        elif path == "/drip.png":
+            self._drip(handler)
+        elif path == "/cut-off.png":
+            self._send(handler, 200, [("Content-Length", str(len(PICTURE) + 500))], PICTURE)
+        elif path == "/longer-than-it-says.png":
+            self._send(handler, 200, [("Content-Length", str(len(PICTURE) - 100))], PICTURE)
+        elif path == "/huge.png":
+            self._send(handler, 200, [("Content-Length", "3000000")], PICTURE + bytes(3_000_000 - len(PICTURE)))
+        elif path == "/huge-untold.png":
+            self._send(handler, 200, [("Connection", "close")], PICTURE + bytes(3_000_000))
+        elif path == "/bomb.png":
+            self._send(handler, 200, [("Content-Encoding", "gzip")], gzip.compress(PICTURE + bytes(50_000_000)), measured=True)
+        elif path == "/page.jpg":
+            handler.send(200, "image/jpeg", b"<html><body>Sign in</body></html>")
+        elif path == "/empty.png":
+            handler.send(200, "image/png", b"")
+        elif path.startswith("/to-"):
+            target = {
+                "/to-loopback": "https://127.0.0.2/x.png",
+                "/to-link-local": "https://169.254.169.254/x.png",
+                "/to-itself": "/to-itself",
+            }
+            target |= {"/to-plain-http": "http://example.org/x.png", "/to-private": "/private/x.png", "/to-good": "/good.png"}
+            target |= {"/to-elsewhere": "https://example.net/x.png"}
+            self._send(handler, 302, [("Location", target[path]), ("Content-Length", "0")], b"")
+        elif path in ("/noai.png", "/noindex-for-us.png", "/noai-for-others.png", "/reserved.png"):
+            headers = {
+                "/noai.png": ("X-Robots-Tag", "noimageai, noai"),
+                "/noindex-for-us.png": ("X-Robots-Tag", "otherbot: noarchive, gaucho_pipeline: noindex"),
+                "/noai-for-others.png": ("X-Robots-Tag", "otherbot: noai"),
+                "/reserved.png": ("tdm-reservation", "1"),
+            }
+            self._send(handler, 200, [headers[path]], PICTURE, measured=True)
+        else:
+            handler.send(200, "image/png", PICTURE)
+
+    @staticmethod
+    def _send(handler: QuietHandler, status: int, headers: list[tuple[str, str]], body: bytes, measured: bool = False) -> None:
+        handler.send_response(status)
+        for name, value in headers:
+            handler.send_header(name, value)
+        if measured:
+            handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        try:
+            handler.wfile.write(body)
+        except OSError:
+            return  # the crawl has hung up
+
+    @staticmethod
+    def _drip(handler: QuietHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(PICTURE)))
+        handler.end_headers()
+        try:
+            for byte in PICTURE:
+                handler.wfile.write(bytes([byte]))
+                time.sleep(0.5)
+        except OSError:
+            return
+
+
+KEPT = {"good.png", "busy.png", "down-once.png", "noai-for-others.png", "to-good", "longer-than-it-says.png"}
+NAMED = {
+    "down.png": "HTTP 503",
+    "busy-for-days.png": "127.0.0.3 asks to wait 90000 seconds",
+    "missing.png": "HTTP 404",
+    "drip.png": "timed out",
+    "cut-off.png": "was cut off",
+    "huge.png": "too large",
+    "huge-untold.png": "too large",
+    "bomb.png": "too large",
+    "page.jpg": "not an image",
+    "empty.png": "not an image",
+    "to-loopback": "private address",
+    "to-link-local": "private address",
+    "to-itself": "too many redirects",
+    "to-plain-http": "not https",
+    "to-private": "forbidden by robots.txt",
+    "to-elsewhere": "a host that is not one of media_hosts",
+    "secret.png": "forbidden by robots.txt",
+    "noai.png": "opted out: X-Robots-Tag noai",
+    "noindex-for-us.png": "opted out: X-Robots-Tag noindex",
+    "reserved.png": "opted out: tdm-reservation header",
+    "hers.png": "opted out: tdmrep.json",
+    "rebound.png": "private address",
+    "self-signed.png": "has a bad certificate",
+}
+PLACES = {"secret.png": "private/secret.png", "hers.png": "reserved/hers.png"}
+
+
+@pytest.fixture(scope="module")
+def self_signed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A site over https whose certificate nobody vouches for."""
+    folder = tmp_path_factory.mktemp("tls")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    draft = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    certificate = draft.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(key, hashes.SHA256())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (folder / "both.pem").write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "both.pem")
+
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, request: object, client_address: object) -> None:
+            """The crawl hangs up, as it should."""
+
+    server = Quiet((HOST, 0), QuietHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"https://{HOST}:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def hostile(self_signed: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[HostileSite, list[str], Crawled]]:
+    """One crawl of all tricks; a name server that lies gives `rebinding.example` a private address."""
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "sitecustomize.py").write_text(
+        "import socket\n_real = socket.gethostbyname\n"
+        "socket.gethostbyname = lambda name: '10.0.0.1' if name == 'rebinding.example' else _real(name)\n"
+    )
+    site = HostileSite()
+    with serving(site) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAUCHO_ALLOW_PRIVATE_HOSTS", f"{HOST},127.0.0.3")
+        patch.setenv("GAUCHO_CONTACT", "acervo@museu.example")
+        patch.setenv("PYTHONPATH", str(folder))
+        port = server.server_address[1]
+        addresses = [f"{server.address}/{PLACES.get(name, name)}" for name in sorted(KEPT | NAMED.keys())]
+        addresses = [a for a in addresses if not a.endswith(("rebound.png", "self-signed.png", "busy-for-days.png"))]
+        addresses += [
+            "https://rebinding.example/rebound.png",
+            f"{self_signed}/self-signed.png",
+            f"http://127.0.0.3:{port}/busy-for-days.png",
+        ]
+        endless = {"commons": {"category": "Guampa", "endpoint": f"{server.address}/w/api.php"}}
+        crawled = crawl_once(folder, concept_of(urls(*addresses), endless, timeout=1.5, max_image_bytes=1_000_000))
+        yield site, list(server.requested), crawled
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+def test_every_trick_is_named(name: str, hostile: tuple[HostileSite, list[str], Crawled]) -> None:
+    assert hostile[2].reasons()[name] == NAMED[name]
+
+
+def test_every_trick_is_counted_and_the_good_images_stand(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
+    crawled = hostile[2]
+    assert {row["media"].rpartition("/")[2] for row in crawled.table("images")} == KEPT
+    assert crawled.figures["found"] == len(KEPT) + len(NAMED)
+
+
+def test_an_api_that_goes_on_for_ever_fails_by_itself(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
+    assert hostile[2].figures["failed_sources"] == {
+        "commons: Category:Guampa": "commons: Category:Guampa goes on for ever; 0 records were read"
+    }
+
+
+def test_retry_after_is_obeyed(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
+    first, second = hostile[0].times["/busy.png"]
+    assert second - first >= 2
+
+
+def test_what_may_not_be_asked_for_never_reaches_the_server(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
+    assert not [path for path in hostile[1] if path.startswith(("/private/", "/reserved/"))]
+
+
+def test_an_image_shorter_than_it_should_be_is_named_when_it_is_decoded(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
+    crawled = hostile[2]
+    (row,) = (row for row in crawled.table("images") if row["media"].endswith("longer-than-it-says.png"))
+    with pytest.raises(BadImage):
+        decode(crawled.project.store.blob_path(row["sha256"]).read_bytes())
+
+
+_FIVE_HUNDRED = """
+import asyncio, sys
+from pathlib import Path
+from scrapy.crawler import AsyncCrawlerProcess
+from gaucho_pipeline.concepts import UrlsSource
+from gaucho_pipeline.crawl.declared import Urls
+from gaucho_pipeline.crawl.engine import _Spider
+from gaucho_pipeline.crawl.fetching import Refused, settings
+base, count = sys.argv[1], Path(sys.argv[2])
+paths = [f"/{'private' if n % 10 == 0 else 'public'}/{n}.png" for n in range(500)]
+source = Urls(UrlsSource(addresses=[base + p for p in paths], license="cc0", author="a", source="b"))
+wide = {"concurrency": 500, "delay": 0, "randomize_delay": False}
+class Holder: sources = [source]; store = type("S", (), {"root": count}); spec = type("P", (), {"max_image_bytes": 1_000_000})
+async def work(web):
+    done = await asyncio.gather(*(web.image(base + p) for p in paths), return_exceptions=True)
+    print(sum(isinstance(d, bytes) for d in done), sum(isinstance(d, Refused) for d in done))
+process = AsyncCrawlerProcess(settings([source], source.media_hosts, 60) | {"CONCURRENT_REQUESTS": 500, "DOWNLOAD_SLOTS": {"127.0.0.1": wide}})
+process.crawl(_Spider, crawl_=Holder, work=work, outcome={})
+process.start(install_signal_handlers=False)
+"""
+
+
+def test_of_five_hundred_concurrent_requests_the_fifty_that_robots_txt_forbids_never_reach_the_server(tmp_path: Path) -> None:
+    def answer(handler: QuietHandler) -> None:
+        if handler.path == "/robots.txt":
+            time.sleep(0.3)  # all five hundred wait for it
+            handler.send(200, "text/plain", b"User-agent: gaucho_pipeline\nDisallow: /private/\n")
+        else:
+            handler.send(200, "image/png", PICTURE)
+
+    with serving(answer) as server:
+        command = [sys.executable, "-c", _FIVE_HUNDRED, server.address, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.stdout.split() == ["450", "50"], done.stderr
+    assert len(server.media()) == 450
+    assert not [path for path in server.requested if path.startswith("/private/")]
+
+
+def test_a_robots_txt_that_cannot_be_read_forbids_all(tmp_path: Path) -> None:
+    def answer(handler: QuietHandler) -> None:
+        handler.send(500 if handler.path == "/robots.txt" else 200, "image/png", PICTURE)
+
+    with serving(answer) as server:
+        crawled = crawl_once(tmp_path, concept_of(urls(f"{server.address}/a.png")))
+    assert server.media() == []
+    assert "1 its robots.txt cannot be read" in crawled.last_words
+
+
+def test_what_is_no_image_is_seen_from_its_first_bytes() -> None:
+    assert looks_like_an_image(b"\x89PNG\r\n\x1a\n")
+    assert not looks_like_an_image(b'{"a": 1}')
+    assert not looks_like_an_image(b"")
