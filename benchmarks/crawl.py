@@ -1,7 +1,8 @@
-"""A first crawl of the demo's site beside a second one, when nothing has changed: `python benchmarks/crawl.py`.
+"""A first crawl beside an unchanged second one: of the recorded corpus, and of 5,000 small images on a server of one's own.
 
-Prints a table and, as its last line, the figures as JSON; `ratio` is the first crawl's media requests over the second's images fetched
-again plus one, and `seconds_ratio` compares the two crawls' own time.
+`python benchmarks/crawl.py` prints requests, bytes and seconds, and, as its last line, the figures as JSON; `ratio` is the first crawl's
+seconds over the second's, of the 5,000 images. A server of one's own is asked without pauses, by sixteen connections at once. The
+recorded corpus is third-party data beside the project, and its part is left out where it is missing.
 """
 
 from __future__ import annotations
@@ -11,43 +12,131 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from gaucho_pipeline.embedded.demo_site import HOST, demo_site
+from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
+
+IMAGES = 5_000
+CORPUS = Path(__file__).resolve().parents[2] / "shared" / "real" / "openverse"
+Answer = Callable[[QuietHandler], bytes | None]
 
 
 def main() -> None:
     os.environ["GAUCHO_ALLOW_PRIVATE_HOSTS"] = HOST
-    with tempfile.TemporaryDirectory() as name, demo_site() as site:
-        folder = Path(name)
-        source = {"openverse": {"query": "chimarrão", "endpoint": f"{site.address}/v1/images/"}}
-        concept = {"token": "dnc", "class_noun": "cup", "crawl": {"sources": [source]}}
-        (folder / "concepts.yaml").write_text(yaml.safe_dump({"concepts": {"chimarrao": concept}}))
-        rows = [_crawl(folder, site.requested) for _ in range(2)]
-    for label, row in zip(("first", "second"), rows, strict=True):
-        print(f"{label:<8} {row['seconds']:6.2f} s  {row['api']:3d} API requests  {row['media']:3d} images asked for")
-    first, second = rows
-    ratio = first["media"] / (second["media"] + 1)
-    print(json.dumps({"first": first, "second": second, "ratio": ratio, "seconds_ratio": first["seconds"] / second["seconds"]}))
+    rows: dict[str, dict[str, Any]] = {}
+    if CORPUS.is_dir():
+        rows |= _twice("recorded corpus", *_corpus())
+    else:
+        print(f"the recorded corpus is not on this machine ({CORPUS})")
+    rows |= _twice(f"{IMAGES} images", *_many())
+    for label, row in rows.items():
+        rate = row["images"] / row["seconds"]
+        print(
+            f"{label:<26} {row['seconds']:7.2f} s  {row['requests']:5d} requests  {row['media']:5d} of them images"
+            f"  {row['bytes'] / 1e6:7.2f} MB  {rate:7.1f} images/s"
+        )
+    first, second = rows[f"{IMAGES} images, first"], rows[f"{IMAGES} images, second"]
+    print(json.dumps({"crawls": rows, "ratio": round(first["seconds"] / second["seconds"], 2)}))
 
 
-def _crawl(folder: Path, requested: list[str]) -> dict[str, float | int]:
+def _corpus() -> tuple[list[dict[str, Any]], Answer]:
+    """The recorded searches as sources, and what answers them."""
+    requests = [r for r in json.loads((CORPUS / "requests.json").read_text()) if "&" not in r["request"] and r["results"]]
+    recorded = {r["request"]: CORPUS / r["file"] for r in reversed(requests)}
+    files = {r["url"]: r["file"] for r in json.loads((CORPUS / "images.json").read_text())}
+    places: dict[str, Path] = {}
+
+    def answer(handler: QuietHandler) -> bytes | None:
+        if handler.path not in recorded:
+            return places[handler.path].read_bytes() if handler.path in places else None
+        page = json.loads(recorded[handler.path].read_text()) | {"page_count": 1}
+        for result in page["results"]:
+            if file := files.get(result["url"]):
+                places[f"/{file}"] = CORPUS / file
+            result["url"] = f"http://{HOST}:{handler.server.server_address[1]}/{file}"
+        return json.dumps(page).encode()
+
+    queries = [request.partition("q=")[2] for request in recorded]
+    return [{"openverse": {"query": query, "endpoint": "ADDRESS/v1/images/"}} for query in queries], answer
+
+
+def _many() -> tuple[list[dict[str, Any]], Answer]:
+    """A list of addresses of small images, each of which is another."""
+    picture = png_bytes(draw_subject("araucaria", 0, side=64))
+    addresses = [f"ADDRESS/{n}.png" for n in range(IMAGES)]
+
+    def answer(handler: QuietHandler) -> bytes | None:
+        return picture + handler.path.encode() if handler.path.endswith(".png") else None
+
+    return [{"urls": {"addresses": addresses, "license": "cc0", "author": "João Araújo", "source": "https://example.org"}}], answer
+
+
+def _twice(label: str, sources: list[dict[str, Any]], answer: Answer) -> dict[str, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as name, _serving(answer) as server:
+        address = f"http://{HOST}:{server.server_address[1]}"
+        text = yaml.safe_dump({"concepts": {"all": {"token": "x", "class_noun": "y", "crawl": {"sources": sources, "max_images": IMAGES}}}})
+        (Path(name) / "concepts.yaml").write_text(text.replace("ADDRESS", address))
+        return {f"{label}, {which}": _crawl(Path(name), server) for which in ("first", "second")}
+
+
+def _crawl(folder: Path, server: _Server) -> dict[str, Any]:
     project = Project(folder / "concepts.yaml", folder / "data")
-    (folder / "request.json").write_text(project.request("raw_crawl", "chimarrao").model_dump_json())
-    requested.clear()
+    (folder / "request.json").write_text(project.request("raw_crawl", "all").model_dump_json())
+    server.requested.clear()
+    server.sent = 0
     started = time.monotonic()
-    command = [sys.executable, "-m", "gaucho_pipeline.crawl", str(folder / "request.json")]
-    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "gaucho_pipeline.crawl", str(folder / "request.json")], check=True, stderr=subprocess.DEVNULL)
     seconds = time.monotonic() - started
+    artifact = project.store.current("raw_crawl", "all")
+    assert artifact
     return {
         "seconds": round(seconds, 2),
-        "api": sum(path.startswith("/v1/") for path in requested),
-        "media": sum(path.startswith("/media/") for path in requested),
+        "requests": len(server.requested),
+        "media": sum(path.endswith((".png", ".jpeg", ".jpg")) for path in server.requested),
+        "bytes": server.sent,
+        "images": artifact.manifest.figures["kept"],
     }
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__((HOST, 0), _Handler)
+        self.answer, self.requested, self.sent = answer, list[str](), 0
+
+
+class _Handler(QuietHandler):
+    server: _Server
+
+    def do_GET(self) -> None:
+        self.server.requested.append(self.path)
+        content = self.server.answer(self)
+        self.server.sent += len(content or b"")
+        self.send(404 if content is None else 200, "application/octet-stream", content or b"")
+
+
+@contextmanager
+def _serving(answer: Answer) -> Iterator[_Server]:
+    server = _Server(answer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 if __name__ == "__main__":

@@ -20,13 +20,13 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
 
-    def __init__(self, answer: Callable[[QuietHandler], None]) -> None:
-        super().__init__((HOST, 0), _Handler)
+    def __init__(self, answer: Callable[[QuietHandler], None], host: str = HOST) -> None:
+        super().__init__((host, 0), _Handler)
         self.answer, self.requested = answer, list[str]()
 
     @property
     def address(self) -> str:
-        return f"http://{HOST}:{self.server_address[1]}"
+        return f"http://{self.server_address[0]!s}:{self.server_address[1]}"
 
     def media(self) -> list[str]:
         """The paths asked for that are neither an API's nor a host's rules."""
@@ -42,8 +42,8 @@ class _Handler(QuietHandler):
 
 
 @contextmanager
-def serving(answer: Callable[[QuietHandler], None]) -> Iterator[Server]:
-    server = Server(answer)
+def serving(answer: Callable[[QuietHandler], None], host: str = HOST) -> Iterator[Server]:
+    server = Server(answer, host)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -142,7 +142,9 @@ class Commons:
                     deeper.append(self._category_question(title, level + 1))
                 continue
             record = self._record(page, title)
-            if record:
+            if mime := _no_picture(page):
+                bad.append(unusable(f"commons:{key}", self.origin, f"the file is no photograph or scan ({mime})"))
+            elif record:
                 records.append(record)
             else:
                 bad.append(unusable(f"commons:{key}", self.origin))
@@ -198,6 +200,14 @@ def _pages(answer: dict[str, Any]) -> list[dict[str, Any]]:
     found = answer.get("query", {}).get("pages", []) if isinstance(answer.get("query", {}), dict) else []
     pages = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
     return [page for page in pages if isinstance(page, dict)]
+
+
+def _no_picture(page: dict[str, Any]) -> str:
+    """The type of a file of which Commons renders an image, such as a book or a drawing in vectors; '' for a picture."""
+    infos = page.get("imageinfo")
+    mime = infos[0].get("mime") if isinstance(infos, list) and infos and isinstance(infos[0], dict) else None
+    is_picture = not isinstance(mime, str) or (mime.startswith("image/") and mime not in ("image/svg+xml", "image/vnd.djvu"))
+    return "" if is_picture else plain(mime)
 
 
 def _bare(title: str) -> str:

@@ -24,7 +24,7 @@ from scrapy.robotstxt import ProtegoRobotParser
 from gaucho_pipeline.crawl.contact import allowed_private_hosts, user_agent
 from gaucho_pipeline.crawl.manners import AGAIN, ATTEMPTS, LIMITS, LONGEST_WAIT, PRIVATE, DailyCount, Limit, pause_before, retry_after
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
-from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, check_url
+from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, PublicResolver, check_url
 from gaucho_pipeline.crawl.sources import Busy, Source, host_of
 from gaucho_pipeline.errors import GauchoError
 
@@ -88,7 +88,7 @@ class Web:
         self._days = DailyCount(count_file)
         self._not_before: defaultdict[str, float] = defaultdict(float)
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._robots: dict[str, ProtegoRobotParser | None] = {}
+        self._robots: dict[str, ProtegoRobotParser | Unfetched | None] = {}
         self._reservations: dict[str, Reservations] = {}
         self.requests = Counter({"api": 0, "media": 0, "other": 0})
         crawler.signals.connect(self._judge_headers, signal=signals.headers_received)
@@ -193,6 +193,8 @@ class Web:
         try:
             return await self._crawler.engine.download_async(request)
         except Exception as error:  # whatever the network does, it is this request's failure alone
+            if host_of(address) in PublicResolver.refused:
+                raise Unfetched("private address", again=False) from None
             raise _unfetched(error) from None
 
     def _judge_headers(self, headers: Headers, request: scrapy.Request) -> None:
@@ -207,27 +209,33 @@ class Web:
         place = _root(address)
         async with self._locks[f"robots {place}"]:
             if place not in self._robots:
-                response = await self._rules(f"{place}/robots.txt")
-                if response is None or response.status >= 500 or response.status == 429:
-                    raise Unfetched("its robots.txt cannot be read", again=False)
-                content = bytes(response.body) if response.status == 200 else b""
-                self._robots[place] = ProtegoRobotParser(content, self._crawler.spider) if content else None
+                self._robots[place] = await self._read_robots(place)
         rules = self._robots[place]
+        if isinstance(rules, Unfetched):
+            raise rules
         return rules is None or bool(rules.allowed(address, AGENT))
+
+    async def _read_robots(self, place: str) -> ProtegoRobotParser | Unfetched | None:
+        """A host's robots.txt; None if it has none, and what went wrong if it cannot be read."""
+        try:
+            response = await self._get(f"{place}/robots.txt", "rules", _WELL_KNOWN_BYTES)
+        except Unfetched as error:
+            return Unfetched(error.reason, again=False)
+        if response.status >= 500 or response.status == 429:
+            return Unfetched("its robots.txt cannot be read", again=False)
+        return ProtegoRobotParser(bytes(response.body), self._crawler.spider) if response.status == 200 else None
 
     async def _reservations_of(self, address: str) -> Reservations:
         place = _root(address)
         async with self._locks[f"tdm {place}"]:
             if place not in self._reservations:
-                response = await self._rules(f"{place}/.well-known/tdmrep.json")
-                self._reservations[place] = Reservations(bytes(response.body) if response and response.status == 200 else b"")
+                try:
+                    response = await self._get(f"{place}/.well-known/tdmrep.json", "rules", _WELL_KNOWN_BYTES)
+                    content = bytes(response.body) if response.status == 200 else b""
+                except Unfetched:
+                    content = b""  # the image itself will say what is wrong with the host
+                self._reservations[place] = Reservations(content)
         return self._reservations[place]
-
-    async def _rules(self, address: str) -> Response | None:
-        try:
-            return await self._get(address, "rules", _WELL_KNOWN_BYTES)
-        except Unfetched:
-            return None
 
 
 def _root(address: str) -> str:

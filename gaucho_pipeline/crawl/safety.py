@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
 from scrapy.exceptions import IgnoreRequest
@@ -76,6 +76,9 @@ class OnlyAllowedAddresses:
 class PublicResolver(CachingThreadedResolver):
     """Resolves names, and refuses those that lead to a private address."""
 
+    refused: ClassVar[set[str]] = set()
+    """Names that were refused: Twisted makes a name that cannot be found of them."""
+
     def getHostByName(self, name: str, timeout: Any = ()) -> Deferred[str]:
         found = super().getHostByName(name, timeout)
         found.addCallback(self._checked, name)
@@ -83,5 +86,6 @@ class PublicResolver(CachingThreadedResolver):
 
     def _checked(self, address: str, name: str) -> str:
         if not is_public(address) and name.lower() not in allowed_private_hosts():
+            self.refused.add(name.lower())
             raise ForbiddenAddress("private address")
         return address

@@ -1,0 +1,119 @@
+"""Listing a source: what is asked, when it stops, and how names are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaucho_pipeline.crawl.listing import MOST_QUESTIONS, PATIENCE, Listing, list_source
+from gaucho_pipeline.crawl.names import Names
+from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.crawl.sources import Name, Page, Question
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.rights import parse_license
+
+
+def record(key: str) -> Record:
+    return Record(key, "here", f"https://a.b/{key}", key, "a", "https://a.b", parse_license("cc0"))
+
+
+class Paged:
+    """A source of so many pages of one record, with a name that must be known first."""
+
+    origin, api_hosts, media_hosts = "here", ("a.b",), ("a.b",)
+
+    def __init__(self, pages: int, answer: dict[str, Any] | GauchoError | None = None) -> None:
+        self.pages = pages
+        self.name = (
+            None if answer is None else Name("taxon", "Leopardus guttulus", "https://a.b/name", lambda _: _given(answer), is_needed=True)
+        )
+
+    def start(self, answer: Any) -> Page:
+        return Page(next=(self.question(1),))
+
+    def question(self, number: int) -> Question:
+        return Question(f"https://a.b/{number}", lambda _: self.page(number))
+
+    def page(self, number: int) -> Page:
+        return Page((record(str(number)),), next=(self.question(number + 1),) if number < self.pages else ())
+
+
+def _given(answer: dict[str, Any] | GauchoError) -> dict[str, Any]:
+    if isinstance(answer, GauchoError):
+        raise answer
+    return answer
+
+
+def listed(
+    source: Paged, names: Names | None = None, enough: int = 10**6, known: tuple[str, ...] = (), again: bool = False
+) -> tuple[Listing, list[str]]:
+    asked: list[str] = []
+
+    async def ask(address: str, read: Callable[[bytes], Any]) -> Any:
+        asked.append(address)
+        return read(b"")
+
+    is_enough = lambda listing: len(listing.records) >= enough  # noqa: E731
+    return asyncio.run(list_source(source, ask, names or Names(None), is_enough, known, again)), asked
+
+
+def test_a_source_is_read_to_its_end() -> None:
+    listing, asked = listed(Paged(7))
+    assert listing.complete
+    assert len(listing.records) == len(asked) == 7
+
+
+def test_listing_stops_when_there_is_enough() -> None:
+    listing, asked = listed(Paged(100), enough=5)
+    assert not listing.complete
+    assert len(asked) == 5
+
+
+def test_listing_goes_on_a_little_to_see_whether_what_was_kept_before_is_still_there() -> None:
+    assert len(listed(Paged(100), enough=5, known=("8",))[1]) == 8
+    assert len(listed(Paged(100), enough=5, known=("99",))[1]) == 5 + PATIENCE
+
+
+def test_a_source_that_goes_on_for_ever_fails_and_keeps_what_it_listed() -> None:
+    listing, asked = listed(Paged(10**6))
+    assert "goes on for ever" in listing.failure
+    assert len(asked) == len(listing.records) == MOST_QUESTIONS
+    assert not listing.complete
+
+
+def test_a_name_is_asked_once_and_kept_beside_the_concepts(tmp_path: Path) -> None:
+    path = tmp_path / "concepts.lock.json"
+    _, asked = listed(Paged(1, {"id": 41, "name": "Leopardus guttulus"}), Names(path))
+    assert asked[0] == "https://a.b/name"
+    entry = json.loads(path.read_text())["names"]["taxon: Leopardus guttulus"]
+    assert entry["id"] == 41
+    assert entry["asked"] == "https://a.b/name"
+    _, asked = listed(Paged(1, {"id": 42}), Names(path))
+    assert asked == ["https://a.b/1"]
+
+
+def test_a_changed_answer_is_told_and_never_used(tmp_path: Path) -> None:
+    path = tmp_path / "concepts.lock.json"
+    listed(Paged(1, {"id": 41}), Names(path))
+    before = path.read_bytes()
+    listing, asked = listed(Paged(1, {"id": 42}), Names(path), again=True)
+    assert "was 41" in listing.failure
+    assert "is 42 now; if that is right, remove its entry from concepts.lock.json" in listing.failure
+    assert asked == ["https://a.b/name"]
+    assert path.read_bytes() == before
+
+
+def test_a_name_that_nobody_has_fails_its_source() -> None:
+    assert listed(Paged(1, GauchoError("there is no taxon")))[0].failure == "there is no taxon"
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"names": []}', '{"names": {"taxon: x": 7}}', '{"names": {"taxon: x": {}}}'])
+def test_a_lock_file_that_is_none_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "concepts.lock.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"concepts\.lock\.json: is not a file of names and ids"):
+        Names(tmp_path / "concepts.lock.json")

@@ -1,0 +1,290 @@
+"""The sources: what they ask, and how they read answers that are odd, hostile, or none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaucho_pipeline.concepts import CommonsSource, CrawlSpec, FolderSource, INaturalistSource, OpenverseSource, UrlsSource
+from gaucho_pipeline.crawl.build import build_sources
+from gaucho_pipeline.crawl.commons import Commons
+from gaucho_pipeline.crawl.declared import Folder, Urls
+from gaucho_pipeline.crawl.inaturalist import INaturalist
+from gaucho_pipeline.crawl.openverse import Openverse
+from gaucho_pipeline.crawl.records import Record, plain
+from gaucho_pipeline.crawl.sources import Busy, Page
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.rights import parse_license
+from gaucho_pipeline_tests.conftest import draw_folder
+
+
+def read_first(source: Any, value: object, answer: dict[str, Any] | None = None) -> Page:
+    """What a source makes of an answer to its first question."""
+    content = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return source.start(answer).next[0].read(content)
+
+
+# ------------------------------------------------------------------------------------------ Openverse
+
+
+def test_openverse_asks_by_search_licence_and_category() -> None:
+    source = Openverse(OpenverseSource(query="chimarrão", license="by,cc0", category="photograph"))
+    address = source.start(None).next[0].address
+    assert address == "https://api.openverse.org/v1/images/?q=chimarr%C3%A3o&license=by%2Ccc0&category=photograph"
+
+
+def test_a_record_that_names_no_address_costs_nothing_but_itself() -> None:
+    def item(identity: str, url: object) -> dict[str, object]:
+        return {"id": identity, "url": url, "license": "by", "license_version": "2.0", "title": "\ud83d", "creator": "Conceição"}
+
+    addresses = ["https://[bad/x", "http:foo", "https://h:abc/x", 7, "https://h.org/x.jpg"]
+    items = [item(name, address) for name, address in zip("abcde", addresses, strict=True)]
+    page = read_first(Openverse(OpenverseSource(query="x")), {"results": items, "page_count": 1})
+    assert [record.key for record in page.records] == ["openverse:e"]
+    assert [row["key"] for row in page.unusable] == [f"openverse:{name}" for name in "abcd"]
+    assert page.records[0].author == "Conceição"
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"results": 1, "page_count": 1}', b'{"results": [], "page_count": Infinity}'])
+def test_an_answer_that_is_none_is_told(content: bytes) -> None:
+    with pytest.raises(GauchoError, match="openverse: page 1"):
+        read_first(Openverse(OpenverseSource(query="x")), content)
+
+
+# ------------------------------------------------------------------------------------------ Commons
+
+
+def file_page(identity: int, **said: str) -> dict[str, Any]:
+    metadata = {name: {"value": value} for name, value in said.items()}
+    info = {"url": f"https://upload.wikimedia.org/{identity}.jpg", "thumburl": f"https://upload.wikimedia.org/1280px-{identity}.jpg"}
+    return {
+        "pageid": identity,
+        "ns": 6,
+        "title": f"File:Cuia {identity}.jpg",
+        "imageinfo": [info | {"sha1": "a" * 40, "extmetadata": metadata}],
+    }
+
+
+FREE = {"License": "cc-by-sa-4.0", "LicenseShortName": "CC BY-SA 4.0"}
+
+
+def test_commons_takes_the_rendering_that_comes_back_and_knows_the_file_by_its_sha1() -> None:
+    page = read_first(Commons(CommonsSource(category="Guampa")), {"batchcomplete": True, "query": {"pages": [file_page(1, **FREE)]}})
+    (record,) = page.records
+    assert record.media == "https://upload.wikimedia.org/1280px-1.jpg"
+    assert record.bytes_id == f"sha1:{'a' * 40}"
+    assert record.license.id == "CC-BY-SA-4.0"
+
+
+def test_commons_asks_for_renderings_of_1280_pixels_and_with_maxlag() -> None:
+    address = Commons(CommonsSource(category="category:guampa")).start(None).next[0].address
+    assert "gcmtitle=Category%3AGuampa" in address
+    assert "iiurlwidth=1280" in address
+    assert "maxlag=5" in address
+
+
+def test_commons_puts_a_batch_together_before_it_goes_on() -> None:
+    source = Commons(CommonsSource(search="cuia"))
+    bare = {key: value for key, value in file_page(1).items() if key != "imageinfo"}
+    first = read_first(source, {"continue": {"iistart": "x", "continue": "||"}, "query": {"pages": {"1": bare}}})
+    assert first.records == ()
+    assert "iistart=x" in first.next[0].address
+    second = first.next[0].read(json.dumps({"batchcomplete": "", "query": {"pages": {"1": file_page(1, **FREE)}}}).encode())
+    assert [record.key for record in second.records] == ["commons:1"]
+    assert second.next == ()
+
+
+def test_commons_follows_subcategories_to_the_depth_but_not_false_friends_nor_rounds() -> None:
+    source = Commons(CommonsSource(category="Guampa", depth=1), exclude=("Parque Farroupilha",))
+    names = ["Category:Guampas de prata", "Category:Parque Farroupilha (Porto Alegre)", "Category:Guampa"]
+    subcategories = [{"pageid": n, "ns": 14, "title": name} for n, name in enumerate(names)]
+    page = read_first(source, {"batchcomplete": True, "query": {"pages": subcategories}})
+    (deeper,) = page.next
+    assert "Guampas+de+prata" in deeper.address
+    assert "gcmtype=file&" in deeper.address
+    assert deeper.read(json.dumps({"batchcomplete": True, "query": {"pages": subcategories}}).encode()).next == ()
+
+
+def test_commons_keeps_restrictions_as_flags_and_html_as_text() -> None:
+    said = FREE | {"Restrictions": "personality|trademarked", "Artist": '<div class="x"><a href="//y">José</a> &amp; Anália</div>'}
+    page = read_first(Commons(CommonsSource(category="Guampa")), {"batchcomplete": True, "query": {"pages": [file_page(1, **said)]}})
+    assert page.records[0].flags == ("personality", "trademarked")
+    assert page.records[0].author == "José & Anália"
+
+
+def test_commons_renders_books_and_videos_too_and_they_are_no_pictures() -> None:
+    book = file_page(1, **FREE)
+    book["imageinfo"][0]["mime"] = "application/pdf"
+    page = read_first(Commons(CommonsSource(search="farrapos")), {"batchcomplete": True, "query": {"pages": [book]}})
+    assert [row["reason"] for row in page.unusable] == ["the file is no photograph or scan (application/pdf)"]
+
+
+def test_commons_that_lags_is_busy_and_other_errors_are_told() -> None:
+    source = Commons(CommonsSource(category="Guampa"))
+    with pytest.raises(Busy):
+        read_first(source, {"error": {"code": "maxlag", "info": "Waiting for 10.64.1.2: 6 seconds lagged."}})
+    with pytest.raises(GauchoError, match="Bad title"):
+        read_first(source, {"error": {"code": "invalidtitle", "info": "Bad title."}})
+
+
+def test_commons_tells_an_empty_category_from_a_missing_one() -> None:
+    name = Commons(CommonsSource(category="Chimarrão")).name
+    assert name
+    there = {"pageid": 5, "ns": 14, "title": "Category:Chimarrão"}
+    assert name.read(json.dumps({"query": {"pages": [there]}}).encode())["files"] == 0
+    with pytest.raises(GauchoError, match="there is no Category:Chimarrão"):
+        name.read(json.dumps({"query": {"pages": [{"ns": 14, "title": "Category:Chimarrão", "missing": True}]}}).encode())
+
+
+def test_an_item_is_found_by_its_exact_name_and_only_if_there_is_one() -> None:
+    name = Commons(CommonsSource(depicts="chimarrão")).name
+    assert name
+    mate = {"id": "Q203540", "label": "Chimarrão", "description": "bebida"}
+    assert name.read(json.dumps({"search": [mate, {"id": "Q1", "label": "Chimarrão doce"}]}).encode())["id"] == "Q203540"
+    with pytest.raises(GauchoError, match="2 items are called 'chimarrão'; write the id of the one meant"):
+        name.read(json.dumps({"search": [mate, mate | {"id": "Q2"}]}).encode())
+
+
+def test_an_item_given_by_its_id_is_not_looked_up() -> None:
+    source = Commons(CommonsSource(depicts="Q203540"))
+    assert source.name is None
+    assert "haswbstatement%3AP180%3DQ203540" in source.start(None).next[0].address
+
+
+# ------------------------------------------------------------------------------------------ iNaturalist
+
+
+def test_a_taxon_is_found_by_its_exact_scientific_name(real: Path) -> None:
+    taxa = (real / "inaturalist" / "get_taxa_autocomplete.json").read_bytes()
+    name = INaturalist(INaturalistSource(taxon="vespula  vulgaris")).name
+    assert name
+    with pytest.raises(GauchoError, match="there is no taxon 'vespula  vulgaris'; near it are Vespidae"):
+        name.read(taxa)
+    known = INaturalist(INaturalistSource(taxon="Nicrophorus vespillo")).name
+    assert known
+    assert known.read(taxa) == {"id": 131878, "name": "Nicrophorus vespillo", "rank": "species"}
+
+
+def test_a_taxon_that_is_no_longer_in_use_is_told() -> None:
+    name = INaturalist(INaturalistSource(taxon="Leopardus tigrinus")).name
+    assert name
+    with pytest.raises(GauchoError, match="no longer in use"):
+        name.read(json.dumps({"results": [{"id": 1, "name": "Leopardus tigrinus", "is_active": False}]}).encode())
+
+
+def test_observations_are_research_grade_and_a_recorded_photo_keeps_its_own_licence(real: Path) -> None:
+    source = INaturalist(INaturalistSource(taxon="Danaus plexippus"))
+    assert "quality_grade=research" in source.start({"id": 48662}).next[0].address
+    page = read_first(source, (real / "inaturalist" / "get_observations_page1.json").read_bytes(), {"id": 48662})
+    (record,) = page.records
+    assert record.license.id == "CC-BY-NC-4.0"
+    assert record.license.family is None
+    assert "/large.jpg" in record.media
+    assert "50.09" not in repr(record.described())
+    assert page.next[0].address.endswith("id_below=57754375")
+
+
+def test_an_observation_that_does_not_exist_lists_nothing(real: Path) -> None:
+    content = (real / "inaturalist" / "get_nonexistent_observation.json").read_bytes()
+    assert read_first(INaturalist(INaturalistSource(taxon="x")), content, {"id": 1}) == Page(total=0)
+
+
+# ------------------------------------------------------------------------------------------ declared
+
+
+def test_a_folder_gives_its_images_their_stated_rights(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 3)
+    (folder / "notes.txt").write_text("not an image")
+    page = Folder(FolderSource(path=folder, license="cc-by-4.0", author="João Araújo", source="acervo")).start(None)
+    assert [(r.author, r.license.id) for r in page.records] == [("João Araújo", "CC-BY-4.0")] * 3
+
+
+def test_a_table_says_more_of_each_file_and_what_it_does_not_name_has_no_rights(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 2)
+    table = tmp_path / "acervo.csv"
+    table.write_text(
+        "﻿file;title;author;license;source\n00.png;Araucária ao pôr do sol;Conceição;CC BY-SA 4.0;https://museu.example/1\nx.png;;;;\n"
+    )
+    page = Folder(FolderSource(path=folder, table=table)).start(None)
+    named, unnamed = page.records
+    assert (named.title, named.author, named.license.id) == ("Araucária ao pôr do sol", "Conceição", "CC-BY-SA-4.0")
+    assert unnamed.license.reason == "no licence is stated"
+    assert [row["reason"] for row in page.unusable] == ["the table names it, and it is not there"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("title,author\n", "has no column 'file'"),
+        ("file,colour\n", "has a column 'colour'"),
+        ("file\na.png\na.png\n", "'a.png' stands twice"),
+    ],
+)
+def test_a_table_that_is_none_is_told(text: str, says: str, tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 1)
+    (tmp_path / "acervo.csv").write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        Folder(FolderSource(path=folder, table=tmp_path / "acervo.csv")).start(None)
+
+
+def test_a_folder_that_is_missing_or_empty_is_told(tmp_path: Path) -> None:
+    spec = FolderSource(path=tmp_path / "photos", license="pd", author="a", source="b")
+    with pytest.raises(ConfigError, match="there is no folder"):
+        Folder(spec).start(None)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(ConfigError, match="holds no image"):
+        Folder(spec).start(None)
+
+
+def test_files_of_the_same_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:
+    folders = [draw_folder(tmp_path / name, "araucaria", 1) for name in "ab"]
+    spec = CrawlSpec(sources=[{"folder": {"path": f, "license": "pd", "author": "a", "source": "b"}} for f in folders])  # type: ignore[arg-type]
+    keys = [record.key for source in build_sources(spec) for record in source.start(None).records]
+    assert len(set(keys)) == 2
+
+
+def test_addresses_come_from_their_own_hosts_only() -> None:
+    source = Urls(UrlsSource(addresses=("https://museu.example/a.jpg",), license="cc0", author="a", source="b"))
+    assert source.media_hosts == ("museu.example",)
+    assert source.start(None).records[0].license.id == "CC0-1.0"
+
+
+def test_two_sources_of_the_same_search_are_told_apart() -> None:
+    spec = CrawlSpec(sources=[{"openverse": {"query": "x"}}, {"openverse": {"query": "x", "license": "by"}}])  # type: ignore[arg-type]
+    assert [source.origin for source in build_sources(spec)] == ["openverse: x", "openverse: x (2)"]
+
+
+# ------------------------------------------------------------------------------------------ records
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("<p>Jo&atilde;o</p><p>Silva</p>", "João Silva"),
+        ("<script>alert(1)</script>Ana", "Ana"),
+        ("5 < 6 & 7", "5 < 6 & 7"),
+        ("a\u202eb\x00c", "a b c"),
+        (None, ""),
+        ("x" * 1000, "x" * 300),
+    ],
+)
+def test_markup_becomes_plain_text_on_one_line(written: object, read: str) -> None:
+    assert plain(written, markup=True) == read
+
+
+def test_a_record_survives_its_table() -> None:
+    record = Record(
+        "commons:1",
+        "commons: x",
+        "https://a.b/c",
+        "Título",
+        "Anália",
+        "https://a.b",
+        parse_license("cc-by-4.0"),
+        ("personality",),
+        "a" * 40,
+    )
+    assert Record.from_row(record.described()) == record
