@@ -99,7 +99,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a concept that is a word": ("  chimarrao:", "  outro: nada\n  chimarrao:", ":4: concepts.outro: must be a mapping"),
     "a licence that is not allowed": ("[cc0, cc-by]", "[cc0, cc-by-nc]", ":9: concepts.chimarrao.crawl.licenses"),
     "an empty list of licences": ("[cc0, cc-by]", "[]", ":9: concepts.chimarrao.crawl.licenses"),
-    "a folder without rights": ("openverse: {query: chimarrão}", "folder: {path: p, author: X, source: Y}", "without a table, license must be stated for all images"),
+    "a folder without rights": (
+        "openverse: {query: chimarrão}", "folder: {path: p, author: X, source: Y}", "without a table, license must be stated",
+    ),  # fmt: skip
     "a folder under an unknown licence": (
         "openverse: {query: chimarrão}", "folder: {path: p, license: mine, author: X, source: Y}", "the licence 'mine' is not known",
     ),

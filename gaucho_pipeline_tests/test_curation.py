@@ -16,8 +16,8 @@ from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import decode
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import write_concepts
+from gaucho_pipeline_tests.crawling import concept_of, openverse
 from gaucho_pipeline_tests.programs import run_stage
-from gaucho_pipeline_tests.test_crawl import openverse_concept
 
 
 def seen(sharpness: float = 0.01, phash: str = "0" * 16, side: int = 600, **other: float) -> Measures:
@@ -82,7 +82,7 @@ def test_of_too_many_the_sharpest_stay() -> None:
 
 
 def test_the_planted_images_go_each_for_its_reason(site: DemoSite, tmp_path: Path) -> None:
-    concept = openverse_concept("araucária", f"{site.address}/v1/images/") | {"curation": {"min_side": 128, "min_sharpness": 0.0001}}
+    concept = concept_of(openverse("araucária", site.address)) | {"curation": {"min_side": 128, "min_sharpness": 0.0001}}
     project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
     for asset in ("raw_crawl", "curated_set"):
         done = run_stage(project, asset, "araucaria", tmp_path / asset)

@@ -243,12 +243,12 @@ from gaucho_pipeline.crawl.fetching import Refused, settings
 base, count = sys.argv[1], Path(sys.argv[2])
 paths = [f"/{'private' if n % 10 == 0 else 'public'}/{n}.png" for n in range(500)]
 source = Urls(UrlsSource(addresses=[base + p for p in paths], license="cc0", author="a", source="b"))
-wide = {"concurrency": 500, "delay": 0, "randomize_delay": False}
 class Holder: sources = [source]; store = type("S", (), {"root": count}); spec = type("P", (), {"max_image_bytes": 1_000_000})
 async def work(web):
     done = await asyncio.gather(*(web.image(base + p) for p in paths), return_exceptions=True)
     print(sum(isinstance(d, bytes) for d in done), sum(isinstance(d, Refused) for d in done))
-process = AsyncCrawlerProcess(settings([source], source.media_hosts, 60) | {"CONCURRENT_REQUESTS": 500, "DOWNLOAD_SLOTS": {"127.0.0.1": wide}})
+wide = {"CONCURRENT_REQUESTS": 500, "DOWNLOAD_SLOTS": {"127.0.0.1": {"concurrency": 500, "delay": 0, "randomize_delay": False}}}
+process = AsyncCrawlerProcess(settings([source], source.media_hosts, 60) | wide)
 process.crawl(_Spider, crawl_=Holder, work=work, outcome={})
 process.start(install_signal_handlers=False)
 """

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,10 +59,9 @@ class Names:
         if self.path is None:
             yield
             return
+        folder = os.open(self.path.parent, os.O_RDONLY)
         try:
-            lock = self.path.with_name(f".{self.path.name}.lock").open("w")
-        except OSError as error:
-            raise GauchoError(f"{self.path.parent} cannot be written ({error.strerror}); {self.path.name} keeps the ids of names") from None
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(folder, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(folder)

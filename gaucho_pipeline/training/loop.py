@@ -118,14 +118,14 @@ class Trainer:
         latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
         target, weights = self._target(latents, noise, timesteps), self._weights(timesteps)
-        count = len(chosen)
+        count, stays = len(chosen), -(-len(chosen) // 2)  # staying the base model needs fewer examples than learning the concept
         if not spec.prior_weight:
             predicted = self._predict(noisy, timesteps, [self.caption] * count)
             return _weighted_error(predicted, target, weights)
-        prior = self._prior_captions_of(step, count)
+        prior = self._prior_captions_of(step, stays)
         with torch.no_grad(), self._without_adapter():
-            stay = self._predict(noisy, timesteps, prior)
-        both = self._predict(noisy.repeat(2, 1, 1, 1), timesteps.repeat(2), [self.caption] * count + prior)
+            stay = self._predict(noisy[:stays], timesteps[:stays], prior)
+        both = self._predict(torch.cat([noisy, noisy[:stays]]), torch.cat([timesteps, timesteps[:stays]]), [self.caption] * count + prior)
         return _weighted_error(both[:count], target, weights) + spec.prior_weight * _weighted_error(both[count:], stay, weights)
 
     def _prior_captions_of(self, step: int, count: int) -> list[str]:
