@@ -230,24 +230,78 @@ class CrawlSpec(Frozen):
         return tuple(license_name(name) for name in value)
 
 
+class Relevance(Frozen):
+    """Judging by a text-image model whether a picture shows the concept."""
+
+    model: Text = Field(description="'embedded', a folder, or a hub id of a CLIP or SigLIP model")
+    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
+    shows: tuple[Text, ...] = Field(min_length=1, description="What a picture of the concept shows, in words")
+    not_shows: tuple[Text, ...] = Field(
+        ("a document", "a map", "a slide with text", "a screenshot", "a drawing"), min_length=1, description="What other pictures show"
+    )
+    least: float = Field(0.5, ge=0, le=1, description="Least probability that it shows the concept")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        check_pinned(self.model, self.revision)
+        return self
+
+
+class Captioner(Frozen):
+    """A model that describes pictures in words."""
+
+    model: Text = Field(description="A folder, or a hub id of an image-to-text model such as BLIP")
+    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        check_pinned(self.model, self.revision)
+        return self
+
+
 class CurationSpec(Frozen):
     """What an image must be to be worth training on."""
 
-    min_side: int = Field(512, ge=16, le=8192, description="Shortest side, in pixels")
+    min_side: int = Field(512, ge=16, le=8192, description="Shortest side, in pixels, without borders that are cut off")
     max_side: int = Field(1536, ge=64, le=8192, description="Longer images are made smaller, to this longest side in pixels")
     max_aspect: float = Field(3.0, ge=1.0, le=20.0, description="Longest side over shortest")
-    min_sharpness: float = Field(0.0006, ge=0, le=1, description="Least variance of the Laplacian of the luminance (0 to 1) at 256 px")
+    max_border: float = Field(0.35, ge=0, le=1, description="Largest share of uniform border; smaller ones are cut off")
     max_dark: float = Field(0.75, ge=0, le=1, description="Largest share of nearly black pixels")
     max_bright: float = Field(0.75, ge=0, le=1, description="Largest share of nearly white pixels")
-    near_duplicate_distance: int = Field(4, ge=0, le=16, description="Perceptual hashes this many bits apart are one image")
+    min_contrast: float = Field(0.2, ge=0, le=1, description="Least distance of bright parts from dark ones (0 to 1)")
+    min_information: float = Field(2.0, ge=0, le=6, description="Least entropy of the luminance, in bits (0 to 6)")
+    min_sharpness: float = Field(0.0006, ge=0, le=1, description="Least variance of the Laplacian of the luminance (0 to 1) at 256 px")
+    min_quality: int = Field(30, ge=1, le=100, description="Least quality that a JPEG was saved with")
+    max_graphic: float = Field(0.055, ge=0, le=1, description="Largest share of flat areas times that of hard edges: text, slides, maps")
+    monochrome: bool = Field(True, description="Whether black-and-white pictures are allowed, as historical concepts need")
+    relevance: Relevance | None = Field(None, description="Judging by a text-image model whether a picture shows the concept")
+    near_duplicate_distance: int = Field(7, ge=0, le=15, description="Hashes this many bits apart are compared more closely")
+    near_duplicate_likeness: float = Field(0.92, gt=0, le=1, description="Pictures that correlate so much are copies of one another")
+    captions: Literal["prompt", "title", "model"] = Field("prompt", description="prompt: token and class noun; title: that and the title")
+    captioner: Captioner | None = Field(None, description="The model that writes captions, for captions: model")
+    overrides: Path | None = Field(None, description="The curator's overrides.csv; relative to the file that names it")
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
-    max_images: int = Field(60, ge=2, le=100_000, description="The most images to keep, the sharpest first")
+    max_images: int = Field(60, ge=2, le=100_000, description="The most images to keep, the most varied ones")
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
         if self.max_images < self.min_images:
             raise ValueError(f"max_images ({self.max_images}) is less than min_images ({self.min_images})")
+        if (self.captions == "model") != (self.captioner is not None):
+            raise ValueError("captions: model and captioner go together")
         return self
+
+
+def check_pinned(model: str, revision: str | None) -> None:
+    """Raises ValueError for what names no model, or one of a hub without its commit."""
+    if not model.isprintable():
+        raise ValueError("the model's name holds a sign that cannot be printed")
+    if model == EMBEDDED or model.startswith((".", "/", "~")):
+        return
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
+        raise ValueError(f"{model!r} is neither 'embedded', a folder (./…) nor a hub id (owner/name)")
+    if not revision or not re.fullmatch(r"[0-9a-f]{40}", revision):
+        raise ValueError("revision: a hub model must be pinned by its commit (40 hex digits)")
 
 
 class TrainingSpec(Frozen):
@@ -274,14 +328,7 @@ class TrainingSpec(Frozen):
 
     @model_validator(mode="after")
     def _is_pinned(self) -> Self:
-        if not self.base_model.isprintable():
-            raise ValueError("base_model: holds a sign that cannot be printed")
-        looks_like_a_path = self.base_model.startswith((".", "/", "~"))
-        if self.base_model != EMBEDDED and not looks_like_a_path:
-            if not re.fullmatch(r"[\w.-]+/[\w.-]+", self.base_model):
-                raise ValueError(f"base_model: {self.base_model!r} is neither 'embedded', a folder (./…) nor a hub id (owner/name)")
-            if not self.revision or not re.fullmatch(r"[0-9a-f]{40}", self.revision):
-                raise ValueError("revision: a hub model must be pinned by its commit (40 hex digits)")
+        check_pinned(self.base_model, self.revision)
         return self
 
     @property
@@ -336,6 +383,7 @@ class Concept(Frozen):
     def spec_version(self, stage: str) -> str:
         """The data version of a stage's specification; the files that a source names are part of the crawl's."""
         files = [path for source in self.crawl.sources for path in source.files] if stage == "crawl" else []
+        files += [self.curation.overrides] if stage == "curation" and self.curation.overrides else []
         return digest({"spec": self.spec(stage), "folders": [_content(path) for path in files]})
 
 
@@ -405,7 +453,9 @@ def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
         if model.startswith((".", "~")):
             model = str((base / os.path.expanduser(model)).resolve())
         training = concept.training.model_copy(update={"base_model": model})
-        return concept.model_copy(update={"crawl": crawl, "training": training})
+        own = concept.curation.overrides
+        curation = concept.curation.model_copy(update={"overrides": base / os.path.expanduser(own)}) if own else concept.curation
+        return concept.model_copy(update={"crawl": crawl, "curation": curation, "training": training})
 
     return loaded.model_copy(update={"concepts": {slug: fixed(c) for slug, c in loaded.concepts.items()}})
 

@@ -64,6 +64,8 @@ def _enough_images(artifact: Artifact) -> _Verdict:
     figures, least = artifact.manifest.figures, artifact.manifest.made_from.spec["min_images"]
     excluded = ", ".join(f"{count} {reason}" for reason, count in figures["excluded"].items()) or "none excluded"
     text = f"{figures['kept']} of {figures['read']} images are left, {least} are needed ({excluded})"
+    if relaxed := [f"{count} without {name}" for name, count in figures.get("if_relaxed", {}).items()]:
+        text += f"; there would be {', '.join(relaxed)}"
     return figures["kept"] >= least, text, {"kept": figures["kept"], "needed": least}
 
 

@@ -49,7 +49,13 @@ def draw_folder(folder: Path, subject: str, count: int, first: int = 0) -> Path:
 
 
 SMALL = {
-    "curation": {"min_side": 64, "min_sharpness": 0.00005, "near_duplicate_distance": 2},
+    "curation": {
+        "min_side": 64,
+        "min_sharpness": 0.00005,
+        "near_duplicate_distance": 2,
+        "near_duplicate_likeness": 0.98,
+        "max_graphic": 1.0,
+    },
     "training": {"targets": "attention", "rank": 4, "learning_rate": 0.001, "samples_per_image": 4, "measure_every": 2},
     "gallery": {"seeds": [1], "steps": 2, "prompts": ["a photo of {token} {class_noun}"]},
 }

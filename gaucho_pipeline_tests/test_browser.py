@@ -16,9 +16,11 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gaucho_pipeline import embedded
+from gaucho_pipeline.artifacts import Artifact, read_table
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.pipeline import SITE, Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho
@@ -79,6 +81,69 @@ def test_the_pages_show_every_picture_and_fit_a_phone_and_a_desktop(width: int, 
     assert "João Araújo" in browser.find_element(By.TAG_NAME, "body").text
 
 
+@pytest.fixture
+def downloads(browser: webdriver.Chrome, tmp_path: Path) -> Path:
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    return tmp_path
+
+
+def decide(browser: webdriver.Chrome, image: str, decision: str, caption: str = "") -> None:
+    card = browser.find_element(By.ID, image)
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", card)
+    card.find_element(By.CSS_SELECTOR, f"input[value='{decision}']").click()
+    if caption:
+        card.find_element(By.CLASS_NAME, "caption").send_keys(caption)
+
+
+def test_a_curator_reads_decides_saves_and_sees_the_set_change(browser: webdriver.Chrome, downloads: Path) -> None:
+    folder = downloads / "project"
+    photos = draw_folder(folder / "photos", "chimarrao", 6)
+    draw_subject("chimarrao", 9, side=60).save(photos / "tiny.png")
+    concept = folder_concept(photos, "dnc", "cup")
+    write_concepts(folder / "concepts.yaml", {"chimarrao": concept})
+    gaucho(folder, "run", "--select", "curated_set")
+
+    def curated() -> Artifact:
+        artifact = Project(folder / "concepts.yaml", folder / "data").store.current("curated_set", "chimarrao")
+        assert artifact
+        return artifact
+
+    before = curated()
+    for width in (390, 1280):
+        browser.set_window_size(width, 900)
+        browser.get((before.folder / "review.html").as_uri())
+        keep_screenshot(browser, f"review-{width}")
+        assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    Select(browser.find_element(By.ID, "reason")).select_by_value("too small")
+    (tiny,) = (card for card in browser.find_elements(By.TAG_NAME, "article") if card.is_displayed())
+    assert "O lado menor tem poucos pixels." in tiny.text
+    tiny_name = tiny.get_attribute("id")
+    assert tiny_name
+    Select(browser.find_element(By.ID, "reason")).select_by_value("")
+    dropped = read_table(before.folder / "images.jsonl")[0]["sha256"][:16]
+    captioned = read_table(before.folder / "images.jsonl")[1]["sha256"][:16]
+    browser.find_element(By.ID, "by").send_keys("Anália")
+    decide(browser, dropped, "drop")
+    decide(browser, tiny_name, "keep")
+    decide(browser, captioned, "", 'uma cuia, "de prata"')
+    browser.execute_script("scrollTo(0, 0)")
+    browser.find_element(By.ID, "save").click()
+    WebDriverWait(browser, 20).until(lambda _: (downloads / "overrides.csv").exists())
+    shutil.move(downloads / "overrides.csv", folder / "overrides.csv")
+    concept["curation"] = {"overrides": "overrides.csv"}
+    write_concepts(folder / "concepts.yaml", {"chimarrao": concept})
+    gaucho(folder, "run", "--select", "curated_set")
+    after = curated()
+    kept = {row["sha256"][:16]: row for row in read_table(after.folder / "images.jsonl")}
+    assert dropped not in kept
+    assert (kept[tiny_name]["by"], kept[tiny_name]["kept"]) == ("Anália", True)
+    assert kept[captioned]["caption"].endswith(', uma cuia, "de prata"')
+    assert after.manifest.data_version != before.manifest.data_version
+    (folder / "overrides.csv").write_text("image,decision\n")
+    gaucho(folder, "run", "--select", "curated_set")
+    assert curated().manifest.data_version == before.manifest.data_version
+
+
 @pytest.fixture(scope="module")
 def web_ui(folder: Path) -> Iterator[str]:
     with socket.socket() as free:
@@ -111,6 +176,8 @@ def test_the_web_ui_shows_the_graph_the_partitions_and_what_was_measured(browser
     keep_screenshot(browser, "graph")
     shows(browser, f"{web_ui}/assets/checkpoint?view=partitions&partition=chimarrao", "chimarrao", "held_out_loss")
     keep_screenshot(browser, "checkpoint")
+    shows(browser, f"{web_ui}/assets/raw_crawl?view=partitions&partition=chimarrao", "licenses", "refused", "sources", "found")
+    keep_screenshot(browser, "crawl")
     shows(browser, f"{web_ui}/assets/curated_set?view=partitions&partition=chimarrao", "excluded", "kept")
     shows(browser, f"{web_ui}/assets/sample_gallery?view=partitions&partition=chimarrao", "contact_sheet")
     browser.find_element(By.XPATH, "//*[contains(text(), 'Show Markdown')]").click()

@@ -75,7 +75,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     # name: (what to replace, with what, what the message must say)
     "unknown key at the top": ("defaults:", "default:", "concepts.yaml:1: default: unknown key; did you mean 'defaults'?"),
     "unknown stage in defaults": (
-        "  training: {rank: 8}", "  trainng: {rank: 8}", ":2: defaults.trainng: unknown key; did you mean 'training'?",
+        "  training: {rank: 8}",
+        "  trainng: {rank: 8}",
+        ":2: defaults.trainng: unknown key; did you mean 'training'?",
     ),
     "unknown key in defaults": ("{rank: 8}", "{rnak: 8}", ":2: defaults.training.rnak: unknown key; did you mean 'rank'?"),
     "wrong type in defaults": ("{rank: 8}", "{rank: many}", ":2: defaults.training.rank: "),
@@ -89,7 +91,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "no source": ("      sources:\n        - openverse: {query: chimarrão}\n", "", "concepts.chimarrao.crawl.sources: is required"),
     "empty list of sources": ("sources:\n        - openverse: {query: chimarrão}", "sources: []", "concepts.chimarrao.crawl.sources: "),
     "two sources in one": (
-        "{query: chimarrão}", "{query: x}\n          folder: {path: p, license: pd, author: X, source: Y}", "exactly one of",
+        "{query: chimarrão}",
+        "{query: x}\n          folder: {path: p, license: pd, author: X, source: Y}",
+        "exactly one of",
     ),
     "a token of two words": (S, "    token: two words", "must be one word"),
     "a token with a sign": (S, "    token: <x>", "must be one word"),
@@ -100,13 +104,19 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a licence that is not allowed": ("[cc0, cc-by]", "[cc0, cc-by-nc]", ":9: concepts.chimarrao.crawl.licenses"),
     "an empty list of licences": ("[cc0, cc-by]", "[]", ":9: concepts.chimarrao.crawl.licenses"),
     "a folder without rights": (
-        "openverse: {query: chimarrão}", "folder: {path: p, author: X, source: Y}", "without a table, license must be stated",
-    ),  # fmt: skip
+        "openverse: {query: chimarrão}",
+        "folder: {path: p, author: X, source: Y}",
+        "without a table, license must be stated",
+    ),
     "a folder under an unknown licence": (
-        "openverse: {query: chimarrão}", "folder: {path: p, license: mine, author: X, source: Y}", "the licence 'mine' is not known",
+        "openverse: {query: chimarrão}",
+        "folder: {path: p, license: mine, author: X, source: Y}",
+        "the licence 'mine' is not known",
     ),
     "a folder under a non-commercial licence": (
-        "openverse: {query: chimarrão}", "folder: {path: p, license: cc-by-nc-4.0, author: X, source: Y}", "non-commercial",
+        "openverse: {query: chimarrão}",
+        "folder: {path: p, license: cc-by-nc-4.0, author: X, source: Y}",
+        "non-commercial",
     ),
     "a negative rate": ("2.0e-4", "-1", ":12: concepts.chimarrao.training.learning_rate: "),
     "a rate that is a word": ("2.0e-4", "fast", "learning_rate: "),
@@ -116,7 +126,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a base model that is nothing": ("{learning_rate: 2.0e-4}", "{base_model: embeded}", "neither 'embedded'"),
     "a prompt without the token": ("training: {learning_rate: 2.0e-4}", "gallery: {prompts: [a photo of a drink]}", "must hold {token}"),
     "a prompt with another placeholder": (
-        "training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token} {colour}']}", "unknown placeholder {colour}",
+        "training: {learning_rate: 2.0e-4}",
+        "gallery: {prompts: ['{token} {colour}']}",
+        "unknown placeholder {colour}",
     ),
     "a prompt with an open brace": ("training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token']}", "is not a prompt"),
     "a seed twice": ("training: {learning_rate: 2.0e-4}", "gallery: {seeds: [1, 1]}", "stands twice"),
@@ -126,7 +138,9 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a Python object": ("{rank: 8}", "!!python/object/apply:os.system ['true']", "could not determine a constructor"),
     "no concepts": (GOOD[GOOD.index("concepts:") :], "", "must name at least one concept"),
     "a prompt that cannot be filled": (
-        "training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token:d}']}", "is not a prompt",
+        "training: {learning_rate: 2.0e-4}",
+        "gallery: {prompts: ['{token:d}']}",
+        "is not a prompt",
     ),
     "an infinite alpha": ("{learning_rate: 2.0e-4}", "{alpha: .inf}", "training.alpha: "),
     "a date that is none": ("{rank: 8}", "2020-13-45", "put it in quotes"),
@@ -136,7 +150,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "  outro:\n    token: CHMRR\n    class_noun: cup\n    crawl: {sources: [{openverse: {query: x}}]}\n",
         ":13: concepts.outro.token: 'CHMRR' is the token of chimarrao already",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

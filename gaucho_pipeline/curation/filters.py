@@ -1,4 +1,4 @@
-"""What the measures decide: each exclusion has a name, a score, a threshold, and a sentence for the curator."""
+"""What the measures decide of one picture: each exclusion has a name, a score, a threshold, and a sentence for the curator."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.measures import Measures, distance
+from gaucho_pipeline.curation.measures import Measures
+
+Box = tuple[float, float, float, float]
+_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -15,38 +18,83 @@ class Filter:
     """One reason to leave a picture out."""
 
     name: str
-    score: Callable[[Measures], float]
+    score: Callable[[Measures, CurationSpec], float]
     threshold: Callable[[CurationSpec], float]
     passes_below: bool
     """Whether scores below the threshold pass, rather than those above it."""
+    key: str
+    """The key of the specification that holds the threshold."""
     pt: str
     en: str
 
     def fails(self, measures: Measures, spec: CurationSpec) -> bool:
-        score, threshold = self.score(measures), self.threshold(spec)
+        score, threshold = self.score(measures, spec), self.threshold(spec)
         return score > threshold if self.passes_below else score < threshold
+
+
+def border(measures: Measures) -> float:
+    """Share of the picture that is uniform border."""
+    left, top, right, bottom = measures.inside
+    return round(1 - (right - left) * (bottom - top), 4)
+
+
+def crop_of(measures: Measures, spec: CurationSpec) -> Box:
+    """What is kept of a picture: all of it, or what is inside its borders, where cutting them off is safe.
+
+    It is safe if the borders are less than max_border of the picture; a bright or dark edge of a photograph is no wider than a hair.
+    """
+    return measures.inside if 0.01 < border(measures) <= spec.max_border else _WHOLE
+
+
+def _size(measures: Measures, spec: CurationSpec) -> tuple[int, int]:
+    left, top, right, bottom = crop_of(measures, spec)
+    return round((right - left) * measures.width), round((bottom - top) * measures.height)
 
 
 FILTERS: tuple[Filter, ...] = (
     Filter(
-        "too small", lambda m: min(m.width, m.height), lambda s: s.min_side, False,
+        "too small", lambda m, s: min(_size(m, s)), lambda s: s.min_side, False, "min_side",
         "O lado menor tem poucos pixels.", "Its shorter side has too few pixels.",
     ),
     Filter(
-        "too long", lambda m: round(max(m.width, m.height) / min(m.width, m.height), 3), lambda s: s.max_aspect, True,
+        "too long", lambda m, s: round(max(_size(m, s)) / max(1, min(_size(m, s))), 3), lambda s: s.max_aspect, True, "max_aspect",
         "É comprida demais para um recorte quadrado.", "It is too long for a square crop.",
     ),
     Filter(
-        "too dark", lambda m: m.dark, lambda s: s.max_dark, True,
+        "framed", lambda m, s: border(m), lambda s: s.max_border, True, "max_border",
+        "A moldura ocupa grande parte da imagem.", "Its border takes up much of it.",
+    ),
+    Filter(
+        "too dark", lambda m, s: m.dark, lambda s: s.max_dark, True, "max_dark",
         "Quase tudo está preto.", "Nearly all of it is black.",
     ),
     Filter(
-        "too bright", lambda m: m.bright, lambda s: s.max_bright, True,
+        "too bright", lambda m, s: m.bright, lambda s: s.max_bright, True, "max_bright",
         "Quase tudo está branco.", "Nearly all of it is white.",
     ),
     Filter(
-        "blurred", lambda m: m.sharpness, lambda s: s.min_sharpness, False,
+        "low contrast", lambda m, s: m.contrast, lambda s: s.min_contrast, False, "min_contrast",
+        "Tem pouco contraste.", "It has little contrast.",
+    ),
+    Filter(
+        "little to see", lambda m, s: m.information, lambda s: s.min_information, False, "min_information",
+        "Quase não há o que ver.", "There is little to see.",
+    ),
+    Filter(
+        "blurred", lambda m, s: m.sharpness, lambda s: s.min_sharpness, False, "min_sharpness",
         "Está desfocada.", "It is out of focus.",
+    ),
+    Filter(
+        "heavily compressed", lambda m, s: m.quality, lambda s: s.min_quality, False, "min_quality",
+        "Foi comprimida demais.", "It was compressed too much.",
+    ),
+    Filter(
+        "text or graphics", lambda m, s: m.graphic, lambda s: s.max_graphic, True, "max_graphic",
+        "Parece documento, slide, mapa ou ornamento.", "It looks like a document, slide, map or ornament.",
+    ),
+    Filter(
+        "monochrome", lambda m, s: m.chroma, lambda s: 0.0 if s.monochrome else 0.01, False, "monochrome",
+        "Está em preto e branco.", "It is black and white.",
     ),
 )  # fmt: skip
 
@@ -55,9 +103,13 @@ SENTENCES: dict[str, tuple[str, str]] = {f.name: (f.pt, f.en) for f in FILTERS} 
     "too-many-pixels": ("A imagem é grande demais para ser aberta com segurança.", "It is too large to open safely."),
     "truncated": ("O arquivo está incompleto.", "The file is cut off."),
     "unreadable": ("O arquivo está corrompido.", "The file is broken."),
-    "duplicate": ("É a mesma imagem que outra.", "It is the same picture as another."),
+    "took too long": ("A imagem demorou demais para abrir.", "It took too long to open."),
+    "ended its process": ("A imagem derrubou o programa que a abria.", "It brought down the program that opened it."),
+    "irrelevant": ("Não parece mostrar o conceito.", "It does not seem to show the concept."),
+    "duplicate": ("É o mesmo arquivo que outro.", "It is the same file as another."),
     "near-duplicate": ("É quase a mesma imagem que outra.", "It is nearly the same picture as another."),
-    "more than max_images": ("Já há imagens bastantes, e mais nítidas.", "There are enough images, and sharper ones."),
+    "more than max_images": ("Já há imagens bastantes, e mais variadas.", "There are enough images, and more varied ones."),
+    "dropped": ("O curador a retirou.", "The curator dropped it."),
 }
 """Every reason in Portuguese and in English."""
 
@@ -71,44 +123,21 @@ class Verdict:
     score: float | None = None
     threshold: float | None = None
     same_as: str | None = None
+    """SHA-256 of the file that it repeats."""
+    by: str = ""
+    """Who decided it, where a person did."""
+    why: str = ""
 
     def described(self) -> dict[str, Any]:
-        return {"kept": self.kept, "reason": self.reason, "score": self.score, "threshold": self.threshold, "same_as": self.same_as}
+        return {
+            "kept": self.kept, "reason": self.reason, "score": self.score, "threshold": self.threshold, "same_as": self.same_as,
+            "by": self.by, "why": self.why,
+        }  # fmt: skip
 
 
-def judge(measures: dict[str, Measures], pixels: dict[str, str], spec: CurationSpec) -> dict[str, Verdict]:
-    """A verdict for each picture.
-
-    `measures` and `pixels` (a hash of the decoded pixels) are by SHA-256 of the file. Filters come first, then copies
-    (the larger and sharper picture stays), then the limit on their number. The order of the input does not matter.
-    """
-    verdicts: dict[str, Verdict] = {}
-    for sha in sorted(measures):
-        failed = next((f for f in FILTERS if f.fails(measures[sha], spec)), None)
-        if failed:
-            verdicts[sha] = Verdict(False, failed.name, failed.score(measures[sha]), failed.threshold(spec))
-    best_first = sorted((s for s in measures if s not in verdicts), key=lambda s: (-_area(measures[s]), -measures[s].sharpness, s))
-    kept: list[str] = []
-    for sha in best_first:
-        verdicts[sha] = _compared(sha, kept, measures, pixels, spec.near_duplicate_distance)
-        if verdicts[sha].kept:
-            kept.append(sha)
-    sharpest = sorted(kept, key=lambda s: (-measures[s].sharpness, s))
-    for sha in sharpest[spec.max_images :]:
-        verdicts[sha] = Verdict(False, "more than max_images", measures[sha].sharpness, None)
-    return verdicts
-
-
-def _area(measures: Measures) -> int:
-    return measures.width * measures.height
-
-
-def _compared(sha: str, kept: list[str], measures: dict[str, Measures], pixels: dict[str, str], limit: int) -> Verdict:
-    for other in kept:
-        if pixels[sha] == pixels[other]:
-            return Verdict(False, "duplicate", 0, 0, other)
-    for other in kept:
-        bits = min(distance(measures[sha].phash, measures[other].phash), distance(measures[sha].phash_mirrored, measures[other].phash))
-        if bits <= limit:
-            return Verdict(False, "near-duplicate", bits, limit, other)
-    return Verdict(True)
+def first_failure(measures: Measures, spec: CurationSpec, without: str = "") -> Verdict | None:
+    """The verdict of the first filter, but the one named `without`, that a picture does not pass; None if it passes all."""
+    for each in FILTERS:
+        if each.name != without and each.fails(measures, spec):
+            return Verdict(False, each.name, each.score(measures, spec), each.threshold(spec))
+    return None

@@ -1,60 +1,167 @@
-"""What is measured of a picture: pure functions from an RGB picture to numbers.
+"""What is measured of a picture: pure functions from bytes to numbers, independent of any threshold.
 
-What the numbers decide is in `filters.py`.
+What the numbers decide is in `filters.py`, which pictures are alike in `duplicates.py`. A change of what is measured raises VERSION,
+so that nothing measured before is taken for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from dataclasses import asdict, dataclass
+from typing import Any
 
-import imagehash
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.images import square
+from gaucho_pipeline.curation.hashes import window_hashes
+from gaucho_pipeline.images import decode, jpeg_quality, size_of, square
 
+VERSION = "1"
+_SIDE = 512
 _SHARPNESS_SIDE = 256
+_THUMB = 64
+_COLOURS = 8
 _DARK, _BRIGHT = 0.06, 0.96
+_BLOCK = 8
+_FLAT, _STRONG = 4 / 255, 0.5
+_BORDER, _EDGE = 6 / 255, 0.06
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
 class Measures:
-    """A picture in numbers. Hashes are 64 bits, as 16 hex digits."""
+    """A picture in numbers."""
 
     width: int
     height: int
     sharpness: float
+    """Variance of the Laplacian of the luminance (0 to 1), at the same size for all."""
     dark: float
+    """Share of nearly black pixels."""
     bright: float
-    phash: str
-    phash_mirrored: str
+    """Share of nearly white pixels."""
+    contrast: float
+    """Between the 2nd and the 98th hundredth of the luminance, 0 to 1."""
+    information: float
+    """Entropy of the luminance in 64 steps, 0 to 6 bits."""
+    quality: int
+    """What a JPEG was last saved with, 1 to 100; 100 for other formats."""
+    graphic: float
+    """Share of flat blocks, or of the commonest grey, times that of blocks with a hard edge: high for text, slides, maps, ornaments."""
+    chroma: float
+    """Mean distance of the colours from grey, 0 to 1."""
+    inside: tuple[float, float, float, float]
+    """What is inside uniform borders: left, top, right, bottom, as shares of the sides."""
+    hashes: tuple[int, ...]
+    """64-bit perceptual hashes of the picture and its windows (`hashes.WINDOWS`)."""
+    mirrored: tuple[int, ...]
+    """The same of its mirror image."""
+    thumb: str
+    """64 x 64 grey values, base64."""
+    colours: str
+    """8 x 8 RGB values, base64."""
+
+    def described(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Measures:
+        lists = {name: tuple(row[name]) for name in ("inside", "hashes", "mirrored")}
+        return cls(**(row | lists))
+
+    def public(self) -> dict[str, Any]:
+        """What people may want to read."""
+        names = ("width", "height", "sharpness", "dark", "bright", "contrast", "information", "quality", "graphic", "chroma")
+        return {name: getattr(self, name) for name in names}
 
 
-def measure(image: Image.Image) -> Measures:
-    """Measures an upright RGB picture."""
-    luminance = _luminance(image)
+def measure(content: bytes) -> Measures:
+    """Measures the picture in `content`. Raises BadImage if it is none."""
+    width, height = size_of(content)
+    image = decode(content, enough=_SIDE)
+    image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
+    colours = np.asarray(image, np.float32) / 255
+    grey = colours @ _LUMINANCE
+    left, top, right, bottom = inside = uniform_borders(grey)
+    body = grey[round(top * grey.shape[0]) : round(bottom * grey.shape[0]), round(left * grey.shape[1]) : round(right * grey.shape[1])]
+    low, high = np.percentile(body, (2, 98))
+    grey_image = image.convert("L")
+    plain, mirrored = window_hashes(grey_image)
     return Measures(
-        width=image.width,
-        height=image.height,
+        width=width,
+        height=height,
         sharpness=sharpness(image),
-        dark=round(float((luminance < _DARK).mean()), 4),
-        bright=round(float((luminance > _BRIGHT).mean()), 4),
-        phash=str(imagehash.phash(image)),
-        phash_mirrored=str(imagehash.phash(image.transpose(Image.Transpose.FLIP_LEFT_RIGHT))),
+        dark=round(float((body < _DARK).mean()), 4),
+        bright=round(float((body > _BRIGHT).mean()), 4),
+        contrast=round(float(high - low), 4),
+        information=round(_entropy(body), 3),
+        quality=jpeg_quality(content) or 100,
+        graphic=round(_graphic(body), 4),
+        chroma=round(float(np.abs(colours - colours.mean(2, keepdims=True)).max(2).mean()), 4),
+        inside=inside,
+        hashes=plain,
+        mirrored=mirrored,
+        thumb=_text(np.asarray(grey_image.resize((_THUMB, _THUMB), Image.Resampling.BOX))),
+        colours=_text(np.asarray(image.resize((_COLOURS, _COLOURS), Image.Resampling.BOX))),
     )
 
 
 def sharpness(image: Image.Image) -> float:
     """Variance of the Laplacian of the luminance (0 to 1), at the same size for all, so that large photos gain nothing."""
-    y = _luminance(square(image, _SHARPNESS_SIDE))
+    y = np.asarray(square(image, _SHARPNESS_SIDE).convert("L"), np.float32) / 255
     laplacian = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * y[1:-1, 1:-1]
     return round(float(laplacian.var()), 6)
 
 
-def _luminance(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.convert("L"), np.float32) / 255
+def uniform_borders(grey: np.ndarray) -> tuple[float, float, float, float]:
+    """What is inside borders of one value with an edge to the picture: left, top, right, bottom, as shares of the sides.
+
+    A clear sky is no border: it has no edge. A uniform picture is all inside.
+    """
+    rows, columns = _varied(grey), _varied(grey.T)
+    if not rows.any() or not columns.any():
+        return (0.0, 0.0, 1.0, 1.0)
+    (top, bottom), (left, right) = _inside(grey, rows), _inside(grey.T, columns)
+    return (left, top, right, bottom)
 
 
-def distance(a: str, b: str) -> int:
-    """In how many bits two hashes differ."""
-    return (int(a, 16) ^ int(b, 16)).bit_count()
+def _varied(grey: np.ndarray) -> np.ndarray:
+    """Which rows are more than one value."""
+    low, high = np.percentile(grey, (1, 99), axis=1)
+    return np.asarray(high - low > _BORDER)
+
+
+def _inside(grey: np.ndarray, varied: np.ndarray) -> tuple[float, float]:
+    """The first and the last row of the picture itself, as shares."""
+    where = np.flatnonzero(varied)
+    first, last = _border(grey, int(where[0])), _border(grey[::-1], len(grey) - 1 - int(where[-1]))
+    return round(first / len(grey), 4), round(1 - last / len(grey), 4)
+
+
+def _border(grey: np.ndarray, rows: int) -> int:
+    """How many of the first rows are a border: all of one value, and unlike what follows."""
+    if rows == 0:
+        return 0
+    low, middle, high = np.percentile(grey[:rows], (1, 50, 99))
+    following = grey[min(rows + 1, len(grey) - 1)]
+    return rows if high - low <= _BORDER and float(np.abs(following - middle).mean()) > _EDGE else 0
+
+
+def _entropy(grey: np.ndarray) -> float:
+    shares = np.histogram(grey, 64, (0, 1))[0] / max(1, grey.size)
+    shares = shares[shares > 0]
+    return float(-(shares * np.log2(shares)).sum())
+
+
+def _graphic(grey: np.ndarray) -> float:
+    height, width = (side // _BLOCK for side in grey.shape)
+    if not height or not width:
+        return 0.0
+    blocks = grey[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK)
+    ranges = blocks.max(axis=(1, 3)) - blocks.min(axis=(1, 3))
+    background = np.histogram(grey, 32, (0, 1))[0].max() / grey.size
+    return float(max((ranges < _FLAT).mean(), background) * (ranges > _STRONG).mean())
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(values.astype(np.uint8).tobytes()).decode()

@@ -28,9 +28,9 @@ def described(artifact: Artifact) -> dict[str, Any]:
             found[name] = dg.MetadataValue.json(value)
         else:
             found[name] = value
-    page = artifact.folder / "index.html"
-    if page.exists():
-        found["page"] = dg.MetadataValue.url(page.as_uri())
+    for name in ("index.html", "review.html"):
+        if (artifact.folder / name).exists():
+            found["page"] = dg.MetadataValue.url((artifact.folder / name).as_uri())
     name, picture = _PICTURES.get(manifest.asset, ("", ""))
     if picture and (inline := _inline(artifact.folder / picture)):
         found[name] = inline

@@ -24,7 +24,7 @@ from gaucho_pipeline.pipeline import Request
 from gaucho_pipeline.stage import Made, Reporter, main
 from gaucho_pipeline.training import adapter
 from gaucho_pipeline.training.curve import draw_curve
-from gaucho_pipeline.training.examples import encode_captions, encode_images, split
+from gaucho_pipeline.training.examples import encode_captions, encode_images, filled, split
 from gaucho_pipeline.training.loop import Trainer, concept_caption, peak_memory, prior_captions
 
 _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
@@ -47,8 +47,9 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     known = encode_images(base.pipeline.vae, [curated / r["file"] for r in known_rows], side, spec.mirror)
     held = encode_images(base.pipeline.vae, [curated / r["file"] for r in held_rows], side, False)
     caption, other_name = concept_caption(token, class_noun), concept_caption(_OTHER_NAME, class_noun)
-    captions = encode_captions(base.pipeline, [caption, other_name, *prior_captions(class_noun)])
-    trainer = Trainer(base, spec, token, class_noun, captions, known, held)
+    own = [filled(row["caption"], token, class_noun) for row in known_rows for _ in range(1 + spec.mirror)]
+    captions = encode_captions(base.pipeline, [caption, other_name, *prior_captions(class_noun), *own])
+    trainer = Trainer(base, spec, token, class_noun, captions, known, held, own)
     (staging / "state").mkdir(exist_ok=True)
     started = time.monotonic()
     steps_run = trainer.run(staging / "state" / "training.pt", reporter)

@@ -65,6 +65,11 @@ def encode_images(vae: AutoencoderKL, files: list[Path], resolution: int, mirror
     return Posteriors(torch.stack(means), torch.stack(stds))
 
 
+def filled(caption: str, token: str, class_noun: str) -> str:
+    """A caption of the curated set with the concept's words in it."""
+    return caption.replace("{token}", token).replace("{class_noun}", class_noun)
+
+
 @torch.no_grad()
 def encode_captions(pipeline: StableDiffusionPipeline, captions: list[str]) -> dict[str, torch.Tensor]:
     """The text encoder's states for each distinct caption, (tokens, width)."""

@@ -56,7 +56,8 @@ class Progressed:
 class Trainer:
     """One adapter in training.
 
-    `captions` holds the encoded text for the concept's caption and for every prior caption. Latents are float32 on the CPU.
+    `captions` holds the encoded text for every caption; `known_captions` are those of the known images (if none are
+    given, the concept's plain one). Latents are float32 on the CPU.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class Trainer:
         captions: dict[str, torch.Tensor],
         known: Posteriors,
         held: Posteriors,
+        known_captions: list[str] | None = None,
     ) -> None:
         self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base_models.compute_dtype(base.device)])
         self.spec, self.base, self.captions, self.known, self.held = spec, base, captions, known, held
+        self.known_captions = known_captions or [concept_caption(token, class_noun)] * len(known)
         self.caption, self.priors = concept_caption(token, class_noun), prior_captions(class_noun)
         self.unet = base.pipeline.unet
         self.scheduler = DDPMScheduler.from_config(base.pipeline.scheduler.config)
@@ -119,14 +122,15 @@ class Trainer:
         noisy = self.scheduler.add_noise(latents, noise, timesteps)
         target, weights = self._target(latents, noise, timesteps), self._weights(timesteps)
         count, stays = len(chosen), -(-len(chosen) // 2)  # staying the base model needs fewer examples than learning the concept
+        learned = [self.known_captions[index] for index in chosen.tolist()]
         if not spec.prior_weight:
-            predicted = self._predict(noisy, timesteps, [self.caption] * count)
+            predicted = self._predict(noisy, timesteps, learned)
             return _weighted_error(predicted, target, weights)
         prior = self._prior_captions_of(step, stays)
         with torch.no_grad(), self._without_adapter():
             stay = self._predict(noisy[:stays], timesteps[:stays], prior)
-        both = self._predict(torch.cat([noisy, noisy[:stays]]), torch.cat([timesteps, timesteps[:stays]]), [self.caption] * count + prior)
-        return _weighted_error(both[:count], target, weights) + spec.prior_weight * _weighted_error(both[count:], stay, weights)
+        both = self._predict(torch.cat([noisy, noisy[:stays]]), torch.cat([timesteps, timesteps[:stays]]), learned + prior)
+        return _weighted_error(both[:count], target, weights) + spec.prior_weight * _weighted_error(both[count:], stay, weights[:stays])
 
     def _prior_captions_of(self, step: int, count: int) -> list[str]:
         """Half of them the class, the rest drawn from the others."""

@@ -1,0 +1,112 @@
+"""Which pictures stay: filters first, then the best of each group of copies, then variety. A curator's word wins over all of it.
+
+Pure: the same measures, specification and overrides give the same verdicts, in whatever order they come.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+
+import numpy as np
+
+from gaucho_pipeline.concepts import CurationSpec
+from gaucho_pipeline.curation.duplicates import alike_pairs, groups
+from gaucho_pipeline.curation.filters import FILTERS, Verdict, first_failure
+from gaucho_pipeline.curation.measures import Measures
+from gaucho_pipeline.curation.overrides import Override
+
+
+def choose(
+    measures: Mapping[str, Measures],
+    spec: CurationSpec,
+    overrides: Mapping[str, Override] | None = None,
+    relevance: Mapping[str, float] | None = None,
+    without: str = "",
+) -> dict[str, Verdict]:
+    """A verdict for each picture, by SHA-256 of its file.
+
+    `relevance`: how likely each shows the concept, 0 to 1, where that was judged. What a curator keeps is kept, also beyond max_images.
+    `without`: the name of a filter to leave out.
+    """
+    said = overrides or {}
+    verdicts: dict[str, Verdict] = {}
+    for sha in sorted(measures):
+        override = said.get(sha)
+        if override and override.decision:
+            is_kept = override.decision == "keep"
+            verdicts[sha] = Verdict(is_kept, "" if is_kept else "dropped", by=override.by, why=override.why)
+        elif failed := first_failure(measures[sha], spec, without):
+            verdicts[sha] = failed
+        elif relevance and spec.relevance and relevance[sha] < spec.relevance.least:
+            verdicts[sha] = Verdict(False, "irrelevant", relevance[sha], spec.relevance.least)
+    wanted = [sha for sha, verdict in verdicts.items() if verdict.kept]
+    candidates = [sha for sha in sorted(measures) if sha not in verdicts]
+    verdicts |= _copies(wanted, candidates, measures, spec)
+    unique = [sha for sha in candidates if sha not in verdicts]
+    room = max(0, spec.max_images - len(wanted))
+    chosen = set(most_varied(unique, measures, room, near=wanted))
+    for sha in unique:
+        beyond = Verdict(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
+        verdicts[sha] = Verdict(True) if sha in chosen else beyond
+    return verdicts
+
+
+def if_relaxed(
+    measures: Mapping[str, Measures], spec: CurationSpec, overrides: Mapping[str, Override], relevance: Mapping[str, float]
+) -> dict[str, int]:
+    """How many would be kept if each filter that took something were left out, by its name: the most first."""
+    verdicts = choose(measures, spec, overrides, relevance)
+    names = {verdict.reason for verdict in verdicts.values() if verdict.reason in {each.name for each in FILTERS}}
+    kept = {name: sum(v.kept for v in choose(measures, spec, overrides, relevance, without=name).values()) for name in names}
+    return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _copies(wanted: list[str], candidates: list[str], measures: Mapping[str, Measures], spec: CurationSpec) -> dict[str, Verdict]:
+    """Verdicts on those that repeat another: of each group the best stays, or what a curator wants."""
+    names = wanted + candidates
+    pairs = alike_pairs([measures[sha] for sha in names], spec.near_duplicate_distance, spec.near_duplicate_likeness)
+    closest: dict[int, float] = {}
+    for pair in pairs:
+        for place in (pair.first, pair.second):
+            closest[place] = max(closest.get(place, 0.0), pair.alike)
+    found: dict[str, Verdict] = {}
+    for members in groups(len(names), pairs):
+        best = min(members, key=lambda place: (place >= len(wanted), *_worse(measures[names[place]]), names[place]))
+        for place in members:
+            if place != best and place >= len(wanted):
+                verdict = Verdict(False, "near-duplicate", closest[place], spec.near_duplicate_likeness, names[best])
+                found[names[place]] = verdict
+    return found
+
+
+def _worse(measures: Measures) -> tuple[float, float]:
+    """Smaller is better: more pixels, then sharper."""
+    return -measures.width * measures.height, -measures.sharpness
+
+
+def most_varied(names: list[str], measures: Mapping[str, Measures], count: int, near: list[str]) -> list[str]:
+    """So many of the pictures, each as far as can be from those chosen before it (Gonzalez, 1985), beginning with the sharpest.
+
+    `near` are pictures that are chosen already. Distance is that of the colours on an 8 x 8 grid.
+    """
+    if count >= len(names):
+        return list(names)
+    if count <= 0:
+        return []
+    order = sorted(names, key=lambda sha: (-measures[sha].sharpness, sha))
+    colours = np.stack([_colours(measures[sha]) for sha in order])
+    apart = np.full(len(order), np.inf, np.float32)
+    for sha in near:
+        apart = np.minimum(apart, np.linalg.norm(colours - _colours(measures[sha]), axis=1))
+    chosen: list[int] = []
+    while len(chosen) < count:
+        place = int(np.argmax(apart))  # the first, so the sharpest, of those that are equally far
+        chosen.append(place)
+        apart = np.minimum(apart, np.linalg.norm(colours - colours[place], axis=1))
+        apart[chosen] = -1.0
+    return [order[place] for place in chosen]
+
+
+def _colours(measures: Measures) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(measures.colours), np.uint8).astype(np.float32)

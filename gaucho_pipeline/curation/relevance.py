@@ -1,0 +1,40 @@
+"""Whether a picture shows the concept, as a text-image model sees it: the share of its likeness that goes to what it should show.
+
+Any model of CLIP's or SigLIP's kind, by id and revision. Prompts and pictures are compared as the model was trained to; of all prompts,
+those in `shows` and in `not_shows`, the probabilities of the first are added up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gaucho_pipeline.concepts import EMBEDDED, Relevance
+from gaucho_pipeline.errors import GauchoError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def relevance_model(spec: Relevance) -> Callable[[Image.Image], float]:
+    """A function from an RGB picture to the probability, 0 to 1, that it shows the concept. Raises GauchoError without the model."""
+    import torch
+    from transformers import AutoModel, AutoProcessor
+
+    from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+
+    where = str(EMBEDDED_FOLDER / "scorer") if spec.model == EMBEDDED else spec.model
+    try:
+        model = AutoModel.from_pretrained(where, revision=spec.revision, use_safetensors=True).eval()
+        processor = AutoProcessor.from_pretrained(where, revision=spec.revision)
+    except (OSError, ValueError) as error:
+        raise GauchoError(f"curation.relevance: {spec.model} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+    prompts = [*spec.shows, *spec.not_shows]
+
+    @torch.no_grad()
+    def relevance(picture: Image.Image) -> float:
+        inputs = processor(text=prompts, images=picture, return_tensors="pt", padding="max_length", truncation=True)
+        shares = model(**inputs).logits_per_image[0].softmax(0)
+        return round(float(shares[: len(spec.shows)].sum()), 4)
+
+    return relevance

@@ -1,0 +1,55 @@
+"""What is kept, written as PNGs without metadata: borders cut off, made to fit, in child processes as they were measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.concepts import CurationSpec
+from gaucho_pipeline.curation.filters import crop_of
+from gaucho_pipeline.curation.measures import Measures
+from gaucho_pipeline.curation.reading import in_children
+from gaucho_pipeline.images import BadImage, decode, fit, png_bytes
+from gaucho_pipeline.stage import Reporter
+
+_DIGITS = 16
+
+
+def picture_name(sha256: str) -> str:
+    """The file of a picture, by the SHA-256 of the file that it came from."""
+    return f"{sha256[:_DIGITS]}.png"
+
+
+def write_pictures(
+    measures: Mapping[str, Measures], paths: Mapping[str, Path], folder: Path, spec: CurationSpec, reporter: Reporter
+) -> dict[str, str | BadImage]:
+    """Writes pictures into a folder, and nothing else is in it then; the hash of each PNG, or why there is none, by SHA-256."""
+    folder.mkdir(exist_ok=True)
+    names = {picture_name(sha) for sha in measures}
+    for file in folder.iterdir():
+        if file.name not in names:
+            file.unlink()  # of a killed run that chose others
+    progress = reporter.progress("writing", len(measures), "images")
+    targets = {sha: str(folder / picture_name(sha)) for sha in measures}
+    tasks = {sha: json.dumps([str(paths[sha]), targets[sha], crop_of(measures[sha], spec), spec.max_side]) for sha in measures}
+    found = {}
+    for sha, outcome in in_children(_write, tasks.items()):
+        found[sha] = outcome
+        progress.advance()
+    return found
+
+
+def _write(task: str) -> str | BadImage:
+    """Runs in a child."""
+    source, target, (left, top, right, bottom), longest = json.loads(task)
+    try:
+        image = decode(Path(source).read_bytes())
+    except BadImage as error:
+        return error
+    box = (round(left * image.width), round(top * image.height), round(right * image.width), round(bottom * image.height))
+    content = png_bytes(fit(image.crop(box), longest))
+    write_atomically(Path(target), content)
+    return hashlib.sha256(content).hexdigest()
