@@ -17,6 +17,15 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test files run at once, and
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 
 
+_LONGEST_FIRST = ("test_chain", "test_real_subjects", "test_stage", "test_browser", "test_training", "test_crawl")
+"""Files of which each takes a minute or more: begun last, one would keep a worker busy when the other has nothing left to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(_LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
 @pytest.fixture(scope="session")
 def real() -> Path:
     """The folder of real recorded input, which is not part of the project."""

@@ -15,8 +15,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from gaucho_pipeline.artifacts import Artifact, read_table
-from gaucho_pipeline.concepts import CurationSpec, Relevance
-from gaucho_pipeline.curation.captions import PROMPT, captions_of, with_token
+from gaucho_pipeline.concepts import Captioner, CurationSpec, Relevance
+from gaucho_pipeline.curation.captions import PROMPT, captioning_model, captions_of, with_token
 from gaucho_pipeline.curation.choosing import choose, most_varied
 from gaucho_pipeline.curation.duplicates import alike_pairs
 from gaucho_pipeline.curation.filters import SENTENCES
@@ -309,6 +309,33 @@ def test_relevance_by_the_embedded_text_image_model_tells_trees_from_houses() ->
 def test_a_relevance_model_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(GauchoError, match=r"curation\.relevance: .* cannot be loaded"):
         relevance_model(Relevance(model=str(tmp_path), shows=("a tree",)))
+
+
+@pytest.fixture
+def captioner(tmp_path: Path) -> Path:
+    """A captioning model in BLIP's classes and file layout, so small that it knows four words and means none of them."""
+    from transformers import BertTokenizerFast, BlipConfig, BlipForConditionalGeneration, BlipImageProcessorPil, BlipProcessor
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", "a", "gourd", "of", "mate"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words) + "\n")
+    layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "projection_dim": 16}
+    ends = {"bos_token_id": 5, "pad_token_id": 0, "eos_token_id": 3, "sep_token_id": 3}
+    text = layers | ends | {"vocab_size": len(words), "encoder_hidden_size": 32, "max_position_embeddings": 64}
+    config = BlipConfig(text_config=text, vision_config=layers | {"image_size": 32, "patch_size": 16}, projection_dim=16)
+    BlipForConditionalGeneration(config).save_pretrained(tmp_path / "blip")
+    tokenizer = BertTokenizerFast(vocab_file=str(tmp_path / "vocab.txt"))
+    BlipProcessor(BlipImageProcessorPil(size={"height": 32, "width": 32}), tokenizer).save_pretrained(tmp_path / "blip")
+    return tmp_path / "blip"
+
+
+def test_a_captioning_model_describes_and_its_captions_name_the_concept(captioner: Path) -> None:
+    describe = captioning_model(Captioner(model=str(captioner)))
+    said = describe(draw_subject("chimarrao", 1))
+    assert set(said.split()) <= {"a", "gourd", "of", "mate"}
+    spec = CurationSpec(captions="model", captioner=Captioner(model=str(captioner)))
+    assert captions_of({"a": {"title": ""}}, spec, {}, lambda _: said)["a"].startswith(PROMPT)
+    with pytest.raises(GauchoError, match=r"curation\.captioner: .* cannot be loaded"):
+        captioning_model(Captioner(model=str(captioner.parent)))
 
 
 # ------------------------------------------------------------------------------------------ the stage

@@ -81,7 +81,7 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_half_written_stands(tmp_pat
         project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")}), small)
         done = run_stage(project, "raw_crawl", "chimarrao", tmp_path / "request")
         assert done.returncode == 1
-        assert "error: the disk is full" in done.stderr.splitlines()[-1]
+        assert "error: the disk is full" in done.stderr.splitlines()[-1], done.stderr
         assert project.store.current("raw_crawl", "chimarrao") is None
     finally:
         subprocess.run(["umount", str(small)], check=True)

@@ -131,8 +131,11 @@ async def gather(crawl: Crawl, web: Web | None, journal: Journal) -> None:
         if not pending:
             break
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()  # a full disk, say, ends the crawl
+        if trouble := next((error for task in done if (error := task.exception())), None):
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*done, *pending, return_exceptions=True)
+            raise trouble  # a full disk, say, ends the crawl
     crawl.cut()
 
 

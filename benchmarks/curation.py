@@ -1,0 +1,143 @@
+"""Curation beside cleanvision and beside imagehash used plainly, on the same images in one run; and the search for copies alone.
+
+`python benchmarks/curation.py [FOLDER]` prints images per second, peak memory, recall and false pairs for planted copies, and the time
+to find near hashes among 10,000, 100,000 and 1,000,000; the last line is the figures as JSON, with `ratio`: our rate over
+cleanvision's. FOLDER holds the real photographs to make the images of; without it, drawn pictures serve. cleanvision is measured where it
+is installed (`pip install cleanvision` in an environment of its own; CLEANVISION names its python).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gaucho_pipeline.curation.duplicates import alike_pairs
+from gaucho_pipeline.curation.hashes import near_pairs
+from gaucho_pipeline.curation.measures import measure
+from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.images import BadImage, decode
+from gaucho_pipeline_tests.pictures import COPIES, jpeg
+
+IMAGES = 2_000
+HASHES = (10_000, 100_000, 1_000_000)
+RADIUS = 3
+DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "real"
+_PLAIN = """
+import sys, resource, time
+from pathlib import Path
+import imagehash
+from PIL import Image
+started, hashes = time.monotonic(), []
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    with Image.open(path) as image:
+        hashes.append(imagehash.phash(image))
+pairs = sum(a - b <= 3 for n, a in enumerate(hashes) for b in hashes[:n])
+print(time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+_CLEANVISION = """
+import sys, resource, time
+from cleanvision import Imagelab
+started = time.monotonic()
+Imagelab(data_path=sys.argv[1], verbose=False).find_issues(verbose=False)
+most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+print(time.monotonic() - started, most)
+"""
+
+
+def main() -> None:
+    originals = _originals(Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FOLDER)
+    with tempfile.TemporaryDirectory() as name:
+        folder = _make_images(originals, Path(name) / "images")
+        rates = {"ours": _ours(folder, Path(name)), "imagehash, plainly": _theirs(sys.executable, _PLAIN, folder)}
+        if python := os.environ.get("CLEANVISION"):
+            rates["cleanvision"] = _theirs(python, _CLEANVISION, folder)
+        else:
+            print("cleanvision is not measured: CLEANVISION names no python that has it")
+    for label, row in rates.items():
+        print(f"{label:<20} {row['images_per_second']:8.1f} images/s  {row['peak_mb']:7.0f} MB")
+    copies = _copies(originals)
+    for kind, row in copies.items():
+        print(f"{kind:<28} found {row['found']:3d} of {row['planted']:3d}, false pairs {row['false']}")
+    search = {str(count): _search(count) for count in HASHES}
+    for count, seconds in search.items():
+        print(f"{count:>9} hashes, at most {RADIUS} bits apart: {seconds:7.2f} s")
+    ratio = rates["ours"]["images_per_second"] / rates["cleanvision"]["images_per_second"] if "cleanvision" in rates else None
+    print(json.dumps({"rates": rates, "copies": copies, "search_seconds": search, "ratio": ratio}))
+
+
+def _originals(folder: Path) -> list[Image.Image]:
+    files = sorted(p for part in ("openverse/images", "photos") for p in (folder / part).rglob("*") if p.suffix in (".jpg", ".jpeg"))
+    if files:
+        return [decode(file.read_bytes(), enough=1024) for file in files]
+    print(f"no photographs in {folder}: drawn pictures serve")
+    return [draw_subject("araucaria", n, side=512) for n in range(40)]
+
+
+def _make_images(originals: list[Image.Image], folder: Path) -> Path:
+    """So many JPEGs of camera size (1600 px), each a crop of its own."""
+    folder.mkdir()
+    draw = random.Random(1)
+    for number in range(IMAGES):
+        picture = originals[number % len(originals)]
+        left, top = draw.uniform(0, 0.3), draw.uniform(0, 0.3)
+        box = (left * picture.width, top * picture.height, (left + 0.7) * picture.width, (top + 0.7) * picture.height)
+        side = (1600, round(1600 * picture.height / picture.width))
+        (folder / f"{number:05d}.jpg").write_bytes(jpeg(picture.resize(side, Image.Resampling.BICUBIC, box=box)))
+    return folder
+
+
+def _ours(folder: Path, work: Path) -> dict[str, float]:
+    """Measuring in child processes, and finding copies."""
+    paths = {path.name: path for path in sorted(folder.iterdir())}
+    started = time.monotonic()
+    found = dict(measure_all(paths, MeasuresCache(work / "cache"), lambda: None))
+    measured = time.monotonic() - started
+    alike_pairs([m for m in found.values() if not isinstance(m, BadImage)], RADIUS)
+    seconds = time.monotonic() - started
+    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {"images_per_second": len(paths) / seconds, "measuring_only": len(paths) / measured, "peak_mb": most / 1024}
+
+
+def _theirs(python: str, program: str, folder: Path) -> dict[str, float]:
+    done = subprocess.run([python, "-c", program, str(folder)], check=True, capture_output=True, text=True)
+    seconds, most = (float(word) for word in done.stdout.split()[-2:])
+    return {"images_per_second": IMAGES / seconds, "peak_mb": most / 1024}
+
+
+def _copies(originals: list[Image.Image]) -> dict[str, dict[str, Any]]:
+    measures = [measure(jpeg(picture)) for picture in originals]
+    rows = {}
+    for kind, alter in COPIES.items():
+        pairs = alike_pairs(measures + [measure(jpeg(alter(picture))) for picture in originals], 7)
+        right = {pair.first for pair in pairs if pair.second - pair.first == len(originals)}
+        wrong = sum(pair.second - pair.first != len(originals) for pair in pairs)
+        rows[kind] = {"planted": len(originals), "found": len(right), "false": wrong}
+    return rows
+
+
+def _search(count: int) -> float:
+    """Seconds to find all near pairs among random hashes, a tenth of which have a near copy."""
+    draw = np.random.default_rng(1)
+    hashes = draw.integers(0, 2**64, count, np.uint64)
+    copies = count // 10
+    hashes[:copies] = hashes[-copies:] ^ (np.uint64(1) << draw.integers(0, 64, copies, np.uint64))
+    started = time.monotonic()
+    found = sum(int((left < right).sum()) for left, right, _ in near_pairs(hashes, hashes, RADIUS))
+    assert found >= copies
+    return round(time.monotonic() - started, 2)
+
+
+if __name__ == "__main__":
+    main()
