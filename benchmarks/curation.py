@@ -27,7 +27,7 @@ from gaucho_pipeline.curation.hashes import near_pairs
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.images import BadImage, decode
+from gaucho_pipeline.images import BadImage, probe
 from gaucho_pipeline_tests.pictures import COPIES, jpeg
 
 IMAGES = 2_000
@@ -80,7 +80,7 @@ def main() -> None:
 def _originals(folder: Path) -> list[Image.Image]:
     files = sorted(p for part in ("openverse/images", "photos") for p in (folder / part).rglob("*") if p.suffix in (".jpg", ".jpeg"))
     if files:
-        return [decode(file.read_bytes(), enough=1024) for file in files]
+        return [probe(file.read_bytes(), 1024).image for file in files]
     print(f"no photographs in {folder}: drawn pictures serve")
     return [draw_subject("araucaria", n, side=512) for n in range(40)]
 

@@ -447,14 +447,19 @@ def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
         paths = {key: base / os.path.expanduser(path) for key in ("path", "table") if (path := getattr(own, key, None)) is not None}
         return source.model_copy(update={name: own.model_copy(update=paths)})
 
+    def model_folder(model: str) -> str:
+        return str((base / os.path.expanduser(model)).resolve()) if model.startswith((".", "~")) else model
+
     def fixed(concept: Concept) -> Concept:
         crawl = concept.crawl.model_copy(update={"sources": tuple(absolute(s) for s in concept.crawl.sources)})
-        model = concept.training.base_model
-        if model.startswith((".", "~")):
-            model = str((base / os.path.expanduser(model)).resolve())
-        training = concept.training.model_copy(update={"base_model": model})
-        own = concept.curation.overrides
-        curation = concept.curation.model_copy(update={"overrides": base / os.path.expanduser(own)}) if own else concept.curation
+        training = concept.training.model_copy(update={"base_model": model_folder(concept.training.base_model)})
+        changes: dict[str, Any] = {}
+        for name in ("relevance", "captioner"):
+            if part := getattr(concept.curation, name):
+                changes[name] = part.model_copy(update={"model": model_folder(part.model)})
+        if own := concept.curation.overrides:
+            changes["overrides"] = base / os.path.expanduser(own)
+        curation = concept.curation.model_copy(update=changes)
         return concept.model_copy(update={"crawl": crawl, "curation": curation, "training": training})
 
     return loaded.model_copy(update={"concepts": {slug: fixed(c) for slug, c in loaded.concepts.items()}})

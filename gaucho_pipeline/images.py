@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,6 @@ MAX_PIXELS = 120_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 
 
-ORIENTATION = 0x0112
 _STANDARD_SUM = 3693  # of the 64 values of the standard's luminance table
 
 
@@ -36,57 +36,57 @@ class BadImage(Exception):
         return type(self), (self.reason, self.detail)  # it comes out of child processes
 
 
-def decode(content: bytes, enough: int = 4096) -> Image.Image:
+@dataclass(frozen=True)
+class Probed:
+    """A picture, and what its file says of it: width and height in pixels as seen upright, and a JPEG's quality (1 to 100)."""
+
+    image: Image.Image
+    width: int
+    height: int
+    quality: int | None
+
+
+def decode(content: bytes) -> Image.Image:
     """The picture in `content`: its first frame, upright, sRGB, 8 bits, transparency over white, no metadata.
 
-    A JPEG may come out smaller, with sides of at least `enough` pixels, which is many times as fast.
-
     Raises BadImage with the reason not-an-image, too-many-pixels, truncated or unreadable.
+    """
+    return probe(content, enough=4096).image
+
+
+def probe(content: bytes, enough: int) -> Probed:
+    """The picture as `decode` gives it, and what its file says.
+
+    A JPEG may come out smaller, with sides of at least `enough` pixels, which is many times as fast. Raises BadImage as `decode` does.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of (odd metadata) is not the pixels
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise BadImage("too-many-pixels", f"{image.width} x {image.height}")
+                width, height = image.size
+                if width * height > MAX_PIXELS:
+                    raise BadImage("too-many-pixels", f"{width} x {height}")
+                quality = _jpeg_quality(image)
                 image.draft("RGB", (enough, enough))
                 image.load()
-                return _to_srgb(ImageOps.exif_transpose(image))
+                upright = ImageOps.exif_transpose(image)
+                if (upright.width > upright.height) != (width > height):
+                    width, height = height, width
+                return Probed(_to_srgb(upright), width, height, quality)
     except BadImage:
         raise
     except UnidentifiedImageError:
         raise BadImage("not-an-image", "no known image format") from None
-    except Image.DecompressionBombError as error:
-        raise BadImage("too-many-pixels", str(error)) from None
+    except (Image.DecompressionBombError, MemoryError) as error:
+        raise BadImage("too-many-pixels", str(error) or "it needs more memory than one image may have") from None
     except Exception as error:  # Pillow raises eleven kinds on broken files, SyntaxError and struct.error among them
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise BadImage(reason, f"{type(error).__name__}: {error}"[:200]) from None
 
 
-def size_of(content: bytes) -> tuple[int, int]:
-    """Width and height in pixels as seen upright, from the header. Raises BadImage where there is none."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
-                return (image.height, image.width) if turned else image.size
-    except Exception as error:
-        raise BadImage("unreadable", f"{type(error).__name__}: {error}"[:200]) from None
-
-
-def jpeg_quality(content: bytes) -> int | None:
-    """The quality (1 to 100) that a JPEG was last saved with, from its luminance table, as libjpeg scales it; None for another format.
-
-    Raises BadImage where the header cannot be read.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                table = getattr(image, "quantization", {}).get(0)
-    except Exception as error:
-        raise BadImage("unreadable", f"{type(error).__name__}: {error}"[:200]) from None
+def _jpeg_quality(image: Image.Image) -> int | None:
+    """The quality that a JPEG was last saved with, from its luminance table, as libjpeg scales it; None for another format."""
+    table = getattr(image, "quantization", {}).get(0)
     if not table:
         return None
     scale = 100 * sum(table) / _STANDARD_SUM  # per cent of the standard's own table (ITU-T T.81, K.1)
@@ -94,9 +94,14 @@ def jpeg_quality(content: bytes) -> int | None:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
+    profile, hidden = image.info.get("icc_profile"), image.info.get("transparency")
     if image.mode.startswith(("I", "F")):
+        mask = np.asarray(image) == hidden if isinstance(hidden, int) else None
         image = _to_eight_bits(image)
+        if mask is not None:
+            image.paste(255, mask=Image.fromarray(mask.astype(np.uint8) * 255))
+    elif image.mode == "P":
+        image = image.convert("RGBA" if hidden is not None else "RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.new("RGB", rgba.size, (255, 255, 255))
@@ -115,11 +120,16 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """16-bit and floating-point greyscale as 8 bits: by their range, which is 65535, 1 or 255."""
-    values = np.asarray(image, np.float32)
-    highest = float(np.nanmax(values, initial=0.0))
-    factor = 1 / 257 if image.mode.startswith("I;16") or highest > 255 else 255.0 if image.mode == "F" and highest <= 1 else 1.0
-    return Image.fromarray(np.clip(np.nan_to_num(values) * factor, 0, 255).round().astype(np.uint8))
+    """16-bit and floating-point greyscale as 8 bits, by their range: 65535, 4095 (12 bits), 1 (a little more is light) or 255."""
+    values = np.nan_to_num(np.asarray(image, np.float32), posinf=0.0, neginf=0.0)
+    highest = float(values.max(initial=0.0))
+    if image.mode == "F":
+        factor = 255.0 if highest <= 2 else 1 / 257 if highest > 255 else 1.0
+    elif image.mode.startswith("I;16"):
+        factor = 1 / 16.06 if 255 < highest <= 4095 else 1 / 257
+    else:
+        factor = 1 / 257 if highest > 255 else 1.0
+    return Image.fromarray(np.clip(values * factor, 0, 255).round().astype(np.uint8))
 
 
 def fit(image: Image.Image, longest: int) -> Image.Image:

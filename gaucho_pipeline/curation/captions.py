@@ -7,7 +7,6 @@ A caption is a prompt with {token} and {class_noun}, filled in by training, so t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gaucho_pipeline.concepts import Captioner, CurationSpec
@@ -27,11 +26,11 @@ def with_token(text: str) -> str:
 
 
 def captions_of(
-    rows: Mapping[str, Mapping[str, Any]], spec: CurationSpec, written: Mapping[str, str], describe: Callable[[str], str] | None
+    rows: Mapping[str, Mapping[str, Any]], spec: CurationSpec, written: Mapping[str, str], described: Mapping[str, str]
 ) -> dict[str, str]:
     """A caption for every picture, by SHA-256: the curator's if `written` has one, else as the specification says.
 
-    `describe` is the captioning model, for `captions: model`.
+    `described` is what a captioning model said, for `captions: model`.
     """
     found = {}
     for sha, row in rows.items():
@@ -39,8 +38,8 @@ def captions_of(
             found[sha] = with_token(written[sha])
         elif spec.captions == "title":
             found[sha] = with_token(str(row["title"]).replace("{", "(").replace("}", ")"))
-        elif spec.captions == "model" and describe:
-            found[sha] = with_token(describe(sha).replace("{", "(").replace("}", ")"))
+        elif spec.captions == "model":
+            found[sha] = with_token(described.get(sha, "").replace("{", "(").replace("}", ")"))
         else:
             found[sha] = PROMPT
     return found
@@ -51,10 +50,9 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
-    where = str(Path(spec.model).expanduser()) if spec.model.startswith((".", "/", "~")) else spec.model
     try:
-        processor = AutoProcessor.from_pretrained(where, revision=spec.revision)
-        model = AutoModelForImageTextToText.from_pretrained(where, revision=spec.revision, use_safetensors=True).eval()
+        processor = AutoProcessor.from_pretrained(spec.model, revision=spec.revision)
+        model = AutoModelForImageTextToText.from_pretrained(spec.model, revision=spec.revision, use_safetensors=True).eval()
     except (OSError, ValueError) as error:
         raise GauchoError(f"curation.captioner: {spec.model} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
 

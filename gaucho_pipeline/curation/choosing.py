@@ -5,14 +5,13 @@ Pure: the same measures, specification and overrides give the same verdicts, in 
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 import numpy as np
 
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.duplicates import alike_pairs, groups
-from gaucho_pipeline.curation.filters import FILTERS, Verdict, first_failure
+from gaucho_pipeline.curation.duplicates import alike_pairs
+from gaucho_pipeline.curation.filters import IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
 
@@ -26,8 +25,8 @@ def choose(
 ) -> dict[str, Verdict]:
     """A verdict for each picture, by SHA-256 of its file.
 
-    `relevance`: how likely each shows the concept, 0 to 1, where that was judged. What a curator keeps is kept, also beyond max_images.
-    `without`: the name of a filter to leave out.
+    `relevance`: how likely each shows the concept, 0 to 1; one that was not judged passes. What a curator keeps is kept, also
+    beyond max_images.     `without`: the name of a filter to leave out.
     """
     said = overrides or {}
     verdicts: dict[str, Verdict] = {}
@@ -38,11 +37,12 @@ def choose(
             verdicts[sha] = Verdict(is_kept, "" if is_kept else "dropped", by=override.by, why=override.why)
         elif failed := first_failure(measures[sha], spec, without):
             verdicts[sha] = failed
-        elif relevance and spec.relevance and relevance[sha] < spec.relevance.least:
-            verdicts[sha] = Verdict(False, "irrelevant", relevance[sha], spec.relevance.least)
+        elif without != IRRELEVANT and relevance and spec.relevance and relevance.get(sha, 1.0) < spec.relevance.least:
+            verdicts[sha] = Verdict(False, IRRELEVANT, relevance[sha], spec.relevance.least)
     wanted = [sha for sha, verdict in verdicts.items() if verdict.kept]
     candidates = [sha for sha in sorted(measures) if sha not in verdicts]
-    verdicts |= _copies(wanted, candidates, measures, spec)
+    if without != NEAR_DUPLICATE:
+        verdicts |= _copies(wanted, candidates, measures, spec)
     unique = [sha for sha in candidates if sha not in verdicts]
     room = max(0, spec.max_images - len(wanted))
     chosen = set(most_varied(unique, measures, room, near=wanted))
@@ -57,26 +57,24 @@ def if_relaxed(
 ) -> dict[str, int]:
     """How many would be kept if each filter that took something were left out, by its name: the most first."""
     verdicts = choose(measures, spec, overrides, relevance)
-    names = {verdict.reason for verdict in verdicts.values() if verdict.reason in {each.name for each in FILTERS}}
+    names = {verdict.reason for verdict in verdicts.values() if not verdict.kept} - {"dropped", "more than max_images"}
     kept = {name: sum(v.kept for v in choose(measures, spec, overrides, relevance, without=name).values()) for name in names}
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _copies(wanted: list[str], candidates: list[str], measures: Mapping[str, Measures], spec: CurationSpec) -> dict[str, Verdict]:
-    """Verdicts on those that repeat another: of each group the best stays, or what a curator wants."""
-    names = wanted + candidates
+    """Verdicts on those that repeat one that stays, or that a curator wants. A copy of a copy may well be another picture."""
+    names = wanted + sorted(candidates, key=lambda sha: (*_worse(measures[sha]), sha))
     pairs = alike_pairs([measures[sha] for sha in names], spec.near_duplicate_distance, spec.near_duplicate_likeness)
-    closest: dict[int, float] = {}
+    alike: dict[int, list[tuple[int, float]]] = {}
     for pair in pairs:
-        for place in (pair.first, pair.second):
-            closest[place] = max(closest.get(place, 0.0), pair.alike)
+        alike.setdefault(pair.second, []).append((pair.first, pair.alike))
     found: dict[str, Verdict] = {}
-    for members in groups(len(names), pairs):
-        best = min(members, key=lambda place: (place >= len(wanted), *_worse(measures[names[place]]), names[place]))
-        for place in members:
-            if place != best and place >= len(wanted):
-                verdict = Verdict(False, "near-duplicate", closest[place], spec.near_duplicate_likeness, names[best])
-                found[names[place]] = verdict
+    for place in range(len(wanted), len(names)):
+        staying = [(score, -better) for better, score in alike.get(place, ()) if names[better] not in found]
+        if staying:
+            score, better = max(staying)
+            found[names[place]] = Verdict(False, NEAR_DUPLICATE, score, spec.near_duplicate_likeness, names[-better])
     return found
 
 
@@ -109,4 +107,4 @@ def most_varied(names: list[str], measures: Mapping[str, Measures], count: int, 
 
 
 def _colours(measures: Measures) -> np.ndarray:
-    return np.frombuffer(base64.b64decode(measures.colours), np.uint8).astype(np.float32)
+    return np.frombuffer(measures.colours, np.uint8).astype(np.float32)

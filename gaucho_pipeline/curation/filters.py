@@ -98,16 +98,19 @@ FILTERS: tuple[Filter, ...] = (
     ),
 )  # fmt: skip
 
+IRRELEVANT, NEAR_DUPLICATE, DUPLICATE = "irrelevant", "near-duplicate", "duplicate"
+
 SENTENCES: dict[str, tuple[str, str]] = {f.name: (f.pt, f.en) for f in FILTERS} | {
     "not-an-image": ("O arquivo não é uma imagem.", "The file is not an image."),
     "too-many-pixels": ("A imagem é grande demais para ser aberta com segurança.", "It is too large to open safely."),
     "truncated": ("O arquivo está incompleto.", "The file is cut off."),
     "unreadable": ("O arquivo está corrompido.", "The file is broken."),
+    "missing": ("O arquivo não está mais na pasta de dados.", "The file is no longer in the data folder."),
     "took too long": ("A imagem demorou demais para abrir.", "It took too long to open."),
     "ended its process": ("A imagem derrubou o programa que a abria.", "It brought down the program that opened it."),
-    "irrelevant": ("Não parece mostrar o conceito.", "It does not seem to show the concept."),
-    "duplicate": ("É o mesmo arquivo que outro.", "It is the same file as another."),
-    "near-duplicate": ("É quase a mesma imagem que outra.", "It is nearly the same picture as another."),
+    IRRELEVANT: ("Não parece mostrar o conceito.", "It does not seem to show the concept."),
+    DUPLICATE: ("É o mesmo arquivo que outro.", "It is the same file as another."),
+    NEAR_DUPLICATE: ("É quase a mesma imagem que outra.", "It is nearly the same picture as another."),
     "more than max_images": ("Já há imagens bastantes, e mais variadas.", "There are enough images, and more varied ones."),
     "dropped": ("O curador a retirou.", "The curator dropped it."),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 from PIL import Image
@@ -15,22 +16,26 @@ from scipy.fft import dct
 
 _SIDE, _LOW = 32, 8
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+_EDGES = ((0.0, 0.9), (0.05, 0.95), (0.1, 1.0))
 WINDOWS = (
     WHOLE,
-    *((x, y, x + 0.9, y + 0.9) for y in (0.0, 0.05, 0.1) for x in (0.0, 0.05, 0.1)),
-    *((x, 0.0, x + 0.9, 1.0) for x in (0.0, 0.05, 0.1)),
-    *((0.0, y, 1.0, y + 0.9) for y in (0.0, 0.05, 0.1)),
+    *((left, top, right, bottom) for top, bottom in _EDGES for left, right in _EDGES),
+    *((left, 0.0, right, 1.0) for left, right in _EDGES),
+    *((0.0, top, 1.0, bottom) for top, bottom in _EDGES),
     (0.0, 0.0, 1.0, 0.84),
     (0.0, 0.16, 1.0, 1.0),
     (0.1, 0.1, 0.9, 0.9),
 )
 """Left, top, right and bottom, as shares of the sides: the whole, nine tenths of both sides, of one, all but a caption, the middle."""
 
+ASKED = (*range(10), len(WINDOWS) - 3)
+"""The windows that are looked for among all windows of the others, by their places: the whole, nine tenths of both sides, no caption."""
+
 _PAIRS_AT_ONCE = 4_000_000
 
 
-def window_hashes(grey: Image.Image) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The hashes of a grey picture's windows, and those of its mirror image's windows, in the order of WINDOWS."""
+def window_hashes(grey: Image.Image) -> tuple[bytes, bytes]:
+    """The hashes of a grey picture's windows, and those of its mirror image's windows, in the order of WINDOWS: 8 bytes each."""
     small = [
         np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, box=_box(window, grey.size), reducing_gap=2.0), np.float32)
         for window in WINDOWS
@@ -39,7 +44,7 @@ def window_hashes(grey: Image.Image) -> tuple[tuple[int, ...], tuple[int, ...]]:
     flipped = spectra * (1 - 2 * (np.arange(_LOW) % 2))  # a mirror turns the sign of every second column
     mirrored = _bits(flipped)
     order = [WINDOWS.index(_mirror(window)) for window in WINDOWS]
-    return tuple(_bits(spectra)), tuple(mirrored[i] for i in order)
+    return _bits(spectra).tobytes(), mirrored[order].tobytes()
 
 
 def _mirror(window: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -50,7 +55,7 @@ def _mirror(window: tuple[float, float, float, float]) -> tuple[float, float, fl
 
 def _box(window: tuple[float, float, float, float], size: tuple[int, int]) -> tuple[float, float, float, float]:
     width, height = size
-    return window[0] * width, window[1] * height, min(1.0, window[2]) * width, min(1.0, window[3]) * height
+    return window[0] * width, window[1] * height, window[2] * width, window[3] * height
 
 
 @lru_cache(maxsize=1)
@@ -64,10 +69,11 @@ def _spectra(pictures: np.ndarray) -> np.ndarray:
     return np.asarray(basis @ pictures @ basis.T)
 
 
-def _bits(spectra: np.ndarray) -> list[int]:
+def _bits(spectra: np.ndarray) -> np.ndarray:
+    """uint64, one for each picture."""
     flat = spectra.reshape(len(spectra), -1)
     bits = flat > np.median(flat, axis=1, keepdims=True)
-    return [int.from_bytes(row.tobytes(), "big") for row in np.packbits(bits, axis=1)]
+    return np.packbits(bits, axis=1).view(">u8").astype("<u8").ravel()
 
 
 def near_pairs(queries: np.ndarray, hashes: np.ndarray, radius: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -93,8 +99,6 @@ def near_pairs(queries: np.ndarray, hashes: np.ndarray, radius: int) -> Iterator
 
 def _flips(bits: int, most: int) -> Iterator[int]:
     """Every way to change at most so many bits (0 to 3) of a piece."""
-    from itertools import combinations
-
     for count in range(most + 1):
         for places in combinations(range(bits), count):
             yield sum(1 << place for place in places)

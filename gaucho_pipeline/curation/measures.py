@@ -14,9 +14,10 @@ import numpy as np
 from PIL import Image
 
 from gaucho_pipeline.curation.hashes import window_hashes
-from gaucho_pipeline.images import decode, jpeg_quality, size_of, square
+from gaucho_pipeline.images import probe, square
 
-VERSION = "1"
+VERSION = "2"
+_BYTES = ("hashes", "mirrored", "thumb", "colours")
 _SIDE = 512
 _SHARPNESS_SIDE = 256
 _THUMB = 64
@@ -52,22 +53,22 @@ class Measures:
     """Mean distance of the colours from grey, 0 to 1."""
     inside: tuple[float, float, float, float]
     """What is inside uniform borders: left, top, right, bottom, as shares of the sides."""
-    hashes: tuple[int, ...]
-    """64-bit perceptual hashes of the picture and its windows (`hashes.WINDOWS`)."""
-    mirrored: tuple[int, ...]
-    """The same of its mirror image."""
-    thumb: str
-    """64 x 64 grey values, base64."""
-    colours: str
-    """8 x 8 RGB values, base64."""
+    hashes: bytes
+    """64-bit perceptual hashes of the picture's windows (`hashes.WINDOWS`), little-endian."""
+    mirrored: bytes
+    """Those of its mirror image."""
+    thumb: bytes
+    """64 x 64 grey values."""
+    colours: bytes
+    """8 x 8 RGB values."""
 
     def described(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {name: base64.b64encode(getattr(self, name)).decode() for name in _BYTES}
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Measures:
-        lists = {name: tuple(row[name]) for name in ("inside", "hashes", "mirrored")}
-        return cls(**(row | lists))
+        """The measures that `described` gave."""
+        return cls(**(row | {"inside": tuple(row["inside"])} | {name: base64.b64decode(row[name]) for name in _BYTES}))
 
     def public(self) -> dict[str, Any]:
         """What people may want to read."""
@@ -77,8 +78,8 @@ class Measures:
 
 def measure(content: bytes) -> Measures:
     """Measures the picture in `content`. Raises BadImage if it is none."""
-    width, height = size_of(content)
-    image = decode(content, enough=_SIDE)
+    probed = probe(content, enough=_SIDE)
+    image = probed.image
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
     colours = np.asarray(image, np.float32) / 255
     grey = colours @ _LUMINANCE
@@ -88,21 +89,21 @@ def measure(content: bytes) -> Measures:
     grey_image = image.convert("L")
     plain, mirrored = window_hashes(grey_image)
     return Measures(
-        width=width,
-        height=height,
+        width=probed.width,
+        height=probed.height,
         sharpness=sharpness(image),
         dark=round(float((body < _DARK).mean()), 4),
         bright=round(float((body > _BRIGHT).mean()), 4),
         contrast=round(float(high - low), 4),
         information=round(_entropy(body), 3),
-        quality=jpeg_quality(content) or 100,
+        quality=probed.quality or 100,
         graphic=round(_graphic(body), 4),
         chroma=round(float(np.abs(colours - colours.mean(2, keepdims=True)).max(2).mean()), 4),
         inside=inside,
         hashes=plain,
         mirrored=mirrored,
-        thumb=_text(np.asarray(grey_image.resize((_THUMB, _THUMB), Image.Resampling.BOX))),
-        colours=_text(np.asarray(image.resize((_COLOURS, _COLOURS), Image.Resampling.BOX))),
+        thumb=grey_image.resize((_THUMB, _THUMB), Image.Resampling.BOX).tobytes(),
+        colours=image.resize((_COLOURS, _COLOURS), Image.Resampling.BOX).tobytes(),
     )
 
 
@@ -161,7 +162,3 @@ def _graphic(grey: np.ndarray) -> float:
     ranges = blocks.max(axis=(1, 3)) - blocks.min(axis=(1, 3))
     background = np.histogram(grey, 32, (0, 1))[0].max() / grey.size
     return float(max((ranges < _FLAT).mean(), background) * (ranges > _STRONG).mean())
-
-
-def _text(values: np.ndarray) -> str:
-    return base64.b64encode(values.astype(np.uint8).tobytes()).decode()

@@ -19,10 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
+from PIL import Image
 
 from gaucho_pipeline.curation.measures import VERSION, Measures, measure
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.images import BadImage
+from gaucho_pipeline.images import BadImage, probe
 
 SECONDS = 30.0
 """One image may take so long."""
@@ -30,7 +31,7 @@ MEMORY_BYTES = 3 * 2**30
 """One process may take so much, of addresses."""
 _AHEAD = 4
 _TASKS = 2000
-_RESTARTS = 50
+_RESTARTS = 20
 
 Outcome = Measures | BadImage
 Work = Callable[[str], Any]
@@ -83,51 +84,59 @@ def measure_all(paths: dict[str, Path], cache: MeasuresCache, tell: Callable[[],
         yield sha256, outcome
 
 
-_OF_THE_MACHINE = ("took too long", "ended its process")
+_OF_THE_MACHINE = ("took too long", "ended its process", "missing")
 
 
 def in_children(work: Work, tasks: Iterable[tuple[str, str]], workers: int | None = None) -> Iterator[tuple[str, Any]]:
     """What `work` makes of each task's text, by the task's key: its result, or a BadImage that says what became of it.
 
-    All cores are busy, and no more tasks are on their way than a few for each. Raises GauchoError if processes keep dying without one.
+    All cores are busy, and no more tasks are on their way than a few for each. Raises GauchoError if processes keep dying.
     """
     count = workers or os.cpu_count() or 1
-    todo, queue, suspects = iter(tasks), deque[tuple[str, str]](), list[tuple[str, str]]()
-    for _ in range(_RESTARTS):
+    todo, queue, suspects, restarts = iter(tasks), deque[tuple[str, str]](), list[tuple[str, str]](), 0
+    while True:
         begun: deque[tuple[str, str, Any]] = deque()
-        with _pool(count) as pool:
-            try:
+        try:
+            with _pool(count) as pool:
                 while True:
                     while len(begun) < count * _AHEAD and (task := queue.popleft() if queue else next(todo, None)):
                         queue.appendleft(task)  # it is not lost if it cannot be begun
-                        begun.append((*task, pool.schedule(work, args=[task[1]], timeout=SECONDS)))
+                        begun.append((*task, _begin(pool, work, task[1])))
                         queue.popleft()
                     if not begun:
                         break
-                    key, text, future = begun[0]
-                    outcome = _outcome(future)
-                    begun.popleft()
+                    outcome = _outcome(begun[0][2])
+                    key, text, _ = begun.popleft()
+                    restarts = 0
                     if isinstance(outcome, ProcessExpired):
                         suspects.append((key, text))
                     else:
                         yield key, outcome
-            except (BrokenProcessPool, RuntimeError):
-                queue.extendleft((key, text) for key, text, _ in reversed(begun))
-                continue  # a process died with no task of its own: the others' tasks are begun again
-        yield from ((key, _alone(work, text)) for key, text in suspects)
-        return
-    raise GauchoError("the processes that read images keep dying; is there enough memory?")
+        except BrokenProcessPool:  # a process died with no task of its own: the others' tasks are begun again
+            queue.extendleft((key, text) for key, text, _ in reversed(begun))
+            restarts += 1
+            if restarts == _RESTARTS:
+                raise GauchoError("the processes that read images keep dying; is there enough memory?") from None
+        else:
+            break
+    yield from ((key, _alone(work, text)) for key, text in suspects)
+
+
+def _begin(pool: ProcessPool, work: Work, text: str) -> Any:
+    try:
+        return pool.schedule(work, args=[text], timeout=SECONDS)
+    except RuntimeError as error:  # a pool that has broken takes nothing more
+        raise BrokenProcessPool(str(error)) from None
 
 
 def _alone(work: Work, text: str) -> Any:
     """A task whose process died, once more in a process of its own: the one beside it may have been to blame."""
-    with _pool(1) as pool:
-        try:
-            outcome = _outcome(pool.schedule(work, args=[text], timeout=SECONDS))
-        except (BrokenProcessPool, RuntimeError) as error:
-            outcome = error
-    died = isinstance(outcome, (ProcessExpired, BrokenProcessPool, RuntimeError))
-    return BadImage("ended its process", str(outcome)[:200]) if died else outcome
+    try:
+        with _pool(1) as pool:
+            outcome = _outcome(_begin(pool, work, text))
+    except BrokenProcessPool as error:
+        outcome = error
+    return BadImage("ended its process", str(outcome)[:200]) if isinstance(outcome, (ProcessExpired, BrokenProcessPool)) else outcome
 
 
 @contextlib.contextmanager
@@ -158,8 +167,33 @@ def _outcome(future: Any) -> Any:
 def _measured(path: str) -> Outcome:
     """Runs in a child."""
     try:
-        return measure(Path(path).read_bytes())
+        return measure(read_blob(path))
     except BadImage as error:
         return error
-    except MemoryError:
-        return BadImage("too-many-pixels", "it needs more memory than one image may have")
+    except Exception as error:  # an image costs nothing but itself
+        return BadImage("unreadable", f"{type(error).__name__}: {error}"[:200])
+
+
+def read_blob(path: str) -> bytes:
+    """The bytes of an image. Raises BadImage if they are not there."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise BadImage("missing", str(error)) from None
+
+
+def small_pictures(paths: dict[str, Path], side: int) -> Iterator[tuple[str, Image.Image | None]]:
+    """Each image at about this size, decoded in a child; None for one that cannot be."""
+    for sha256, outcome in in_children(_small, ((sha256, json.dumps([str(path), side])) for sha256, path in paths.items())):
+        yield sha256, None if isinstance(outcome, BadImage) else Image.frombytes("RGB", *outcome)
+
+
+def _small(task: str) -> tuple[tuple[int, int], bytes] | BadImage:
+    """Runs in a child."""
+    path, side = json.loads(task)
+    try:
+        image = probe(read_blob(path), enough=side).image
+    except BadImage as error:
+        return error
+    image.thumbnail((side, side))
+    return image.size, image.tobytes()

@@ -7,8 +7,11 @@ those in `shows` and in `not_shows`, the probabilities of the first are added up
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline.canonical import folder_digest
 from gaucho_pipeline.concepts import EMBEDDED, Relevance
 from gaucho_pipeline.errors import GauchoError
 
@@ -16,14 +19,23 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+def _folder_of(model: str) -> Path | None:
+    """The folder of a model that is on this disk; None for one from a hub, which its commit pins."""
+    return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else Path(model) if Path(model).is_absolute() else None
+
+
+def model_digest(model: str) -> str | None:
+    """What tells the weights in a folder from others that were there before."""
+    folder = _folder_of(model)
+    return folder_digest(folder) if folder and folder.is_dir() else None
+
+
 def relevance_model(spec: Relevance) -> Callable[[Image.Image], float]:
     """A function from an RGB picture to the probability, 0 to 1, that it shows the concept. Raises GauchoError without the model."""
     import torch
     from transformers import AutoModel, AutoProcessor
 
-    from gaucho_pipeline.base_models import EMBEDDED_FOLDER
-
-    where = str(EMBEDDED_FOLDER / "scorer") if spec.model == EMBEDDED else spec.model
+    where = str(_folder_of(spec.model) or spec.model)
     try:
         model = AutoModel.from_pretrained(where, revision=spec.revision, use_safetensors=True).eval()
         processor = AutoProcessor.from_pretrained(where, revision=spec.revision)

@@ -11,7 +11,7 @@ from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.filters import crop_of
 from gaucho_pipeline.curation.measures import Measures
-from gaucho_pipeline.curation.reading import in_children
+from gaucho_pipeline.curation.reading import in_children, read_blob
 from gaucho_pipeline.images import BadImage, decode, fit, png_bytes
 from gaucho_pipeline.stage import Reporter
 
@@ -46,7 +46,7 @@ def _write(task: str) -> str | BadImage:
     """Runs in a child."""
     source, target, (left, top, right, bottom), longest = json.loads(task)
     try:
-        image = decode(Path(source).read_bytes())
+        image = decode(read_blob(source))
     except BadImage as error:
         return error
     box = (round(left * image.width), round(top * image.height), round(right * image.width), round(bottom * image.height))
