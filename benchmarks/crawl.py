@@ -61,6 +61,7 @@ def _corpus() -> tuple[list[dict[str, Any]], Answer]:
         if handler.path not in recorded:
             return places[handler.path].read_bytes() if handler.path in places else None
         page = json.loads(recorded[handler.path].read_text()) | {"page_count": 1}
+        page["result_count"] = len(page["results"])
         for result in page["results"]:
             if file := files.get(result["url"]):
                 places[f"/{file}"] = CORPUS / file

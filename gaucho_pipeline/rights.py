@@ -22,17 +22,23 @@ FAMILIES = {
 }
 """Every family that may be allowed. What forbids commercial use or derivatives is in none, and no concept can allow it."""
 
+_UNSAFE = (
+    r"(?:nc|nd|no|not|non|only|commercial|noncommercial|personal|private|educational|academic|editorial|revoked|reserved|rights|permission"
+    r"|except|unless|restricted|limited|use)"
+)
 _TABLE: tuple[tuple[str, str], ...] = (
-    # what is written, in small letters with '-' for spaces, and the longest alternatives first   → family
-    (r"(creative-commons-)?(cc-?)?(0|zero)([-,].*)?", "cc0"),
-    (r"(cc-)?pdm?(-.+)?|public-?domain(-.*)?", "pd"),
-    (r"gfdl.*|gnu-free-documentation.*", "gfdl"),
-    (r"fal|fal-1\.3|free-art-licen[cs]e.*|licence-art-libre.*", "fal"),
+    # what is written, in small letters with '-' for spaces                                       → family
+    (r"((creative-commons-)?cc-?|creative-commons-)(0|zero)(-1\.0)?(-universal)?(,?-(public-domain|pd)-dedication)?(-licen[cs]e)?", "cc0"),
+    (r"(cc-|creative-commons-)?(pdm|pd-mark|public-domain-mark)(-1\.0)?(-universal)?|pd|public-?domain(-dedication)?", "pd"),
+    (rf"pd(-(?!{_UNSAFE}(-|$))[a-z0-9]+)+", "pd"),
+    (r"gfdl(-\d\.\d)?(-or-later|\+)?|gnu-free-documentation-licen[cs]e(-\d\.\d)?(-or-later)?", "gfdl"),
+    (r"fal(-1\.3)?|free-art-licen[cs]e(-1\.3)?|licence-art-libre(-1\.3)?", "fal"),
     (r"attribution", "attribution"),
 )
 _CC = re.compile(
     r"(?P<cc>cc-)?(?P<kind>(?:by|nc|nd|sa)(?:-(?:by|nc|nd|sa))*)"
-    r"(?:-(?P<version>\d(?:\.\d)?)(?:[,+-]+\d(?:\.\d)?)*\+?)?(?:-(?P<port>[a-z]{2,12}))?(?:-migrated.*)?"
+    r"(?:-(?P<version>\d(?:\.\d)?)(?:[,+-]+\d(?:\.\d)?)*\+?(?:-(?P<port>igo|scotland|(?!nc|nd|sa|by)[a-z]{2}))?"
+    r"(?:-migrated(?:-with-disclaimers)?)?)?"
 )
 _LONG_NAMES = (
     ("creative-commons", "cc"),
@@ -153,7 +159,7 @@ def _read(text: str, shown: str, version: str, in_words: bool = False) -> Licens
     if match and (match["cc"] or not in_words) and text != "attribution":
         return _creative_commons(match["kind"], match["version"] or version, match["port"] or "")
     for pattern, family in _TABLE:
-        if re.fullmatch(pattern, text) and not {"nc", "nd"} & set(re.split(r"\W+", short)):
+        if re.fullmatch(pattern, text):
             return License(_plain_id(family, text), family, _ADDRESSES[family], "")
     return _unknown(f"the licence {' '.join(shown.split())[:_SHOWN]!r} is not known")
 

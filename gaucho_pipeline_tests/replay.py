@@ -86,6 +86,7 @@ class OpenverseReplay:
         recorded: dict[str, Any] = json.loads(self.recorded[query].read_text())
         recorded["page_count"] = 1  # only the first page was recorded
         recorded["results"] = [r | self.changed.get(r["id"], {}) for r in recorded["results"] if r["id"] not in self.without]
+        recorded["result_count"] = len(recorded["results"])
         for result in recorded["results"]:
             path = urlsplit(result["url"]).path
             self.paths[path] = self.files.get(result["url"])

@@ -74,6 +74,8 @@ class HostileSite:
             handler.send(200, "image/jpeg", b"<html><body>Sign in</body></html>")
         elif path == "/empty.png":
             handler.send(200, "image/png", b"")
+        elif path == "/refresh.png":
+            handler.send(200, "text/html", b'<html><meta http-equiv="refresh" content="0;url=/private/x.png"></html>')
         elif path.startswith("/to-"):
             target = {
                 "/to-loopback": "https://127.0.0.2/x.png",
@@ -132,6 +134,7 @@ NAMED = {
     "bomb.png": "too large",
     "page.jpg": "not an image",
     "empty.png": "not an image",
+    "refresh.png": "not an image",
     "to-loopback": "private address",
     "to-link-local": "private address",
     "to-itself": "too many redirects",
@@ -278,6 +281,25 @@ def test_a_robots_txt_that_cannot_be_read_forbids_all(tmp_path: Path) -> None:
         crawled = crawl_once(tmp_path, concept_of(urls(f"{server.address}/a.png")))
     assert server.media() == []
     assert "1 its robots.txt cannot be read" in crawled.last_words
+
+
+def test_a_host_that_asks_to_wait_is_left_alone_by_everybody(tmp_path: Path) -> None:
+    times: list[float] = []
+
+    def answer(handler: QuietHandler) -> None:
+        if not handler.path.endswith(".png"):
+            handler.send(404, "text/plain", b"")
+            return
+        times.append(time.monotonic())
+        if len(times) == 1:
+            HostileSite._send(handler, 429, [("Retry-After", "3"), ("Content-Length", "0")], b"")
+        else:
+            handler.send(200, "image/png", PICTURE)
+
+    with serving(answer) as server:
+        crawled = crawl_once(tmp_path, concept_of(urls(*(f"{server.address}/{n}.png" for n in range(40)))))
+    assert crawled.figures["kept"] == 40
+    assert [moment for moment in times if 0.5 < moment - times[0] < 2.9] == []
 
 
 def test_what_is_no_image_is_seen_from_its_first_bytes() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,24 @@ def test_a_changed_answer_is_told_and_never_used(tmp_path: Path) -> None:
     assert "is 42 now; if that is right, remove its entry from concepts.lock.json" in listing.failure
     assert asked == ["https://a.b/name"]
     assert path.read_bytes() == before
+
+
+def test_an_answer_of_a_shape_that_no_api_would_give_fails_its_source_alone() -> None:
+    class Odd(Paged):
+        def page(self, number: int) -> Page:
+            return Page(tuple(5))  # type: ignore[arg-type]
+
+    assert listed(Odd(3))[0].failure == "here answered what its API would not (TypeError)"
+
+
+def test_a_list_that_ends_before_its_total_says_nothing_of_what_it_did_not_list() -> None:
+    class Cut(Paged):
+        def page(self, number: int) -> Page:
+            return replace(super().page(number), total=10_000)
+
+    listing, _ = listed(Cut(3), known=("99",))
+    assert not listing.complete
+    assert listing.note == "1 images that were kept before were not seen again within reach, and stay"
 
 
 def test_a_name_that_nobody_has_fails_its_source() -> None:

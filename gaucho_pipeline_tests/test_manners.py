@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.manners import LIMITS, DailyCount, pause_before, retry_after
-from gaucho_pipeline.crawl.optouts import Reservations, header_opt_out
+from gaucho_pipeline.crawl.optouts import Reservations, fits, header_opt_out
 from gaucho_pipeline.crawl.safety import ForbiddenAddress, check_url, is_listed, is_public
 from gaucho_pipeline.errors import GauchoError
 
@@ -51,6 +52,7 @@ def test_the_requests_of_a_day_are_counted_across_crawls(tmp_path: Path) -> None
         ("*: noai", True),
         ("max-image-preview:large", False),
         ("unavailable_after: 25 Jun 2010 15:00:00 PST, noindex", True),
+        ("unavailable_after: Wed, 25 Jun 2026 15:00:00 GMT, noai", True),
         ("nofollow", False),
     ],
 )
@@ -106,9 +108,39 @@ def test_a_listed_host_may_stand_for_all_below_it() -> None:
 
 def test_a_killed_runs_half_line_in_the_journal_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text('\n{"id": "a b", "sha256": "1"}\n{"id": "c')
-    journal = Journal(tmp_path / "journal")
+    journal = Journal(tmp_path / "journal", "spec 1")
     journal.add("d", "2")
     journal.give_up("e", "HTTP 404")
-    again = Journal(tmp_path / "journal")
+    again = Journal(tmp_path / "journal", "spec 1")
     assert again.fetched == {"a b": "1", "d": "2"}
     assert again.hopeless == {"e": "HTTP 404"}
+
+
+def test_what_failed_for_good_is_tried_again_under_another_specification(tmp_path: Path) -> None:
+    Journal(tmp_path / "journal", "spec 1").give_up("e", "too large")
+    assert Journal(tmp_path / "journal", "spec 2").hopeless == {}
+
+
+@pytest.mark.parametrize(
+    ("location", "path", "is_its"),
+    [
+        ("/", "/a", True),
+        ("/a", "/b", False),
+        ("/*.png$", "/x.png", True),
+        ("/*.png$", "/x.png.jpg", False),
+        ("/a$", "/a", True),
+        ("/a$", "/ab", False),
+        ("/a*b*c", "/a1b2c3", True),
+        ("/a*b*c$", "/a1b2c3", False),
+        ("*", "/x", True),
+        ("/x*x$", "/x", False),
+    ],
+)
+def test_a_location_is_read_as_in_robots_txt(location: str, path: str, is_its: bool) -> None:
+    assert fits(location, path) == is_its
+
+
+def test_no_location_however_hostile_takes_long() -> None:
+    started = time.monotonic()
+    assert not fits("*a" * 5000 + "$", "a" * 4000 + "b")
+    assert time.monotonic() - started < 1

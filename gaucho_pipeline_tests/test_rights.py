@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.rights import DEFAULT_LICENSES, openverse_license, parse_license, refusal
+from gaucho_pipeline.rights import (
+    DEFAULT_LICENSES,
+    commons_license,
+    inaturalist_license,
+    license_name,
+    openverse_license,
+    parse_license,
+    refusal,
+    restrictions,
+)
 
 
 @pytest.mark.parametrize(
@@ -69,3 +78,106 @@ def test_every_contradiction_is_refused(code: str, address: str) -> None:
 def test_both_addresses_of_cc0_are_known() -> None:
     for address in ("https://creativecommons.org/licenses/cc0/1.0/", "https://creativecommons.org/publicdomain/zero/1.0/"):
         assert openverse_license({"license": "cc0", "license_version": "1.0", "license_url": address}).id == "CC0-1.0"
+
+
+COMMONS: dict[str, dict[str, str]] = {
+    "CC-BY-SA-4.0": {
+        "License": "cc-by-sa-4.0",
+        "LicenseShortName": "CC BY-SA 4.0",
+        "UsageTerms": "Creative Commons Attribution-Share Alike 4.0",
+        "LicenseUrl": "https://creativecommons.org/licenses/by-sa/4.0",
+    },
+    "CC-BY-SA-3.0-DE": {
+        "License": "cc-by-sa-3.0-de",
+        "UsageTerms": "Creative Commons Attribution-Share Alike 3.0 de",
+        "LicenseUrl": "https://creativecommons.org/licenses/by-sa/3.0/de/deed.en",
+    },
+    "CC-BY-3.0-IGO": {"LicenseShortName": "CC BY 3.0 igo"},
+    "CC-BY-SA-2.5": {"License": "cc-by-sa-2.5,2.0,1.0"},
+    "CC-BY-SA-3.0": {"License": "cc-by-sa-3.0-migrated"},
+    "CC-BY-4.0": {"UsageTerms": "Creative Commons Attribution 4.0 International"},
+    "PD": {"License": "pd", "LicenseShortName": "Public domain", "UsageTerms": "Public domain"},
+    "PDM-1.0": {
+        "LicenseShortName": "PDM 1.0",
+        "UsageTerms": "Creative Commons Public Domain Mark 1.0",
+        "LicenseUrl": "https://creativecommons.org/publicdomain/mark/1.0/deed.en",
+    },
+    "CC0-1.0": {
+        "License": "cc0",
+        "LicenseShortName": "CC0",
+        "UsageTerms": "Creative Commons Zero, Public Domain Dedication",
+        "LicenseUrl": "http://creativecommons.org/publicdomain/zero/1.0/deed.en",
+    },
+}
+
+
+@pytest.mark.parametrize("known_as", COMMONS)
+def test_what_commons_says_of_a_free_file_becomes_one_licence(known_as: str) -> None:
+    assert commons_license(COMMONS[known_as]).id == known_as
+
+
+@pytest.mark.parametrize(
+    "text", ["CC0 1.0 Universal", "Creative Commons CC0 1.0 Universal Public Domain Dedication", "PD-old-70-expired", "PD-US"]
+)
+def test_free_statements_are_known_in_words(text: str) -> None:
+    assert refusal(commons_license({"LicenseShortName": text}), DEFAULT_LICENSES) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Attribution", "GFDL", "Copyrighted free use", "CC BY-NC 3.0", "CC BY 4.0 NonCommercial", "CC BY-SA 3.0 nd", "CC BY 4.0 revoked",
+        "PD not for commercial use", "Public domain only in the United States", "pd-personal-use", "0, all rights reserved", "zero tolerance",
+        "CC0, no commercial use", "KOGL Type 1", "CC SA 1.0", "cc-by-4.0-nc", "CC BY academic",
+    ],
+)  # fmt: skip
+def test_what_is_not_plainly_free_is_refused_in_words(text: str) -> None:
+    assert refusal(commons_license({"LicenseShortName": text}), DEFAULT_LICENSES)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"Artist": "Ana"},
+        {"License": "cc-by-3.0", "LicenseShortName": "CC BY 4.0"},
+        {"License": "pd", "LicenseShortName": "CC BY 2.0"},
+        {"License": "cc-by-2.0", "LicenseUrl": "https://creativecommons.org/licenses/by-nc/2.0"},
+        {"License": "cc-by-4.0", "LicenseUrl": "https://example.org/licence"},
+        {"License": "pd", "NonFree": "true"},
+        {"License": "cc-by-4.0", "DeletionReason": "no permission"},
+    ],
+)
+def test_what_commons_forbids_contradicts_or_does_not_say_is_refused(said: dict[str, str]) -> None:
+    assert refusal(commons_license(said), DEFAULT_LICENSES)
+
+
+def test_the_recorded_files_of_commons_are_judged_by_what_they_say(real: Path) -> None:
+    pages = json.loads((real / "commons" / "wmc_pretty1.json").read_text())["query"]["pages"].values()
+    said = [{k: str(v["value"]) for k, v in page["imageinfo"][0]["extmetadata"].items()} for page in pages]
+    found = Counter(commons_license(s).id for s in said)
+    assert sum(found.values()) == 9
+    assert set(found) == {"CC-BY-SA-4.0", "PD", "CC-BY-SA-3.0-DE"}
+
+
+def test_a_concept_widens_and_narrows_by_name_but_never_to_what_forbids_the_use() -> None:
+    assert license_name("GFDL") == "gfdl"
+    assert license_name("CC BY 4.0") == "cc-by-4.0"
+    assert refusal(parse_license("cc-by-3.0"), ("cc-by-4.0",)) == "the concept does not allow cc-by"
+    assert refusal(parse_license("gfdl"), DEFAULT_LICENSES) == "the concept does not allow gfdl"
+    assert refusal(parse_license("gfdl"), ("gfdl",)) is None
+    for name in ("cc-by-nc", "cc-by-nd-4.0", "all rights reserved"):
+        with pytest.raises(ValueError, match="known are cc0"):
+            license_name(name)
+
+
+def test_inaturalists_codes_are_version_four_and_null_reserves_all_rights() -> None:
+    assert inaturalist_license("cc-by-sa").id == "CC-BY-SA-4.0"
+    assert inaturalist_license("cc0").id == "CC0-1.0"
+    assert inaturalist_license(None).reason == "all rights are reserved"
+    assert inaturalist_license("cc-by-nc").family is None
+
+
+def test_restrictions_become_flags() -> None:
+    assert restrictions("personality|Trademarked") == ("personality", "trademarked")
+    assert restrictions("") == ()

@@ -189,7 +189,7 @@ def test_observations_are_research_grade_and_a_recorded_photo_keeps_its_own_lice
 
 def test_an_observation_that_does_not_exist_lists_nothing(real: Path) -> None:
     content = (real / "inaturalist" / "get_nonexistent_observation.json").read_bytes()
-    assert read_first(INaturalist(INaturalistSource(taxon="x")), content, {"id": 1}) == Page(total=0)
+    assert read_first(INaturalist(INaturalistSource(taxon="x")), content, {"id": 1}) == Page()
 
 
 # ------------------------------------------------------------------------------------------ declared
@@ -255,6 +255,14 @@ def test_addresses_come_from_their_own_hosts_only() -> None:
 def test_two_sources_of_the_same_search_are_told_apart() -> None:
     spec = CrawlSpec(sources=[{"openverse": {"query": "x"}}, {"openverse": {"query": "x", "license": "by"}}])  # type: ignore[arg-type]
     assert [source.origin for source in build_sources(spec)] == ["openverse: x", "openverse: x (2)"]
+
+
+def test_a_line_of_the_table_goes_to_the_file_of_exactly_that_name(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 1)
+    draw_folder(folder / "A", "araucaria", 1)
+    (tmp_path / "acervo.csv").write_text("file,license\n00.png,cc0\n")
+    page = Folder(FolderSource(path=folder, table=tmp_path / "acervo.csv")).start(None)
+    assert {record.key: record.license.family for record in page.records} == {"folder:00.png": "cc0", "folder:A/00.png": None}
 
 
 # ------------------------------------------------------------------------------------------ records

@@ -13,12 +13,12 @@ from gaucho_pipeline.stage import Progress, Reporter, explain
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import content_of, gaucho, kill_when, run_stage, stage_command, states
 
-# how far each stage has come when it is killed: a sign of it in its staging folder
+# how far each stage has come when it is killed: a sign of it in the data folder
 SIGNS = {
-    "raw_crawl": "*/journal.jsonl",
-    "curated_set": "*/images/*.png",
-    "checkpoint": "*/state/training.pt",
-    "sample_gallery": "*/pictures/*.png",
+    "raw_crawl": ".fetched/*.jsonl",
+    "curated_set": ".staging/curated_set/*/*/images/*.png",
+    "checkpoint": ".staging/checkpoint/*/*/state/training.pt",
+    "sample_gallery": ".staging/sample_gallery/*/*/pictures/*.png",
 }
 
 
@@ -37,9 +37,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, P
 def test_killed_in_any_stage_it_ends_as_if_it_had_been_left_alone(asset: str, undisturbed: tuple[Path, Path, Path]) -> None:
     folder, twin, _ = undisturbed
     project, other = Project(folder / "concepts.yaml", folder / "data"), Project(twin / "concepts.yaml", twin / "data")
-    staging = folder / "data" / ".staging" / asset / "chimarrao"
     command = stage_command(project, asset, "chimarrao", folder / "request")
-    assert kill_when(command, lambda: any(staging.glob(SIGNS[asset])))
+    assert kill_when(command, lambda: any((folder / "data").glob(SIGNS[asset])))
     assert project.store.current(asset, "chimarrao") is None
     assert states(folder)["chimarrao"][asset] == "missing"
     gaucho(folder, "run", "--select", asset)
@@ -54,13 +53,13 @@ def test_a_killed_crawl_fetches_no_finished_image_again(tmp_path: Path) -> None:
         source = {"openverse": {"query": "chimarrão", "endpoint": f"{site.address}/v1/images/"}}
         concept: dict[str, object] = {"token": "dnc", "class_noun": "cup", "crawl": {"sources": [source]}}
         project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
-        staging = tmp_path / "data" / ".staging" / "raw_crawl" / "chimarrao"
+        journal = tmp_path / "data" / ".fetched" / "chimarrao.jsonl"
 
         def half_way() -> bool:
-            return any(path.read_text().count("sha256") >= 5 for path in staging.glob("*/journal.jsonl"))
+            return journal.exists() and journal.read_text().count("sha256") >= 5
 
         assert kill_when(stage_command(project, "raw_crawl", "chimarrao", tmp_path / "request"), half_way)
-        finished = next(staging.glob("*/journal.jsonl")).read_text().count("sha256")
+        finished = journal.read_text().count("sha256")
         site.requested.clear()
         done = run_stage(project, "raw_crawl", "chimarrao", tmp_path / "request")
         asked = [path for path in site.requested if path.startswith("/media/")]

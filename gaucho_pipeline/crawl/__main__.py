@@ -1,7 +1,6 @@
 """The crawl as a stage: makes `raw_crawl` of a concept.
 
-Writes images.jsonl (what was kept; the bytes are in DATA/blobs), refused.jsonl, failed.jsonl, gone.jsonl, fetched.jsonl (all that was ever
-fetched for the concept, so that it is not fetched again) and ATTRIBUTION.csv.
+Writes images.jsonl (what was kept; the bytes are in DATA/blobs), refused.jsonl, failed.jsonl, gone.jsonl and ATTRIBUTION.csv.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     """
     standing = Store(request.data).current("raw_crawl", request.concept)
     crawl = open_crawl(request, standing, reporter)
-    journal = Journal(staging / "journal.jsonl", fetched_before(standing), _hopeless(standing, request))
+    journal = open_journal(request)
 
     async def work(web: Web | None) -> None:
         await survey(crawl, web)
@@ -50,9 +49,7 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     write_table(staging / "refused.jsonl", done.refused)
     write_table(staging / "failed.jsonl", done.failed)
     write_table(staging / "gone.jsonl", done.gone)
-    write_table(staging / "fetched.jsonl", _all_fetched(standing, done.kept))
     write_attribution(staging / "ATTRIBUTION.csv", done.kept)
-    (staging / "journal.jsonl").unlink(missing_ok=True)
     figures = done.figures()
     reporter.say(_last_words(figures, requests))
     return Made(data_version=digest(_identity(done.kept)), figures=figures, fingerprint=digest(_holds(done, request)))
@@ -69,25 +66,12 @@ def _table(standing: Artifact | None, name: str) -> Rows:
     """A table of the crawl that stands; empty where there is none, or it is of an older layout."""
     path = standing.folder / f"{name}.jsonl" if standing else None
     rows = read_table(path) if path and path.exists() else []
-    return [row for row in rows if "flags" in row or name == "fetched"]
+    return [row for row in rows if "flags" in row]
 
 
-def fetched_before(standing: Artifact | None) -> dict[str, str]:
-    """SHA-256 of all that was ever fetched for the concept, by what stands for the bytes."""
-    return {row["id"]: row["sha256"] for row in _table(standing, "fetched")}
-
-
-def _all_fetched(standing: Artifact | None, kept: Rows) -> Rows:
-    fetched = fetched_before(standing) | {Record.from_row(row).bytes_id: row["sha256"] for row in kept if not Record.from_row(row).is_file}
-    return [{"id": name, "sha256": fetched[name]} for name in sorted(fetched)]
-
-
-def _hopeless(standing: Artifact | None, request: Request) -> dict[str, str]:
-    """What failed for good under the same specification: another one, of another size or host, may do better."""
-    if standing is None or standing.manifest.made_from.spec_version != request.made_from.spec_version:
-        return {}
-    rows = _table(standing, "failed") + _table(standing, "refused")
-    return {Record.from_row(row).bytes_id: row["reason"] for row in rows if row.get("hopeless")}
+def open_journal(request: Request) -> Journal:
+    """What is known of the concept's images, whichever crawl learned it."""
+    return Journal(Store(request.data).root / ".fetched" / f"{request.concept}.jsonl", request.made_from.spec_version)
 
 
 def _identity(kept: Rows) -> list[dict[str, Any]]:

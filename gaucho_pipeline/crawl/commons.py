@@ -75,10 +75,13 @@ class Commons:
         """An item's id. Raises GauchoError if no item is called so, or more than one."""
         answer = self._answer(content)
         wanted = (self.spec.depicts or "").casefold()
-        found = [item for item in answer.get("search") or () if isinstance(item, dict) and re.fullmatch(r"Q\d+", str(item.get("id")))]
-        exact = [
-            i for i in found if str(i.get("label")).casefold() == wanted or wanted in [str(a).casefold() for a in i.get("aliases") or ()]
+        items = answer.get("search")
+        found = [
+            item
+            for item in (items if isinstance(items, list) else ())
+            if isinstance(item, dict) and re.fullmatch(r"Q\d+", str(item.get("id")))
         ]
+        exact = [item for item in found if wanted in _names_of(item)]
         if len(exact) == 1:
             return {"id": exact[0]["id"], "label": plain(exact[0].get("label")), "description": plain(exact[0].get("description"))}
         shown = "; ".join(f"{item['id']} {plain(item.get('label'))}: {plain(item.get('description'))}" for item in (exact or found)[:5])
@@ -187,6 +190,11 @@ class Commons:
 
 class Unclear(GauchoError):
     """An answer that does not say whether there is something of a name."""
+
+
+def _names_of(item: dict[str, Any]) -> list[str]:
+    aliases = item.get("aliases")
+    return [str(name).casefold() for name in (item.get("label"), *(aliases if isinstance(aliases, list) else ()))]
 
 
 def _category(name: str) -> str:

@@ -18,9 +18,18 @@ def allowed_private_hosts() -> frozenset[str]:
     return frozenset(h.strip().lower() for h in os.environ.get("GAUCHO_ALLOW_PRIVATE_HOSTS", "").split(",") if h.strip())
 
 
+def _contact() -> str:
+    return " ".join(os.environ.get("GAUCHO_CONTACT", "").split())
+
+
+def has_contact() -> bool:
+    """Whether public hosts can be told whom to write to."""
+    return bool(_contact())
+
+
 def user_agent(sources: Sequence[Source]) -> str:
     """What the crawl says it is. Raises ConfigError if a public site would be asked without a contact."""
-    contact = " ".join(os.environ.get("GAUCHO_CONTACT", "").split())
+    contact = _contact()
     hosts = [host for source in sources for host in (source.api_hosts or source.media_hosts)]
     public = [host for host in hosts if host not in allowed_private_hosts()]
     if public and not contact:

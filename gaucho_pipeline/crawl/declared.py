@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
@@ -37,12 +38,16 @@ class Folder:
             raise ConfigError(f"there is no folder {folder}; make it, or correct the path")
         inside, table = folder.resolve(), read_table_of_rights(self.spec.table, "file")
         records, bad = [], []
-        for path in sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")):
+        paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+        bare = Counter(path.name for path in paths)
+        exact = {path.relative_to(folder).as_posix() for path in paths}
+        for path in paths:
             name = path.relative_to(folder).as_posix()
             if not path.resolve().is_relative_to(inside):
                 bad.append(unusable(f"{self._prefix}{name}", self.origin, "a link leads out of the folder"))
             elif path.suffix.lower() in _SUFFIXES:
-                said = table.pop(name, None) or table.pop(path.name, {})
+                own = name if name in table else path.name if bare[path.name] == 1 and path.name not in exact else name
+                said = table.pop(own, {})
                 records.append(_declared(f"{self._prefix}{name}", self.origin, str(path), path.stem, said, self.spec))
         bad += [unusable(f"{self._prefix}{name}", self.origin, "the table names it, and it is not there") for name in table]
         if not records:

@@ -21,7 +21,7 @@ from scrapy.http import Response
 from scrapy.http.headers import Headers
 from scrapy.robotstxt import ProtegoRobotParser
 
-from gaucho_pipeline.crawl.contact import allowed_private_hosts, user_agent
+from gaucho_pipeline.crawl.contact import allowed_private_hosts, has_contact, user_agent
 from gaucho_pipeline.crawl.manners import AGAIN, ATTEMPTS, LIMITS, LONGEST_WAIT, PRIVATE, DailyCount, Limit, pause_before, retry_after
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
 from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, PublicResolver, check_url
@@ -68,6 +68,8 @@ def settings(sources: Sequence[Source], hosts: Collection[str], timeout: float) 
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "ROBOTSTXT_OBEY": False,  # here, because Scrapy lets concurrent requests through unjudged
         "REDIRECT_ENABLED": False,  # here, because every hop is judged anew
+        "METAREFRESH_ENABLED": False,  # an image does not send one elsewhere
+        "HTTPPROXY_ENABLED": False,  # a proxy would resolve names where they are not judged
         "RETRY_ENABLED": False,  # here, because Scrapy does not obey Retry-After
         "COOKIES_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
@@ -87,9 +89,12 @@ class Web:
         self._hosts: Collection[str] = crawler.settings[HOSTS_SETTING]
         self._days = DailyCount(count_file)
         self._not_before: defaultdict[str, float] = defaultdict(float)
+        self._closed: dict[str, str] = {}
+        self._has_contact = has_contact()
+        self._turns = _Turns()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._robots: dict[str, ProtegoRobotParser | Unfetched | None] = {}
-        self._reservations: dict[str, Reservations] = {}
+        self._reservations: dict[str, Reservations | Unfetched] = {}
         self.requests = Counter({"api": 0, "media": 0, "other": 0})
         crawler.signals.connect(self._judge_headers, signal=signals.headers_received)
 
@@ -114,11 +119,9 @@ class Web:
 
     async def image(self, address: str) -> bytes:
         """The bytes of an image, as they come. Raises Unfetched, also where its publisher has opted out."""
-        if reason := (await self._reservations_of(address)).opt_out(address):
-            raise Refused(reason, again=False)
         response = await self._get(address, "media", self._max_image_bytes)
         if response.status != 200:
-            raise Unfetched(f"HTTP {response.status}", hopeless=400 <= response.status < 500 and response.status not in (408, 425, 429))
+            raise Unfetched(f"HTTP {response.status}", hopeless=response.status in (404, 410, 451), again=False)
         if reason := header_opt_out(_by_name(response.headers)):
             raise Refused(reason, hopeless=True)
         content = bytes(response.body)
@@ -127,16 +130,18 @@ class Web:
         return content
 
     async def opted_out(self, address: str) -> str | None:
-        """Why the host of an image that is known already reserves its use today; None if it does not."""
-        return (await self._reservations_of(address)).opt_out(address)
+        """Why the host of an image that is known already reserves its use today; None if it does not, or does not answer."""
+        try:
+            return (await self._reservations_of(address)).opt_out(address)
+        except Unfetched:
+            return None
 
     # -------------------------------------------------------------------------------------------- attempts
 
     async def _get(self, address: str, kind: str, most_bytes: int) -> Response:
         """An answer, after as many attempts as it is worth. Raises Unfetched."""
-        host, attempts = host_of(address), 2 if kind == "rules" else ATTEMPTS
+        attempts = 2 if kind == "rules" else ATTEMPTS
         for attempt in range(1, attempts + 1):
-            await asyncio.sleep(max(0.0, self._not_before[host] - time.monotonic()))
             try:
                 response = await self._follow(address, kind, most_bytes)
             except Unfetched as error:
@@ -146,24 +151,32 @@ class Web:
                 continue
             if response.status not in AGAIN or attempt == attempts:
                 return response
-            await self._pause(host, response.headers, attempt)
+            await self._pause(host_of(response.url), response.headers, attempt)
         raise AssertionError("unreachable")
 
     async def _pause(self, host: str, headers: Headers, attempt: int) -> None:
-        """Waits as long as a host asks, or as long as is decent; everybody else who asks it waits too."""
+        """Waits as long as a host asks, or as long as is decent; everybody else who asks it waits too.
+
+        One that asks for more than is worth waiting for is not asked again in this crawl.
+        """
         said = headers.get("Retry-After")
         seconds = retry_after(said.decode("latin-1") if said else None)
         if seconds is not None and seconds > LONGEST_WAIT:
-            raise Unfetched(f"{host} asks to wait {round(seconds)} seconds", again=False)
+            self._closed[host] = f"{host} asks to wait {round(seconds)} seconds"
+            raise Unfetched(self._closed[host], again=False)
         wait = seconds if seconds is not None else pause_before(attempt + 1)
         self._not_before[host] = max(self._not_before[host], time.monotonic() + wait)
         await asyncio.sleep(wait)
 
     async def _follow(self, address: str, kind: str, most_bytes: int) -> Response:
         """An answer that is no redirect; every hop is judged as the first was."""
-        for _ in range(_MOST_REDIRECTS + 1):
-            await self._check(address, kind)
-            response = await self._download(address, kind, most_bytes)
+        for hop in range(_MOST_REDIRECTS + 1):
+            try:
+                await self._check(address, kind)
+            except Unfetched as error:
+                error.hopeless = error.hopeless or (hop > 0 and not error.again)  # or every crawl would ask the first hop in vain
+                raise
+            response = await self._in_turn(address, kind, most_bytes)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response
@@ -174,14 +187,30 @@ class Web:
         raise Unfetched("too many redirects", hopeless=True)
 
     async def _check(self, address: str, kind: str) -> None:
+        """Whether an address may be asked for now. Raises Unfetched if not."""
+        host = host_of(address)
         try:
             check_url(address, self._hosts)
         except (ForbiddenAddress, ValueError) as error:
             raise Unfetched(str(error), again=False) from None
+        if not self._has_contact and host not in allowed_private_hosts():
+            raise Unfetched(f"{host} is not told whom to write to (GAUCHO_CONTACT)", again=False)
         if kind == "api":
-            self._days.count(host_of(address))
+            self._days.count(host)
+        if kind == "media" and (reason := (await self._reservations_of(address)).opt_out(address)):
+            raise Refused(reason, again=False)
         if not self._is_exempt(address, kind) and not await self._allowed_by_robots(address):
             raise Refused("forbidden by robots.txt", again=False)
+
+    async def _in_turn(self, address: str, kind: str, most_bytes: int) -> Response:
+        """An answer, asked for when it is this request's turn at the host, and not while the host has asked to wait."""
+        host = host_of(address)
+        async with self._turns[host]:
+            while (wait := self._not_before[host] - time.monotonic()) > 0:
+                await asyncio.sleep(wait)
+            if reason := self._closed.get(host):
+                raise Unfetched(reason, again=False)
+            return await self._download(address, kind, most_bytes)
 
     def _is_exempt(self, address: str, kind: str) -> bool:
         """The one exemption from robots.txt: the APIs that a source names, whose rules are their own, and the files that state rules."""
@@ -226,16 +255,33 @@ class Web:
         return ProtegoRobotParser(bytes(response.body), self._crawler.spider) if response.status == 200 else None
 
     async def _reservations_of(self, address: str) -> Reservations:
+        """A host's reservations. Raises Unfetched if they cannot be read: what may be reserved is not fetched."""
         place = _root(address)
         async with self._locks[f"tdm {place}"]:
             if place not in self._reservations:
-                try:
-                    response = await self._get(f"{place}/.well-known/tdmrep.json", "rules", _WELL_KNOWN_BYTES)
-                    content = bytes(response.body) if response.status == 200 else b""
-                except Unfetched:
-                    content = b""  # the image itself will say what is wrong with the host
-                self._reservations[place] = Reservations(content)
-        return self._reservations[place]
+                self._reservations[place] = await self._read_reservations(place)
+        found = self._reservations[place]
+        if isinstance(found, Unfetched):
+            raise found
+        return found
+
+    async def _read_reservations(self, place: str) -> Reservations | Unfetched:
+        try:
+            response = await self._get(f"{place}/.well-known/tdmrep.json", "rules", _WELL_KNOWN_BYTES)
+        except Unfetched as error:
+            return Unfetched(error.reason, again=False)
+        if response.status >= 500 or response.status == 429:
+            return Unfetched("its tdmrep.json cannot be read", again=False)
+        return Reservations(bytes(response.body) if response.status == 200 else b"")
+
+
+class _Turns(dict[str, asyncio.Semaphore]):
+    """By host: as many requests at once as it allows."""
+
+    def __missing__(self, host: str) -> asyncio.Semaphore:
+        limit = PRIVATE if host in allowed_private_hosts() else LIMITS.get(host, Limit())
+        self[host] = asyncio.Semaphore(limit.connections)
+        return self[host]
 
 
 def _root(address: str) -> str:

@@ -61,18 +61,21 @@ class INaturalist:
         answer = read_json(content, self.origin)
         results = self._results(answer)
         total = answer.get("total_results")
-        records, bad = [], []
+        records: list[Record] = []
+        bad: list[dict[str, Any]] = []
         for observation in results:
-            for photo in observation.get("photos") or () if observation.get("quality_grade") == "research" else ():
+            photos = observation.get("photos")
+            for photo in photos if isinstance(photos, list) and observation.get("quality_grade") == "research" else ():
                 record = self._record(observation, photo) if isinstance(photo, dict) else None
                 if record:
                     records.append(record)
                 else:
-                    bad.append(unusable(f"inaturalist:{photo.get('id') if isinstance(photo, dict) else None}", self.origin))
+                    bad.append(unusable(f"inaturalist:observation {observation.get('id')}, photo {len(bad) + 1}", self.origin))
         ids = [o["id"] for o in results if isinstance(o.get("id"), int) and (below is None or o["id"] < below)]
         more = bool(ids) and not (isinstance(total, int) and total <= len(results))
         following = (self._question(taxon, min(ids)),) if more else ()
-        return Page(tuple(records), tuple(bad), following, total if isinstance(total, int) and below is None else None)
+        is_end = not isinstance(total, int) or total <= len(results)
+        return Page(tuple(records), tuple(bad), following, is_end=is_end)
 
     def _results(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         results = answer.get("results")

@@ -1,4 +1,7 @@
-"""What a crawl has done so far, on disk, so that a killed one goes on where it stopped."""
+"""What was ever fetched for a concept, and what never will be, on disk: a killed crawl goes on, and no later one asks again.
+
+`DATA/.fetched/<concept>.jsonl`, append-only. Bytes themselves are among the blobs.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,23 @@ from pathlib import Path
 
 
 class Journal:
-    """What was fetched, and what will never be, by what stands for the bytes. Every line is written when it is true."""
+    """Every line is written when it is true. What failed for good is known to have failed under one specification only."""
 
-    def __init__(self, path: Path, fetched: dict[str, str] | None = None, hopeless: dict[str, str] | None = None) -> None:
-        self.fetched = dict(fetched or {})
+    def __init__(self, path: Path, spec_version: str) -> None:
+        self._spec_version = spec_version
+        self.fetched: dict[str, str] = {}
         """SHA-256 of the bytes, by what stands for them (`Record.bytes_id`)."""
-        self.hopeless = dict(hopeless or {})
+        self.hopeless: dict[str, str] = {}
         """Why asking again would end the same way, by what stands for the bytes."""
-        if path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    row = json.loads(line)
-                except json.JSONDecodeError:
-                    continue  # the last line of a killed run
-                (self.fetched if "sha256" in row else self.hopeless)[row["id"]] = row.get("sha256") or row["reason"]
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # the last line of a killed run
+            if "sha256" in row:
+                self.fetched[row["id"]] = row["sha256"]
+            elif row["spec"] == spec_version:
+                self.hopeless[row["id"]] = row["reason"]
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
 
@@ -30,7 +36,7 @@ class Journal:
 
     def give_up(self, bytes_id: str, reason: str) -> None:
         self.hopeless[bytes_id] = reason
-        self._write({"id": bytes_id, "reason": reason})
+        self._write({"id": bytes_id, "reason": reason, "spec": self._spec_version})
 
     def _write(self, row: dict[str, str]) -> None:
         self._file.write("\n" + json.dumps(row))

@@ -21,7 +21,7 @@ Ask = Callable[[str, Callable[[bytes], Any]], Awaitable[Any]]
 
 MOST_QUESTIONS = 500
 """To one source in one crawl; Commons' largest search needs 200."""
-FRUITLESS_QUESTIONS = 20
+FRUITLESS_QUESTIONS = 100
 """In a row without a new record, after which a source goes on for ever."""
 PATIENCE = 5
 """Questions more, when there is enough, to see whether what was kept before is still there."""
@@ -38,19 +38,19 @@ class Listing:
     total: int | None = None
     """How many the source says there are."""
     complete: bool = False
-    """Whether it was read to its end: what it did not list is gone."""
+    """Whether it was read to its end, and gave as many as it says there are: what it did not list is gone."""
     failure: str = ""
     note: str = ""
 
     def take(self, page: Page) -> int:
         """Takes a page in; returns how many of its records are new."""
-        before = len(self.records)
+        before = len(self.records) + len(self.unusable)
         for record in page.records:
             self.records.setdefault(record.key, record)
         for row in page.unusable:
             self.unusable.setdefault(row["key"], row)
         self.total = page.total if page.total is not None else self.total
-        return len(self.records) - before
+        return len(self.records) + len(self.unusable) - before
 
 
 async def list_source(
@@ -72,6 +72,11 @@ async def list_source(
         listing.note = str(error)
     except GauchoError as error:
         listing.failure, listing.complete = str(error), False
+    except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # an answer of a shape that no API would give
+        listing.failure, listing.complete = f"{listing.origin} answered what its API would not ({type(error).__name__})", False
+    unseen = sum(key not in listing.records for key in known)
+    if unseen and not listing.complete and not listing.failure:
+        listing.note = f"{unseen} images that were kept before were not seen again within reach, and stay"
     return listing
 
 
@@ -91,7 +96,8 @@ async def _list(page: Page, listing: Listing, ask: Ask, is_enough: Callable[[Lis
         page = await ask(question.address, question.read)
         fruitless = 0 if listing.take(page) else fruitless + 1
         questions.extend(page.next)
-    listing.complete = True
+    listed = len(listing.records) + len(listing.unusable)
+    listing.complete = page.is_end and (listing.total is None or listed >= listing.total)
 
 
 async def _id_of(name: Name, ask: Ask, names: Names, again: bool) -> dict[str, Any]:

@@ -59,15 +59,21 @@ class Openverse:
         if not isinstance(results, list):
             raise GauchoError(f"openverse: page {page} of {self.spec.query!r} has no list of results")
         records, bad = [], []
-        for item in results:
+        for number, item in enumerate(results, start=1):
             record = self._record(item) if isinstance(item, dict) else None
             if record is None:
-                bad.append(unusable(f"openverse:{item.get('id') if isinstance(item, dict) else None}", self.origin))
+                bad.append(unusable(f"openverse:{_name(item) or f'page {page}, {number}'}", self.origin))
             else:
                 records.append(record)
         more = page < page_count and bool(results)
         total = answer.get("result_count")
-        return Page(tuple(records), tuple(bad), (self._question(page + 1),) if more else (), total if isinstance(total, int) else None)
+        return Page(
+            tuple(records),
+            tuple(bad),
+            next=(self._question(page + 1),) if more else (),
+            total=total if isinstance(total, int) else None,
+            is_end=page >= page_count,
+        )
 
     def _record(self, item: dict[str, Any]) -> Record | None:
         identity, media = item.get("id"), item.get("url")
@@ -84,3 +90,8 @@ class Openverse:
             license=openverse_license(item),
             labels=tuple(plain(tag.get("name")) for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
         )
+
+
+def _name(item: object) -> str:
+    identity = item.get("id") if isinstance(item, dict) else None
+    return identity if isinstance(identity, str) else ""

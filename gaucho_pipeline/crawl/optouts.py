@@ -36,7 +36,7 @@ def _directives_for_us(value: str) -> set[str]:
     found, for_us = set(), True
     for part in value.lower().split(","):
         name, colon, rest = part.partition(":")
-        if colon and name.strip() not in _WITH_VALUE:
+        if colon and name.strip() not in _WITH_VALUE and re.fullmatch(r"[a-z_*-]+", name.strip()):  # a time of day names no agent
             for_us, part = name.strip() in (AGENT, "*"), rest
         if for_us:
             found.add(part.strip())
@@ -47,27 +47,40 @@ class Reservations:
     """A host's `/.well-known/tdmrep.json`: rules of location and reservation, of which the first that fits counts."""
 
     def __init__(self, content: bytes) -> None:
-        self._rules: list[tuple[re.Pattern[str], bool]] = []
+        self._rules: list[tuple[str, bool]] = []
         try:
             rules: Any = json.loads(content)
         except (ValueError, RecursionError):
             return
         for rule in rules[:_MOST_RULES] if isinstance(rules, list) else ():
             if isinstance(rule, dict) and isinstance(rule.get("location"), str):
-                self._rules.append((_pattern(rule["location"]), str(rule.get("tdm-reservation")) == "1"))
+                self._rules.append((unquote(rule["location"]), str(rule.get("tdm-reservation")) == "1"))
 
     def opt_out(self, address: str) -> str | None:
         """Why the file forbids the use of what is at an address; None if it does not."""
         parts = urlsplit(address)
         path = unquote(parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        for pattern, reserved in self._rules:
-            if pattern.match(path):
+        for location, reserved in self._rules:
+            if fits(location, path):
                 return "opted out: tdmrep.json" if reserved else None
         return None
 
 
-def _pattern(location: str) -> re.Pattern[str]:
-    """A location as in robots.txt: a beginning of the path, `*` for anything, `$` for its end."""
-    bare = unquote(location.removesuffix("$"))
-    whole = re.sub(r"(\.\*)+", ".*", ".*".join(re.escape(part) for part in bare.split("*")))
-    return re.compile(whole + (r"\Z" if location.endswith("$") else ""))
+def fits(location: str, path: str) -> bool:
+    """Whether a location, written as in robots.txt, is a path's: a beginning of it, with `*` for anything and `$` for the end.
+
+    Pieces are looked for one after the other, so that no location, however hostile, takes long.
+    """
+    first, *rest = location.removesuffix("$").split("*")
+    if not path.startswith(first):
+        return False
+    place = len(first)
+    for number, piece in enumerate(rest, start=1):
+        is_last = number == len(rest)
+        if is_last and location.endswith("$"):
+            return path.endswith(piece) and len(path) - len(piece) >= place
+        place = path.find(piece, place)
+        if place < 0:
+            return False
+        place += len(piece)
+    return not location.endswith("$") or place == len(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gaucho_pipeline.artifacts import Store, write_atomically
-from gaucho_pipeline.crawl.__main__ import fetched_before, open_crawl
+from gaucho_pipeline.crawl.__main__ import open_crawl, open_journal
 from gaucho_pipeline.crawl.engine import Crawl, on_the_web, survey
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.stage import ERROR_FILE, Reporter, errors_told, read_request
@@ -56,7 +56,7 @@ def main() -> None:
             await survey(crawl, web, names_again)
 
         on_the_web(crawl, work)
-        write_atomically(path.parent / PLAN_FILE, json.dumps(plan(crawl, fetched_before(standing)), ensure_ascii=False, indent=1))
+        write_atomically(path.parent / PLAN_FILE, json.dumps(plan(crawl, open_journal(request).fetched), ensure_ascii=False, indent=1))
 
 
 if __name__ == "__main__":

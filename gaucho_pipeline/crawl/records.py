@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 from dataclasses import dataclass, field
@@ -32,7 +33,7 @@ class Record:
     sha1: str | None = None
     """SHA-1 of the original file where the source gives it (what is fetched may be a smaller rendering)."""
     labels: tuple[str, ...] = field(default=(), repr=False)
-    """Categories or tags, for `exclude`; not kept."""
+    """Categories or tags, for `exclude`."""
 
     @property
     def is_file(self) -> bool:
@@ -48,7 +49,7 @@ class Record:
         return {
             "key": self.key, "origin": self.origin, "media": self.media, "title": self.title, "author": self.author, "source": self.source,
             "license": self.license.id, "license_family": self.license.family, "license_url": self.license.url, "flags": list(self.flags),
-            "sha1": self.sha1,
+            "sha1": self.sha1, "labels": list(self.labels),
         }  # fmt: skip
 
     @classmethod
@@ -56,7 +57,7 @@ class Record:
         """The record that `described` gave."""
         license_ = License(row["license"], row["license_family"], row["license_url"], "")
         own = {name: row[name] for name in ("key", "origin", "media", "title", "author", "source", "sha1")}
-        return cls(**own, license=license_, flags=tuple(row["flags"]))
+        return cls(**own, license=license_, flags=tuple(row["flags"]), labels=tuple(row["labels"]))
 
 
 class _Text(HTMLParser):
@@ -87,8 +88,9 @@ def plain(value: object, markup: bool = False) -> str:
     text = value[:20_000]
     if markup and "<" in text:
         parser = _Text()
-        parser.feed(text)
-        parser.close()
+        with contextlib.suppress(AssertionError):  # what the parser cannot make sense of ends the text
+            parser.feed(text)
+            parser.close()
         text = "".join(parser.words)
     text = html.unescape(text).encode("utf-8", "replace").decode()
     return " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\u200b\u202a-\u202e\u2066-\u2069]", " ", text).split())[:_LONGEST]

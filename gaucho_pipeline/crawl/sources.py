@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.crawl.records import Record, plain
 from gaucho_pipeline.errors import GauchoError
 
 
@@ -40,6 +40,8 @@ class Page:
     next: tuple[Question, ...] = ()
     total: int | None = None
     """How many records the API says there are in all."""
+    is_end: bool = True
+    """Whether, with nothing to ask next, the list is at its end."""
 
 
 @dataclass(frozen=True)
@@ -105,4 +107,4 @@ def is_web_address(text: object) -> bool:
 
 def unusable(key: str, origin: str, reason: str = "the record names no image") -> dict[str, Any]:
     """A row for a record that cannot be used."""
-    return {"key": key[:200], "origin": origin, "reason": reason}
+    return {"key": plain(key)[:200], "origin": origin, "reason": reason}
