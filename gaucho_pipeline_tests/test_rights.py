@@ -127,7 +127,8 @@ def test_free_statements_are_known_in_words(text: str) -> None:
     "text",
     [
         "Attribution", "GFDL", "Copyrighted free use", "CC BY-NC 3.0", "CC BY 4.0 NonCommercial", "CC BY-SA 3.0 nd", "CC BY 4.0 revoked",
-        "PD not for commercial use", "Public domain only in the United States", "pd-personal-use", "0, all rights reserved", "zero tolerance",
+        "PD not for commercial use", "Public domain only in the United States", "pd-personal-use", "0, all rights reserved",
+        "zero tolerance",
         "CC0, no commercial use", "KOGL Type 1", "CC SA 1.0", "cc-by-4.0-nc", "CC BY academic",
     ],
 )  # fmt: skip
