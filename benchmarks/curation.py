@@ -11,31 +11,34 @@ from __future__ import annotations
 import json
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from copies import COPIES, jpeg
 from PIL import Image
 
+from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.duplicates import alike_pairs
 from gaucho_pipeline.curation.hashes import near_pairs
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import BadImage, probe
-from gaucho_pipeline_tests.pictures import COPIES, jpeg
 
 IMAGES = 2_000
 HASHES = (10_000, 100_000, 1_000_000)
 RADIUS = 3
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "real"
 _PLAIN = """
-import sys, resource, time
+import sys, time
 from pathlib import Path
 import imagehash
 from PIL import Image
@@ -44,15 +47,14 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     with Image.open(path) as image:
         hashes.append(imagehash.phash(image))
 pairs = sum(a - b <= 3 for n, a in enumerate(hashes) for b in hashes[:n])
-print(time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(time.monotonic() - started)
 """
 _CLEANVISION = """
-import sys, resource, time
+import sys, time
 from cleanvision import Imagelab
 started = time.monotonic()
 Imagelab(data_path=sys.argv[1], verbose=False).find_issues(verbose=False)
-most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print(time.monotonic() - started, most)
+print(time.monotonic() - started)
 """
 
 
@@ -102,25 +104,59 @@ def _ours(folder: Path, work: Path) -> dict[str, float]:
     """Measuring in child processes, and finding copies."""
     paths = {path.name: path for path in sorted(folder.iterdir())}
     started = time.monotonic()
-    found = dict(measure_all(paths, MeasuresCache(work / "cache"), lambda: None))
-    measured = time.monotonic() - started
-    alike_pairs([m for m in found.values() if not isinstance(m, BadImage)], RADIUS)
+    with _peak_memory() as memory:
+        found = dict(measure_all(paths, MeasuresCache(work / "cache"), lambda: None))
+        measured = time.monotonic() - started
+        half = memory["peak_mb"]
+        alike_pairs([m for m in found.values() if not isinstance(m, BadImage)], CurationSpec().near_duplicate_distance)
     seconds = time.monotonic() - started
-    most = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return {"images_per_second": len(paths) / seconds, "measuring_only": len(paths) / measured, "peak_mb": most / 1024}
+    return {"images_per_second": len(paths) / seconds, "measuring_only": len(paths) / measured, "measuring_mb": half} | memory
+
+
+@contextmanager
+def _peak_memory() -> Iterator[dict[str, float]]:
+    """The most memory that this process and all that it started hold at one moment, in MB, sampled ten times a second."""
+    found, ended = {"peak_mb": 0.0}, threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(0.1):
+            found["peak_mb"] = max(found["peak_mb"], _held([os.getpid()]) / 1e6)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _held(pids: list[int]) -> int:
+    """Bytes held by processes and their children, what they share counted in parts."""
+    total = 0
+    for pid in pids:
+        try:
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        except OSError:
+            continue  # it has just ended
+        total += 1024 * next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) + _held(
+            [int(c) for c in children]
+        )
+    return total
 
 
 def _theirs(python: str, program: str, folder: Path) -> dict[str, float]:
-    done = subprocess.run([python, "-c", program, str(folder)], check=True, capture_output=True, text=True)
-    seconds, most = (float(word) for word in done.stdout.split()[-2:])
-    return {"images_per_second": IMAGES / seconds, "peak_mb": most / 1024}
+    with _peak_memory() as memory:
+        done = subprocess.run([python, "-c", program, str(folder)], check=True, capture_output=True, text=True)
+    return {"images_per_second": IMAGES / float(done.stdout.split()[-1])} | memory
 
 
 def _copies(originals: list[Image.Image]) -> dict[str, dict[str, Any]]:
     measures = [measure(jpeg(picture)) for picture in originals]
     rows = {}
     for kind, alter in COPIES.items():
-        pairs = alike_pairs(measures + [measure(jpeg(alter(picture))) for picture in originals], 7)
+        pairs = alike_pairs(measures + [measure(jpeg(alter(picture))) for picture in originals], CurationSpec().near_duplicate_distance)
         right = {pair.first for pair in pairs if pair.second - pair.first == len(originals)}
         wrong = sum(pair.second - pair.first != len(originals) for pair in pairs)
         rows[kind] = {"planted": len(originals), "found": len(right), "false": wrong}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
+from benchmarks.copies import COPIES, jpeg
 from gaucho_pipeline.artifacts import Artifact, read_table
 from gaucho_pipeline.concepts import Captioner, CurationSpec, Relevance
 from gaucho_pipeline.curation.captions import PROMPT, captioning_model, captions_of, with_token
@@ -33,7 +34,6 @@ from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.soundness import judge
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.crawling import concept_of, openverse
-from gaucho_pipeline_tests.pictures import COPIES, jpeg
 from gaucho_pipeline_tests.programs import run_stage
 
 LOOSE = CurationSpec(min_side=64, min_images=2, min_sharpness=0.0)

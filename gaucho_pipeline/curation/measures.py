@@ -16,17 +16,16 @@ from PIL import Image
 from gaucho_pipeline.curation.hashes import window_hashes
 from gaucho_pipeline.images import probe, square
 
-VERSION = "2"
+VERSION = "3"
 _BYTES = ("hashes", "mirrored", "thumb", "colours")
 _SIDE = 512
 _SHARPNESS_SIDE = 256
 _THUMB = 64
 _COLOURS = 8
-_DARK, _BRIGHT = 0.06, 0.96
+_DARK, _BRIGHT = 16, 245  # of 255
 _BLOCK = 8
-_FLAT, _STRONG = 4 / 255, 0.5
-_BORDER, _EDGE = 6 / 255, 0.06
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+_FLAT, _STRONG = 4, 128  # of 255
+_BORDER, _EDGE = 6, 15  # of 255
 
 
 @dataclass(frozen=True)
@@ -81,24 +80,23 @@ def measure(content: bytes) -> Measures:
     probed = probe(content, enough=_SIDE)
     image = probed.image
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
-    colours = np.asarray(image, np.float32) / 255
-    grey = colours @ _LUMINANCE
+    grey_image = image.convert("L")
+    grey = np.asarray(grey_image)
     left, top, right, bottom = inside = uniform_borders(grey)
     body = grey[round(top * grey.shape[0]) : round(bottom * grey.shape[0]), round(left * grey.shape[1]) : round(right * grey.shape[1])]
-    low, high = np.percentile(body, (2, 98))
-    grey_image = image.convert("L")
+    counts = np.bincount(body.ravel(), minlength=256)
     plain, mirrored = window_hashes(grey_image)
     return Measures(
         width=probed.width,
         height=probed.height,
-        sharpness=sharpness(image),
-        dark=round(float((body < _DARK).mean()), 4),
-        bright=round(float((body > _BRIGHT).mean()), 4),
-        contrast=round(float(high - low), 4),
-        information=round(_entropy(body), 3),
+        sharpness=sharpness(grey_image),
+        dark=round(float(counts[:_DARK].sum() / body.size), 4),
+        bright=round(float(counts[_BRIGHT:].sum() / body.size), 4),
+        contrast=round((_share(counts, 0.98) - _share(counts, 0.02)) / 255, 4),
+        information=round(_entropy(counts), 3),
         quality=probed.quality or 100,
-        graphic=round(_graphic(body), 4),
-        chroma=round(float(np.abs(colours - colours.mean(2, keepdims=True)).max(2).mean()), 4),
+        graphic=round(_graphic(body, counts), 4),
+        chroma=round(_chroma(image), 4),
         inside=inside,
         hashes=plain,
         mirrored=mirrored,
@@ -109,7 +107,7 @@ def measure(content: bytes) -> Measures:
 
 def sharpness(image: Image.Image) -> float:
     """Variance of the Laplacian of the luminance (0 to 1), at the same size for all, so that large photos gain nothing."""
-    y = np.asarray(square(image, _SHARPNESS_SIDE).convert("L"), np.float32) / 255
+    y = np.asarray(square(image.convert("L"), _SHARPNESS_SIDE), np.float32) / 255
     laplacian = y[:-2, 1:-1] + y[2:, 1:-1] + y[1:-1, :-2] + y[1:-1, 2:] - 4 * y[1:-1, 1:-1]
     return round(float(laplacian.var()), 6)
 
@@ -128,8 +126,7 @@ def uniform_borders(grey: np.ndarray) -> tuple[float, float, float, float]:
 
 def _varied(grey: np.ndarray) -> np.ndarray:
     """Which rows are more than one value."""
-    low, high = np.percentile(grey, (1, 99), axis=1)
-    return np.asarray(high - low > _BORDER)
+    return np.asarray(np.ptp(np.ascontiguousarray(grey), axis=1) > _BORDER)
 
 
 def _inside(grey: np.ndarray, varied: np.ndarray) -> tuple[float, float]:
@@ -144,21 +141,44 @@ def _border(grey: np.ndarray, rows: int) -> int:
     if rows == 0:
         return 0
     low, middle, high = np.percentile(grey[:rows], (1, 50, 99))
-    following = grey[min(rows + 1, len(grey) - 1)]
+    following = grey[min(rows + 1, len(grey) - 1)].astype(np.float32)
     return rows if high - low <= _BORDER and float(np.abs(following - middle).mean()) > _EDGE else 0
 
 
-def _entropy(grey: np.ndarray) -> float:
-    shares = np.histogram(grey, 64, (0, 1))[0] / max(1, grey.size)
+def _share(counts: np.ndarray, share: float) -> int:
+    """The grey below which this share of the pixels is."""
+    return int(np.searchsorted(np.cumsum(counts), share * counts.sum()))
+
+
+def _entropy(counts: np.ndarray) -> float:
+    shares = counts.reshape(64, 4).sum(1) / max(1, counts.sum())
     shares = shares[shares > 0]
     return float(-(shares * np.log2(shares)).sum())
 
 
-def _graphic(grey: np.ndarray) -> float:
-    height, width = (side // _BLOCK for side in grey.shape)
+def _graphic(grey: np.ndarray, counts: np.ndarray) -> float:
+    height, width = (side // _BLOCK * _BLOCK for side in grey.shape)
     if not height or not width:
         return 0.0
-    blocks = grey[: height * _BLOCK, : width * _BLOCK].reshape(height, _BLOCK, width, _BLOCK)
-    ranges = blocks.max(axis=(1, 3)) - blocks.min(axis=(1, 3))
-    background = np.histogram(grey, 32, (0, 1))[0].max() / grey.size
+    blocks = grey[:height, :width]
+    high = _by_block(np.maximum, _by_block(np.maximum, blocks).T)
+    low = _by_block(np.minimum, _by_block(np.minimum, blocks).T)
+    ranges = high.astype(np.int16) - low
+    background = np.convolve(counts, np.ones(8)).max() / counts.sum()  # eight neighbouring greys
     return float(max((ranges < _FLAT).mean(), background) * (ranges > _STRONG).mean())
+
+
+def _by_block(of: np.ufunc, values: np.ndarray) -> np.ndarray:
+    """The largest or the smallest of every so many rows."""
+    found = values[::_BLOCK]
+    for row in range(1, _BLOCK):
+        found = of(found, values[row::_BLOCK])
+    return np.ascontiguousarray(found)
+
+
+def _chroma(image: Image.Image) -> float:
+    """Mean over the pixels of the farthest that a colour is from their mean, 0 to 1."""
+    red, green, blue = (np.asarray(band, np.float32) for band in image.reduce(2).split())
+    mean = (red + green + blue) / 3
+    farthest = np.maximum(np.maximum(np.maximum(red, green), blue) - mean, mean - np.minimum(np.minimum(red, green), blue))
+    return float(farthest.mean()) / 255
