@@ -272,7 +272,7 @@ class CurationSpec(Frozen):
     min_information: float = Field(2.0, ge=0, le=6, description="Least entropy of the luminance, in bits (0 to 6)")
     min_sharpness: float = Field(0.0006, ge=0, le=1, description="Least variance of the Laplacian of the luminance (0 to 1) at 256 px")
     min_quality: int = Field(30, ge=1, le=100, description="Least quality that a JPEG was saved with")
-    max_graphic: float = Field(0.055, ge=0, le=1, description="Largest share of flat areas times that of hard edges: text, slides, maps")
+    max_graphic: float = Field(0.06, ge=0, le=1, description="Largest share of flat areas times that of hard edges: text, slides, maps")
     monochrome: bool = Field(True, description="Whether black-and-white pictures are allowed, as historical concepts need")
     relevance: Relevance | None = Field(None, description="Judging by a text-image model whether a picture shows the concept")
     near_duplicate_distance: int = Field(7, ge=0, le=15, description="Hashes this many bits apart are compared more closely")
