@@ -13,6 +13,7 @@ from gaucho_pipeline.embedded.demo_site import DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.soundness import judge
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.crawling import SLUG, concept_of, crawl_once, openverse, urls
 from gaucho_pipeline_tests.programs import content_of, kill_after, run_stage, stage_command
@@ -123,6 +124,36 @@ def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: P
     assert after.manifest.data_version == before.manifest.data_version
     assert list(after.figures["failed_sources"]) == ["openverse: chimarrão"]
     assert after.table("gone") == []
+
+
+def test_a_folder_that_is_not_there_today_loses_nothing_and_the_check_says_so(tmp_path: Path) -> None:
+    folders = [
+        folder_concept(draw_folder(tmp_path / n, "araucaria", 2, 5 * k), "x", "y")["crawl"]["sources"][0] for k, n in enumerate("ab")
+    ]  # type: ignore[index]
+    before = crawl_once(tmp_path, concept_of(*folders))
+    (tmp_path / "b").rename(tmp_path / "unmounted")
+    after = crawl_once(tmp_path, concept_of(*folders))
+    assert after.manifest.data_version == before.manifest.data_version
+    assert after.artifact
+    judgement = judge(after.artifact)
+    assert judgement.text.startswith("missing: folder: b (there is no folder")
+    assert not judgement.passed
+    assert judgement.is_fit
+
+
+def test_a_second_crawl_asks_for_no_image_also_where_max_bytes_binds(tmp_path: Path) -> None:
+    pictures = {f"/{n:02d}.png": _picture(n) for n in range(40)}
+
+    def answer(handler: QuietHandler) -> None:
+        handler.send(200 if handler.path in pictures else 404, "image/png", pictures.get(handler.path, b""))
+
+    with serving(answer) as server:
+        concept = concept_of(urls(*(f"{server.address}{path}" for path in pictures)), max_bytes=3 * len(pictures["/00.png"]))
+        first = crawl_once(tmp_path, concept)
+        server.requested.clear()
+        second = crawl_once(tmp_path, concept)
+        assert server.media() == []
+    assert second.manifest == first.manifest
 
 
 def test_max_images_is_shared_fairly_among_the_sources(site: DemoSite, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class HostileSite:
                 "/to-itself": "/to-itself",
             }
             target |= {"/to-plain-http": "http://example.org/x.png", "/to-private": "/private/x.png", "/to-good": "/good.png"}
-            target |= {"/to-elsewhere": "https://example.net/x.png"}
+            target |= {"/to-elsewhere": "https://example.net/x.png", "/to-nowhere": "https://127.0.0.1:99999/x"}
             self._send(handler, 302, [("Location", target[path]), ("Content-Length", "0")], b"")
         elif path in ("/noai.png", "/noindex-for-us.png", "/noai-for-others.png", "/reserved.png"):
             headers = {
@@ -138,6 +138,7 @@ NAMED = {
     "to-loopback": "private address",
     "to-link-local": "private address",
     "to-itself": "too many redirects",
+    "to-nowhere": "a redirect to no address",
     "to-plain-http": "not https",
     "to-private": "forbidden by robots.txt",
     "to-elsewhere": "a host that is not one of media_hosts",

@@ -58,8 +58,9 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
 def open_crawl(request: Request, standing: Artifact | None, reporter: Reporter) -> Crawl:
     """A crawl that knows what stands. Raises ConfigError for a lock file or a table that cannot be read."""
     spec = CrawlSpec.model_validate(request.spec)
-    before = {row["key"]: Record.from_row(row) for row in _table(standing, "images")}
-    return Crawl(spec, build_sources(spec), Store(request.data), Names(request.names), reporter, before)
+    rows = _table(standing, "images")
+    before, stood = {row["key"]: Record.from_row(row) for row in rows}, {row["key"]: row["sha256"] for row in rows}
+    return Crawl(spec, build_sources(spec), Store(request.data), Names(request.names), reporter, before, stood)
 
 
 def _table(standing: Artifact | None, name: str) -> Rows:

@@ -15,7 +15,7 @@ from gaucho_pipeline.crawl.sources import Name, Page, host_of, is_web_address, u
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.rights import parse_license
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm", ".tga"}
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 _COLUMNS = ("title", "author", "license", "source")
 
 

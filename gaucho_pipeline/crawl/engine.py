@@ -42,6 +42,8 @@ class Crawl:
     reporter: Reporter
     before: dict[str, Record] = field(default_factory=dict)
     """What the crawl that stands has kept, by key."""
+    stood: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of what it has kept, by key."""
     listings: list[Listing] = field(default_factory=list)
     refused: dict[str, tuple[Record, str]] = field(default_factory=dict)
     order: list[Record] = field(default_factory=list)
@@ -54,6 +56,9 @@ class Crawl:
     def hosts(self) -> tuple[str, ...]:
         """Where this crawl may go."""
         return tuple(sorted({h for s in self.sources for h in (*s.api_hosts, *s.media_hosts)} | set(self.spec.media_hosts)))
+
+    def failed_origin(self, origin: str) -> bool:
+        return any(listing.failure for listing in self.listings if listing.origin == origin)
 
     def take(self, source: Source, listing: Listing) -> None:
         """Takes in what a source listed. A source that failed, or was not read to its end, says nothing of what it gave before."""
@@ -127,6 +132,7 @@ async def gather(crawl: Crawl, web: Web | None, journal: Journal) -> None:
     remaining, pending = iter(crawl.order), set[asyncio.Task[None]]()
     while True:
         while len(pending) < PRIVATE.connections and fetching.has_room(len(pending)) and (record := next(remaining, None)):
+            fetching.expect(record)
             pending.add(asyncio.create_task(fetching.take(record)))
         if not pending:
             break
@@ -147,18 +153,32 @@ class _Fetching:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._bytes = 0
 
+    def expect(self, record: Record) -> None:
+        """Counts what is known to come, so that it does not matter when it comes."""
+        known = self._known(record)
+        self._bytes += self._size(known) if known else 0
+
+    def _known(self, record: Record) -> str | None:
+        sha256 = None if record.is_file else self._journal.fetched.get(record.bytes_id)
+        return sha256 if sha256 and self._crawl.store.blob_path(sha256).exists() else None
+
+    def _size(self, sha256: str) -> int:
+        return self._crawl.store.blob_path(sha256).stat().st_size
+
     def has_room(self, pending: int) -> bool:
         return len(self._crawl.kept) + pending < self._crawl.spec.max_images and self._bytes < self._crawl.spec.max_bytes
 
     async def take(self, record: Record) -> None:
+        expected = self._known(record)
         try:
             async with self._locks[record.bytes_id]:  # two records of the same bytes cost one request
                 sha256 = self._from_disk(record) if record.is_file else await self._from_journal_or_web(record)
         except Unfetched as error:
             self._crawl.failed[record.key] = error
+            self._bytes -= self._size(expected) if expected else 0
         else:
             self._crawl.kept[record.key] = sha256
-            self._bytes += self._crawl.store.blob_path(sha256).stat().st_size
+            self._bytes += 0 if expected else self._size(sha256)
 
     def _from_disk(self, record: Record) -> str:
         path = Path(record.media)
@@ -168,6 +188,9 @@ class _Fetching:
                 raise Unfetched("too large")
             content = path.read_bytes()
         except OSError:
+            stood = self._crawl.stood.get(record.key)
+            if stood and self._crawl.failed_origin(record.origin) and self._crawl.store.blob_path(stood).exists():
+                return stood  # the folder is not there today, and what it gave before stands
             raise Unfetched("cannot be read") from None
         if not looks_like_an_image(content):
             raise Unfetched("not an image")
@@ -175,13 +198,12 @@ class _Fetching:
 
     async def _from_journal_or_web(self, record: Record) -> str:
         assert self._web is not None  # only files come without the web
-        known = self._journal.fetched.get(record.bytes_id)
-        if known and self._crawl.store.blob_path(known).exists():
+        if known := self._known(record):
             if reason := await self._web.opted_out(record.media):
                 raise Refused(reason)
             return known
         if reason := self._journal.hopeless.get(record.bytes_id):
-            raise (Refused if reason.startswith("opted out") else Unfetched)(reason, hopeless=True)
+            raise (Refused if reason.startswith(("opted out", "forbidden by")) else Unfetched)(reason, hopeless=True)
         try:
             content = await self._web.image(record.media)
         except Unfetched as error:

@@ -25,7 +25,7 @@ from gaucho_pipeline.crawl.contact import allowed_private_hosts, has_contact, us
 from gaucho_pipeline.crawl.manners import AGAIN, ATTEMPTS, LIMITS, LONGEST_WAIT, PRIVATE, DailyCount, Limit, pause_before, retry_after
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
 from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, PublicResolver, check_url
-from gaucho_pipeline.crawl.sources import Busy, Source, host_of
+from gaucho_pipeline.crawl.sources import Busy, Source, host_of, is_web_address
 from gaucho_pipeline.errors import GauchoError
 
 _MOST_REDIRECTS = 5
@@ -41,6 +41,10 @@ class Unfetched(GauchoError):
     def __init__(self, reason: str, hopeless: bool = False, again: bool = True) -> None:
         super().__init__(reason)
         self.reason, self.hopeless, self.again = reason, hopeless, again and not hopeless
+
+
+class Elsewhere(Unfetched):
+    """An address is one where this crawl may not go."""
 
 
 class Refused(Unfetched):
@@ -173,17 +177,13 @@ class Web:
         for hop in range(_MOST_REDIRECTS + 1):
             try:
                 await self._check(address, kind)
-            except Unfetched as error:
-                error.hopeless = error.hopeless or (hop > 0 and not error.again)  # or every crawl would ask the first hop in vain
-                raise
+            except (Refused, Elsewhere) as error:
+                raise type(error)(error.reason, hopeless=hop > 0, again=False) from None  # or every crawl asked the first hop in vain
             response = await self._in_turn(address, kind, most_bytes)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response
-            try:
-                address = urljoin(address, location.decode("latin-1"))
-            except ValueError:
-                raise Unfetched("a redirect to no address", hopeless=True) from None
+            address = _joined(address, location.decode("latin-1"))
         raise Unfetched("too many redirects", hopeless=True)
 
     async def _check(self, address: str, kind: str) -> None:
@@ -192,7 +192,7 @@ class Web:
         try:
             check_url(address, self._hosts)
         except (ForbiddenAddress, ValueError) as error:
-            raise Unfetched(str(error), again=False) from None
+            raise Elsewhere(str(error), again=False) from None
         if not self._has_contact and host not in allowed_private_hosts():
             raise Unfetched(f"{host} is not told whom to write to (GAUCHO_CONTACT)", again=False)
         if kind == "api":
@@ -218,8 +218,8 @@ class Web:
 
     async def _download(self, address: str, kind: str, most_bytes: int) -> Response:
         self.requests[kind if kind in self.requests else "other"] += 1
-        request = scrapy.Request(address, meta={"download_maxsize": most_bytes, "kind": kind}, dont_filter=True)
         try:
+            request = scrapy.Request(address, meta={"download_maxsize": most_bytes, "kind": kind}, dont_filter=True)
             return await self._crawler.engine.download_async(request)
         except Exception as error:  # whatever the network does, it is this request's failure alone
             if host_of(address) in PublicResolver.refused:
@@ -241,7 +241,7 @@ class Web:
                 self._robots[place] = await self._read_robots(place)
         rules = self._robots[place]
         if isinstance(rules, Unfetched):
-            raise rules
+            raise Unfetched(rules.reason, again=False)
         return rules is None or bool(rules.allowed(address, AGENT))
 
     async def _read_robots(self, place: str) -> ProtegoRobotParser | Unfetched | None:
@@ -262,7 +262,7 @@ class Web:
                 self._reservations[place] = await self._read_reservations(place)
         found = self._reservations[place]
         if isinstance(found, Unfetched):
-            raise found
+            raise Unfetched(found.reason, again=False)
         return found
 
     async def _read_reservations(self, place: str) -> Reservations | Unfetched:
@@ -282,6 +282,17 @@ class _Turns(dict[str, asyncio.Semaphore]):
         limit = PRIVATE if host in allowed_private_hosts() else LIMITS.get(host, Limit())
         self[host] = asyncio.Semaphore(limit.connections)
         return self[host]
+
+
+def _joined(address: str, location: str) -> str:
+    """Where a redirect leads. Raises Unfetched if that is no web address."""
+    try:
+        target = urljoin(address, location)
+    except ValueError:
+        target = ""
+    if not is_web_address(target):
+        raise Unfetched("a redirect to no address", hopeless=True)
+    return target
 
 
 def _root(address: str) -> str:

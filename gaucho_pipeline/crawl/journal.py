@@ -28,7 +28,7 @@ class Journal:
             elif row["spec"] == spec_version:
                 self.hopeless[row["id"]] = row["reason"]
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8")
+        self._path = path
 
     def add(self, bytes_id: str, sha256: str) -> None:
         self.fetched[bytes_id] = sha256
@@ -39,5 +39,5 @@ class Journal:
         self._write({"id": bytes_id, "reason": reason, "spec": self._spec_version})
 
     def _write(self, row: dict[str, str]) -> None:
-        self._file.write("\n" + json.dumps(row))
-        self._file.flush()
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(row))

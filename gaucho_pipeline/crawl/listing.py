@@ -69,7 +69,7 @@ async def list_source(
             if listing.complete and not listing.records and answer:
                 listing.note = f"{source.name.text} exists and holds no files"
     except Unclear as error:
-        listing.note = str(error)
+        listing.note, listing.complete = str(error), listing.complete and bool(listing.records)
     except GauchoError as error:
         listing.failure, listing.complete = str(error), False
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # an answer of a shape that no API would give

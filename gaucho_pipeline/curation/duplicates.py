@@ -51,15 +51,21 @@ def _proposed(pictures: Sequence[Measures], radius: int, is_mirrored: bool) -> l
     count, asked = len(WINDOWS), np.array(ASKED)
     hashes = np.stack([np.frombuffer(p.hashes, "<u8") for p in pictures])
     queries = np.stack([np.frombuffer(p.mirrored if is_mirrored else p.hashes, "<u8")[asked] for p in pictures])
-    parts = []
+    parts: list[np.ndarray] = []
     for left, right, bits in near_pairs(queries.ravel(), hashes.ravel(), radius):
         query, other = left // len(asked), right // count
         rows = np.stack([bits.astype(np.int64), query, other, asked[left % len(asked)], right % count], 1)
-        parts.append(rows[query != other])
-    if not parts:
-        return []
-    nearest_first = np.unique(np.concatenate(parts), axis=0)
-    return [(int(q), int(o), int(a), int(w)) for _, q, o, a, w in nearest_first]
+        parts = [_nearest([*parts, rows[query != other]])]  # what many alike pictures propose is more than can be held
+    return [(int(q), int(o), int(a), int(w)) for _, q, o, a, w in _nearest(parts)]
+
+
+def _nearest(parts: list[np.ndarray]) -> np.ndarray:
+    """Of rows of bits, query, other and windows, each once, those of the fewest bits: no more for a pair than will be tried."""
+    rows = np.unique(np.concatenate([np.empty((0, 5), np.int64), *parts]), axis=0)
+    pairs = np.minimum(rows[:, 1], rows[:, 2]) * (rows[:, 1:3].max(initial=0) + 1) + np.maximum(rows[:, 1], rows[:, 2])
+    order = np.argsort(pairs, kind="stable")
+    first = np.searchsorted(pairs[order], pairs[order], "left")
+    return rows[np.sort(order[np.arange(len(order)) - first < _MOST_TRIES])]
 
 
 def _window(picture: Measures, index: int, is_mirrored: bool) -> np.ndarray:

@@ -71,8 +71,8 @@ class MeasuresCache:
 def measure_all(paths: dict[str, Path], cache: MeasuresCache, tell: Callable[[], None]) -> Iterator[tuple[str, Outcome]]:
     """The measures of each file, or why it has none, by SHA-256 and in no order; `tell` is called after each that was measured now."""
     new = []
-    for sha256 in paths:
-        known = cache.get(sha256)
+    for sha256, path in paths.items():
+        known = cache.get(sha256) if path.exists() else BadImage("missing", str(path))
         if known is None:
             new.append(sha256)
         else:
