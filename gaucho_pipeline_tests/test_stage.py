@@ -15,7 +15,7 @@ from gaucho_pipeline_tests.programs import content_of, gaucho, kill_when, run_st
 
 # how far each stage has come when it is killed: a sign of it in the data folder
 SIGNS = {
-    "raw_crawl": ".fetched/*.jsonl",
+    "raw_crawl": ".staging/raw_crawl/*/crawl",
     "curated_set": ".staging/curated_set/*/*/images/*.png",
     "checkpoint": ".staging/checkpoint/*/*/state/training.pt",
     "sample_gallery": ".staging/sample_gallery/*/*/pictures/*.png",
