@@ -12,17 +12,15 @@ import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler
+from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler, running
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
@@ -84,7 +82,7 @@ def _many() -> tuple[list[dict[str, Any]], Answer]:
 
 
 def _twice(label: str, sources: list[dict[str, Any]], answer: Answer) -> dict[str, dict[str, Any]]:
-    with tempfile.TemporaryDirectory() as name, _serving(answer) as server:
+    with tempfile.TemporaryDirectory() as name, running(_Server(answer)) as server:
         address = f"http://{HOST}:{server.server_address[1]}"
         text = yaml.safe_dump({"concepts": {"all": {"token": "x", "class_noun": "y", "crawl": {"sources": sources, "max_images": IMAGES}}}})
         (Path(name) / "concepts.yaml").write_text(text.replace("ADDRESS", address))
@@ -127,17 +125,6 @@ class _Handler(QuietHandler):
         content = self.server.answer(self)
         self.server.sent += len(content or b"")
         self.send(404 if content is None else 200, "application/octet-stream", content or b"")
-
-
-@contextmanager
-def _serving(answer: Answer) -> Iterator[_Server]:
-    server = _Server(answer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 if __name__ == "__main__":

@@ -148,6 +148,10 @@ class Store:
     def blob_path(self, sha256: str) -> Path:
         return self.root / "blobs" / sha256[:2] / sha256
 
+    def blob_size(self, sha256: str) -> int:
+        """Bytes of a blob that stands."""
+        return self.blob_path(sha256).stat().st_size
+
     def add_blob(self, content: bytes) -> str:
         """Keeps bytes as they came; returns their SHA-256."""
         sha = hashlib.sha256(content).hexdigest()

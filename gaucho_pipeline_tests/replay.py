@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import ThreadingHTTPServer
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler
+from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler, running
 
 
 class Server(ThreadingHTTPServer):
@@ -43,14 +42,8 @@ class _Handler(QuietHandler):
 
 @contextmanager
 def serving(answer: Callable[[QuietHandler], None], host: str = HOST) -> Iterator[Server]:
-    server = Server(answer, host)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(Server(answer, host)) as server:
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def send_json(handler: QuietHandler, value: Any) -> None:

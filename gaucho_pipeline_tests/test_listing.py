@@ -59,7 +59,9 @@ def listed(
         asked.append(address)
         return read(b"")
 
-    is_enough = lambda listing: len(listing.records) >= enough  # noqa: E731
+    def is_enough(listing: Listing) -> bool:
+        return len(listing.records) >= enough
+
     return asyncio.run(list_source(source, ask, names or Names(None), is_enough, known, again)), asked
 
 

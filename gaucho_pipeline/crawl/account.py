@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from gaucho_pipeline.artifacts import Store
 from gaucho_pipeline.crawl.engine import Crawl
 from gaucho_pipeline.crawl.fetching import Refused
 from gaucho_pipeline.crawl.records import Record
@@ -47,10 +48,7 @@ def account(crawl: Crawl, before: Rows, gone_before: Rows) -> Account:
     """Draws up the account of a crawl that has ended. `before` is what the one that stands kept, `gone_before` what it missed."""
     licences = {row["key"]: row["license"] for row in before}
     records = {record.key: record for record in crawl.order}
-    kept = [
-        _row(records[key], licences) | {"sha256": sha, "bytes": _size(crawl, sha), "file": f"blobs/{sha[:2]}/{sha}"}
-        for key, sha in crawl.kept.items()
-    ]
+    kept = [_row(records[key], licences) | _bytes(crawl.store, sha) for key, sha in crawl.kept.items()]
     excused = {key: _row(records[key], licences) | {"reason": e.reason, "hopeless": e.hopeless} for key, e in crawl.failed.items()}
     refused = [_row(record, licences) | {"reason": reason} for record, reason in crawl.refused.values()]
     refused += [excused[key] for key, error in crawl.failed.items() if isinstance(error, Refused)]
@@ -67,6 +65,11 @@ def _row(record: Record, licences: dict[str, str]) -> dict[str, Any]:
     row = record.described()
     earlier = licences.get(record.key)
     return row | ({"license_before": earlier} if earlier is not None and earlier != row["license"] else {})
+
+
+def _bytes(store: Store, sha256: str) -> dict[str, Any]:
+    file = store.blob_path(sha256).relative_to(store.root).as_posix()
+    return {"sha256": sha256, "bytes": store.blob_size(sha256), "file": file}
 
 
 def _gone(crawl: Crawl, before: Rows, gone_before: Rows, listed: set[str]) -> Rows:
@@ -90,10 +93,6 @@ def _by_source(crawl: Crawl, kept: Rows, refused: Rows, failed: Rows, gone: Rows
         }
         for listing in crawl.listings
     }
-
-
-def _size(crawl: Crawl, sha256: str) -> int:
-    return crawl.store.blob_path(sha256).stat().st_size
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:

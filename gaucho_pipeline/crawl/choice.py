@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from itertools import zip_longest
-from urllib.parse import urlsplit
 
 from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.listing import Listing
 from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.safety import is_listed
+from gaucho_pipeline.crawl.sources import host_of
 from gaucho_pipeline.rights import refusal
 
 
@@ -23,7 +23,7 @@ def why_not(record: Record, spec: CrawlSpec, media_hosts: Collection[str]) -> st
     for friend in spec.exclude:
         if any(friend.casefold() in text.casefold() for text in (record.title, *record.labels)):
             return f"left out by name: {friend}"
-    if not record.is_file and not is_listed(urlsplit(record.media).hostname or "", media_hosts):
+    if not record.is_file and not is_listed(host_of(record.media), media_hosts):
         return "its host is not one of media_hosts"
     return None
 

@@ -157,10 +157,9 @@ class Commons:
         return any(text in title.casefold() for text in self._exclude)
 
     def _record(self, page: dict[str, Any], title: str) -> Record | None:
-        infos, identity = page.get("imageinfo"), page.get("pageid")
-        info = infos[0] if isinstance(infos, list) and infos and isinstance(infos[0], dict) else {}
+        info, identity = _info(page), page.get("pageid")
         media = info.get("thumburl") or info.get("url")
-        if not isinstance(identity, int) or not isinstance(media, str) or not is_web_address(media):
+        if not isinstance(identity, int) or not is_web_address(media):
             return None
         raw = info.get("extmetadata")
         said = {
@@ -176,7 +175,7 @@ class Commons:
             media=media,
             title=plain(said.get("ObjectName"), markup=True) or _bare(title),
             author=plain(said.get("Artist"), markup=True) or plain(said.get("Credit"), markup=True) or plain(info.get("user")) or "unknown",
-            source=page_address if isinstance(page_address, str) and is_web_address(page_address) else self._page_of(title),
+            source=page_address if is_web_address(page_address) else self._page_of(title),
             license=commons_license(said),
             flags=restrictions(said.get("Restrictions", "")),
             sha1=sha1 if isinstance(sha1, str) and re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
@@ -210,10 +209,15 @@ def _pages(answer: dict[str, Any]) -> list[dict[str, Any]]:
     return [page for page in pages if isinstance(page, dict)]
 
 
+def _info(page: dict[str, Any]) -> dict[str, Any]:
+    """What a page says of its file; nothing where it is no file's."""
+    infos = page.get("imageinfo")
+    return infos[0] if isinstance(infos, list) and infos and isinstance(infos[0], dict) else {}
+
+
 def _no_picture(page: dict[str, Any]) -> str:
     """The type of a file of which Commons renders an image, such as a book or a drawing in vectors; '' for a picture."""
-    infos = page.get("imageinfo")
-    mime = infos[0].get("mime") if isinstance(infos, list) and infos and isinstance(infos[0], dict) else None
+    mime = _info(page).get("mime")
     is_picture = not isinstance(mime, str) or (mime.startswith("image/") and mime not in ("image/svg+xml", "image/vnd.djvu"))
     return "" if is_picture else plain(mime)
 

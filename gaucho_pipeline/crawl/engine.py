@@ -60,7 +60,7 @@ class Crawl:
     def failed_origin(self, origin: str) -> bool:
         return any(listing.failure for listing in self.listings if listing.origin == origin)
 
-    def take(self, source: Source, listing: Listing) -> None:
+    def take(self, listing: Listing) -> None:
         """Takes in what a source listed. A source that failed, or was not read to its end, says nothing of what it gave before."""
         if not listing.complete:
             for key, record in self.before.items():
@@ -89,7 +89,7 @@ class Crawl:
         full = ""
         for record in self.order:
             if not full and record.key in self.kept:
-                size = self.store.blob_path(self.kept[record.key]).stat().st_size
+                size = self.store.blob_size(self.kept[record.key])
                 if count == self.spec.max_images:
                     full = "more than max_images"
                 elif total + size > self.spec.max_bytes:
@@ -114,7 +114,7 @@ async def survey(crawl: Crawl, web: Web | None, names_again: bool = False) -> No
         ask = web.ask if web else _nobody
         listing = await list_source(source, ask, crawl.names, partial(is_enough, spec=crawl.spec, media_hosts=hosts), before, names_again)
         crawl.reporter.say(_said(listing))
-        crawl.take(source, listing)
+        crawl.take(listing)
     crawl.decide()
 
 
@@ -156,14 +156,11 @@ class _Fetching:
     def expect(self, record: Record) -> None:
         """Counts what is known to come, so that it does not matter when it comes."""
         known = self._known(record)
-        self._bytes += self._size(known) if known else 0
+        self._bytes += self._crawl.store.blob_size(known) if known else 0
 
     def _known(self, record: Record) -> str | None:
         sha256 = None if record.is_file else self._journal.fetched.get(record.bytes_id)
         return sha256 if sha256 and self._crawl.store.blob_path(sha256).exists() else None
-
-    def _size(self, sha256: str) -> int:
-        return self._crawl.store.blob_path(sha256).stat().st_size
 
     def has_room(self, pending: int) -> bool:
         return len(self._crawl.kept) + pending < self._crawl.spec.max_images and self._bytes < self._crawl.spec.max_bytes
@@ -175,10 +172,10 @@ class _Fetching:
                 sha256 = self._from_disk(record) if record.is_file else await self._from_journal_or_web(record)
         except Unfetched as error:
             self._crawl.failed[record.key] = error
-            self._bytes -= self._size(expected) if expected else 0
+            self._bytes -= self._crawl.store.blob_size(expected) if expected else 0
         else:
             self._crawl.kept[record.key] = sha256
-            self._bytes += 0 if expected else self._size(sha256)
+            self._bytes += 0 if expected else self._crawl.store.blob_size(sha256)
 
     def _from_disk(self, record: Record) -> str:
         path = Path(record.media)

@@ -10,7 +10,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import scrapy
@@ -28,6 +28,7 @@ from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, Public
 from gaucho_pipeline.crawl.sources import Busy, Source, host_of, is_web_address
 from gaucho_pipeline.errors import GauchoError
 
+_Rules = TypeVar("_Rules")
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _API_BYTES = 20_000_000
@@ -97,8 +98,7 @@ class Web:
         self._has_contact = has_contact()
         self._turns = _Turns()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._robots: dict[str, ProtegoRobotParser | Unfetched | None] = {}
-        self._reservations: dict[str, Reservations | Unfetched] = {}
+        self._rules: dict[str, Any] = {}
         self.requests = Counter({"api": 0, "media": 0, "other": 0})
         crawler.signals.connect(self._judge_headers, signal=signals.headers_received)
 
@@ -235,44 +235,33 @@ class Web:
 
     async def _allowed_by_robots(self, address: str) -> bool:
         """Whether robots.txt lets this crawl fetch an address; one that cannot be read forbids all (RFC 9309, 2.3.1.4)."""
-        place = _root(address)
-        async with self._locks[f"robots {place}"]:
-            if place not in self._robots:
-                self._robots[place] = await self._read_robots(place)
-        rules = self._robots[place]
-        if isinstance(rules, Unfetched):
-            raise Unfetched(rules.reason, again=False)
-        return rules is None or bool(rules.allowed(address, AGENT))
-
-    async def _read_robots(self, place: str) -> ProtegoRobotParser | Unfetched | None:
-        """A host's robots.txt; None if it has none, and what went wrong if it cannot be read."""
-        try:
-            response = await self._get(f"{place}/robots.txt", "rules", _WELL_KNOWN_BYTES)
-        except Unfetched as error:
-            return Unfetched(error.reason, again=False)
-        if response.status >= 500 or response.status == 429:
-            return Unfetched("its robots.txt cannot be read", again=False)
-        return ProtegoRobotParser(bytes(response.body), self._crawler.spider) if response.status == 200 else None
+        rules = await self._rules_of(address, "robots.txt", lambda content: ProtegoRobotParser(content, self._crawler.spider))
+        return bool(rules.allowed(address, AGENT))
 
     async def _reservations_of(self, address: str) -> Reservations:
         """A host's reservations. Raises Unfetched if they cannot be read: what may be reserved is not fetched."""
-        place = _root(address)
-        async with self._locks[f"tdm {place}"]:
-            if place not in self._reservations:
-                self._reservations[place] = await self._read_reservations(place)
-        found = self._reservations[place]
+        return await self._rules_of(address, ".well-known/tdmrep.json", Reservations)
+
+    async def _rules_of(self, address: str, name: str, read: Callable[[bytes], _Rules]) -> _Rules:
+        """What a host's own file says, asked for once; one that is not there is an empty one. Raises Unfetched if it cannot be read."""
+        parts = urlsplit(address)
+        file = f"{parts.scheme}://{parts.netloc}/{name}"
+        async with self._locks[file]:
+            if file not in self._rules:
+                self._rules[file] = await self._read_rules(file, read)
+        found = self._rules[file]
         if isinstance(found, Unfetched):
             raise Unfetched(found.reason, again=False)
         return found
 
-    async def _read_reservations(self, place: str) -> Reservations | Unfetched:
+    async def _read_rules(self, file: str, read: Callable[[bytes], _Rules]) -> _Rules | Unfetched:
         try:
-            response = await self._get(f"{place}/.well-known/tdmrep.json", "rules", _WELL_KNOWN_BYTES)
+            response = await self._get(file, "rules", _WELL_KNOWN_BYTES)
         except Unfetched as error:
-            return Unfetched(error.reason, again=False)
+            return error
         if response.status >= 500 or response.status == 429:
-            return Unfetched("its tdmrep.json cannot be read", again=False)
-        return Reservations(bytes(response.body) if response.status == 200 else b"")
+            return Unfetched(f"its {file.rpartition('/')[2]} cannot be read")
+        return read(bytes(response.body) if response.status == 200 else b"")
 
 
 class _Turns(dict[str, asyncio.Semaphore]):
@@ -293,11 +282,6 @@ def _joined(address: str, location: str) -> str:
     if not is_web_address(target):
         raise Unfetched("a redirect to no address", hopeless=True)
     return target
-
-
-def _root(address: str) -> str:
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _by_name(headers: Headers) -> dict[str, list[str]]:

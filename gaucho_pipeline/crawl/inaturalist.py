@@ -85,17 +85,22 @@ class INaturalist:
 
     def _record(self, observation: dict[str, Any], photo: dict[str, Any]) -> Record | None:
         identity, media = photo.get("id"), photo.get("url")
-        if not isinstance(identity, int) or not isinstance(media, str) or not is_web_address(media):
+        if not isinstance(identity, int) or not is_web_address(media):
             return None
-        user = observation.get("user") if isinstance(observation.get("user"), dict) else {}
-        taxon = observation.get("taxon") if isinstance(observation.get("taxon"), dict) else {}
+        user, taxon = _part(observation, "user"), _part(observation, "taxon")
         page = observation.get("uri")
         return Record(
             key=f"inaturalist:{identity}",
             origin=self.origin,
             media=re.sub(r"/(square|thumb|small|medium)\.", f"/{_SIZE}.", media),
-            title=plain(taxon.get("name")) or self.spec.taxon,  # type: ignore[union-attr]
-            author=plain(user.get("name")) or plain(user.get("login")) or "unknown",  # type: ignore[union-attr]
-            source=page if isinstance(page, str) and is_web_address(page) else media,
+            title=plain(taxon.get("name")) or self.spec.taxon,
+            author=plain(user.get("name")) or plain(user.get("login")) or "unknown",
+            source=page if is_web_address(page) else media,
             license=inaturalist_license(photo.get("license_code")),
         )
+
+
+def _part(observation: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of an observation; nothing where there is none."""
+    part = observation.get(name)
+    return part if isinstance(part, dict) else {}

@@ -58,7 +58,7 @@ async def list_source(
 ) -> Listing:
     """Asks a source for what it lists. `known` are keys that it listed before; with `again`, names are asked anew and compared.
 
-    What goes wrong with the source is its `failure`; mistakes in the configuration are raised.
+    What goes wrong with the source is its `failure`: the others' images stand.
     """
     listing = Listing(source.origin)
     try:

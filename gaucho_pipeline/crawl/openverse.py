@@ -77,7 +77,7 @@ class Openverse:
 
     def _record(self, item: dict[str, Any]) -> Record | None:
         identity, media = item.get("id"), item.get("url")
-        if not isinstance(identity, str) or not identity or not isinstance(media, str) or not is_web_address(media):
+        if not isinstance(identity, str) or not identity or not is_web_address(media):
             return None
         tags = item.get("tags")
         return Record(
@@ -86,7 +86,7 @@ class Openverse:
             media=media,
             title=plain(item.get("title")),
             author=plain(item.get("creator")) or "unknown",
-            source=page if is_web_address(page := item.get("foreign_landing_url")) else media,  # type: ignore[arg-type]
+            source=page if is_web_address(page := item.get("foreign_landing_url")) else media,
             license=openverse_license(item),
             labels=tuple(plain(tag.get("name")) for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 from urllib.parse import urlencode, urlsplit
 
 from gaucho_pipeline.crawl.records import Record, plain
@@ -94,7 +94,7 @@ def host_of(address: str) -> str:
     return (urlsplit(address).hostname or "").lower()
 
 
-def is_web_address(text: object) -> bool:
+def is_web_address(text: object) -> TypeGuard[str]:
     """Whether a text is an http or https address with a host."""
     if not isinstance(text, str):
         return False

@@ -80,7 +80,7 @@ def _why(figures: dict[str, Any]) -> str:
 
 def _measured(paths: dict[str, Path], cache: MeasuresCache, reporter: Reporter) -> tuple[dict[str, Measures], dict[str, Verdict]]:
     """The measures of what can be read, and a verdict on what cannot."""
-    new = sum(cache.get(sha) is None for sha in paths)
+    new = sum(not cache.has(sha) for sha in paths)
     progress = reporter.progress("measuring", new, "images")
     measures: dict[str, Measures] = {}
     verdicts: dict[str, Verdict] = {}

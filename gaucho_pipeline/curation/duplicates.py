@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image
 
 from gaucho_pipeline.curation.hashes import ASKED, WINDOWS, near_pairs
-from gaucho_pipeline.curation.measures import Measures
+from gaucho_pipeline.curation.measures import THUMB, Measures
 
-_THUMB, _COMPARED, _SHIFT = 64, 24, 2
+_COMPARED, _SHIFT = 24, 2
 _MOST_TRIES = 12
 ALIKE = 0.92
 """Least correlation of two windows' thumbnails, at their best alignment."""
@@ -70,9 +70,9 @@ def _nearest(parts: list[np.ndarray]) -> np.ndarray:
 
 def _window(picture: Measures, index: int, is_mirrored: bool) -> np.ndarray:
     """A window of the grey thumbnail, as 24 x 24 values."""
-    values = np.frombuffer(picture.thumb, np.uint8).reshape(_THUMB, _THUMB)
+    values = np.frombuffer(picture.thumb, np.uint8).reshape(THUMB, THUMB)
     image = Image.fromarray(np.ascontiguousarray(values[:, ::-1]) if is_mirrored else values)
-    left, top, right, bottom = (share * _THUMB for share in WINDOWS[index])
+    left, top, right, bottom = (share * THUMB for share in WINDOWS[index])
     return np.asarray(image.resize((_COMPARED, _COMPARED), Image.Resampling.BOX, box=(left, top, right, bottom)), np.float32)
 
 

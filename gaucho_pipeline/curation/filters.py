@@ -22,8 +22,6 @@ class Filter:
     threshold: Callable[[CurationSpec], float]
     passes_below: bool
     """Whether scores below the threshold pass, rather than those above it."""
-    key: str
-    """The key of the specification that holds the threshold."""
     pt: str
     en: str
 
@@ -53,47 +51,47 @@ def _size(measures: Measures, spec: CurationSpec) -> tuple[int, int]:
 
 FILTERS: tuple[Filter, ...] = (
     Filter(
-        "too small", lambda m, s: min(_size(m, s)), lambda s: s.min_side, False, "min_side",
+        "too small", lambda m, s: min(_size(m, s)), lambda s: s.min_side, False,
         "O lado menor tem poucos pixels.", "Its shorter side has too few pixels.",
     ),
     Filter(
-        "too long", lambda m, s: round(max(_size(m, s)) / max(1, min(_size(m, s))), 3), lambda s: s.max_aspect, True, "max_aspect",
+        "too long", lambda m, s: round(max(_size(m, s)) / max(1, min(_size(m, s))), 3), lambda s: s.max_aspect, True,
         "É comprida demais para um recorte quadrado.", "It is too long for a square crop.",
     ),
     Filter(
-        "framed", lambda m, s: border(m), lambda s: s.max_border, True, "max_border",
+        "framed", lambda m, s: border(m), lambda s: s.max_border, True,
         "A moldura ocupa grande parte da imagem.", "Its border takes up much of it.",
     ),
     Filter(
-        "too dark", lambda m, s: m.dark, lambda s: s.max_dark, True, "max_dark",
+        "too dark", lambda m, s: m.dark, lambda s: s.max_dark, True,
         "Quase tudo está preto.", "Nearly all of it is black.",
     ),
     Filter(
-        "too bright", lambda m, s: m.bright, lambda s: s.max_bright, True, "max_bright",
+        "too bright", lambda m, s: m.bright, lambda s: s.max_bright, True,
         "Quase tudo está branco.", "Nearly all of it is white.",
     ),
     Filter(
-        "low contrast", lambda m, s: m.contrast, lambda s: s.min_contrast, False, "min_contrast",
+        "low contrast", lambda m, s: m.contrast, lambda s: s.min_contrast, False,
         "Tem pouco contraste.", "It has little contrast.",
     ),
     Filter(
-        "little to see", lambda m, s: m.information, lambda s: s.min_information, False, "min_information",
+        "little to see", lambda m, s: m.information, lambda s: s.min_information, False,
         "Quase não há o que ver.", "There is little to see.",
     ),
     Filter(
-        "blurred", lambda m, s: m.sharpness, lambda s: s.min_sharpness, False, "min_sharpness",
+        "blurred", lambda m, s: m.sharpness, lambda s: s.min_sharpness, False,
         "Está desfocada.", "It is out of focus.",
     ),
     Filter(
-        "heavily compressed", lambda m, s: m.quality, lambda s: s.min_quality, False, "min_quality",
+        "heavily compressed", lambda m, s: m.quality, lambda s: s.min_quality, False,
         "Foi comprimida demais.", "It was compressed too much.",
     ),
     Filter(
-        "text or graphics", lambda m, s: m.graphic, lambda s: s.max_graphic, True, "max_graphic",
+        "text or graphics", lambda m, s: m.graphic, lambda s: s.max_graphic, True,
         "Parece documento, slide, mapa ou ornamento.", "It looks like a document, slide, map or ornament.",
     ),
     Filter(
-        "monochrome", lambda m, s: m.chroma, lambda s: 0.0 if s.monochrome else 0.01, False, "monochrome",
+        "monochrome", lambda m, s: m.chroma, lambda s: 0.0 if s.monochrome else 0.01, False,
         "Está em preto e branco.", "It is black and white.",
     ),
 )  # fmt: skip

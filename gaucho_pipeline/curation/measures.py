@@ -20,7 +20,7 @@ VERSION = "3"
 _BYTES = ("hashes", "mirrored", "thumb", "colours")
 _SIDE = 512
 _SHARPNESS_SIDE = 256
-_THUMB = 64
+THUMB = 64
 _COLOURS = 8
 _DARK, _BRIGHT = 16, 245  # of 255
 _BLOCK = 8
@@ -100,7 +100,7 @@ def measure(content: bytes) -> Measures:
         inside=inside,
         hashes=plain,
         mirrored=mirrored,
-        thumb=grey_image.resize((_THUMB, _THUMB), Image.Resampling.BOX).tobytes(),
+        thumb=grey_image.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes(),
         colours=image.resize((_COLOURS, _COLOURS), Image.Resampling.BOX).tobytes(),
     )
 

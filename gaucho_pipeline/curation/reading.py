@@ -47,6 +47,11 @@ class MeasuresCache:
         self._database.execute("PRAGMA synchronous=NORMAL")  # what is lost with the machine is measured again
         self._database.execute("CREATE TABLE IF NOT EXISTS measures (sha256 TEXT, version TEXT, value TEXT, PRIMARY KEY (sha256, version))")
 
+    def has(self, sha256: str) -> bool:
+        """Whether an image was measured before."""
+        found = self._database.execute("SELECT 1 FROM measures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
+        return found.fetchone() is not None
+
     def get(self, sha256: str) -> Outcome | None:
         row = self._database.execute("SELECT value FROM measures WHERE sha256 = ? AND version = ?", (sha256, VERSION)).fetchone()
         if row is None:
@@ -63,8 +68,7 @@ class MeasuresCache:
         self._database.execute("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", (sha256, version, str(score)))
 
     def put(self, sha256: str, outcome: Outcome) -> None:
-        is_bad = isinstance(outcome, BadImage)
-        value = {"reason": outcome.reason, "detail": outcome.detail} if is_bad else outcome.described()  # type: ignore[union-attr]
+        value = {"reason": outcome.reason, "detail": outcome.detail} if isinstance(outcome, BadImage) else outcome.described()
         self._database.execute("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", (sha256, VERSION, json.dumps(value)))
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from PIL import Image, ImageFilter
@@ -21,6 +21,7 @@ from PIL import Image, ImageFilter
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 
 HOST = "127.0.0.1"
+_Server = TypeVar("_Server", bound=ThreadingHTTPServer)
 QUERIES = {"araucária": "araucaria", "chimarrão": "chimarrao"}
 PICTURES = 24
 _AUTHORS = ("Acervo do Museu de Exemplo", "João Araújo", "Conceição Müller")
@@ -130,14 +131,20 @@ class _Handler(QuietHandler):
 @contextmanager
 def demo_site(port: int = 0) -> Iterator[DemoSite]:
     """The site, running until the block ends; port 0 takes any free one. Raises OSError if the port is taken."""
-    site = DemoSite(port)
-    thread = threading.Thread(target=site.serve_forever, daemon=True)
+    with running(DemoSite(port)) as site:
+        yield site
+
+
+@contextmanager
+def running(server: _Server) -> Iterator[_Server]:
+    """A server, answering in a thread of its own until the block ends."""
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield site
+        yield server
     finally:
-        site.shutdown()
-        site.server_close()
+        server.shutdown()
+        server.server_close()
         thread.join()
 
 
