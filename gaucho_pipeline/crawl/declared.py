@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Mapping
-from io import StringIO
 from pathlib import Path
 
 from gaucho_pipeline.canonical import digest
@@ -14,6 +12,7 @@ from gaucho_pipeline.crawl.records import Record, plain
 from gaucho_pipeline.crawl.sources import Name, Page, host_of, is_web_address, unusable
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.rights import parse_license
+from gaucho_pipeline.spreadsheets import read_spreadsheet
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 _COLUMNS = ("title", "author", "license", "source")
@@ -99,30 +98,18 @@ def read_table_of_rights(path: Path | None, key: str) -> dict[str, dict[str, str
     if path is None:
         return {}
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        columns, rows = read_spreadsheet(path)
     except FileNotFoundError:
         raise ConfigError(f"there is no table {path}; make it, or correct the path") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text; save it as CSV UTF-8") from None
-    header = text.partition("\n")[0]
-    delimiter = max(",;\t", key=header.count)
-    rows = csv.DictReader(StringIO(text, newline=""), delimiter=delimiter)
-    columns = [name.strip().lower() for name in rows.fieldnames or ()]
     if key not in columns:
         raise ConfigError(f"{path} has no column {key!r}; the columns are {key}, {', '.join(_COLUMNS)}")
     if strange := set(columns) - {key, *_COLUMNS}:
         raise ConfigError(f"{path} has a column {min(strange)!r}; the columns are {key}, {', '.join(_COLUMNS)}")
     found: dict[str, dict[str, str]] = {}
-    for number, row in enumerate(rows, start=2):
-        values = {
-            name.strip().lower(): (value or "").strip()
-            for name, value in row.items()
-            if isinstance(name, str) and isinstance(value, str | None)
-        }
+    for number, values in rows:
         name = values.pop(key, "")
-        if not name:
-            continue
         if name in found:
             raise ConfigError(f"{path}:{number}: {name!r} stands twice")
-        found[name] = values
+        if name:
+            found[name] = values
     return found

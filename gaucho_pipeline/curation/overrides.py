@@ -6,13 +6,12 @@ Columns: image (`sha256:` and the first digits, as the page writes them: a sprea
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.spreadsheets import read_spreadsheet
 
 COLUMNS = ("image", "decision", "caption", "by", "why")
 PREFIX = "sha256:"
@@ -38,44 +37,24 @@ def read_overrides(path: Path | None) -> list[Override]:
     if path is None:
         return []
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        columns, rows = read_spreadsheet(path)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file; save the review page's there, or remove curation.overrides") from None
-    except (UnicodeDecodeError, IsADirectoryError):
-        raise ConfigError(f"{path}: is not UTF-8 text; save it as CSV UTF-8") from None
-    delimiter = max(",;\t", key=text.partition("\n")[0].count)
-    try:
-        rows = list(csv.DictReader(StringIO(text, newline=""), delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise ConfigError(f"{path}: is not a table: {error}; save the review page's file as it is") from None
+    if "image" not in columns or not set(columns) <= set(COLUMNS):
+        raise ConfigError(f"{path}:1: the columns are {', '.join(COLUMNS)}; they are {', '.join(columns) or 'none'}")
     found: dict[str, Override] = {}
-    for number, row in enumerate(rows, start=2):
-        override = _read_line(path, number, row)
-        if override is None:
-            continue
+    for number, cells in rows:
+        override = _read_line(path, number, cells)
         if override.image in found:
             raise ConfigError(f"{path}:{number}: {override.image} stands twice")
         found[override.image] = override
-    if not rows and not _is_header(text.partition("\n")[0].strip().lower().split(delimiter)):
-        raise ConfigError(f"{path}:1: the columns are {', '.join(COLUMNS)}")
     return list(found.values())
 
 
-def _is_header(columns: Iterable[str]) -> bool:
-    names = [name.strip().strip('"') for name in columns]
-    return "image" in names and set(names) <= set(COLUMNS)
-
-
-def _read_line(path: Path, number: int, row: dict[str | None, str | list[str] | None]) -> Override | None:
-    """One line; None for an empty one. Raises ConfigError with its number and the remedy."""
-    if not _is_header(str(name).lower() for name in row if name is not None):
-        raise ConfigError(f"{path}:1: the columns are {', '.join(COLUMNS)}; they are {', '.join(str(name) for name in row)}")
-    if row.pop(None, None):
-        raise ConfigError(f"{path}:{number}: has more cells than there are columns; put a text with a comma in quotes")
-    values = {str(name).strip().lower(): " ".join(str(value or "").split()).removeprefix("'") for name, value in row.items()}
-    if not any(values.values()):
-        return None
-    values["image"] = values["image"].removeprefix(PREFIX)
+def _read_line(path: Path, number: int, cells: dict[str, str]) -> Override:
+    """One line. Raises ConfigError with its number and the remedy."""
+    values = {name: " ".join(cell.split()).removeprefix("'") for name, cell in cells.items()}
+    values["image"] = values.get("image", "").removeprefix(PREFIX)
     override = Override(**{name: values.get(name, "") for name in COLUMNS})
     if len(override.image) < _SHORTEST or not all(digit in "0123456789abcdef" for digit in override.image):
         raise ConfigError(f"{path}:{number}: {override.image!r} names no image: write at least {_SHORTEST} digits of its SHA-256")
