@@ -26,16 +26,17 @@ from copies import COPIES, jpeg
 from PIL import Image
 
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.duplicates import alike_pairs
-from gaucho_pipeline.curation.hashes import near_pairs
+from gaucho_pipeline.curation.duplicates import repeats
+from gaucho_pipeline.curation.hashes import HashIndex
 from gaucho_pipeline.curation.measures import measure
-from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
+from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.images import BadImage, probe
+from gaucho_pipeline.images import probe
 
 IMAGES = 2_000
 HASHES = (10_000, 100_000, 1_000_000)
-RADIUS = 3
+RADIUS = CurationSpec().near_duplicate_distance
+_ASKED_AT_ONCE = 10_000
 DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "real"
 _PLAIN = """
 import sys, time
@@ -71,7 +72,8 @@ def main() -> None:
         print(f"{label:<20} {row['images_per_second']:8.1f} images/s  {row['peak_mb']:7.0f} MB")
     copies = _copies(originals)
     for kind, row in copies.items():
-        print(f"{kind:<28} found {row['found']:3d} of {row['planted']:3d}, false pairs {row['false']}")
+        rates = f"{row['found'] / row['planted']:6.1%}, different pictures taken for copies {row['false'] / (2 * row['planted']):6.1%}"
+        print(f"{kind:<28} found {row['found']:3d} of {row['planted']:3d}: {rates}")
     search = {str(count): _search(count) for count in HASHES}
     for count, seconds in search.items():
         print(f"{count:>9} hashes, at most {RADIUS} bits apart: {seconds:7.2f} s")
@@ -102,15 +104,14 @@ def _make_images(originals: list[Image.Image], folder: Path) -> Path:
 
 def _ours(folder: Path, work: Path) -> dict[str, float]:
     """Measuring in child processes, and finding copies."""
-    paths = {path.name: path for path in sorted(folder.iterdir())}
+    names, cache, spec = sorted(path.name for path in folder.iterdir()), MeasuresCache(work / "cache"), CurationSpec()
     started = time.monotonic()
     with _peak_memory() as memory:
-        found = dict(measure_all(paths, MeasuresCache(work / "cache"), lambda: None))
+        readable = sorted(name for name, bad in measure_all(names, lambda name: folder / name, cache, lambda: None) if not bad)
         measured = time.monotonic() - started
-        half = memory["peak_mb"]
-        alike_pairs([m for m in found.values() if not isinstance(m, BadImage)], CurationSpec().near_duplicate_distance)
+        repeats(readable, StoredMeasures(cache, readable), spec.near_duplicate_distance, spec.near_duplicate_likeness)
     seconds = time.monotonic() - started
-    return {"images_per_second": len(paths) / seconds, "measuring_only": len(paths) / measured, "measuring_mb": half} | memory
+    return {"images_per_second": len(names) / seconds, "measuring_only": len(names) / measured} | memory
 
 
 @contextmanager
@@ -153,13 +154,14 @@ def _theirs(python: str, program: str, folder: Path) -> dict[str, float]:
 
 
 def _copies(originals: list[Image.Image]) -> dict[str, dict[str, Any]]:
-    measures = [measure(jpeg(picture)) for picture in originals]
+    spec = CurationSpec()
+    measures = {f"original {n}": measure(jpeg(picture)) for n, picture in enumerate(originals)}
     rows = {}
     for kind, alter in COPIES.items():
-        pairs = alike_pairs(measures + [measure(jpeg(alter(picture))) for picture in originals], CurationSpec().near_duplicate_distance)
-        right = {pair.first for pair in pairs if pair.second - pair.first == len(originals)}
-        wrong = sum(pair.second - pair.first != len(originals) for pair in pairs)
-        rows[kind] = {"planted": len(originals), "found": len(right), "false": wrong}
+        pictures = measures | {f"copy {n}": measure(jpeg(alter(picture))) for n, picture in enumerate(originals)}
+        found = repeats(list(pictures), pictures, spec.near_duplicate_distance, spec.near_duplicate_likeness)
+        right = sum(name.split()[1] == repeat.of.split()[1] for name, repeat in found.items())
+        rows[kind] = {"planted": len(originals), "found": right, "false": len(found) - right}
     return rows
 
 
@@ -170,9 +172,17 @@ def _search(count: int) -> float:
     copies = count // 10
     hashes[:copies] = hashes[-copies:] ^ (np.uint64(1) << draw.integers(0, 64, copies, np.uint64))
     started = time.monotonic()
-    found = sum(int((left < right).sum()) for left, right, _ in near_pairs(hashes, hashes, RADIUS))
+    index = HashIndex(hashes, RADIUS)
+    found = sum(int((left + start < right).sum()) for start, left, right in _all_near(index))
     assert found >= copies
     return round(time.monotonic() - started, 2)
+
+
+def _all_near(index: HashIndex) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Asks for all hashes of an index, some at a time."""
+    for start in range(0, len(index.hashes), _ASKED_AT_ONCE):
+        for left, right, _ in index.near(index.hashes[start : start + _ASKED_AT_ONCE]):
+            yield start, left, right
 
 
 if __name__ == "__main__":

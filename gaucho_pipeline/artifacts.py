@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -164,11 +164,17 @@ class Store:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file so that a reader sees all of it or nothing, also after a crash."""
-    data = content.encode() if isinstance(content, str) else content
+    with written_atomically(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def written_atomically(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write into, which takes its name when the block has ended well."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(name, 0o644)
@@ -180,8 +186,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Writes rows as JSON Lines, accents as they are."""
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n" for row in rows))
+    """Writes rows as JSON Lines, accents as they are, one after the other."""
+    with written_atomically(path) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False, sort_keys=True).encode() + b"\n" for row in rows)
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
@@ -190,6 +197,7 @@ def read_table(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file if line.strip()]
 
 
+_ROWS_AT_ONCE = 10_000
 ATTRIBUTION_COLUMNS = ("file", "title", "author", "source", "license", "license_url", "sha256")
 
 
@@ -197,8 +205,11 @@ def write_attribution(path: Path, records: Iterable[dict[str, Any]]) -> None:
     """Writes ATTRIBUTION.csv: a line for each image, in UTF-8 with a mark that spreadsheets understand."""
     import pandas as pd  # here, because Dagster loads this module and pandas takes a while
 
-    frame = pd.DataFrame([{c: _inert(r.get(c, "")) for c in ATTRIBUTION_COLUMNS} for r in records], columns=list(ATTRIBUTION_COLUMNS))
-    write_atomically(path, "\ufeff" + frame.to_csv(index=False, lineterminator="\n"))
+    rows = ([_inert(record.get(column, "")) for column in ATTRIBUTION_COLUMNS] for record in records)
+    with written_atomically(path) as file:
+        file.write(f"\ufeff{','.join(ATTRIBUTION_COLUMNS)}\n".encode())
+        while len(frame := pd.DataFrame.from_records(rows, columns=list(ATTRIBUTION_COLUMNS), nrows=_ROWS_AT_ONCE)):
+            frame.to_csv(file, index=False, header=False, lineterminator="\n")
 
 
 def _inert(value: object) -> str:

@@ -1,32 +1,39 @@
 """Curation as a stage: makes `curated_set` of a concept.
 
 Writes images/ (RGB PNGs without metadata), images.jsonl (what was kept, with captions), excluded.jsonl (what was not, and why),
-review.html (for the curator) and ATTRIBUTION.csv.
+review.html (for the curator) and ATTRIBUTION.csv. Images, records and measures are read one at a time; a verdict is all that is held of
+each.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from gaucho_pipeline.artifacts import Store, read_table, write_atomically, write_attribution, write_table
+from PIL import Image
+
+from gaucho_pipeline.artifacts import Store, write_atomically, write_attribution, write_table
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.captions import captioning_model, captions_of
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
-from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES, Verdict, first_failure
+from gaucho_pipeline.curation.crawled import Crawled
+from gaucho_pipeline.curation.filters import DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
-from gaucho_pipeline.curation.reading import MeasuresCache, measure_all, small_pictures
+from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all, small_pictures
 from gaucho_pipeline.curation.relevance import model_digest, relevance_model
 from gaucho_pipeline.curation.review import review_page
-from gaucho_pipeline.curation.writing import picture_name, write_pictures
+from gaucho_pipeline.curation.table import Table
+from gaucho_pipeline.curation.writing import write_pictures
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images import BadImage
 from gaucho_pipeline.pipeline import Request
 from gaucho_pipeline.stage import Made, Reporter, main
+
+Value = TypeVar("Value", float, str)
 
 _JUDGED_SIDE = 512
 _IDENTITY = ("file", "pixels", "caption", "title", "author", "source", "license", "license_url")
@@ -35,41 +42,43 @@ _IDENTITY = ("file", "pixels", "caption", "title", "author", "source", "license"
 def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     """Judges every image of the crawl. Raises GauchoError if none is left."""
     spec, store = CurationSpec.model_validate(request.spec), Store(request.data)
-    records = read_table(request.inputs["raw_crawl"] / "images.jsonl")
-    rows = {row["sha256"]: row for row in reversed(records)}
-    paths = {sha: store.blob_path(sha) for sha in sorted(rows)}
+    crawled = Crawled(request.inputs["raw_crawl"] / "images.jsonl")
     said = read_overrides(spec.overrides)
-    overrides, lost = by_image(said, rows)
+    overrides, lost = by_image(said, crawled)
     cache = MeasuresCache(store.root / ".measures")
-    measures, verdicts = _measured(paths, cache, reporter)
-    relevance = _relevance(measures, paths, spec, cache, reporter)
-    verdicts |= choose(measures, spec, overrides, relevance)
-    pixels = write_pictures({sha: measures[sha] for sha, v in verdicts.items() if v.kept}, paths, staging / "images", spec, reporter)
+    measures, verdicts = _measured(crawled, store.blob_path, cache, reporter)
+    relevance = _relevance(measures, store.blob_path, spec, cache, reporter)
+    verdicts |= choose(measures, spec, overrides, relevance, begin=lambda count: reporter.progress("comparing", count, "images").advance)
+    wanted = [sha for sha in crawled if verdicts[sha].kept]
+    pixels = write_pictures(wanted, measures, store.blob_path, staging / "images", spec, reporter)
     for sha, outcome in pixels.items():
         if isinstance(outcome, BadImage):
             verdicts[sha] = Verdict(False, outcome.reason)
-    captions = _captions(rows, verdicts, overrides, paths, spec)
-    table = [_row(rows[sha], verdicts[sha], measures.get(sha), relevance.get(sha), overrides.get(sha)) for sha in sorted(rows)]
-    kept = [row | {"pixels": pixels[row["sha256"]], "caption": captions[row["sha256"]]} for row in table if row["kept"]]
-    excluded = [row for row in table if not row["kept"]] + _repeated_records(records, rows)
-    reasons = dict(sorted(Counter(row["reason"] for row in excluded).items(), key=lambda item: (-item[1], item[0])))
+    kept = [sha for sha in wanted if verdicts[sha].kept]
+    captions = _captions(kept, crawled, overrides, store.blob_path, spec, cache, reporter)
+    table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions)
+    excluded = [sha for sha in crawled if not verdicts[sha].kept]
+    reasons = Counter(verdicts[sha].reason for sha in excluded) + Counter({DUPLICATE: crawled.records - len(crawled)})
     useless = lost + [override.image for sha, override in overrides.items() if override.decision == "keep" and not verdicts[sha].kept]
-    figures: dict[str, Any] = {"read": len(records), "kept": len(kept), "excluded": reasons}
-    figures["licenses"] = dict(Counter(row["license"] for row in kept).most_common())
+    figures: dict[str, Any] = {"read": crawled.records, "kept": len(kept)}
+    figures["excluded"] = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+    figures["licenses"] = dict(Counter(crawled[sha]["license"] for sha in kept).most_common())
+    figures["captions"] = dict(Counter(caption.by for caption in captions.values()).most_common())
     figures["overrides"] = {"applied": len(said) - len(useless), "name_no_usable_image": sorted(useless)}
     if len(kept) < spec.min_images:
         figures["if_relaxed"] = if_relaxed(measures, spec, overrides, relevance)
     if not kept:
         raise GauchoError(f"every image of {request.concept} was excluded ({_why(figures)}); relax curation, or add sources")
-    write_table(staging / "images.jsonl", kept)
-    write_table(staging / "excluded.jsonl", excluded)
-    write_attribution(staging / "ATTRIBUTION.csv", kept)
+    write_table(staging / "images.jsonl", table.kept(kept))
+    write_table(staging / "excluded.jsonl", table.excluded(excluded))
+    write_attribution(staging / "ATTRIBUTION.csv", table.kept(kept))
     vanished = [override for override in said if override.image in lost]
-    write_atomically(staging / "review.html", review_page(request.concept, kept, excluded, list(overrides.items()), vanished, paths))
+    page = review_page(request.concept, table, kept, excluded, figures["excluded"], vanished, store.blob_path)
+    write_atomically(staging / "review.html", page)
     if useless:
         reporter.say(f"overrides that name no image that can be used: {', '.join(sorted(useless))}")
-    reporter.say(f"read {figures['read']}: kept {len(kept)}, excluded {len(excluded)}")
-    return Made(data_version=digest([{name: row[name] for name in _IDENTITY} for row in kept]), figures=figures)
+    reporter.say(f"read {figures['read']}: kept {len(kept)}, excluded {reasons.total()}")
+    return Made(data_version=digest([digest({name: row[name] for name in _IDENTITY}) for row in table.kept(kept)]), figures=figures)
 
 
 def _why(figures: dict[str, Any]) -> str:
@@ -78,76 +87,79 @@ def _why(figures: dict[str, Any]) -> str:
     return ", ".join(parts) + (f"; {', '.join(relaxed)}" if relaxed else "")
 
 
-def _measured(paths: dict[str, Path], cache: MeasuresCache, reporter: Reporter) -> tuple[dict[str, Measures], dict[str, Verdict]]:
+def _measured(
+    images: Collection[str], path_of: Callable[[str], Path], cache: MeasuresCache, reporter: Reporter
+) -> tuple[StoredMeasures, dict[str, Verdict]]:
     """The measures of what can be read, and a verdict on what cannot."""
-    new = sum(not cache.has(sha) for sha in paths)
+    new = sum(not cache.has(sha) for sha in images)
     progress = reporter.progress("measuring", new, "images")
-    measures: dict[str, Measures] = {}
-    verdicts: dict[str, Verdict] = {}
-    for sha, outcome in measure_all(paths, cache, progress.advance):
-        if isinstance(outcome, BadImage):
-            verdicts[sha] = Verdict(False, outcome.reason)
-        else:
-            measures[sha] = outcome
-    reporter.say(f"measured {new} images now, {len(paths) - new} before")
-    return measures, verdicts
+    bad: dict[str, Verdict] = {}
+    for sha, outcome in measure_all(images, path_of, cache, progress.advance):
+        if outcome:
+            bad[sha] = Verdict(False, outcome.reason)
+    reporter.say(f"measured {new} images now, {len(images) - new} before")
+    return StoredMeasures(cache, [sha for sha in images if sha not in bad]), bad
 
 
 def _relevance(
-    measures: Mapping[str, Measures], paths: Mapping[str, Path], spec: CurationSpec, cache: MeasuresCache, reporter: Reporter
+    measures: Mapping[str, Measures], path_of: Callable[[str], Path], spec: CurationSpec, cache: MeasuresCache, reporter: Reporter
 ) -> dict[str, float]:
     """How likely each picture that passes the filters shows the concept; empty where that is not asked for."""
     if spec.relevance is None:
         return {}
-    model = model_digest(spec.relevance.model)
-    version = f"relevance {digest([spec.relevance.model_dump(mode='json', exclude={'least'}), model])}"
-    found = {sha: cache.get_score(sha, version) for sha in sorted(measures) if first_failure(measures[sha], spec) is None}
-    new = [sha for sha, score in found.items() if score is None]
-    progress = reporter.progress("judging relevance", len(new), "images")
-    judge = relevance_model(spec.relevance) if new else None
-    for sha, picture in small_pictures({sha: paths[sha] for sha in new}, _JUDGED_SIDE):
-        if picture and judge:
-            found[sha] = judge(picture)
-            cache.put_score(sha, version, found[sha] or 0.0)
-        progress.advance()
-    return {sha: score for sha, score in found.items() if score is not None}
+    version = f"relevance {digest([spec.relevance.model_dump(mode='json', exclude={'least'}), model_digest(spec.relevance.model)])}"
+    passing = [sha for sha in measures if first_failure(measures[sha], spec) is None]
+    relevance = spec.relevance
+    return _told(passing, lambda: relevance_model(relevance), version, "judging relevance", path_of, cache, reporter)
 
 
 def _captions(
-    rows: Mapping[str, dict[str, Any]],
-    verdicts: Mapping[str, Verdict],
+    kept: Collection[str],
+    crawled: Crawled,
     overrides: Mapping[str, Override],
-    paths: Mapping[str, Path],
+    path_of: Callable[[str], Path],
     spec: CurationSpec,
-) -> dict[str, str]:
-    kept = {sha: row for sha, row in rows.items() if verdicts[sha].kept}
+    cache: MeasuresCache,
+    reporter: Reporter,
+) -> dict[str, Caption]:
+    """What each kept picture is said to show, and who said it."""
     written = {sha: override.caption for sha, override in overrides.items() if override.caption}
     described: dict[str, str] = {}
-    if spec.captioner:
-        model = captioning_model(spec.captioner)
-        wanted = {sha: paths[sha] for sha in kept if sha not in written}
-        described = {sha: model(picture) for sha, picture in small_pictures(wanted, _JUDGED_SIDE) if picture}
-    return captions_of(kept, spec, written, described)
+    if captioner := spec.captioner:
+        version = f"caption {digest([captioner.model_dump(mode='json'), model_digest(captioner.model)])}"
+        silent = [sha for sha in kept if sha not in written]
+        described = _told(silent, lambda: captioning_model(captioner), version, "captioning", path_of, cache, reporter)
+    captions = {sha: caption_of(crawled[sha]["title"], spec, written.get(sha, ""), described.get(sha, "")) for sha in kept}
+    if plain := sum(caption.by == "prompt" for caption in captions.values()) if spec.captions != "prompt" else 0:
+        reporter.say(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
+    return captions
 
 
-def _row(
-    row: dict[str, Any], verdict: Verdict, measures: Measures | None = None, relevance: float | None = None, said: Override | None = None
-) -> dict[str, Any]:
-    public = {name: value for name, value in row.items() if name != "media"}  # a person's own folders stay in the crawl
-    whole = public | verdict.described() | {"file": f"images/{picture_name(row['sha256'])}" if verdict.kept else None}
-    whole["measures"] = measures.public() if measures else None
-    whole["relevance"] = relevance
-    if said:
-        whole |= {"by": said.by, "why": said.why}
-    if not verdict.kept:
-        whole["pt"], whole["en"] = SENTENCES[verdict.reason]
-    return whole
-
-
-def _repeated_records(records: list[dict[str, Any]], first: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
-    """Records whose bytes another record has already brought."""
-    again = [row for row in records if first[row["sha256"]]["key"] != row["key"]]
-    return [_row(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) for row in again]
+def _told(
+    images: Collection[str],
+    load: Callable[[], Callable[[Image.Image], Value]],
+    version: str,
+    what: str,
+    path_of: Callable[[str], Path],
+    cache: MeasuresCache,
+    reporter: Reporter,
+) -> dict[str, Value]:
+    """What a model says of each image that can be read, by SHA-256; it is not asked again what it said under this version."""
+    found: dict[str, Value] = {}
+    new = []
+    for sha in images:
+        if (known := cache.get_said(sha, version)) is None:
+            new.append(sha)
+        else:
+            found[sha] = known
+    if new:
+        model, progress = load(), reporter.progress(what, len(new), "images")
+        for sha, picture in small_pictures(new, path_of, _JUDGED_SIDE):
+            if picture:
+                found[sha] = model(picture)
+                cache.put_said(sha, version, found[sha])
+            progress.advance()
+    return found
 
 
 if __name__ == "__main__":

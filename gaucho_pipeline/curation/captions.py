@@ -6,8 +6,9 @@ A caption is a prompt with {token} and {class_noun}, filled in by training, so t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gaucho_pipeline.concepts import Captioner, CurationSpec
 from gaucho_pipeline.errors import GauchoError
@@ -19,30 +20,29 @@ PROMPT = "a photo of {token} {class_noun}"
 _LONGEST = 300
 
 
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A prompt, and where it is from: curator, title, model or prompt."""
+
+    text: str
+    by: str
+
+
 def with_token(text: str) -> str:
     """A caption that names the concept."""
     clean = " ".join(text.split())[:_LONGEST]
     return clean if "{token}" in clean else f"{PROMPT}, {clean}" if clean else PROMPT
 
 
-def captions_of(
-    rows: Mapping[str, Mapping[str, Any]], spec: CurationSpec, written: Mapping[str, str], described: Mapping[str, str]
-) -> dict[str, str]:
-    """A caption for every picture, by SHA-256: the curator's if `written` has one, else as the specification says.
+def caption_of(title: str, spec: CurationSpec, written: str, described: str) -> Caption:
+    """The curator's words if there are any, else what the specification asks for, else the plain prompt.
 
     `described` is what a captioning model said, for `captions: model`.
     """
-    found = {}
-    for sha, row in rows.items():
-        if written.get(sha):
-            found[sha] = with_token(written[sha])
-        elif spec.captions == "title":
-            found[sha] = with_token(str(row["title"]).replace("{", "(").replace("}", ")"))
-        elif spec.captions == "model":
-            found[sha] = with_token(described.get(sha, "").replace("{", "(").replace("}", ")"))
-        else:
-            found[sha] = PROMPT
-    return found
+    if written.strip():
+        return Caption(with_token(written), "curator")
+    text = {"title": title, "model": described, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
+    return Caption(with_token(text), spec.captions if text.strip() else "prompt")
 
 
 def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:

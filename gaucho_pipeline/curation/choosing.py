@@ -5,15 +5,17 @@ Pure: the same measures, specification and overrides give the same verdicts, in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.duplicates import alike_pairs
+from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.filters import IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
+
+_AT_ONCE = 8192
 
 
 def choose(
@@ -22,11 +24,13 @@ def choose(
     overrides: Mapping[str, Override] | None = None,
     relevance: Mapping[str, float] | None = None,
     without: str = "",
+    begin: Callable[[int], Callable[[int], None]] = lambda count: lambda done: None,
 ) -> dict[str, Verdict]:
     """A verdict for each picture, by SHA-256 of its file.
 
     `relevance`: how likely each shows the concept, 0 to 1; one that was not judged passes. What a curator keeps is kept, also
-    beyond max_images.     `without`: the name of a filter to leave out.
+    beyond max_images. `without`: the name of a filter to leave out. `begin`: called with the number of pictures that will be compared, it
+    gives what is called with how many have been. `measures` are read one by one, several times, and few are held at once.
     """
     said = overrides or {}
     verdicts: dict[str, Verdict] = {}
@@ -42,14 +46,12 @@ def choose(
     wanted = [sha for sha, verdict in verdicts.items() if verdict.kept]
     candidates = [sha for sha in sorted(measures) if sha not in verdicts]
     if without != NEAR_DUPLICATE:
-        verdicts |= _copies(wanted, candidates, measures, spec)
+        verdicts |= _copies(wanted, candidates, measures, spec, begin)
     unique = [sha for sha in candidates if sha not in verdicts]
     room = max(0, spec.max_images - len(wanted))
     chosen = set(most_varied(unique, measures, room, near=wanted))
-    for sha in unique:
-        beyond = Verdict(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
-        verdicts[sha] = Verdict(True) if sha in chosen else beyond
-    return verdicts
+    within, beyond = Verdict(True), Verdict(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
+    return verdicts | {sha: within if sha in chosen else beyond for sha in unique}
 
 
 def if_relaxed(
@@ -62,20 +64,18 @@ def if_relaxed(
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _copies(wanted: list[str], candidates: list[str], measures: Mapping[str, Measures], spec: CurationSpec) -> dict[str, Verdict]:
-    """Verdicts on those that repeat one that stays, or that a curator wants. A copy of a copy may well be another picture."""
+def _copies(
+    wanted: list[str],
+    candidates: list[str],
+    measures: Mapping[str, Measures],
+    spec: CurationSpec,
+    begin: Callable[[int], Callable[[int], None]],
+) -> dict[str, Verdict]:
+    """Verdicts on those that repeat one that is better and stays, or one that a curator wants."""
     names = wanted + sorted(candidates, key=lambda sha: (*_worse(measures[sha]), sha))
-    pairs = alike_pairs([measures[sha] for sha in names], spec.near_duplicate_distance, spec.near_duplicate_likeness)
-    alike: dict[int, list[tuple[int, float]]] = {}
-    for pair in pairs:
-        alike.setdefault(pair.second, []).append((pair.first, pair.alike))
-    found: dict[str, Verdict] = {}
-    for place in range(len(wanted), len(names)):
-        staying = [(score, -better) for better, score in alike.get(place, ()) if names[better] not in found]
-        if staying:
-            score, better = max(staying)
-            found[names[place]] = Verdict(False, NEAR_DUPLICATE, score, spec.near_duplicate_likeness, names[-better])
-    return found
+    least = spec.near_duplicate_likeness
+    found = repeats(names, measures, spec.near_duplicate_distance, least, wanted=len(wanted), tell=begin(len(names)))
+    return {sha: Verdict(False, NEAR_DUPLICATE, repeat.alike, least, repeat.of) for sha, repeat in found.items()}
 
 
 def _worse(measures: Measures) -> tuple[float, float]:
@@ -93,18 +93,20 @@ def most_varied(names: list[str], measures: Mapping[str, Measures], count: int, 
     if count <= 0:
         return []
     order = sorted(names, key=lambda sha: (-measures[sha].sharpness, sha))
-    colours = np.stack([_colours(measures[sha]) for sha in order])
+    colours = np.frombuffer(b"".join(measures[sha].colours for sha in order), np.uint8).reshape(len(order), -1)
     apart = np.full(len(order), np.inf, np.float32)
     for sha in near:
-        apart = np.minimum(apart, np.linalg.norm(colours - _colours(measures[sha]), axis=1))
+        apart = np.minimum(apart, _distances(colours, np.frombuffer(measures[sha].colours, np.uint8)))
     chosen: list[int] = []
     while len(chosen) < count:
         place = int(np.argmax(apart))  # the first, so the sharpest, of those that are equally far
         chosen.append(place)
-        apart = np.minimum(apart, np.linalg.norm(colours - colours[place], axis=1))
-        apart[chosen] = -1.0
+        apart = np.minimum(apart, _distances(colours, colours[place]))
+        apart[place] = -1.0
     return [order[place] for place in chosen]
 
 
-def _colours(measures: Measures) -> np.ndarray:
-    return np.frombuffer(measures.colours, np.uint8).astype(np.float32)
+def _distances(colours: np.ndarray, one: np.ndarray) -> np.ndarray:
+    """Of (n, 192) from (192,) bytes, some at a time: as numbers they take four times the memory."""
+    parts = (colours[start : start + _AT_ONCE].astype(np.float32) - one for start in range(0, len(colours), _AT_ONCE))
+    return np.concatenate([np.linalg.norm(part, axis=1) for part in parts])

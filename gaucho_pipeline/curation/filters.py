@@ -115,7 +115,7 @@ SENTENCES: dict[str, tuple[str, str]] = {f.name: (f.pt, f.en) for f in FILTERS} 
 """Every reason in Portuguese and in English."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Whether a picture stays; if not why, with the score, the threshold, and the picture it repeats."""
 

@@ -7,7 +7,7 @@ hashed too, because a crop, a shift or a caption changes the hash of the whole, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import combinations
 
 import numpy as np
@@ -31,7 +31,8 @@ WINDOWS = (
 ASKED = (*range(10), len(WINDOWS) - 3)
 """The windows that are looked for among all windows of the others, by their places: the whole, nine tenths of both sides, no caption."""
 
-_PAIRS_AT_ONCE = 4_000_000
+_PAIRS_AT_ONCE = 1_000_000
+_FEWEST_PIECES, _WIDEST = 3, 22  # a table of every value of a piece must fit into memory
 
 
 def window_hashes(grey: Image.Image) -> tuple[bytes, bytes]:
@@ -76,49 +77,80 @@ def _bits(spectra: np.ndarray) -> np.ndarray:
     return np.packbits(bits, axis=1).view(">u8").astype("<u8").ravel()
 
 
-def near_pairs(queries: np.ndarray, hashes: np.ndarray, radius: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """All pairs of a query and a hash that differ in at most `radius` bits (0 to 15), in parts: their indices and the number of bits.
+class HashIndex:
+    """Finds all hashes that differ in few bits from a query, without comparing it with each of them.
 
-    Hashes are cut into radius + 1 pieces, at most 4: two that are near are equal, or differ in few bits, in one of them (multi-index
-    hashing, Norouzi, Punjani and Fleet, 2012). A pair may come more than once. Arrays are uint64.
+    Multi-index hashing (Norouzi, Punjani and Fleet, 2012): of two hashes that differ in at most `radius` bits (0 to 15), cut into
+    pieces, one piece differs in few bits or none; only hashes that share such a piece with a query are compared with it.
     """
-    pieces = min(radius + 1, 4)
-    flips = radius // pieces
-    width = 64 // pieces
-    for piece in range(pieces):
-        bits = width if piece < pieces - 1 else 64 - width * (pieces - 1)
-        shift, mask = np.uint64(width * piece), np.uint64((1 << bits) - 1)
-        keys = (hashes >> shift) & mask
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        for flip in _flips(bits, flips):
-            wanted = ((queries >> shift) & mask) ^ np.uint64(flip)
-            first, last = np.searchsorted(ordered, wanted, "left"), np.searchsorted(ordered, wanted, "right")
-            yield from _compared(queries, hashes, order, first, last - first, radius)
+
+    def __init__(self, hashes: np.ndarray, radius: int) -> None:
+        """`hashes`: (n,) uint64."""
+        self.hashes = hashes
+        self._radius = radius
+        self._pieces = [_Piece(hashes, shift, bits, flips) for shift, bits, flips in _least_work(len(hashes), radius)]
+
+    def near(self, queries: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """All pairs of a query and a hash within the radius, in parts: their places, and the number of bits.
+
+        `queries`: (m,) uint64. A pair may come more than once.
+        """
+        for piece in self._pieces:
+            for left, right in piece.sharing(queries):
+                bits = np.bitwise_count(queries[left] ^ self.hashes[right])
+                close = np.flatnonzero(bits <= self._radius)
+                if len(close):
+                    yield left[close], right[close], bits[close]
 
 
-def _flips(bits: int, most: int) -> Iterator[int]:
-    """Every way to change at most so many bits (0 to 3) of a piece."""
-    for count in range(most + 1):
-        for places in combinations(range(bits), count):
-            yield sum(1 << place for place in places)
+class _Piece:
+    """Some neighbouring bits of all hashes, by their value."""
+
+    def __init__(self, hashes: np.ndarray, shift: int, bits: int, flips: int) -> None:
+        self._shift, self._mask = np.uint64(shift), np.uint64((1 << bits) - 1)
+        self._flips = [np.int64(flip) for flip in _flips(bits, flips)]
+        keys = self._keys(hashes)
+        self._order = np.argsort(keys, kind="stable").astype(np.int32)
+        self._first = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=1 << bits))]).astype(np.int32)
+
+    def _keys(self, hashes: np.ndarray) -> np.ndarray:
+        return ((hashes >> self._shift) & self._mask).astype(np.int64)
+
+    def sharing(self, queries: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Places of queries and of hashes whose piece is the query's with some bits turned, a bounded number at once."""
+        own = self._keys(queries)
+        for flip in self._flips:
+            wanted = own ^ flip
+            first = self._first[wanted]
+            counts = self._first[wanted + 1] - first
+            some = np.flatnonzero(counts)
+            ends = np.cumsum(counts[some], dtype=np.int64)
+            start = 0
+            while start < len(some):
+                stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _PAIRS_AT_ONCE, "right")))
+                part = some[start:stop]
+                number = counts[part]
+                skipped = np.repeat(first[part] - (np.cumsum(number) - number), number)
+                yield np.repeat(part, number), self._order[np.arange(len(skipped)) + skipped]
+                start = stop
 
 
-def _compared(
-    queries: np.ndarray, hashes: np.ndarray, order: np.ndarray, first: np.ndarray, counts: np.ndarray, radius: int
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Compares every query with the run of hashes that shares its piece, a bounded number of pairs at once."""
-    some = np.flatnonzero(counts)
-    ends = np.cumsum(counts[some])
-    start = 0
-    while start < len(some):
-        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + _PAIRS_AT_ONCE, "right")))
-        part = some[start:stop]
-        left = np.repeat(part, counts[part])
-        offsets = np.arange(len(left)) - np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
-        right = order[np.repeat(first[part], counts[part]) + offsets]
-        bits = np.bitwise_count(queries[left] ^ hashes[right])
-        near = bits <= radius
-        if near.any():
-            yield left[near], right[near], bits[near]
-        start = stop
+def _least_work(count: int, radius: int) -> list[tuple[int, int, int]]:
+    """How to cut hashes into pieces with the fewest look-ups and comparisons for a query: shift, bits, and bits that may be turned."""
+    plans = []
+    for number in range(_FEWEST_PIECES, 17):
+        bits, whole = 64 // number, radius // number
+        # of so many pieces, one of the first `radius % number + 1` differs in `whole` bits, or one of the others in fewer
+        turned = [whole if place <= radius % number else whole - 1 for place in range(number)]
+        widths = [min(bits, _WIDEST)] * (number - 1) + [min(64 - bits * (number - 1), _WIDEST)]
+        plan = [(bits * place, widths[place], turned[place]) for place in range(number) if turned[place] >= 0]
+        work = sum(len(list(_flips(width, most))) * (1 + count / 2**width) for _, width, most in plan)
+        plans.append((work, plan))
+    return min(plans)[1]
+
+
+@cache
+def _flips(bits: int, most: int) -> tuple[int, ...]:
+    """Every way to change at most so many bits of a piece."""
+    ways = (places for number in range(most + 1) for places in combinations(range(bits), number))
+    return tuple(sum(1 << place for place in places) for places in ways)

@@ -6,8 +6,8 @@ so that nothing measured before is taken for it.
 
 from __future__ import annotations
 
-import base64
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,8 @@ from gaucho_pipeline.curation.hashes import window_hashes
 from gaucho_pipeline.images import probe, square
 
 VERSION = "3"
-_BYTES = ("hashes", "mirrored", "thumb", "colours")
+LOOKS = ("hashes", "mirrored", "colours", "thumb")
+"""What is no number, for comparing pictures with one another."""
 _SIDE = 512
 _SHARPNESS_SIDE = 256
 THUMB = 64
@@ -28,7 +29,7 @@ _FLAT, _STRONG = 4, 128  # of 255
 _BORDER, _EDGE = 6, 15  # of 255
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measures:
     """A picture in numbers."""
 
@@ -61,18 +62,14 @@ class Measures:
     colours: bytes
     """8 x 8 RGB values."""
 
-    def described(self) -> dict[str, Any]:
-        return asdict(self) | {name: base64.b64encode(getattr(self, name)).decode() for name in _BYTES}
+    def numbers(self) -> dict[str, Any]:
+        """All but the bytes."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in LOOKS}
 
     @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Measures:
-        """The measures that `described` gave."""
-        return cls(**(row | {"inside": tuple(row["inside"])} | {name: base64.b64decode(row[name]) for name in _BYTES}))
-
-    def public(self) -> dict[str, Any]:
-        """What people may want to read."""
-        names = ("width", "height", "sharpness", "dark", "bright", "contrast", "information", "quality", "graphic", "chroma")
-        return {name: getattr(self, name) for name in names}
+    def from_parts(cls, numbers: dict[str, Any], looks: Sequence[bytes]) -> Measures:
+        """The measures of which `numbers` gave the first, and the second are in the order of LOOKS."""
+        return cls(**(numbers | {"inside": tuple(numbers["inside"])} | dict(zip(LOOKS, looks, strict=True))))
 
 
 def measure(content: bytes) -> Measures:

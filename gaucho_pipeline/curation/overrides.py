@@ -6,6 +6,7 @@ Columns: image (`sha256:` and the first digits, as the page writes them: a sprea
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +75,8 @@ def by_image(overrides: Iterable[Override], images: Iterable[str]) -> tuple[dict
     found: dict[str, Override] = {}
     lost: list[str] = []
     for override in overrides:
-        matching = [sha for sha in names if sha.startswith(override.image)]
+        first = bisect_left(names, override.image)
+        matching = [sha for sha in names[first : first + 2] if sha.startswith(override.image)]
         if len(matching) == 1 and matching[0] in found:
             raise ConfigError(f"overrides: {override.image} and {found[matching[0]].image} name the same image")
         if len(matching) == 1:

@@ -1,4 +1,4 @@
-"""Measuring many images: in child processes with limits of time and memory, and never the same image twice.
+"""Measuring many images: in child processes with limits of time and memory, never the same image twice, and none held in memory.
 
 One unreadable image costs nothing but itself, also when it takes its process with it: it is tried once more alone, then named.
 """
@@ -11,7 +11,7 @@ import os
 import resource
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -21,7 +21,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
-from gaucho_pipeline.curation.measures import VERSION, Measures, measure
+from gaucho_pipeline.curation.measures import LOOKS, VERSION, Measures, measure
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images import BadImage, probe
 
@@ -32,6 +32,8 @@ MEMORY_BYTES = 3 * 2**30
 _AHEAD = 4
 _TASKS = 2000
 _RESTARTS = 20
+
+_KEYS, _PRIMARY = "sha256 TEXT, version TEXT", "PRIMARY KEY (sha256, version)"
 
 Outcome = Measures | BadImage
 Work = Callable[[str], Any]
@@ -45,47 +47,94 @@ class MeasuresCache:
         self._database = sqlite3.connect(folder / "measures.sqlite", timeout=60, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=NORMAL")  # what is lost with the machine is measured again
-        self._database.execute("CREATE TABLE IF NOT EXISTS measures (sha256 TEXT, version TEXT, value TEXT, PRIMARY KEY (sha256, version))")
+        looks = ", ".join(f"{name} BLOB" for name in LOOKS)
+        self._database.execute(f"CREATE TABLE IF NOT EXISTS pictures ({_KEYS}, numbers TEXT, {looks}, {_PRIMARY})")
+        self._database.execute(f"CREATE TABLE IF NOT EXISTS said ({_KEYS}, value TEXT, {_PRIMARY})")
 
     def has(self, sha256: str) -> bool:
         """Whether an image was measured before."""
-        found = self._database.execute("SELECT 1 FROM measures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
+        found = self._database.execute("SELECT 1 FROM pictures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
         return found.fetchone() is not None
 
     def get(self, sha256: str) -> Outcome | None:
-        row = self._database.execute("SELECT value FROM measures WHERE sha256 = ? AND version = ?", (sha256, VERSION)).fetchone()
+        """What came of measuring an image; None if it was not measured yet."""
+        row = self._row(("numbers", *LOOKS), sha256)
         if row is None:
             return None
-        value = json.loads(row[0])
-        return BadImage(value["reason"], value["detail"]) if "reason" in value else Measures.from_row(value)
+        numbers = json.loads(row[0])
+        return _bad(numbers) if "reason" in numbers else Measures.from_parts(numbers, row[1:])
 
-    def get_score(self, sha256: str, version: str) -> float | None:
-        """A score that a model gave, under a name that says which model and prompts."""
-        row = self._database.execute("SELECT value FROM measures WHERE sha256 = ? AND version = ?", (sha256, version)).fetchone()
-        return float(row[0]) if row else None
-
-    def put_score(self, sha256: str, version: str, score: float) -> None:
-        self._database.execute("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", (sha256, version, str(score)))
+    def get_bad(self, sha256: str) -> BadImage | None:
+        """Why an image that was measured has no measures; None if it has."""
+        row = self._row(("numbers",), sha256)
+        numbers = json.loads(row[0]) if row else {}
+        return _bad(numbers) if "reason" in numbers else None
 
     def put(self, sha256: str, outcome: Outcome) -> None:
-        value = {"reason": outcome.reason, "detail": outcome.detail} if isinstance(outcome, BadImage) else outcome.described()
-        self._database.execute("INSERT OR REPLACE INTO measures VALUES (?, ?, ?)", (sha256, VERSION, json.dumps(value)))
+        is_bad = isinstance(outcome, BadImage)
+        numbers = {"reason": outcome.reason, "detail": outcome.detail} if isinstance(outcome, BadImage) else outcome.numbers()
+        looks = [None if is_bad else getattr(outcome, name) for name in LOOKS]
+        values = (sha256, VERSION, json.dumps(numbers), *looks)
+        self._database.execute(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(values))})", values)
+
+    def get_said(self, sha256: str, version: str) -> Any:
+        """What a model said of an image, under a name that tells the model and what it was asked; None if it was not asked yet."""
+        row = self._database.execute("SELECT value FROM said WHERE sha256 = ? AND version = ?", (sha256, version)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def put_said(self, sha256: str, version: str, value: float | str) -> None:
+        self._database.execute("INSERT OR REPLACE INTO said VALUES (?, ?, ?)", (sha256, version, json.dumps(value)))
+
+    def _row(self, columns: Sequence[str], sha256: str) -> tuple[Any, ...] | None:
+        found = self._database.execute(f"SELECT {', '.join(columns)} FROM pictures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
+        row: tuple[Any, ...] | None = found.fetchone()
+        return row
 
 
-def measure_all(paths: dict[str, Path], cache: MeasuresCache, tell: Callable[[], None]) -> Iterator[tuple[str, Outcome]]:
-    """The measures of each file, or why it has none, by SHA-256 and in no order; `tell` is called after each that was measured now."""
+def _bad(numbers: dict[str, Any]) -> BadImage:
+    return BadImage(numbers["reason"], numbers["detail"])
+
+
+class StoredMeasures(Mapping[str, Measures]):
+    """The measures of some images, by SHA-256, each read from the cache when it is asked for: memory does not grow with their number."""
+
+    def __init__(self, cache: MeasuresCache, images: Sequence[str]) -> None:
+        """`images`: SHA-256 of what was measured, and is no bad image."""
+        self._cache, self._images = cache, images
+
+    def __getitem__(self, sha256: str) -> Measures:
+        found = self._cache.get(sha256)
+        if not isinstance(found, Measures):
+            raise KeyError(sha256)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._images)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+
+def measure_all(
+    images: Iterable[str], path_of: Callable[[str], Path], cache: MeasuresCache, tell: Callable[[], None]
+) -> Iterator[tuple[str, BadImage | None]]:
+    """Sees to it that the measures of all images, by SHA-256, are in the cache; in no order, why each has none, if it has none.
+
+    `tell` is called after each that was measured now.
+    """
     new = []
-    for sha256, path in paths.items():
-        known = cache.get(sha256) if path.exists() else BadImage("missing", str(path))
-        if known is None:
-            new.append(sha256)
+    for sha256 in images:
+        if not (path := path_of(sha256)).exists():
+            yield sha256, BadImage("missing", str(path))
+        elif cache.has(sha256):
+            yield sha256, cache.get_bad(sha256)
         else:
-            yield sha256, known
-    for sha256, outcome in in_children(_measured, ((sha256, str(paths[sha256])) for sha256 in new)):
+            new.append(sha256)
+    for sha256, outcome in in_children(_measured, ((sha256, str(path_of(sha256))) for sha256 in new)):
         if not (isinstance(outcome, BadImage) and outcome.reason in _OF_THE_MACHINE):
             cache.put(sha256, outcome)
         tell()
-        yield sha256, outcome
+        yield sha256, outcome if isinstance(outcome, BadImage) else None
 
 
 _OF_THE_MACHINE = ("took too long", "ended its process", "missing")
@@ -186,9 +235,9 @@ def read_blob(path: str) -> bytes:
         raise BadImage("missing", str(error)) from None
 
 
-def small_pictures(paths: dict[str, Path], side: int) -> Iterator[tuple[str, Image.Image | None]]:
-    """Each image at about this size, decoded in a child; None for one that cannot be."""
-    for sha256, outcome in in_children(_small, ((sha256, json.dumps([str(path), side])) for sha256, path in paths.items())):
+def small_pictures(images: Iterable[str], path_of: Callable[[str], Path], side: int) -> Iterator[tuple[str, Image.Image | None]]:
+    """Each image, by SHA-256, at about this size, decoded in a child; None for one that cannot be."""
+    for sha256, outcome in in_children(_small, ((sha256, json.dumps([str(path_of(sha256)), side])) for sha256 in images)):
         yield sha256, None if isinstance(outcome, BadImage) else Image.frombytes("RGB", *outcome)
 
 

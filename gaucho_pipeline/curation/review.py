@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ from PIL import Image
 from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
+from gaucho_pipeline.curation.table import Table
 
 Row = Mapping[str, Any]
-Paths = Mapping[str, Path]
 
 MOST_SHOWN = 500
 """More kept or excluded pictures than this are counted, and not shown: the page must open on a telephone."""
@@ -30,37 +30,43 @@ _DIGITS = 16
 
 def review_page(
     concept: str,
-    kept: Sequence[Row],
-    excluded: Sequence[Row],
-    overrides: Sequence[tuple[str, Override]],
+    table: Table,
+    kept: Sequence[str],
+    excluded: Sequence[str],
+    reasons: Mapping[str, int],
     lost: Sequence[Override],
-    paths: Paths,
+    path_of: Callable[[str], Path],
 ) -> str:
     """The page of a concept.
 
-    `paths` are the files of the images, by SHA-256; `overrides` what the curator has said of them so far, and `lost` of images that are
-    not there: what the page does not show, it writes back as it was.
+    `kept` and `excluded` are SHA-256 of images, and `reasons` says how many went for each. `lost` is what the curator said of images that
+    are not there: what the page does not show, it writes back as it was.
     """
-    said = dict(overrides)
-    rows = [row for part in (kept, excluded) for row in sorted(part, key=lambda row: row["sha256"] not in said)[:MOST_SHOWN]]
-    readable = {row["sha256"]: paths[row["sha256"]] for row in rows if row["measures"]}
-    pictures = {sha: _data_address(picture) for sha, picture in small_pictures(readable, _SIDE) if picture}
-    cards = [_card(row, said.get(row["sha256"]), pictures.get(row["sha256"], "")) for row in rows]
+    rows = [*islice(table.kept(_said_first(kept, table)), MOST_SHOWN), *islice(table.excluded(_said_first(excluded, table)), MOST_SHOWN)]
+    readable = {row["sha256"] for row in rows if row["measures"]}
+    pictures = {sha: _data_address(picture) for sha, picture in small_pictures(sorted(readable), path_of, _SIDE) if picture}
+    cards = [_card(row, table.overrides.get(row["sha256"]), pictures.get(row["sha256"], "")) for row in rows]
     shown = {card["image"] for card in cards if not card["is_repeated"]}
-    silent = [override for sha, override in overrides if sha[:_DIGITS] not in shown]
+    silent = [override for sha, override in table.overrides.items() if sha[:_DIGITS] not in shown]
+    out = sum(reasons.values())
     environment = Environment(loader=PackageLoader("gaucho_pipeline.curation"), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html").render(
         concept=concept,
         cards=cards,
         kept=len(kept),
-        excluded=len(excluded),
-        left_off=len(kept) + len(excluded) - len(rows),
-        reasons=Counter(row["reason"] for row in excluded).most_common(),
+        excluded=out,
+        left_off=len(kept) + out - len(rows),
+        reasons=list(reasons.items()),
         licenses=sorted({row["license"] for row in rows}),
         authors=sorted({row["author"] for row in rows}),
         sentences=SENTENCES,
         others=[[o.image, o.decision, o.caption, o.by, o.why] for o in (*silent, *lost)],
     )
+
+
+def _said_first(images: Sequence[str], table: Table) -> list[str]:
+    """Those first of which the curator has said something."""
+    return sorted(images, key=lambda sha: sha not in table.overrides)
 
 
 def _card(row: Row, override: Override | None, picture: str) -> dict[str, Any]:

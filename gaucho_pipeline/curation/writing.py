@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gaucho_pipeline.artifacts import write_atomically
@@ -24,19 +24,23 @@ def picture_name(sha256: str) -> str:
 
 
 def write_pictures(
-    measures: Mapping[str, Measures], paths: Mapping[str, Path], folder: Path, spec: CurationSpec, reporter: Reporter
+    images: Sequence[str],
+    measures: Mapping[str, Measures],
+    path_of: Callable[[str], Path],
+    folder: Path,
+    spec: CurationSpec,
+    reporter: Reporter,
 ) -> dict[str, str | BadImage]:
-    """Writes pictures into a folder, and nothing else is in it then; the hash of each PNG, or why there is none, by SHA-256."""
+    """Writes images into a folder, and nothing else is in it then; the hash of each PNG, or why there is none, by SHA-256."""
     folder.mkdir(exist_ok=True)
-    names = {picture_name(sha) for sha in measures}
+    names = {picture_name(sha) for sha in images}
     for file in folder.iterdir():
         if file.name not in names:
             file.unlink()  # of a killed run that chose others
-    progress = reporter.progress("writing", len(measures), "images")
-    targets = {sha: str(folder / picture_name(sha)) for sha in measures}
-    tasks = {sha: json.dumps([str(paths[sha]), targets[sha], crop_of(measures[sha], spec), spec.max_side]) for sha in measures}
+    progress = reporter.progress("writing", len(images), "images")
+    tasks = ((sha, [str(path_of(sha)), str(folder / picture_name(sha)), crop_of(measures[sha], spec), spec.max_side]) for sha in images)
     found = {}
-    for sha, outcome in in_children(_write, tasks.items()):
+    for sha, outcome in in_children(_write, ((sha, json.dumps(task)) for sha, task in tasks)):
         found[sha] = outcome
         progress.advance()
     return found

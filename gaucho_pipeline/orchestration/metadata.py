@@ -10,7 +10,7 @@ from gaucho_pipeline.artifacts import Artifact
 
 _INLINE_BYTES = 100_000
 _PICTURES = {"checkpoint": ("loss_curve", "losses.png"), "sample_gallery": ("contact_sheet", "contact_sheet.jpg")}
-_COUNTS = ("refused", "failed", "excluded", "licenses", "flags")
+_COUNTS = ("refused", "failed", "excluded", "licenses", "flags", "captions")
 
 
 def described(artifact: Artifact) -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""The crawl's table of images, read a line at a time: what was said of a hundred thousand images need not be in memory at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+Row = dict[str, Any]
+
+
+class Crawled(Mapping[str, Row]):
+    """What the crawl says of each image, by SHA-256 of its file and in its order; of several records of a file, the first."""
+
+    def __init__(self, table: Path) -> None:
+        """`table`: `images.jsonl` of a raw crawl."""
+        self._table = table.open("rb")
+        self._repeated: list[int] = []
+        places: dict[str, int] = {}
+        place = 0
+        for line in self._table:
+            if line.strip() and places.setdefault(json.loads(line)["sha256"], place) != place:
+                self._repeated.append(place)
+            place += len(line)
+        self._places = {sha: places[sha] for sha in sorted(places)}
+
+    def __getitem__(self, sha256: str) -> Row:
+        return self._at(self._places[sha256])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __contains__(self, sha256: object) -> bool:
+        return sha256 in self._places
+
+    def repeated(self) -> Iterator[Row]:
+        """The records whose file an earlier one has brought."""
+        return (self._at(place) for place in self._repeated)
+
+    @property
+    def records(self) -> int:
+        """How many there are, repeated ones included."""
+        return len(self._places) + len(self._repeated)
+
+    def _at(self, place: int) -> Row:
+        self._table.seek(place)
+        row: Row = json.loads(self._table.readline())
+        return row

@@ -1,0 +1,59 @@
+"""The rows of a curated set's tables: what was crawled, measured, decided and written of an image, put together when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gaucho_pipeline.curation.captions import Caption
+from gaucho_pipeline.curation.crawled import Crawled, Row
+from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES, Verdict
+from gaucho_pipeline.curation.measures import Measures
+from gaucho_pipeline.curation.overrides import Override
+from gaucho_pipeline.curation.writing import picture_name
+from gaucho_pipeline.images import BadImage
+
+_NOT_SHOWN = "inside"
+"""A measure that only this program reads."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """All that is known of the images, by SHA-256 of their files."""
+
+    crawled: Crawled
+    verdicts: Mapping[str, Verdict]
+    measures: Mapping[str, Measures]
+    relevance: Mapping[str, float]
+    overrides: Mapping[str, Override]
+    pixels: Mapping[str, str | BadImage]
+    """The hash of the PNG that was written."""
+    captions: Mapping[str, Caption]
+
+    def kept(self, images: Iterable[str]) -> Iterator[Row]:
+        """Rows of images that stay."""
+        for sha in images:
+            caption = self.captions[sha]
+            yield self._row(sha) | {"pixels": self.pixels[sha], "caption": caption.text, "caption_by": caption.by}
+
+    def excluded(self, images: Iterable[str]) -> Iterator[Row]:
+        """Rows of images that do not stay, then of records that brought a file again."""
+        yield from (self._row(sha) for sha in images)
+        for row in self.crawled.repeated():
+            yield _described(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | {"measures": None, "relevance": None}
+
+    def _row(self, sha: str) -> Row:
+        row = _described(self.crawled[sha], self.verdicts[sha])
+        measures = self.measures.get(sha)
+        numbers = measures.numbers() if measures else {}
+        row["measures"] = {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None
+        row["relevance"] = self.relevance.get(sha)
+        if said := self.overrides.get(sha):
+            row |= {"by": said.by, "why": said.why}
+        return row
+
+
+def _described(row: Row, verdict: Verdict) -> Row:
+    public = {name: value for name, value in row.items() if name != "media"}  # a person's own folders stay in the crawl
+    public |= verdict.described() | {"file": f"images/{picture_name(row['sha256'])}" if verdict.kept else None}
+    return public if verdict.kept else public | dict(zip(("pt", "en"), SENTENCES[verdict.reason], strict=True))

@@ -1,0 +1,88 @@
+"""Reading: every file is measured or named, whatever becomes of the process that reads it, and none twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.curation.measures import measure
+from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, in_children, measure_all
+from gaucho_pipeline_tests.conftest import draw_folder
+
+
+def _kill_when_told(text: str) -> str:
+    """Ends its own process where the text says so."""
+    if text == "dies":
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.02)
+    return text.upper()
+
+
+def test_a_task_that_ends_its_process_costs_nothing_but_itself() -> None:
+    tasks = [(str(n), "dies" if n == 5 else f"task {n}") for n in range(20)]
+    found = dict(in_children(_kill_when_told, tasks, workers=2))
+    assert len(found) == 20
+    assert found.pop("5").reason == "ended its process"
+    assert all(text == f"TASK {number}" for number, text in found.items())
+
+
+def test_every_broken_file_is_measured_or_named_with_a_worker_killed_in_the_middle(real: Path, tmp_path: Path) -> None:
+    files = {str(n): file for n, file in enumerate(f for f in sorted((real / "bad").rglob("*")) if f.is_file())}
+    killed: list[int] = []
+
+    def kill_a_child() -> None:
+        for process in Path("/proc").iterdir():
+            try:
+                if process.name.isdigit() and "multiprocessing.forkserver" in (process / "cmdline").read_text():
+                    children = (process / "task" / process.name / "children").read_text().split()
+                    parent = (process / "stat").read_text().rpartition(")")[2].split()[1]
+                    if children and int(parent) == os.getpid():
+                        os.kill(int(children[0]), signal.SIGKILL)
+                        killed.append(int(children[0]))
+                        return
+            except (OSError, ProcessLookupError):
+                continue
+
+    told = Counter[str]()
+
+    def tell() -> None:
+        told["done"] += 1
+        if told["done"] == 100:
+            threading.Thread(target=kill_a_child).start()
+
+    found = dict(measure_all(files, files.__getitem__, MeasuresCache(tmp_path), tell))
+    assert killed
+    assert found.keys() == files.keys()
+    ends = Counter(outcome.reason if outcome else "measured" for outcome in found.values())
+    assert sum(ends.values()) == len(files)
+    assert ends["measured"] > 200
+    assert set(ends) <= {"measured", "not-an-image", "too-many-pixels", "truncated", "unreadable"}
+
+
+def test_nothing_is_measured_twice(tmp_path: Path) -> None:
+    files = {path.name: path for path in draw_folder(tmp_path / "photos", "araucaria", 6).iterdir()}
+    told = Counter[str]()
+    for expected in (6, 6):
+        found = dict(measure_all(files, files.__getitem__, MeasuresCache(tmp_path / "cache"), lambda: told.update(["measured"])))
+        assert len(found) == 6
+        assert told["measured"] == expected
+
+
+def test_measures_are_read_from_the_disk_one_by_one(tmp_path: Path) -> None:
+    files = {path.name: path for path in draw_folder(tmp_path / "photos", "araucaria", 3).iterdir()}
+    (tmp_path / "broken").write_bytes(b"GIF89a")
+    cache = MeasuresCache(tmp_path / "cache")
+    outcomes = dict(measure_all([*files, "broken"], lambda name: files.get(name, tmp_path / name), cache, lambda: None))
+    assert [name for name, outcome in outcomes.items() if outcome] == ["broken"]
+    assert str(cache.get_bad("broken")) == str(outcomes["broken"]) == "not-an-image: no known image format"
+    stored = StoredMeasures(MeasuresCache(tmp_path / "cache"), sorted(files))
+    assert dict(stored) == {name: measure(path.read_bytes()) for name, path in files.items()}
+    assert "broken" not in stored
+    with pytest.raises(KeyError):
+        StoredMeasures(cache, ["broken"])["broken"]
