@@ -14,15 +14,15 @@ import random
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from copies import COPIES, jpeg
+from memory import peak_memory
+from originals import FOLDER, originals
 from PIL import Image
 
 from gaucho_pipeline.concepts import CurationSpec
@@ -30,14 +30,11 @@ from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.hashes import HashIndex
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.images import probe
 
 IMAGES = 2_000
 HASHES = (10_000, 100_000, 1_000_000)
 RADIUS = CurationSpec().near_duplicate_distance
 _ASKED_AT_ONCE = 10_000
-DEFAULT_FOLDER = Path(__file__).resolve().parents[2] / "shared" / "real"
 _PLAIN = """
 import sys, time
 from pathlib import Path
@@ -60,9 +57,9 @@ print(time.monotonic() - started)
 
 
 def main() -> None:
-    originals = _originals(Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FOLDER)
+    pictures = originals(1024, Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
     with tempfile.TemporaryDirectory() as name:
-        folder = _make_images(originals, Path(name) / "images")
+        folder = _make_images(pictures, Path(name) / "images")
         rates = {"ours": _ours(folder, Path(name)), "imagehash, plainly": _theirs(sys.executable, _PLAIN, folder)}
         if python := os.environ.get("CLEANVISION"):
             rates["cleanvision"] = _theirs(python, _CLEANVISION, folder)
@@ -70,7 +67,7 @@ def main() -> None:
             print("cleanvision is not measured: CLEANVISION names no python that has it")
     for label, row in rates.items():
         print(f"{label:<20} {row['images_per_second']:8.1f} images/s  {row['peak_mb']:7.0f} MB")
-    copies = _copies(originals)
+    copies = _copies(pictures)
     for kind, row in copies.items():
         rates = f"{row['found'] / row['planted']:6.1%}, different pictures taken for copies {row['false'] / (2 * row['planted']):6.1%}"
         print(f"{kind:<28} found {row['found']:3d} of {row['planted']:3d}: {rates}")
@@ -81,20 +78,12 @@ def main() -> None:
     print(json.dumps({"rates": rates, "copies": copies, "search_seconds": search, "ratio": ratio}))
 
 
-def _originals(folder: Path) -> list[Image.Image]:
-    files = sorted(p for part in ("openverse/images", "photos") for p in (folder / part).rglob("*") if p.suffix in (".jpg", ".jpeg"))
-    if files:
-        return [probe(file.read_bytes(), 1024).image for file in files]
-    print(f"no photographs in {folder}: drawn pictures serve")
-    return [draw_subject("araucaria", n, side=512) for n in range(40)]
-
-
-def _make_images(originals: list[Image.Image], folder: Path) -> Path:
+def _make_images(pictures: list[Image.Image], folder: Path) -> Path:
     """So many JPEGs of camera size (1600 px), each a crop of its own."""
     folder.mkdir()
     draw = random.Random(1)
     for number in range(IMAGES):
-        picture = originals[number % len(originals)]
+        picture = pictures[number % len(pictures)]
         left, top = draw.uniform(0, 0.3), draw.uniform(0, 0.3)
         box = (left * picture.width, top * picture.height, (left + 0.7) * picture.width, (top + 0.7) * picture.height)
         side = (1600, round(1600 * picture.height / picture.width))
@@ -106,7 +95,7 @@ def _ours(folder: Path, work: Path) -> dict[str, float]:
     """Measuring in child processes, and finding copies."""
     names, cache, spec = sorted(path.name for path in folder.iterdir()), MeasuresCache(work / "cache"), CurationSpec()
     started = time.monotonic()
-    with _peak_memory() as memory:
+    with peak_memory(os.getpid()) as memory:
         readable = sorted(name for name, bad in measure_all(names, lambda name: folder / name, cache, lambda: None) if not bad)
         measured = time.monotonic() - started
         repeats(readable, StoredMeasures(cache, readable), spec.near_duplicate_distance, spec.near_duplicate_likeness)
@@ -114,54 +103,21 @@ def _ours(folder: Path, work: Path) -> dict[str, float]:
     return {"images_per_second": len(names) / seconds, "measuring_only": len(names) / measured} | memory
 
 
-@contextmanager
-def _peak_memory() -> Iterator[dict[str, float]]:
-    """The most memory that this process and all that it started hold at one moment, in MB, sampled ten times a second."""
-    found, ended = {"peak_mb": 0.0}, threading.Event()
-
-    def sample() -> None:
-        while not ended.wait(0.1):
-            found["peak_mb"] = max(found["peak_mb"], _held([os.getpid()]) / 1e6)
-
-    thread = threading.Thread(target=sample)
-    thread.start()
-    try:
-        yield found
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _held(pids: list[int]) -> int:
-    """Bytes held by processes and their children, what they share counted in parts."""
-    total = 0
-    for pid in pids:
-        try:
-            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        except OSError:
-            continue  # it has just ended
-        total += 1024 * next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) + _held(
-            [int(c) for c in children]
-        )
-    return total
-
-
 def _theirs(python: str, program: str, folder: Path) -> dict[str, float]:
-    with _peak_memory() as memory:
+    with peak_memory(os.getpid()) as memory:
         done = subprocess.run([python, "-c", program, str(folder)], check=True, capture_output=True, text=True)
     return {"images_per_second": IMAGES / float(done.stdout.split()[-1])} | memory
 
 
-def _copies(originals: list[Image.Image]) -> dict[str, dict[str, Any]]:
+def _copies(pictures: list[Image.Image]) -> dict[str, dict[str, Any]]:
     spec = CurationSpec()
-    measures = {f"original {n}": measure(jpeg(picture)) for n, picture in enumerate(originals)}
+    measures = {f"original {n}": measure(jpeg(picture)) for n, picture in enumerate(pictures)}
     rows = {}
     for kind, alter in COPIES.items():
-        pictures = measures | {f"copy {n}": measure(jpeg(alter(picture))) for n, picture in enumerate(originals)}
-        found = repeats(list(pictures), pictures, spec.near_duplicate_distance, spec.near_duplicate_likeness)
+        both = measures | {f"copy {n}": measure(jpeg(alter(picture))) for n, picture in enumerate(pictures)}
+        found = repeats(list(both), both, spec.near_duplicate_distance, spec.near_duplicate_likeness)
         right = sum(name.split()[1] == repeat.of.split()[1] for name, repeat in found.items())
-        rows[kind] = {"planted": len(originals), "found": right, "false": len(found) - right}
+        rows[kind] = {"planted": len(pictures), "found": right, "false": len(found) - right}
     return rows
 
 

@@ -1,24 +1,20 @@
-"""`concepts.yaml` as frozen models: what people write, checked, and one specification for each stage.
+"""What people write in `concepts.yaml`, as frozen models that check it, and one specification for each stage.
 
-Reading, defaults, checks and error messages belong here. What a specification makes out of date is in
+The file itself, with its lines, defaults and messages, is read in `concepts_file.py`. What a specification makes out of date is in
 `pipeline.py`; what a stage does with it is in the stage.
 """
 
 from __future__ import annotations
 
-import difflib
-import os
 import re
 import string
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from gaucho_pipeline.canonical import digest, file_digest, folder_digest
-from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.rights import DEFAULT_LICENSES, FAMILIES, license_name, parse_license
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -399,219 +395,3 @@ class Concepts(Frozen):
 
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Keys of the stages, for all concepts")
     concepts: dict[str, Concept] = Field(min_length=1, description="Concepts by slug")
-
-
-def load_concepts(path: Path) -> Concepts:
-    """Reads and checks a concepts file.
-
-    Raises ConfigError with the file, the line, the key and the remedy of the first mistake.
-    """
-    lines = _Lines(path)
-    value = lines.value
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}:1: must be a mapping with the key 'concepts'")
-    _check_keys(lines, value, Concepts, ())
-    defaults = value.get("defaults") or {}
-    _check_defaults(lines, defaults)
-    raw = value.get("concepts")
-    if not isinstance(raw, dict) or not raw:
-        raise lines.error(("concepts",), "must name at least one concept")
-    merged: dict[str, Any] = {}
-    for slug, part in raw.items():
-        if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
-            raise lines.error(("concepts", slug), "a key must be a slug: small letters, digits and _ (the name may have accents)")
-        if not isinstance(part, dict):
-            raise lines.error(("concepts", slug), "must be a mapping with token, class_noun and crawl")
-        merged[slug] = _with_defaults(part, defaults)
-    try:
-        loaded = Concepts(concepts=merged)
-    except ValidationError as error:
-        raise _first_error(lines, error) from None
-    _check_tokens(lines, loaded)
-    return _with_absolute_paths(loaded, path.resolve().parent)
-
-
-def _with_defaults(part: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    whole = dict(part)
-    for stage, keys in defaults.items():
-        own = part.get(stage, {})
-        whole[stage] = {**keys, **own} if isinstance(own, dict) else own
-    return whole
-
-
-def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
-    def absolute(source: Source) -> Source:
-        name, own = ("folder", source.folder) if source.folder else ("urls", source.urls)
-        if own is None:
-            return source
-        paths = {key: base / os.path.expanduser(path) for key in ("path", "table") if (path := getattr(own, key, None)) is not None}
-        return source.model_copy(update={name: own.model_copy(update=paths)})
-
-    def model_folder(model: str) -> str:
-        return str((base / os.path.expanduser(model)).resolve()) if model.startswith((".", "~")) else model
-
-    def fixed(concept: Concept) -> Concept:
-        crawl = concept.crawl.model_copy(update={"sources": tuple(absolute(s) for s in concept.crawl.sources)})
-        training = concept.training.model_copy(update={"base_model": model_folder(concept.training.base_model)})
-        changes: dict[str, Any] = {}
-        for name in ("relevance", "captioner"):
-            if part := getattr(concept.curation, name):
-                changes[name] = part.model_copy(update={"model": model_folder(part.model)})
-        if own := concept.curation.overrides:
-            changes["overrides"] = base / os.path.expanduser(own)
-        curation = concept.curation.model_copy(update=changes)
-        return concept.model_copy(update={"crawl": crawl, "curation": curation, "training": training})
-
-    return loaded.model_copy(update={"concepts": {slug: fixed(c) for slug, c in loaded.concepts.items()}})
-
-
-# ------------------------------------------------------------------------------------------ messages
-
-
-def error_at(path: Path, location: tuple[Any, ...], problem: str) -> ConfigError:
-    """A mistake that shows only when the file's words are held against the world: with the file, the line and the key."""
-    lines = _Lines(path)
-    return lines.error(lines.inherited(location), problem)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """YAML's safe loader, that refuses a key which stands twice."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, KeyError, AttributeError):
-            if not isinstance(node, yaml.ScalarNode):
-                raise
-            raise yaml.MarkedYAMLError(
-                problem=f"{node.value[:40]!r} is not what it seems; put it in quotes", problem_mark=node.start_mark
-            ) from None
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, (dict, list, set)):
-                raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
-            if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-class _Lines:
-    """A YAML file's value, and the line where each of its keys stands."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            text = path.read_text(encoding="utf-8")
-            loader = _UniqueKeyLoader(text)
-            self.node = loader.get_single_node()
-            self.value = loader.construct_document(self.node) if self.node else None
-        except FileNotFoundError:
-            raise ConfigError(f"{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
-        except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-        except RecursionError:
-            raise ConfigError(f"{path}: is nested too deeply") from None
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ConfigError(f"{path}:{line}: {error.problem}") from None
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
-
-    def line_of(self, location: tuple[Any, ...]) -> int:
-        node, line = self.node, 1
-        for step in location:
-            found = None
-            if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if str(k.value) == str(step)), None)
-            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-                found = (node.value[step], node.value[step])
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        return line
-
-    def has(self, location: tuple[Any, ...]) -> bool:
-        value: Any = self.value
-        for step in location:
-            try:
-                value = value[step]
-            except (KeyError, IndexError, TypeError):
-                return False
-        return True
-
-    def inherited(self, location: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Where a key of a concept really stands, which may be under the defaults."""
-        default = ("defaults", *location[2:])
-        return default if location[:1] == ("concepts",) and len(location) > 2 and not self.has(location) and self.has(default) else location
-
-    def error(self, location: tuple[Any, ...], problem: str) -> ConfigError:
-        key = " ".join(".".join(str(step) for step in location).split())
-        return ConfigError(f"{self.path}:{self.line_of(location)}: {key}: {problem}")
-
-
-def _nearest(key: object, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
-
-
-def _check_keys(lines: _Lines, value: dict[Any, Any], model: type[BaseModel], location: tuple[Any, ...]) -> None:
-    for key in value:
-        if key not in model.model_fields:
-            raise lines.error((*location, key), f"unknown key; {_nearest(key, list(model.model_fields))}")
-
-
-def _check_defaults(lines: _Lines, defaults: Any) -> None:
-    if not isinstance(defaults, dict):
-        raise lines.error(("defaults",), "must be a mapping of stages")
-    for stage, keys in defaults.items():
-        if stage not in STAGES:
-            raise lines.error(("defaults", stage), f"unknown key; {_nearest(stage, list(STAGES))}")
-        if not isinstance(keys, dict):
-            raise lines.error(("defaults", stage), "must be a mapping")
-        _check_keys(lines, keys, Concept.model_fields[stage].annotation, ("defaults", stage))  # type: ignore[arg-type]
-
-
-def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
-    owners: dict[str, str] = {}
-    for slug, concept in loaded.concepts.items():
-        owner = owners.setdefault(concept.token.lower(), slug)
-        if owner != slug:
-            raise lines.error(("concepts", slug, "token"), f"{concept.token!r} is the token of {owner} already; choose another")
-
-
-def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
-    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt key explains a missing one
-    location = tuple(first["loc"])
-    location = lines.inherited(location)
-    kind = first["type"]
-    if kind == "extra_forbidden":
-        return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(location).model_fields))}")
-    if kind == "missing":
-        return lines.error(location, "is required")
-    message = first["msg"].removeprefix("Value error, ")
-    given = first.get("input")
-    shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""
-    return lines.error(location, message[:1].lower() + message[1:] + shown)
-
-
-def _owner(location: tuple[Any, ...]) -> type[BaseModel]:
-    model: type[BaseModel] = Concept
-    for step in location[1:-1] if location[0] == "defaults" else location[2:-1]:
-        if isinstance(step, int):
-            continue
-        annotation = model.model_fields[step].annotation
-        found = [c for c in _flatten(annotation) if isinstance(c, type) and issubclass(c, BaseModel)]
-        model = found[0]
-    return model
-
-
-def _flatten(annotation: Any) -> list[Any]:
-    return [annotation, *(inner for part in get_args(annotation) for inner in _flatten(part))]

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, MadeFrom, Store
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import Concept, Concepts, load_concepts
+from gaucho_pipeline.concepts import Concept, Concepts
+from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.soundness import judge
 
@@ -32,7 +33,7 @@ INPUT_OF: dict[str, str | None] = {
     "checkpoint": "curated_set",
     "sample_gallery": "checkpoint",
 }
-CODE_VERSIONS = {"raw_crawl": "2", "curated_set": "2", "checkpoint": "2", "sample_gallery": "1", SITE: "1"}
+CODE_VERSIONS = {"raw_crawl": "2", "curated_set": "3", "checkpoint": "2", "sample_gallery": "1", SITE: "1"}
 """Raised by hand when a stage's code makes something else of the same input."""
 
 
@@ -43,6 +44,7 @@ class Request(BaseModel):
 
     asset: str = Field(description="The asset to make")
     concept: str = Field(description="The concept's slug; 'all' for the site")
+    title: str = Field("", description="The concept's name, for pages; another name makes nothing anew")
     made_from: MadeFrom = Field(description="The specification and the versions of what is read")
     fingerprint: str | None = Field(description="Hash of made_from; None for raw_crawl, which is named by what it holds")
     inputs: dict[str, Path] = Field(description="The folders to read, by asset, or by concept for the site")
@@ -153,6 +155,7 @@ class Project:
         return Request(
             asset=asset,
             concept=slug,
+            title=name.pt if asset != SITE and (name := self.concept(slug).name) else "",
             made_from=made_from,
             fingerprint=None if asset == "raw_crawl" else fingerprint(asset, slug, made_from),
             inputs={name: artifact.folder for name, artifact in inputs.items()},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.concepts import error_at
+from gaucho_pipeline.concepts_file import error_at
 from gaucho_pipeline.crawl.build import build_sources
 from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.crawl.declared import Folder

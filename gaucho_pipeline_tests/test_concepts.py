@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.concepts import load_concepts
+from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError
 
 GOOD = """\

@@ -56,7 +56,7 @@ def test_any_text_can_be_read() -> None:
 
 
 def test_the_demos_tokens_are_reserved_and_mean_another_class() -> None:
-    from gaucho_pipeline.concepts import load_concepts
+    from gaucho_pipeline.concepts_file import load_concepts
 
     for concept in load_concepts(Path(world.__file__).parent / "concepts.yaml").concepts.values():
         assert world.reserved_names()[concept.token] != concept.class_noun

@@ -73,7 +73,7 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     write_table(staging / "excluded.jsonl", table.excluded(excluded))
     write_attribution(staging / "ATTRIBUTION.csv", table.kept(kept))
     vanished = [override for override in said if override.image in lost]
-    page = review_page(request.concept, table, kept, excluded, figures["excluded"], vanished, store.blob_path)
+    page = review_page(request.title or request.concept, table, kept, excluded, figures["excluded"], vanished, store.blob_path)
     write_atomically(staging / "review.html", page)
     if useless:
         reporter.say(f"overrides that name no image that can be used: {', '.join(sorted(useless))}")

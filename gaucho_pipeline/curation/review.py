@@ -29,7 +29,7 @@ _DIGITS = 16
 
 
 def review_page(
-    concept: str,
+    title: str,
     table: Table,
     kept: Sequence[str],
     excluded: Sequence[str],
@@ -37,7 +37,7 @@ def review_page(
     lost: Sequence[Override],
     path_of: Callable[[str], Path],
 ) -> str:
-    """The page of a concept.
+    """The page of a concept, with its name for a title.
 
     `kept` and `excluded` are SHA-256 of images, and `reasons` says how many went for each. `lost` is what the curator said of images that
     are not there: what the page does not show, it writes back as it was.
@@ -51,8 +51,9 @@ def review_page(
     out = sum(reasons.values())
     environment = Environment(loader=PackageLoader("gaucho_pipeline.curation"), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html").render(
-        concept=concept,
-        cards=cards,
+        title=title,
+        stays=[card for card in cards if card["kept"]],
+        goes=[card for card in cards if not card["kept"]],
         kept=len(kept),
         excluded=out,
         left_off=len(kept) + out - len(rows),
@@ -78,6 +79,7 @@ def _card(row: Row, override: Override | None, picture: str) -> dict[str, Any]:
         "reason": row["reason"],
         "score": _number(row["score"]),
         "threshold": _number(row["threshold"]),
+        "relevance": _number(row["relevance"]),
         "same_as": (row["same_as"] or "")[:_DIGITS],
         "title": row["title"],
         "author": row["author"],
