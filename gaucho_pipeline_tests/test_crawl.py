@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 import shutil
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from gaucho_pipeline.artifacts import ATTRIBUTION_COLUMNS
-from gaucho_pipeline.embedded.demo_site import DemoSite, QuietHandler, demo_site
+from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
@@ -17,7 +18,7 @@ from gaucho_pipeline.soundness import judge
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.crawling import SLUG, concept_of, crawl_once, openverse, urls
 from gaucho_pipeline_tests.programs import content_of, kill_after, run_stage, stage_command
-from gaucho_pipeline_tests.replay import CommonsReplay, INaturalistReplay, OpenverseReplay, real_images, serving
+from gaucho_pipeline_tests.replay import CommonsReplay, INaturalistReplay, OpenverseReplay, real_images, send_json, serving
 
 
 @pytest.mark.parametrize("query", ["galah", "honey", "dog"])
@@ -113,6 +114,58 @@ def test_what_is_gone_or_has_changed_its_licence_is_marked_and_the_rest_is_not_f
     assert refused[f"openverse:{forbidden}"]["license_before"].startswith("CC")
     assert third.manifest.data_version == first.manifest.data_version
     assert third.table("gone") == []
+
+
+class LongList:
+    """A taxon with ever more observations, the newest first, each with one photo."""
+
+    def __init__(self) -> None:
+        self.newest, self.licenses, self.without = 3, dict[int, str](), set[int]()
+
+    def __call__(self, handler: QuietHandler) -> None:
+        parts = urlsplit(handler.path)
+        asked = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if parts.path == "/v1/taxa":
+            send_json(handler, {"results": [{"id": 41, "name": "Leopardus guttulus", "is_active": True}]})
+        elif parts.path == "/v1/observations":
+            self._send_observations(handler, asked)
+        elif parts.path.startswith("/photos/"):
+            number = int(parts.path.split("/")[2])
+            handler.send(200, "image/png", png_bytes(draw_subject("araucaria", number, side=64)))
+        else:
+            handler.send_error(404)
+
+    def _send_observations(self, handler: QuietHandler, asked: dict[str, str]) -> None:
+        there = [n for n in range(self.newest, 0, -1) if n not in self.without and n < int(asked.get("id_below", 10**9))]
+        wanted = [n for n in there if str(n) in asked["id"].split(",")] if "id" in asked else there
+        base = f"http://{HOST}:{handler.server.server_address[1]}"
+        observations = [
+            {
+                "id": n, "quality_grade": "research", "uri": f"https://www.inaturalist.org/observations/{n}", "user": {"login": "ana"},
+                "photos": [{"id": n, "url": f"{base}/photos/{n}/square.png", "license_code": self.licenses.get(n, "cc-by")}],
+            }
+            for n in wanted[:200]
+        ]  # fmt: skip
+        send_json(handler, {"total_results": len(wanted), "results": observations})
+
+
+def test_what_is_far_down_a_list_that_has_grown_is_asked_for_by_its_id(tmp_path: Path) -> None:
+    site = LongList()
+    with serving(site) as server:
+        source = {"inaturalist": {"taxon": "Leopardus guttulus", "endpoint": f"{server.address}/v1"}}
+        concept = concept_of(source, max_images=3)
+        first = crawl_once(tmp_path, concept)
+        site.newest, site.licenses, site.without = 3000, {1: "cc-by-nc"}, {2}
+        server.requested.clear()
+        second = crawl_once(tmp_path, concept)
+        assert len([path for path in server.requested if path.startswith("/v1/observations")]) < 10
+        assert sorted(server.media()) == ["/photos/2999/large.png", "/photos/3000/large.png"]
+    assert [row["key"] for row in first.table("images")] == ["inaturalist:1", "inaturalist:2", "inaturalist:3"]
+    assert [row["key"] for row in second.table("images")] == ["inaturalist:2999", "inaturalist:3", "inaturalist:3000"]
+    assert [row["key"] for row in second.table("gone")] == ["inaturalist:2"]
+    refused = {row["key"]: row for row in second.table("refused")}
+    assert refused["inaturalist:1"]["reason"] == "the licence is non-commercial"
+    assert refused["inaturalist:1"]["license_before"] == "CC-BY-4.0"
 
 
 def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from gaucho_pipeline.crawl.listing import MOST_QUESTIONS, PATIENCE, Listing, list_source
 from gaucho_pipeline.crawl.names import Names
 from gaucho_pipeline.crawl.records import Record
-from gaucho_pipeline.crawl.sources import Name, Page, Question
+from gaucho_pipeline.crawl.sources import Again, Name, Page, Question
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.rights import parse_license
 
@@ -43,6 +43,21 @@ class Paged:
     def page(self, number: int) -> Page:
         return Page((record(str(number)),), next=(self.question(number + 1),) if number < self.pages else ())
 
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        return ()
+
+
+class Answering(Paged):
+    """A source that answers by id too: for these keys, and for one that was not asked for."""
+
+    def __init__(self, pages: int, *there: str) -> None:
+        super().__init__(pages)
+        self.there = there
+
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        page = Page(tuple(record(key) for key in (*self.there, "another")))
+        return (Again(Question("https://a.b/again", lambda _: page), frozenset(record.key for record in records)),)
+
 
 def _given(answer: dict[str, Any] | GauchoError) -> dict[str, Any]:
     if isinstance(answer, GauchoError):
@@ -62,7 +77,7 @@ def listed(
     def is_enough(listing: Listing) -> bool:
         return len(listing.records) >= enough
 
-    return asyncio.run(list_source(source, ask, names or Names(None), is_enough, known, again)), asked
+    return asyncio.run(list_source(source, ask, names or Names(None), is_enough, {key: record(key) for key in known}, again)), asked
 
 
 def test_a_source_is_read_to_its_end() -> None:
@@ -127,6 +142,32 @@ def test_a_list_that_ends_before_its_total_says_nothing_of_what_it_did_not_list(
     listing, _ = listed(Cut(3), known=("99",))
     assert not listing.complete
     assert listing.note == "1 images that were kept before were not seen again within reach, and stay"
+
+
+def test_what_is_beyond_what_is_read_is_asked_for_by_id_and_is_there_or_gone() -> None:
+    listing, asked = listed(Answering(100, "98"), enough=5, known=("1", "98", "99"))
+    assert asked[-1] == "https://a.b/again"
+    assert "98" in listing.records
+    assert listing.gone == {"99"}
+    assert "another" not in listing.records
+    assert (listing.note, listing.failure, listing.complete) == ("", "", False)
+
+
+def test_a_list_that_was_read_to_its_end_is_not_asked_again() -> None:
+    listing, asked = listed(Answering(3), known=("99",))
+    assert asked == ["https://a.b/1", "https://a.b/2", "https://a.b/3"]
+    assert listing.complete
+
+
+def test_answers_by_id_that_go_on_for_ever_fail_the_source_and_nothing_is_gone() -> None:
+    class Endless(Answering):
+        def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+            question = Question("https://a.b/again", lambda _: Page(next=(question,)))
+            return (Again(question, frozenset({"99"})),)
+
+    listing, _ = listed(Endless(100), enough=5, known=("99",))
+    assert listing.failure == "here goes on for ever when it is asked by id"
+    assert listing.gone == set()
 
 
 def test_a_name_that_nobody_has_fails_its_source() -> None:

@@ -122,6 +122,16 @@ def test_commons_renders_books_and_videos_too_and_they_are_no_pictures() -> None
     assert [row["reason"] for row in page.unusable] == ["the file is no photograph or scan (application/pdf)"]
 
 
+def test_commons_is_asked_for_files_by_their_page_ids_fifty_at_a_time() -> None:
+    source = Commons(CommonsSource(category="Guampa"))
+    known = [Record(f"commons:{n}", source.origin, "", "", "", "", parse_license("cc0")) for n in range(60)]
+    first, second = source.again(known)
+    assert (len(first.keys), len(second.keys)) == (50, 10)
+    assert "pageids=50%7C51%7C52" in second.question.address
+    answer = {"batchcomplete": True, "query": {"pages": [file_page(51, **FREE), {"pageid": 52, "missing": True}]}}
+    assert [record.key for record in second.question.read(json.dumps(answer).encode()).records] == ["commons:51"]
+
+
 def test_commons_that_lags_is_busy_and_other_errors_are_told() -> None:
     source = Commons(CommonsSource(category="Guampa"))
     with pytest.raises(Busy):
@@ -185,6 +195,20 @@ def test_observations_are_research_grade_and_a_recorded_photo_keeps_its_own_lice
     assert "/large.jpg" in record.media
     assert "50.09" not in repr(record.described())
     assert page.next[0].address.endswith("id_below=57754375")
+
+
+def test_observations_are_asked_for_by_id_whatever_the_order_of_their_photos(real: Path) -> None:
+    source = INaturalist(INaturalistSource(taxon="Leopardus guttulus"))
+    recorded = (real / "inaturalist" / "get_observations_page1.json").read_bytes()
+    known = read_first(source, recorded, {"id": 1}).records
+    (again,) = source.again(known)
+    assert again.keys == {record.key for record in known}
+    assert "/observations?id=" in again.question.address
+    page = again.question.read(recorded)
+    assert page.records == known
+    assert page.next == ()
+    elsewhere = Record("inaturalist:1", source.origin, "", "", "", "https://example.org/1", parse_license("cc0"))
+    assert source.again([elsewhere]) == ()
 
 
 def test_an_observation_that_does_not_exist_lists_nothing(real: Path) -> None:

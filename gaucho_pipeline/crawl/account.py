@@ -73,10 +73,12 @@ def _bytes(store: Store, sha256: str) -> dict[str, Any]:
 
 
 def _gone(crawl: Crawl, before: Rows, gone_before: Rows, listed: set[str]) -> Rows:
-    """What a source that was read to its end lists no longer, now or since an earlier crawl."""
+    """What a source that was read to its end, or asked for by id, lists no longer, now or since an earlier crawl."""
     complete = {listing.origin for listing in crawl.listings if listing.complete}
+    missed = {key for listing in crawl.listings for key in listing.gone}
     origins = {listing.origin for listing in crawl.listings}
-    gone = [row for row in before if row["origin"] in complete] + [row for row in gone_before if row["origin"] in origins]
+    gone = [row for row in before if row["origin"] in complete or row["key"] in missed]
+    gone += [row for row in gone_before if row["origin"] in origins]
     return _once([row for row in gone if row["key"] not in listed])
 
 

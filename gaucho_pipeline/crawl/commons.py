@@ -7,7 +7,7 @@ answers say of a file is put together until the batch is complete.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from gaucho_pipeline.concepts import CommonsSource
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import Busy, Name, Page, Question, host_of, is_web_address, query, read_json, unusable
+from gaucho_pipeline.crawl.sources import Again, Busy, Name, Page, Question, host_of, is_web_address, query, read_json, unusable
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import commons_license, restrictions
 
@@ -96,6 +96,12 @@ class Commons:
             words = f"haswbstatement:P180={answer['id'] if answer else self.spec.depicts}"
         listing = {"generator": "search", "gsrsearch": words, "gsrnamespace": _FILES, "gsrlimit": _BATCH, "gsrinfo": "totalhits"}
         return Page(next=(self._question(_About(listing)),))
+
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        keys = [record.key for record in records]
+        parts = [keys[first : first + _BATCH] for first in range(0, len(keys), _BATCH)]
+        ids = ["|".join(key.partition(":")[2] for key in part) for part in parts]
+        return tuple(Again(self._question(_About({"pageids": text})), frozenset(part)) for text, part in zip(ids, parts, strict=True))
 
     def _category_question(self, title: str, level: int) -> Question:
         self._categories.add(title)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import FolderSource, UrlsSource
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import Name, Page, host_of, is_web_address, unusable
+from gaucho_pipeline.crawl.sources import Again, Name, Page, host_of, is_web_address, unusable
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline.spreadsheets import read_spreadsheet
@@ -29,6 +29,9 @@ class Folder:
         self.spec = spec
         self._prefix = "folder:" if number == 1 else f"folder:{number}:"  # two folders may hold files of the same name
         self.origin = f"folder: {spec.path.name}"
+
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        return ()  # all of it is listed
 
     def start(self, answer: Mapping[str, object] | None) -> Page:
         """Lists the folder. Raises ConfigError if it is not there or holds no image, or its table is no such table."""
@@ -65,6 +68,9 @@ class Urls:
         self.origin = f"urls: {spec.table.name if spec.table else plain(spec.source)}"
         self._table: dict[str, dict[str, str]] = {address: {} for address in spec.addresses} | read_table_of_rights(spec.table, "url")
         self.media_hosts = tuple(sorted({host_of(address) for address in self._table if is_web_address(address)}))
+
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        return ()  # all of it is listed
 
     def start(self, answer: Mapping[str, object] | None) -> Page:
         records, bad = [], []

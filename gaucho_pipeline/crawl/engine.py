@@ -64,7 +64,7 @@ class Crawl:
         """Takes in what a source listed. A source that failed, or was not read to its end, says nothing of what it gave before."""
         if not listing.complete:
             for key, record in self.before.items():
-                if record.origin == listing.origin:
+                if record.origin == listing.origin and key not in listing.gone:
                     listing.records.setdefault(key, record)
         self.listings.append(listing)
 
@@ -109,7 +109,7 @@ async def survey(crawl: Crawl, web: Web | None, names_again: bool = False) -> No
     if web and web.api_hosts:
         crawl.reporter.say(f"asking {', '.join(sorted(web.api_hosts))} (APIs: robots.txt is for pages, and is not asked for them)")
     for source in crawl.sources:
-        before = [key for key, record in crawl.before.items() if record.origin == source.origin]
+        before = {key: record for key, record in crawl.before.items() if record.origin == source.origin}
         hosts = (*source.media_hosts, *crawl.spec.media_hosts)
         ask = web.ask if web else _nobody
         listing = await list_source(source, ask, crawl.names, partial(is_enough, spec=crawl.spec, media_hosts=hosts), before, names_again)

@@ -6,18 +6,20 @@ Every photo has a licence of its own, which counts. Where an observation was mad
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from gaucho_pipeline.concepts import INaturalistSource
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import Name, Page, Question, host_of, is_web_address, query, read_json, unusable
+from gaucho_pipeline.crawl.sources import Again, Name, Page, Question, host_of, is_web_address, query, read_json, unusable
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import inaturalist_license
 
 MEDIA_HOSTS = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org")
 _PAGE_SIZE = 200  # the most that the API gives at once
+_ASKED_AGAIN = 100  # observations by id: an address must not be too long
 _SIZE = "large"  # longest side 1024 px
 
 
@@ -51,6 +53,19 @@ class INaturalist:
         if answer is None:
             raise GauchoError(f"inaturalist: the id of {self.spec.taxon!r} is not known")
         return Page(next=(self._question(int(answer["id"]), None),))
+
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        observations: dict[str, set[str]] = {}
+        for record in records:
+            if found := re.search(r"/observations/(\d+)$", record.source):
+                observations.setdefault(found[1], set()).add(record.key)
+        ids = sorted(observations)
+        parts = [ids[first : first + _ASKED_AGAIN] for first in range(0, len(ids), _ASKED_AGAIN)]
+        return tuple(Again(self._by_id(part), frozenset().union(*(observations[id_] for id_ in part))) for part in parts)
+
+    def _by_id(self, observations: Sequence[str]) -> Question:
+        address = query(f"{self.spec.endpoint}/observations", {"id": ",".join(observations), "per_page": _PAGE_SIZE})
+        return Question(address, lambda content: replace(self._read(0, None, content), next=()))
 
     def _question(self, taxon: int, below: int | None) -> Question:
         parameters = {"taxon_id": taxon, "quality_grade": "research", "photos": "true", "order_by": "id", "order": "desc"}

@@ -6,7 +6,7 @@ Asking is given as a function, so that nothing here knows how. A source that fai
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,8 @@ class Listing:
     """How many the source says there are."""
     complete: bool = False
     """Whether it was read to its end, and gave as many as it says there are: what it did not list is gone."""
+    gone: set[str] = field(default_factory=set)
+    """Keys that it listed once and, asked for them by their ids, does not know now."""
     failure: str = ""
     note: str = ""
 
@@ -54,9 +56,11 @@ class Listing:
 
 
 async def list_source(
-    source: Source, ask: Ask, names: Names, is_enough: Callable[[Listing], bool], known: Collection[str], again: bool = False
+    source: Source, ask: Ask, names: Names, is_enough: Callable[[Listing], bool], known: Mapping[str, Record], again: bool = False
 ) -> Listing:
-    """Asks a source for what it lists. `known` are keys that it listed before; with `again`, names are asked anew and compared.
+    """Asks a source for what it lists, and what became of `known`, which it listed before, by key.
+
+    With `again`, names are asked anew and compared.
 
     What goes wrong with the source is its `failure`: the others' images stand.
     """
@@ -68,13 +72,15 @@ async def list_source(
             answer = await _id_of(source.name, ask, names, again or (listing.complete and not listing.records))
             if listing.complete and not listing.records and answer:
                 listing.note = f"{source.name.text} exists and holds no files"
+        if not listing.complete:
+            await _look_again(source, [record for key, record in known.items() if key not in listing.records], listing, ask)
     except Unclear as error:
         listing.note, listing.complete = str(error), listing.complete and bool(listing.records)
     except GauchoError as error:
         listing.failure, listing.complete = str(error), False
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # an answer of a shape that no API would give
         listing.failure, listing.complete = f"{listing.origin} answered what its API would not ({type(error).__name__})", False
-    unseen = sum(key not in listing.records for key in known)
+    unseen = sum(key not in listing.records and key not in listing.gone for key in known)
     if unseen and not listing.complete and not listing.failure:
         listing.note = f"{unseen} images that were kept before were not seen again within reach, and stay"
     return listing
@@ -98,6 +104,21 @@ async def _list(page: Page, listing: Listing, ask: Ask, is_enough: Callable[[Lis
         questions.extend(page.next)
     listed = len(listing.records) + len(listing.unusable)
     listing.complete = page.is_end and (listing.total is None or listed >= listing.total)
+
+
+async def _look_again(source: Source, unseen: Sequence[Record], listing: Listing, ask: Ask) -> None:
+    """Asks for images by their ids, because the list is longer than what was read of it."""
+    for again in source.again(unseen):
+        questions = deque([again.question])
+        while questions:
+            question = questions.popleft()
+            listing.questions += 1
+            page = await ask(question.address, question.read)
+            listing.records |= {record.key: record for record in page.records if record.key in again.keys}
+            questions.extend(page.next)
+            if listing.questions > MOST_QUESTIONS:
+                raise GauchoError(f"{listing.origin} goes on for ever when it is asked by id")
+        listing.gone |= again.keys - listing.records.keys()
 
 
 async def _id_of(name: Name, ask: Ask, names: Names, again: bool) -> dict[str, Any]:

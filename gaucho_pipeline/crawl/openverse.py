@@ -5,13 +5,13 @@ Answers are pages of `results`; `page` and `page_count` say where one is. Images
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from gaucho_pipeline.concepts import OpenverseSource
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import Name, Page, Question, host_of, is_web_address, query, read_json, unusable
+from gaucho_pipeline.crawl.sources import Again, Name, Page, Question, host_of, is_web_address, query, read_json, unusable
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import openverse_license
 
@@ -38,6 +38,9 @@ class Openverse:
 
     def start(self, answer: Mapping[str, Any] | None) -> Page:
         return Page(next=(self._question(1),))
+
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        return ()  # it answers for one image at a time, and 200 times a day
 
     def _question(self, page: int) -> Question:
         """The address of a page of the search, counted from 1."""

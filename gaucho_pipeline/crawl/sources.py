@@ -6,7 +6,7 @@ A source never fetches: politeness, retries, rights, files and resuming belong t
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeGuard
 from urllib.parse import urlencode, urlsplit
@@ -58,6 +58,14 @@ class Name:
     """Whether nothing can be listed without its id; else it is asked for to tell what is missing from what is empty."""
 
 
+@dataclass(frozen=True)
+class Again:
+    """A question for images by their ids. Of these keys, those of which nothing is answered are gone."""
+
+    question: Question
+    keys: frozenset[str]
+
+
 class Source(Protocol):
     """One place where images are."""
 
@@ -71,6 +79,9 @@ class Source(Protocol):
 
     def start(self, answer: Mapping[str, Any] | None) -> Page:
         """What is listed without asking, and the first questions; `answer` is that to `name`."""
+
+    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+        """Questions for what was listed once and is beyond what is read of the list now; none where nobody can be asked by id."""
 
 
 def query(endpoint: str, parameters: Mapping[str, Any]) -> str:

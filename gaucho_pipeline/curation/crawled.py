@@ -15,14 +15,15 @@ class Crawled(Mapping[str, Row]):
 
     def __init__(self, table: Path) -> None:
         """`table`: `images.jsonl` of a raw crawl."""
-        self._table = table.open("rb")
+        self._table = table
         self._repeated: list[int] = []
         places: dict[str, int] = {}
         place = 0
-        for line in self._table:
-            if line.strip() and places.setdefault(json.loads(line)["sha256"], place) != place:
-                self._repeated.append(place)
-            place += len(line)
+        with table.open("rb") as lines:
+            for line in lines:
+                if line.strip() and places.setdefault(json.loads(line)["sha256"], place) != place:
+                    self._repeated.append(place)
+                place += len(line)
         self._places = {sha: places[sha] for sha in sorted(places)}
 
     def __getitem__(self, sha256: str) -> Row:
@@ -47,6 +48,7 @@ class Crawled(Mapping[str, Row]):
         return len(self._places) + len(self._repeated)
 
     def _at(self, place: int) -> Row:
-        self._table.seek(place)
-        row: Row = json.loads(self._table.readline())
+        with self._table.open("rb") as lines:
+            lines.seek(place)
+            row: Row = json.loads(lines.readline())
         return row
