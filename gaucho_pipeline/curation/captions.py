@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gaucho_pipeline.base_models import best_device
 from gaucho_pipeline.concepts import Captioner, CurationSpec
 from gaucho_pipeline.errors import GauchoError
 
@@ -52,13 +53,15 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
 
     try:
         processor = AutoProcessor.from_pretrained(spec.model, revision=spec.revision)
-        model = AutoModelForImageTextToText.from_pretrained(spec.model, revision=spec.revision, use_safetensors=True).eval()
+        model = AutoModelForImageTextToText.from_pretrained(spec.model, revision=spec.revision, use_safetensors=True)
     except (OSError, ValueError) as error:
         raise GauchoError(f"curation.captioner: {spec.model} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
 
+    model.eval().to(best_device())
+
     @torch.no_grad()
     def describe(picture: Image.Image) -> str:
-        inputs = processor(images=picture, return_tensors="pt")
+        inputs = processor(images=picture, return_tensors="pt").to(model.device)
         return str(processor.batch_decode(model.generate(**inputs, max_new_tokens=40), skip_special_tokens=True)[0]).strip()
 
     return describe

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline.base_models import EMBEDDED_FOLDER, best_device
 from gaucho_pipeline.canonical import folder_digest
 from gaucho_pipeline.concepts import EMBEDDED, Relevance
 from gaucho_pipeline.errors import GauchoError
@@ -37,7 +37,7 @@ def relevance_model(spec: Relevance) -> Callable[[Image.Image], float]:
 
     where = str(_folder_of(spec.model) or spec.model)
     try:
-        model = AutoModel.from_pretrained(where, revision=spec.revision, use_safetensors=True).eval()
+        model = AutoModel.from_pretrained(where, revision=spec.revision, use_safetensors=True).eval().to(best_device())
         processor = AutoProcessor.from_pretrained(where, revision=spec.revision)
     except (OSError, ValueError) as error:
         raise GauchoError(f"curation.relevance: {spec.model} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
@@ -45,7 +45,7 @@ def relevance_model(spec: Relevance) -> Callable[[Image.Image], float]:
 
     @torch.no_grad()
     def relevance(picture: Image.Image) -> float:
-        inputs = processor(text=prompts, images=picture, return_tensors="pt", padding="max_length", truncation=True)
+        inputs = processor(text=prompts, images=picture, return_tensors="pt", padding="max_length", truncation=True).to(model.device)
         shares = model(**inputs).logits_per_image[0].softmax(0)
         return round(float(shares[: len(spec.shows)].sum()), 4)
 
