@@ -96,7 +96,8 @@ def _ours(folder: Path, work: Path) -> dict[str, float]:
     names, cache, spec = sorted(path.name for path in folder.iterdir()), MeasuresCache(work / "cache"), CurationSpec()
     started = time.monotonic()
     with peak_memory(os.getpid()) as memory:
-        readable = sorted(name for name, bad in measure_all(names, lambda name: folder / name, cache, lambda: None) if not bad)
+        outcomes = measure_all(names, lambda name: folder / name, cache, lambda count: lambda: None)
+        readable = sorted(name for name, bad in outcomes if not bad)
         measured = time.monotonic() - started
         repeats(readable, StoredMeasures(cache, readable), spec.near_duplicate_distance, spec.near_duplicate_likeness)
     seconds = time.monotonic() - started

@@ -188,7 +188,7 @@ def written_atomically(path: Path) -> Iterator[IO[bytes]]:
 def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     """Writes rows as JSON Lines, accents as they are, one after the other."""
     with written_atomically(path) as file:
-        file.writelines(json.dumps(row, ensure_ascii=False, sort_keys=True).encode() + b"\n" for row in rows)
+        file.writelines(json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False).encode() + b"\n" for row in rows)
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:

@@ -277,7 +277,7 @@ class CurationSpec(Frozen):
     captioner: Captioner | None = Field(None, description="The model that writes captions, for captions: model")
     overrides: Path | None = Field(None, description="The curator's overrides.csv; relative to the file that names it")
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
-    max_images: int = Field(60, ge=2, le=100_000, description="The most images to keep, the most varied ones")
+    max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +22,7 @@ MAX_PIXELS = 120_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 
 
+_LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _STANDARD_SUM = 3693  # of the 64 values of the standard's luminance table
 
 
@@ -69,10 +70,9 @@ def probe(content: bytes, enough: int) -> Probed:
                 quality = _jpeg_quality(image)
                 image.draft("RGB", (enough, enough))
                 image.load()
-                upright = ImageOps.exif_transpose(image)
-                if (upright.width > upright.height) != (width > height):
+                if image.getexif().get(ExifTags.Base.Orientation) in _LYING:
                     width, height = height, width
-                return Probed(_to_srgb(upright), width, height, quality)
+                return Probed(_to_srgb(ImageOps.exif_transpose(image)), width, height, quality)
     except BadImage:
         raise
     except UnidentifiedImageError:

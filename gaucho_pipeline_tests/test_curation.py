@@ -64,3 +64,41 @@ def test_too_few_fails_the_check_and_says_what_would_pass(tmp_path: Path) -> Non
     judgement = judge(artifact)
     assert not judgement.is_fit
     assert judgement.text == "2 of 8 images are left, 5 are needed (6 too small); there would be 8 without too small"
+
+
+def test_what_can_no_longer_be_read_costs_nothing_but_itself_and_its_copy_takes_its_place(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "chimarrao", 4)
+    large = draw_subject("araucaria", 3, side=300)
+    large.save(folder / "large.png")
+    large.resize((200, 200)).save(folder / "small.png")
+    curated = curated_from(tmp_path, folder)
+    (copy,) = (row for row in read_table(curated.folder / "excluded.jsonl") if row["reason"] == "near-duplicate")
+    assert copy["title"] == "small"
+    Project(tmp_path / "concepts.yaml", tmp_path / "data").store.blob_path(copy["same_as"]).write_bytes(
+        b"rotten"
+    )  # it was measured already
+    curated = curated_from(tmp_path, folder, min_side=100)
+    assert {row["title"]: row["reason"] for row in read_table(curated.folder / "excluded.jsonl")} == {"large": "not-an-image"}
+    assert "small" in {row["title"] for row in read_table(curated.folder / "images.jsonl")}
+
+
+def test_what_would_stay_without_a_filter_is_judged_by_the_others(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 3)
+    draw_subject("araucaria", 20, side=300).save(folder / "large.png")
+    houses = {"model": "embedded", "shows": ["a photo of a house"], "not_shows": ["a photo of a tree"], "least": 0.9}
+    concept = folder_concept(folder, "mtl", "tree") | {"curation": {"min_side": 200, "relevance": houses, "near_duplicate_likeness": 1.0}}
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    run_stage(project, "raw_crawl", "araucaria", tmp_path / "raw_crawl")
+    said = run_stage(project, "curated_set", "araucaria", tmp_path / "curated_set").stderr
+    assert "every image of araucaria was excluded (3 too small, 1 irrelevant; 1 would stay without irrelevant)" in said
+
+
+def curated_from(folder: Path, photos: Path, **curation: object) -> Artifact:
+    """The set that is curated from a folder of photos, with these keys."""
+    concept = folder_concept(photos, "mtl", "tree") | {"curation": curation}
+    project = Project(write_concepts(folder / "concepts.yaml", {"araucaria": concept}), folder / "data")
+    for asset in ("raw_crawl", "curated_set"):
+        done = run_stage(project, asset, "araucaria", folder / asset)
+    artifact = project.store.current("curated_set", "araucaria")
+    assert artifact, done.stderr
+    return artifact

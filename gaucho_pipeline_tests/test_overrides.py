@@ -21,6 +21,7 @@ def test_overrides_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
     [
         ("name,decision\n", ":1: the columns are image, decision, caption, by, why"),
         ("image,decision\n0123456789,maybe\n", ":2: 'maybe' is no decision; write keep, drop or nothing"),
+        ("image,caption\n01234567,uma {cuia}\n", ":2: the caption has a brace; only {token} and {class_noun}"),
         ("image,decision\nphoto.jpg,drop\n", ":2: 'photo.jpg' names no image"),
         ("image,decision\n01234567,drop\n01234567,keep\n", ":3: 01234567 stands twice"),
     ],

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from gaucho_pipeline.curation import reading
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, in_children, measure_all
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline_tests.conftest import draw_folder
 
 
@@ -56,7 +58,7 @@ def test_every_broken_file_is_measured_or_named_with_a_worker_killed_in_the_midd
         if told["done"] == 100:
             threading.Thread(target=kill_a_child).start()
 
-    found = dict(measure_all(files, files.__getitem__, MeasuresCache(tmp_path), tell))
+    found = dict(measure_all(files, files.__getitem__, MeasuresCache(tmp_path), lambda count: tell))
     assert killed
     assert found.keys() == files.keys()
     ends = Counter(outcome.reason if outcome else "measured" for outcome in found.values())
@@ -69,7 +71,8 @@ def test_nothing_is_measured_twice(tmp_path: Path) -> None:
     files = {path.name: path for path in draw_folder(tmp_path / "photos", "araucaria", 6).iterdir()}
     told = Counter[str]()
     for expected in (6, 6):
-        found = dict(measure_all(files, files.__getitem__, MeasuresCache(tmp_path / "cache"), lambda: told.update(["measured"])))
+        cache = MeasuresCache(tmp_path / "cache")
+        found = dict(measure_all(files, files.__getitem__, cache, lambda count: lambda: told.update(["measured"])))
         assert len(found) == 6
         assert told["measured"] == expected
 
@@ -78,11 +81,46 @@ def test_measures_are_read_from_the_disk_one_by_one(tmp_path: Path) -> None:
     files = {path.name: path for path in draw_folder(tmp_path / "photos", "araucaria", 3).iterdir()}
     (tmp_path / "broken").write_bytes(b"GIF89a")
     cache = MeasuresCache(tmp_path / "cache")
-    outcomes = dict(measure_all([*files, "broken"], lambda name: files.get(name, tmp_path / name), cache, lambda: None))
+    outcomes = dict(measure_all([*files, "broken"], lambda name: files.get(name, tmp_path / name), cache, lambda count: lambda: None))
     assert [name for name, outcome in outcomes.items() if outcome] == ["broken"]
     assert str(cache.get_bad("broken")) == str(outcomes["broken"]) == "not-an-image: no known image format"
-    stored = StoredMeasures(MeasuresCache(tmp_path / "cache"), sorted(files))
+    stored = StoredMeasures(MeasuresCache(tmp_path / "cache"), sorted([*files, "broken"]), {"broken"})
     assert dict(stored) == {name: measure(path.read_bytes()) for name, path in files.items()}
-    assert "broken" not in stored
-    with pytest.raises(KeyError):
-        StoredMeasures(cache, ["broken"])["broken"]
+    assert len(stored) == 3
+    for other in (StoredMeasures(cache, ["broken"]), StoredMeasures(cache, [])):
+        with pytest.raises(KeyError):
+            other["broken"]
+        with pytest.raises(KeyError):
+            other["another"]
+
+
+def test_a_slow_task_keeps_no_core_from_the_others() -> None:
+    tasks = [("slow", "1.5"), *((str(n), "0.01") for n in range(30))]
+    assert [key for key, _ in in_children(_sleep, tasks, workers=2)][-1] == "slow"
+
+
+def test_what_takes_too_long_is_tried_once_more_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "SECONDS", 1.0)
+    found = dict(in_children(_sleep, [("ever", "30"), ("quick", "0.01")], workers=2))
+    assert found["ever"].reason == "took too long"
+    assert found["quick"] == "0.01"
+
+
+def _sleep(text: str) -> str:
+    time.sleep(float(text))
+    return text
+
+
+def test_a_cache_that_is_no_database_is_told_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "measures.sqlite").write_text("no database, and quite long enough to be taken for one at first sight" * 20)
+    with pytest.raises(GauchoError, match=r"measures\.sqlite: .*; make room on the disk, or delete it: what it holds is measured again"):
+        MeasuresCache(tmp_path)
+
+
+def test_many_can_begin_a_cache_at_once(tmp_path: Path) -> None:
+    folders = [str(tmp_path / str(n // 4)) for n in range(48)]
+    assert {said for _, said in in_children(_begin_cache, list(zip(map(str, range(48)), folders, strict=True)), workers=4)} == {None}
+
+
+def _begin_cache(folder: str) -> None:
+    MeasuresCache(Path(folder)).put_said("a", "1", 0.5)

@@ -1,14 +1,15 @@
 """Curation as a stage: makes `curated_set` of a concept.
 
 Writes images/ (RGB PNGs without metadata), images.jsonl (what was kept, with captions), excluded.jsonl (what was not, and why),
-review.html (for the curator) and ATTRIBUTION.csv. Images, records and measures are read one at a time; a verdict is all that is held of
-each.
+review.html (for the curator) and ATTRIBUTION.csv. Images, records and measures are read one at a time; what is held of each is its hash,
+its place in the crawl's table and its verdict, and while copies are sought its window hashes: about two kilobytes.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,40 +40,52 @@ _JUDGED_SIDE = 512
 _IDENTITY = ("file", "pixels", "caption", "title", "author", "source", "license", "license_url")
 
 
+@dataclass(frozen=True)
+class _Means:
+    """What the parts of the stage work with."""
+
+    spec: CurationSpec
+    path_of: Callable[[str], Path]
+    cache: MeasuresCache
+    reporter: Reporter
+
+    def begin_comparing(self, count: int) -> Callable[[int], None]:
+        return self.reporter.progress("comparing", count, "images").advance
+
+
 def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     """Judges every image of the crawl. Raises GauchoError if none is left."""
     spec, store = CurationSpec.model_validate(request.spec), Store(request.data)
     crawled = Crawled(request.inputs["raw_crawl"] / "images.jsonl")
     said = read_overrides(spec.overrides)
     overrides, lost = by_image(said, crawled)
-    cache = MeasuresCache(store.root / ".measures")
-    measures, verdicts = _measured(crawled, store.blob_path, cache, reporter)
-    relevance = _relevance(measures, store.blob_path, spec, cache, reporter)
-    verdicts |= choose(measures, spec, overrides, relevance, begin=lambda count: reporter.progress("comparing", count, "images").advance)
-    wanted = [sha for sha in crawled if verdicts[sha].kept]
-    pixels = write_pictures(wanted, measures, store.blob_path, staging / "images", spec, reporter)
-    for sha, outcome in pixels.items():
-        if isinstance(outcome, BadImage):
-            verdicts[sha] = Verdict(False, outcome.reason)
-    kept = [sha for sha in wanted if verdicts[sha].kept]
-    captions = _captions(kept, crawled, overrides, store.blob_path, spec, cache, reporter)
-    table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions)
+    means = _Means(spec, store.blob_path, MeasuresCache(store.root / ".measures"), reporter)
+    bad = _measured(crawled, means)
+    measures = StoredMeasures(means.cache, crawled, bad)
+    relevance = _relevance([sha for sha in measures if first_failure(measures[sha], spec) is None], means)
+    verdicts, pixels = _chosen(measures, bad, overrides, relevance, staging / "images", means)
+    kept = [sha for sha in crawled if verdicts[sha].kept]
     excluded = [sha for sha in crawled if not verdicts[sha].kept]
+    captions = _captions(kept, crawled, overrides, means)
+    table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions)
     reasons = Counter(verdicts[sha].reason for sha in excluded) + Counter({DUPLICATE: crawled.records - len(crawled)})
-    useless = lost + [override.image for sha, override in overrides.items() if override.decision == "keep" and not verdicts[sha].kept]
+    useless = lost + [override.image for sha, override in overrides.items() if override.decision != "drop" and not verdicts[sha].kept]
     figures: dict[str, Any] = {"read": crawled.records, "kept": len(kept)}
     figures["excluded"] = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
     figures["licenses"] = dict(Counter(crawled[sha]["license"] for sha in kept).most_common())
     figures["captions"] = dict(Counter(caption.by for caption in captions.values()).most_common())
     figures["overrides"] = {"applied": len(said) - len(useless), "name_no_usable_image": sorted(useless)}
     if len(kept) < spec.min_images:
-        figures["if_relaxed"] = if_relaxed(measures, spec, overrides, relevance)
+        nearly = [sha for sha in measures if sha not in relevance and _fails_once(measures[sha], spec)]
+        figures["if_relaxed"] = if_relaxed(
+            verdicts, measures, spec, overrides, relevance | _relevance(nearly, means), means.begin_comparing
+        )
     if not kept:
         raise GauchoError(f"every image of {request.concept} was excluded ({_why(figures)}); relax curation, or add sources")
     write_table(staging / "images.jsonl", table.kept(kept))
     write_table(staging / "excluded.jsonl", table.excluded(excluded))
     write_attribution(staging / "ATTRIBUTION.csv", table.kept(kept))
-    vanished = [override for override in said if override.image in lost]
+    vanished = [override for override in said if override.image in set(lost)]
     page = review_page(request.title or request.concept, table, kept, excluded, figures["excluded"], vanished, store.blob_path)
     write_atomically(staging / "review.html", page)
     if useless:
@@ -81,83 +94,90 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     return Made(data_version=digest([digest({name: row[name] for name in _IDENTITY}) for row in table.kept(kept)]), figures=figures)
 
 
+def _chosen(
+    measures: StoredMeasures,
+    bad: dict[str, Verdict],
+    overrides: Mapping[str, Override],
+    relevance: Mapping[str, float],
+    folder: Path,
+    means: _Means,
+) -> tuple[dict[str, Verdict], dict[str, str]]:
+    """A verdict on every image, and the hashes of the pictures that were written of those that stay.
+
+    What cannot be written joins `bad`, and another may take its place.
+    """
+    while True:
+        verdicts = bad | choose(measures, means.spec, overrides, relevance, begin=means.begin_comparing)
+        wanted = [sha for sha in measures if verdicts[sha].kept]
+        outcomes = write_pictures(wanted, measures, means.path_of, folder, means.spec, means.reporter)
+        failed = {sha: Verdict(False, outcome.reason) for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}
+        if not failed:
+            return verdicts, {sha: outcome for sha, outcome in outcomes.items() if isinstance(outcome, str)}
+        bad |= failed
+
+
+def _fails_once(measures: Measures, spec: CurationSpec) -> bool:
+    """Whether one filter alone keeps a picture from being judged further."""
+    failure = first_failure(measures, spec)
+    return failure is not None and first_failure(measures, spec, failure.reason) is None
+
+
 def _why(figures: dict[str, Any]) -> str:
     parts = [f"{count} {reason}" for reason, count in figures["excluded"].items()]
     relaxed = [f"{count} would stay without {name}" for name, count in figures.get("if_relaxed", {}).items() if count]
     return ", ".join(parts) + (f"; {', '.join(relaxed)}" if relaxed else "")
 
 
-def _measured(
-    images: Collection[str], path_of: Callable[[str], Path], cache: MeasuresCache, reporter: Reporter
-) -> tuple[StoredMeasures, dict[str, Verdict]]:
-    """The measures of what can be read, and a verdict on what cannot."""
-    new = sum(not cache.has(sha) for sha in images)
-    progress = reporter.progress("measuring", new, "images")
-    bad: dict[str, Verdict] = {}
-    for sha, outcome in measure_all(images, path_of, cache, progress.advance):
-        if outcome:
-            bad[sha] = Verdict(False, outcome.reason)
-    reporter.say(f"measured {new} images now, {len(images) - new} before")
-    return StoredMeasures(cache, [sha for sha in images if sha not in bad]), bad
+def _measured(images: Collection[str], means: _Means) -> dict[str, Verdict]:
+    """Has all images measured that can be, and gives a verdict on those that cannot."""
+    counts: list[int] = []
+
+    def begin(count: int) -> Callable[[], None]:
+        counts.append(count)
+        return means.reporter.progress("measuring", count, "images").advance
+
+    outcomes = measure_all(images, means.path_of, means.cache, begin)
+    bad = {sha: Verdict(False, outcome.reason) for sha, outcome in outcomes if outcome}
+    means.reporter.say(f"measured {sum(counts)} of {len(images)} images now")
+    return bad
 
 
-def _relevance(
-    measures: Mapping[str, Measures], path_of: Callable[[str], Path], spec: CurationSpec, cache: MeasuresCache, reporter: Reporter
-) -> dict[str, float]:
-    """How likely each picture that passes the filters shows the concept; empty where that is not asked for."""
-    if spec.relevance is None:
+def _relevance(images: Collection[str], means: _Means) -> dict[str, float]:
+    """How likely each shows the concept; empty where that is not asked for."""
+    if (spec := means.spec.relevance) is None:
         return {}
-    version = f"relevance {digest([spec.relevance.model_dump(mode='json', exclude={'least'}), model_digest(spec.relevance.model)])}"
-    passing = [sha for sha in measures if first_failure(measures[sha], spec) is None]
-    relevance = spec.relevance
-    return _told(passing, lambda: relevance_model(relevance), version, "judging relevance", path_of, cache, reporter)
+    asked = [spec.model_dump(mode="json", exclude={"least"}), model_digest(spec.model), _JUDGED_SIDE]
+    return _told(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", means)
 
 
-def _captions(
-    kept: Collection[str],
-    crawled: Crawled,
-    overrides: Mapping[str, Override],
-    path_of: Callable[[str], Path],
-    spec: CurationSpec,
-    cache: MeasuresCache,
-    reporter: Reporter,
-) -> dict[str, Caption]:
+def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], means: _Means) -> dict[str, Caption]:
     """What each kept picture is said to show, and who said it."""
+    spec = means.spec
     written = {sha: override.caption for sha, override in overrides.items() if override.caption}
     described: dict[str, str] = {}
     if captioner := spec.captioner:
-        version = f"caption {digest([captioner.model_dump(mode='json'), model_digest(captioner.model)])}"
+        asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
         silent = [sha for sha in kept if sha not in written]
-        described = _told(silent, lambda: captioning_model(captioner), version, "captioning", path_of, cache, reporter)
+        described = _told(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", means)
     captions = {sha: caption_of(crawled[sha]["title"], spec, written.get(sha, ""), described.get(sha, "")) for sha in kept}
-    if plain := sum(caption.by == "prompt" for caption in captions.values()) if spec.captions != "prompt" else 0:
-        reporter.say(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
+    plain = sum(caption.by == "prompt" for caption in captions.values())
+    if plain and spec.captions != "prompt":
+        means.reporter.say(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
     return captions
 
 
 def _told(
-    images: Collection[str],
-    load: Callable[[], Callable[[Image.Image], Value]],
-    version: str,
-    what: str,
-    path_of: Callable[[str], Path],
-    cache: MeasuresCache,
-    reporter: Reporter,
+    images: Collection[str], load: Callable[[], Callable[[Image.Image], Value]], version: str, what: str, means: _Means
 ) -> dict[str, Value]:
     """What a model says of each image that can be read, by SHA-256; it is not asked again what it said under this version."""
-    found: dict[str, Value] = {}
-    new = []
-    for sha in images:
-        if (known := cache.get_said(sha, version)) is None:
-            new.append(sha)
-        else:
-            found[sha] = known
+    found = {sha: said for sha in images if (said := means.cache.get_said(sha, version)) is not None}
+    new = [sha for sha in images if sha not in found]
     if new:
-        model, progress = load(), reporter.progress(what, len(new), "images")
-        for sha, picture in small_pictures(new, path_of, _JUDGED_SIDE):
+        model, progress = load(), means.reporter.progress(what, len(new), "images")
+        for sha, picture in small_pictures(new, means.path_of, _JUDGED_SIDE):
             if picture:
                 found[sha] = model(picture)
-                cache.put_said(sha, version, found[sha])
+                means.cache.put_said(sha, version, found[sha])
             progress.advance()
     return found
 

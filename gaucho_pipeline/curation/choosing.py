@@ -11,7 +11,7 @@ import numpy as np
 
 from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.duplicates import repeats
-from gaucho_pipeline.curation.filters import IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
+from gaucho_pipeline.curation.filters import FILTERS, IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
 
@@ -55,12 +55,19 @@ def choose(
 
 
 def if_relaxed(
-    measures: Mapping[str, Measures], spec: CurationSpec, overrides: Mapping[str, Override], relevance: Mapping[str, float]
+    verdicts: Mapping[str, Verdict],
+    measures: Mapping[str, Measures],
+    spec: CurationSpec,
+    overrides: Mapping[str, Override],
+    relevance: Mapping[str, float],
+    begin: Callable[[int], Callable[[int], None]] = lambda count: lambda done: None,
 ) -> dict[str, int]:
-    """How many would be kept if each filter that took something were left out, by its name: the most first."""
-    verdicts = choose(measures, spec, overrides, relevance)
-    names = {verdict.reason for verdict in verdicts.values() if not verdict.kept} - {"dropped", "more than max_images"}
-    kept = {name: sum(v.kept for v in choose(measures, spec, overrides, relevance, without=name).values()) for name in names}
+    """How many would be kept if each filter that took something were left out, by its name: the most first.
+
+    `verdicts` are those of `choose`; `relevance` has to be known of what only one filter takes.
+    """
+    names = {v.reason for v in verdicts.values() if not v.kept} & {IRRELEVANT, NEAR_DUPLICATE, *(each.name for each in FILTERS)}
+    kept = {name: sum(v.kept for v in choose(measures, spec, overrides, relevance, name, begin).values()) for name in sorted(names)}
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
 

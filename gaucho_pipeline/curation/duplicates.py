@@ -27,7 +27,7 @@ Block = Mapping[int, Measures]
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """What a picture repeats, and the correlation (0 to 1) of what both show."""
+    """What a picture repeats, and the correlation (0 to 1) of the windows that showed it."""
 
     of: str
     alike: float
@@ -41,7 +41,7 @@ def repeats(
     wanted: int = 0,
     tell: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Repeat]:
-    """Those of the named pictures that repeat an earlier one that stays, with the one that each is most like.
+    """Those of the named pictures that repeat an earlier one that stays, with one that each is like.
 
     What repeats another does not stay, and a copy of a copy may well be another picture. The first `wanted` stay in any case. `radius`:
     bits, 0 to 15, in which the hashes of two windows may differ. `alike`: least correlation of the windows' thumbnails. `tell` is called
@@ -64,12 +64,13 @@ def repeats(
         return {place: picture for place, picture in those.items() if names[place] not in found}
 
     for start in range(0, len(names), _BLOCK):
-        block = {place: pictures[names[place]] for place in range(start, min(start + _BLOCK, len(names)))}
+        those = {place: pictures[names[place]] for place in range(start, min(start + _BLOCK, len(names)))}
+        block = {place: picture for place, picture in those.items() if np.ptp(_thumb(picture)) > 0}  # what shows nothing is like nothing
         judge(block, staying.indexes)
         left = unique(block)  # only these are compared with one another: copies would be like all other copies
         judge(left, [_Indexed.of(left, radius)])
         staying.add(unique(left))
-        tell(len(block))
+        tell(len(those))
     return found
 
 
@@ -84,9 +85,9 @@ class _Indexed:
     def of(cls, block: Block, radius: int) -> _Indexed:
         return cls(np.array(list(block), np.int64), HashIndex(_hashes(block, is_mirrored=False).ravel(), radius))
 
-    def joined(self, other: _Indexed, radius: int) -> _Indexed:
-        hashes = np.concatenate([self.index.hashes, other.index.hashes])
-        return _Indexed(np.concatenate([self.places, other.places]), HashIndex(hashes, radius))
+    def with_those_of(self, other: _Indexed) -> tuple[np.ndarray, np.ndarray]:
+        """The places and the hashes of both."""
+        return np.concatenate([self.places, other.places]), np.concatenate([self.index.hashes, other.index.hashes])
 
     def near(self, hashes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """For (m,) hashes, in parts: their places, those of the pictures and of the windows that are near, and the bits between them."""
@@ -107,9 +108,12 @@ class _Staying:
 
     def add(self, block: Block) -> None:
         """Takes some more."""
-        self._small = self._small.joined(_Indexed.of(block, self._radius), self._radius)
+        places, hashes = self._small.with_those_of(_Indexed.of(block, self._radius))
+        self._small = _Indexed(places, HashIndex(hashes, self._radius))
         if len(self._small.places) ** 2 > _BLOCK * max(_BLOCK, len(self._large.places)):  # making either costs about the same then
-            self._large, self._small = self._large.joined(self._small, self._radius), _Indexed.of({}, self._radius)
+            places, hashes = self._large.with_those_of(self._small)
+            self._large = self._small = _Indexed.of({}, self._radius)  # gone before the new one is made, which is as large
+            self._large = _Indexed(places, HashIndex(hashes, self._radius))
 
 
 def _hashes(block: Block, is_mirrored: bool) -> np.ndarray:

@@ -32,7 +32,7 @@ ASKED = (*range(10), len(WINDOWS) - 3)
 """The windows that are looked for among all windows of the others, by their places: the whole, nine tenths of both sides, no caption."""
 
 _PAIRS_AT_ONCE = 1_000_000
-_FEWEST_PIECES, _WIDEST = 3, 22  # a table of every value of a piece must fit into memory
+_FEWEST_PIECES, _WIDEST = 3, 20  # a table of every value of a piece must not take more memory than the hashes
 
 
 def window_hashes(grey: Image.Image) -> tuple[bytes, bytes]:
@@ -108,13 +108,14 @@ class _Piece:
 
     def __init__(self, hashes: np.ndarray, shift: int, bits: int, flips: int) -> None:
         self._shift, self._mask = np.uint64(shift), np.uint64((1 << bits) - 1)
-        self._flips = [np.int64(flip) for flip in _flips(bits, flips)]
+        self._flips = [np.int32(flip) for flip in _flips(bits, flips)]
         keys = self._keys(hashes)
         self._order = np.argsort(keys, kind="stable").astype(np.int32)
-        self._first = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=1 << bits))]).astype(np.int32)
+        self._first = np.zeros((1 << bits) + 1, np.int32)
+        np.cumsum(np.bincount(keys, minlength=1 << bits), out=self._first[1:])
 
     def _keys(self, hashes: np.ndarray) -> np.ndarray:
-        return ((hashes >> self._shift) & self._mask).astype(np.int64)
+        return ((hashes >> self._shift) & self._mask).astype(np.int32)
 
     def sharing(self, queries: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Places of queries and of hashes whose piece is the query's with some bits turned, a bounded number at once."""

@@ -61,6 +61,8 @@ def _read_line(path: Path, number: int, cells: dict[str, str]) -> Override:
         raise ConfigError(f"{path}:{number}: {override.image!r} names no image: write at least {_SHORTEST} digits of its SHA-256")
     if override.decision not in _DECISIONS:
         raise ConfigError(f"{path}:{number}: {override.decision!r} is no decision; write keep, drop or nothing")
+    if {"{", "}"} & set(override.caption.replace("{token}", "").replace("{class_noun}", "")):
+        raise ConfigError(f"{path}:{number}: the caption has a brace; only {{token}} and {{class_noun}} are written with braces")
     if len(override.caption) > _LONGEST_CAPTION:
         raise ConfigError(f"{path}:{number}: the caption is longer than {_LONGEST_CAPTION} signs")
     return override

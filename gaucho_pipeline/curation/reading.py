@@ -6,12 +6,14 @@ One unreadable image costs nothing but itself, also when it takes its process wi
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import resource
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -44,17 +46,34 @@ class MeasuresCache:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._database = sqlite3.connect(folder / "measures.sqlite", timeout=60, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode=WAL")
-        self._database.execute("PRAGMA synchronous=NORMAL")  # what is lost with the machine is measured again
-        looks = ", ".join(f"{name} BLOB" for name in LOOKS)
-        self._database.execute(f"CREATE TABLE IF NOT EXISTS pictures ({_KEYS}, numbers TEXT, {looks}, {_PRIMARY})")
-        self._database.execute(f"CREATE TABLE IF NOT EXISTS said ({_KEYS}, value TEXT, {_PRIMARY})")
+        self._file = folder / "measures.sqlite"
+        with self._errors_told(), (folder / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # no one may ask while it becomes a database
+            self._database = sqlite3.connect(self._file, timeout=60, isolation_level=None)
+            self._database.execute("PRAGMA journal_mode=WAL")
+            self._database.execute("PRAGMA synchronous=NORMAL")  # what is lost with the machine is measured again
+            looks = ", ".join(f"{name} BLOB" for name in LOOKS)
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS pictures ({_KEYS}, numbers TEXT, {looks}, {_PRIMARY})")
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS said ({_KEYS}, value TEXT, {_PRIMARY})")
+            self._database.execute("DELETE FROM pictures WHERE version != ?", (VERSION,))
+            self._database.execute("DROP TABLE IF EXISTS measures")  # of an older layout
+
+    @contextlib.contextmanager
+    def _errors_told(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise GauchoError(f"{self._file}: {error}; make room on the disk, or delete it: what it holds is measured again") from None
+
+    def _ask(self, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        """The first row, if there is one. Raises GauchoError if the file cannot be read or written."""
+        with self._errors_told():
+            row: tuple[Any, ...] | None = self._database.execute(statement, values).fetchone()
+        return row
 
     def has(self, sha256: str) -> bool:
         """Whether an image was measured before."""
-        found = self._database.execute("SELECT 1 FROM pictures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
-        return found.fetchone() is not None
+        return self._row(("1",), sha256) is not None
 
     def get(self, sha256: str) -> Outcome | None:
         """What came of measuring an image; None if it was not measured yet."""
@@ -75,20 +94,18 @@ class MeasuresCache:
         numbers = {"reason": outcome.reason, "detail": outcome.detail} if isinstance(outcome, BadImage) else outcome.numbers()
         looks = [None if is_bad else getattr(outcome, name) for name in LOOKS]
         values = (sha256, VERSION, json.dumps(numbers), *looks)
-        self._database.execute(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(values))})", values)
+        self._ask(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(values))})", values)
 
     def get_said(self, sha256: str, version: str) -> Any:
         """What a model said of an image, under a name that tells the model and what it was asked; None if it was not asked yet."""
-        row = self._database.execute("SELECT value FROM said WHERE sha256 = ? AND version = ?", (sha256, version)).fetchone()
+        row = self._ask("SELECT value FROM said WHERE sha256 = ? AND version = ?", (sha256, version))
         return json.loads(row[0]) if row else None
 
     def put_said(self, sha256: str, version: str, value: float | str) -> None:
-        self._database.execute("INSERT OR REPLACE INTO said VALUES (?, ?, ?)", (sha256, version, json.dumps(value)))
+        self._ask("INSERT OR REPLACE INTO said VALUES (?, ?, ?)", (sha256, version, json.dumps(value, allow_nan=False)))
 
     def _row(self, columns: Sequence[str], sha256: str) -> tuple[Any, ...] | None:
-        found = self._database.execute(f"SELECT {', '.join(columns)} FROM pictures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
-        row: tuple[Any, ...] | None = found.fetchone()
-        return row
+        return self._ask(f"SELECT {', '.join(columns)} FROM pictures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
 
 
 def _bad(numbers: dict[str, Any]) -> BadImage:
@@ -98,29 +115,32 @@ def _bad(numbers: dict[str, Any]) -> BadImage:
 class StoredMeasures(Mapping[str, Measures]):
     """The measures of some images, by SHA-256, each read from the cache when it is asked for: memory does not grow with their number."""
 
-    def __init__(self, cache: MeasuresCache, images: Sequence[str]) -> None:
-        """`images`: SHA-256 of what was measured, and is no bad image."""
-        self._cache, self._images = cache, images
+    def __init__(self, cache: MeasuresCache, images: Collection[str], bad: Collection[str] = ()) -> None:
+        """`images`: SHA-256 of what was measured; `bad`: those of them that have no measures, or shall have none."""
+        self._cache, self._images, self._bad = cache, images, bad
+
+    def __contains__(self, sha256: object) -> bool:
+        return sha256 in self._images and sha256 not in self._bad
 
     def __getitem__(self, sha256: str) -> Measures:
-        found = self._cache.get(sha256)
+        found = self._cache.get(sha256) if sha256 in self else None
         if not isinstance(found, Measures):
             raise KeyError(sha256)
         return found
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._images)
+        return (sha256 for sha256 in self._images if sha256 not in self._bad)
 
     def __len__(self) -> int:
-        return len(self._images)
+        return sum(1 for _ in self)
 
 
 def measure_all(
-    images: Iterable[str], path_of: Callable[[str], Path], cache: MeasuresCache, tell: Callable[[], None]
+    images: Iterable[str], path_of: Callable[[str], Path], cache: MeasuresCache, begin: Callable[[int], Callable[[], None]]
 ) -> Iterator[tuple[str, BadImage | None]]:
     """Sees to it that the measures of all images, by SHA-256, are in the cache; in no order, why each has none, if it has none.
 
-    `tell` is called after each that was measured now.
+    `begin` is called with the number of those that are measured now, and gives what is called after each of them.
     """
     new = []
     for sha256 in images:
@@ -130,6 +150,7 @@ def measure_all(
             yield sha256, cache.get_bad(sha256)
         else:
             new.append(sha256)
+    tell = begin(len(new))
     for sha256, outcome in in_children(_measured, ((sha256, str(path_of(sha256))) for sha256 in new)):
         if not (isinstance(outcome, BadImage) and outcome.reason in _OF_THE_MACHINE):
             cache.put(sha256, outcome)
@@ -137,7 +158,8 @@ def measure_all(
         yield sha256, outcome if isinstance(outcome, BadImage) else None
 
 
-_OF_THE_MACHINE = ("took too long", "ended its process", "missing")
+_TOO_LONG = "took too long"
+_OF_THE_MACHINE = (_TOO_LONG, "ended its process", "missing")
 
 
 def in_children(work: Work, tasks: Iterable[tuple[str, str]], workers: int | None = None) -> Iterator[tuple[str, Any]]:
@@ -148,25 +170,26 @@ def in_children(work: Work, tasks: Iterable[tuple[str, str]], workers: int | Non
     count = workers or os.cpu_count() or 1
     todo, queue, suspects, restarts = iter(tasks), deque[tuple[str, str]](), list[tuple[str, str]](), 0
     while True:
-        begun: deque[tuple[str, str, Any]] = deque()
+        begun: dict[Future[Any], tuple[str, str]] = {}
         try:
             with _pool(count) as pool:
                 while True:
                     while len(begun) < count * _AHEAD and (task := queue.popleft() if queue else next(todo, None)):
                         queue.appendleft(task)  # it is not lost if it cannot be begun
-                        begun.append((*task, _begin(pool, work, task[1])))
+                        begun[_begin(pool, work, task[1])] = task
                         queue.popleft()
                     if not begun:
                         break
-                    outcome = _outcome(begun[0][2])
-                    key, text, _ = begun.popleft()
-                    restarts = 0
-                    if isinstance(outcome, ProcessExpired):
-                        suspects.append((key, text))
-                    else:
-                        yield key, outcome
+                    for future in wait(begun, return_when=FIRST_COMPLETED).done:
+                        outcome = _outcome(future)
+                        key, text = begun.pop(future)
+                        restarts = 0
+                        if isinstance(outcome, ProcessExpired) or (isinstance(outcome, BadImage) and outcome.reason == _TOO_LONG):
+                            suspects.append((key, text))
+                        else:
+                            yield key, outcome
         except BrokenProcessPool:  # a process died with no task of its own: the others' tasks are begun again
-            queue.extendleft((key, text) for key, text, _ in reversed(begun))
+            queue.extendleft(reversed(begun.values()))
             restarts += 1
             if restarts == _RESTARTS:
                 raise GauchoError("the processes that read images keep dying; is there enough memory?") from None
@@ -183,7 +206,7 @@ def _begin(pool: ProcessPool, work: Work, text: str) -> Any:
 
 
 def _alone(work: Work, text: str) -> Any:
-    """A task whose process died, once more in a process of its own: the one beside it may have been to blame."""
+    """A task whose process died or took too long, once more in a process of its own: those beside it may have been to blame."""
     try:
         with _pool(1) as pool:
             outcome = _outcome(_begin(pool, work, text))
@@ -210,7 +233,7 @@ def _outcome(future: Any) -> Any:
     try:
         return future.result()
     except FutureTimeout:
-        return BadImage("took too long", f"more than {SECONDS:.0f} seconds")
+        return BadImage(_TOO_LONG, f"more than {SECONDS:.0f} seconds")
     except ProcessExpired as error:
         return error
     except MemoryError:

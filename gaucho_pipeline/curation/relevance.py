@@ -6,6 +6,7 @@ those in `shows` and in `not_shows`, the probabilities of the first are added up
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,9 @@ def relevance_model(spec: Relevance) -> Callable[[Image.Image], float]:
     def relevance(picture: Image.Image) -> float:
         inputs = processor(text=prompts, images=picture, return_tensors="pt", padding="max_length", truncation=True).to(model.device)
         shares = model(**inputs).logits_per_image[0].softmax(0)
-        return round(float(shares[: len(spec.shows)].sum()), 4)
+        share = float(shares[: len(spec.shows)].sum())
+        if not math.isfinite(share):
+            raise GauchoError(f"curation.relevance: {spec.model} gives no number for a picture; its weights are broken")
+        return round(share, 4)
 
     return relevance

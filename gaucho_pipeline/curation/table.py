@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from gaucho_pipeline.curation.captions import Caption
 from gaucho_pipeline.curation.crawled import Crawled, Row
@@ -11,8 +11,8 @@ from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES, Verdict
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.writing import picture_name
-from gaucho_pipeline.images import BadImage
 
+_UNKNOWN = {"measures": None, "relevance": None, "override": None}
 _NOT_SHOWN = "inside"
 """A measure that only this program reads."""
 
@@ -26,7 +26,7 @@ class Table:
     measures: Mapping[str, Measures]
     relevance: Mapping[str, float]
     overrides: Mapping[str, Override]
-    pixels: Mapping[str, str | BadImage]
+    pixels: Mapping[str, str]
     """The hash of the PNG that was written."""
     captions: Mapping[str, Caption]
 
@@ -40,7 +40,11 @@ class Table:
         """Rows of images that do not stay, then of records that brought a file again."""
         yield from (self._row(sha) for sha in images)
         for row in self.crawled.repeated():
-            yield _described(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | {"measures": None, "relevance": None}
+            yield _described(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | {
+                "measures": None,
+                "relevance": None,
+                "override": None,
+            }
 
     def _row(self, sha: str) -> Row:
         row = _described(self.crawled[sha], self.verdicts[sha])
@@ -48,8 +52,7 @@ class Table:
         numbers = measures.numbers() if measures else {}
         row["measures"] = {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None
         row["relevance"] = self.relevance.get(sha)
-        if said := self.overrides.get(sha):
-            row |= {"by": said.by, "why": said.why}
+        row["override"] = asdict(said) if (said := self.overrides.get(sha)) else None
         return row
 
 

@@ -34,16 +34,21 @@ def write_pictures(
     """Writes images into a folder, and nothing else is in it then; the hash of each PNG, or why there is none, by SHA-256."""
     folder.mkdir(exist_ok=True)
     names = {picture_name(sha) for sha in images}
-    for file in folder.iterdir():
-        if file.name not in names:
-            file.unlink()  # of a killed run that chose others
+    _remove_others(folder, names)  # of a killed run that chose others
     progress = reporter.progress("writing", len(images), "images")
     tasks = ((sha, [str(path_of(sha)), str(folder / picture_name(sha)), crop_of(measures[sha], spec), spec.max_side]) for sha in images)
     found = {}
     for sha, outcome in in_children(_write, ((sha, json.dumps(task)) for sha, task in tasks)):
         found[sha] = outcome
         progress.advance()
+    _remove_others(folder, names - {picture_name(sha) for sha, outcome in found.items() if isinstance(outcome, BadImage)})
     return found
+
+
+def _remove_others(folder: Path, names: set[str]) -> None:
+    for file in folder.iterdir():
+        if file.name not in names:
+            file.unlink()
 
 
 def _write(task: str) -> str | BadImage:
