@@ -69,8 +69,8 @@ def main() -> None:
         print(f"{label:<20} {row['images_per_second']:8.1f} images/s  {row['peak_mb']:7.0f} MB")
     copies = _copies(pictures)
     for kind, row in copies.items():
-        rates = f"{row['found'] / row['planted']:6.1%}, different pictures taken for copies {row['false'] / (2 * row['planted']):6.1%}"
-        print(f"{kind:<28} found {row['found']:3d} of {row['planted']:3d}: {rates}")
+        shares = f"{row['found'] / row['planted']:6.1%}, different pictures taken for copies {row['false'] / (2 * row['planted']):6.1%}"
+        print(f"{kind:<28} found {row['found']:3d} of {row['planted']:3d}: {shares}")
     search = {str(count): _search(count) for count in HASHES}
     for count, seconds in search.items():
         print(f"{count:>9} hashes, at most {RADIUS} bits apart: {seconds:7.2f} s")
