@@ -109,15 +109,17 @@ async def _list(page: Page, listing: Listing, ask: Ask, is_enough: Callable[[Lis
 async def _look_again(source: Source, unseen: Sequence[Record], listing: Listing, ask: Ask) -> None:
     """Asks for images by their ids, because the list is longer than what was read of it."""
     for again in source.again(unseen):
-        questions = deque([again.question])
+        if listing.questions >= MOST_QUESTIONS:
+            return
+        questions, asked = deque([again.question]), 0
         while questions:
-            question = questions.popleft()
-            listing.questions += 1
+            if asked > len(again.keys) + PATIENCE:
+                raise GauchoError(f"{listing.origin} goes on for ever when it is asked by id")
+            question, asked = questions.popleft(), asked + 1
             page = await ask(question.address, question.read)
             listing.records |= {record.key: record for record in page.records if record.key in again.keys}
             questions.extend(page.next)
-            if listing.questions > MOST_QUESTIONS:
-                raise GauchoError(f"{listing.origin} goes on for ever when it is asked by id")
+        listing.questions += asked
         listing.gone |= again.keys - listing.records.keys()
 
 
