@@ -29,12 +29,26 @@ from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.hashes import HashIndex
 from gaucho_pipeline.curation.measures import measure
-from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all
 
 IMAGES = 2_000
 HASHES = (10_000, 100_000, 1_000_000)
 RADIUS = CurationSpec().near_duplicate_distance
 _ASKED_AT_ONCE = 10_000
+_OURS = """
+import sys, tempfile, time
+from pathlib import Path
+from gaucho_pipeline.concepts import CurationSpec
+from gaucho_pipeline.curation.duplicates import repeats
+from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all
+folder, spec = Path(sys.argv[1]), CurationSpec()
+with tempfile.TemporaryDirectory() as name:
+    started, cache = time.monotonic(), MeasuresCache(Path(name))
+    names = dict.fromkeys(sorted(path.name for path in folder.iterdir()))
+    bad = {name for name, why in measure_all(names, lambda name: folder / name, cache, lambda count: lambda: None) if why}
+    measures = StoredMeasures(cache, names, bad)
+    repeats(list(measures), measures, spec.near_duplicate_distance, spec.near_duplicate_likeness)
+    print(time.monotonic() - started)
+"""
 _PLAIN = """
 import sys, time
 from pathlib import Path
@@ -60,9 +74,9 @@ def main() -> None:
     pictures = originals(1024, Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
     with tempfile.TemporaryDirectory() as name:
         folder = _make_images(pictures, Path(name) / "images")
-        rates = {"ours": _ours(folder, Path(name)), "imagehash, plainly": _theirs(sys.executable, _PLAIN, folder)}
+        rates = {"ours": _rate(sys.executable, _OURS, folder), "imagehash, plainly": _rate(sys.executable, _PLAIN, folder)}
         if python := os.environ.get("CLEANVISION"):
-            rates["cleanvision"] = _theirs(python, _CLEANVISION, folder)
+            rates["cleanvision"] = _rate(python, _CLEANVISION, folder)
         else:
             print("cleanvision is not measured: CLEANVISION names no python that has it")
     for label, row in rates.items():
@@ -91,23 +105,13 @@ def _make_images(pictures: list[Image.Image], folder: Path) -> Path:
     return folder
 
 
-def _ours(folder: Path, work: Path) -> dict[str, float]:
-    """Measuring in child processes, and finding copies."""
-    names, cache, spec = sorted(path.name for path in folder.iterdir()), MeasuresCache(work / "cache"), CurationSpec()
-    started = time.monotonic()
-    with peak_memory(os.getpid()) as memory:
-        outcomes = measure_all(names, lambda name: folder / name, cache, lambda count: lambda: None)
-        readable = sorted(name for name, bad in outcomes if not bad)
-        measured = time.monotonic() - started
-        repeats(readable, StoredMeasures(cache, readable), spec.near_duplicate_distance, spec.near_duplicate_likeness)
-    seconds = time.monotonic() - started
-    return {"images_per_second": len(names) / seconds, "measuring_only": len(names) / measured} | memory
-
-
-def _theirs(python: str, program: str, folder: Path) -> dict[str, float]:
-    with peak_memory(os.getpid()) as memory:
-        done = subprocess.run([python, "-c", program, str(folder)], check=True, capture_output=True, text=True)
-    return {"images_per_second": IMAGES / float(done.stdout.split()[-1])} | memory
+def _rate(python: str, program: str, folder: Path) -> dict[str, float]:
+    """Images per second and peak memory of a program that prints the seconds that it took for a folder."""
+    process = subprocess.Popen([python, "-c", program, str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    with peak_memory(process.pid) as memory:
+        said, _ = process.communicate()
+    assert process.returncode == 0
+    return {"images_per_second": IMAGES / float(said.split()[-1])} | memory
 
 
 def _copies(pictures: list[Image.Image]) -> dict[str, dict[str, Any]]:

@@ -37,8 +37,8 @@ def main() -> None:
             rows[str(count)] = row = _curated(Path(name), count)
         print(f"{count:>7} images {row['seconds']:8.1f} s  {row['images_per_second']:7.1f} images/s  {row['peak_mb']:6.0f} MB")
         print(f"{'again, another threshold':>14} {row['again_seconds']:8.1f} s  {row['again_mb']:6.0f} MB  {row['excluded']}")
-    peaks = [row["peak_mb"] for row in rows.values()]
-    print(json.dumps({"counts": rows, "ratio": round(max(peaks) / min(peaks), 2)}))
+    fewest, most = min(rows, key=int), max(rows, key=int)
+    print(json.dumps({"counts": rows, "ratio": round(rows[most]["peak_mb"] / rows[fewest]["peak_mb"], 2)}))
 
 
 def _curated(folder: Path, count: int) -> dict[str, Any]:

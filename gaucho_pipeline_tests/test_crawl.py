@@ -160,9 +160,12 @@ def test_what_is_far_down_a_list_that_has_grown_is_asked_for_by_its_id(tmp_path:
         second = crawl_once(tmp_path, concept)
         assert len([path for path in server.requested if path.startswith("/v1/observations")]) < 10
         assert sorted(server.media()) == ["/photos/2999/large.png", "/photos/3000/large.png"]
+        site.without = set()
+        third = crawl_once(tmp_path, concept)
     assert [row["key"] for row in first.table("images")] == ["inaturalist:1", "inaturalist:2", "inaturalist:3"]
     assert [row["key"] for row in second.table("images")] == ["inaturalist:2999", "inaturalist:3", "inaturalist:3000"]
     assert [row["key"] for row in second.table("gone")] == ["inaturalist:2"]
+    assert [row["key"] for row in third.table("gone")] == []
     refused = {row["key"]: row for row in second.table("refused")}
     assert refused["inaturalist:1"]["reason"] == "the licence is non-commercial"
     assert refused["inaturalist:1"]["license_before"] == "CC-BY-4.0"

@@ -48,14 +48,14 @@ class Paged:
 
 
 class Answering(Paged):
-    """A source that answers by id too: for these keys, and for one that was not asked for."""
+    """A source that answers by id too: that these keys are there, and one that was not asked for, and that 99 is missing."""
 
     def __init__(self, pages: int, *there: str) -> None:
         super().__init__(pages)
         self.there = there
 
     def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
-        page = Page(tuple(record(key) for key in (*self.there, "another")))
+        page = Page(tuple(record(key) for key in (*self.there, "another")), missing=frozenset({"99", "another too"}))
         return (Again(Question("https://a.b/again", lambda _: page), frozenset(record.key for record in records)),)
 
 
@@ -66,7 +66,12 @@ def _given(answer: dict[str, Any] | GauchoError) -> dict[str, Any]:
 
 
 def listed(
-    source: Paged, names: Names | None = None, enough: int = 10**6, known: tuple[str, ...] = (), again: bool = False
+    source: Paged,
+    names: Names | None = None,
+    enough: int = 10**6,
+    known: tuple[str, ...] = (),
+    lost: tuple[str, ...] = (),
+    again: bool = False,
 ) -> tuple[Listing, list[str]]:
     asked: list[str] = []
 
@@ -77,7 +82,8 @@ def listed(
     def is_enough(listing: Listing) -> bool:
         return len(listing.records) >= enough
 
-    return asyncio.run(list_source(source, ask, names or Names(None), is_enough, {key: record(key) for key in known}, again)), asked
+    before, gone = ({key: record(key) for key in keys} for keys in (known, lost))
+    return asyncio.run(list_source(source, ask, names or Names(None), is_enough, before, gone, again)), asked
 
 
 def test_a_source_is_read_to_its_end() -> None:
@@ -145,12 +151,18 @@ def test_a_list_that_ends_before_its_total_says_nothing_of_what_it_did_not_list(
 
 
 def test_what_is_beyond_what_is_read_is_asked_for_by_id_and_is_there_or_gone() -> None:
-    listing, asked = listed(Answering(100, "98"), enough=5, known=("1", "98", "99"))
+    listing, asked = listed(Answering(100, "98", "97"), enough=5, known=("1", "98", "99"), lost=("97", "96"))
     assert asked[-1] == "https://a.b/again"
-    assert "98" in listing.records
+    assert {"97", "98"} <= listing.records.keys()
     assert listing.gone == {"99"}
     assert "another" not in listing.records
     assert (listing.note, listing.failure, listing.complete) == ("", "", False)
+
+
+def test_what_an_answer_by_id_does_not_speak_of_stays() -> None:
+    listing, _ = listed(Answering(100), enough=5, known=("98",))
+    assert listing.gone == set()
+    assert listing.note == "1 images that were kept before were not seen again within reach, and stay"
 
 
 def test_a_list_that_was_read_to_its_end_is_not_asked_again() -> None:
@@ -159,15 +171,27 @@ def test_a_list_that_was_read_to_its_end_is_not_asked_again() -> None:
     assert listing.complete
 
 
-def test_answers_by_id_that_go_on_for_ever_fail_the_source_and_nothing_is_gone() -> None:
+def test_answers_by_id_that_go_on_for_ever_or_fail_say_nothing() -> None:
     class Endless(Answering):
         def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
             question = Question("https://a.b/again", lambda _: Page(next=(question,)))
             return (Again(question, frozenset({"99"})),)
 
     listing, _ = listed(Endless(100), enough=5, known=("99",))
-    assert listing.failure == "here goes on for ever when it is asked by id"
-    assert listing.gone == set()
+    assert listing.note == "1 images that were kept before were not seen again within reach (too many questions), and stay"
+    assert (listing.failure, listing.gone) == ("", set())
+
+    class Failing(Answering):
+        def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+            return (Again(Question("https://a.b/again", lambda _: _fail()), frozenset({"99"})),)
+
+    listing, _ = listed(Failing(100), enough=5, known=("99",))
+    assert "(a.b answered 500), and stay" in listing.note
+    assert (listing.failure, listing.gone) == ("", set())
+
+
+def _fail() -> Page:
+    raise GauchoError("a.b answered 500")
 
 
 def test_a_name_that_nobody_has_fails_its_source() -> None:

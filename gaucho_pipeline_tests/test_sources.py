@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,9 @@ def test_commons_is_asked_for_files_by_their_page_ids_fifty_at_a_time() -> None:
     assert (len(first.keys), len(second.keys)) == (50, 10)
     assert "pageids=50%7C51%7C52" in second.question.address
     answer = {"batchcomplete": True, "query": {"pages": [file_page(51, **FREE), {"pageid": 52, "missing": True}]}}
-    assert [record.key for record in second.question.read(json.dumps(answer).encode()).records] == ["commons:51"]
+    page = second.question.read(json.dumps(answer).encode())
+    assert [record.key for record in page.records] == ["commons:51"]
+    assert (page.missing, page.unusable) == ({"commons:52"}, ())
 
 
 def test_commons_that_lags_is_busy_and_other_errors_are_told() -> None:
@@ -206,7 +209,11 @@ def test_observations_are_asked_for_by_id_whatever_the_order_of_their_photos(rea
     assert "/observations?id=" in again.question.address
     page = again.question.read(recorded)
     assert page.records == known
-    assert page.next == ()
+    assert (page.next, page.missing) == ((), frozenset())
+    more = source.again([*known, replace(known[0], key="inaturalist:7")])[0].question.read(recorded)
+    assert more.missing == {"inaturalist:7"}
+    assert again.question.read(b'{"total_results": 0, "results": []}').missing == frozenset()
+    assert "taxon_id=1&" in again.question.address
     elsewhere = Record("inaturalist:1", source.origin, "", "", "", "https://example.org/1", parse_license("cc0"))
     assert source.again([elsewhere]) == ()
 

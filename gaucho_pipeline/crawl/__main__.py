@@ -60,7 +60,8 @@ def open_crawl(request: Request, standing: Artifact | None, reporter: Reporter) 
     spec = CrawlSpec.model_validate(request.spec)
     rows = _table(standing, "images")
     before, stood = {row["key"]: Record.from_row(row) for row in rows}, {row["key"]: row["sha256"] for row in rows}
-    return Crawl(spec, build_sources(spec), Store(request.data), Names(request.names), reporter, before, stood)
+    lost = {row["key"]: Record.from_row(row) for row in _table(standing, "gone")}
+    return Crawl(spec, build_sources(spec), Store(request.data), Names(request.names), reporter, before, stood, lost)
 
 
 def _table(standing: Artifact | None, name: str) -> Rows:

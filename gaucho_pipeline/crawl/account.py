@@ -55,7 +55,7 @@ def account(crawl: Crawl, before: Rows, gone_before: Rows) -> Account:
     failed = [excused[key] for key, error in crawl.failed.items() if not isinstance(error, Refused)]
     listed = {row["key"] for row in (*kept, *refused, *failed)}
     refused += [row for listing in crawl.listings for key, row in listing.unusable.items() if key not in listed]
-    gone = _gone(crawl, before, gone_before, listed)
+    gone = _gone(crawl, before, gone_before, listed | {row["key"] for row in refused})
     rows = (_sorted(kept), _sorted(_once(refused)), _sorted(failed), _sorted(gone))
     return Account(*rows, sources=_by_source(crawl, *rows))
 

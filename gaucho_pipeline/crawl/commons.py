@@ -125,11 +125,12 @@ class Commons:
         following = {str(k): str(v) for k, v in following.items()} if isinstance(following, dict) and following else None
         if following and "batchcomplete" not in answer:
             return Page(next=(self._question(replace(about, batch=batch), following),))
-        records, bad, deeper = self._read_batch(batch, about.level)
+        missing = frozenset(f"commons:{page.get('pageid')}" for page in batch.values() if page.get("missing"))
+        records, bad, deeper = self._read_batch({key: page for key, page in batch.items() if not page.get("missing")}, about.level)
         more = (self._question(replace(about, batch={}), following),) if following else ()
         info = answer.get("query", {}).get("searchinfo", {}) if isinstance(answer.get("query"), dict) else {}
         total = info.get("totalhits") if isinstance(info, dict) else None
-        return Page(tuple(records), tuple(bad), (*more, *deeper), total if isinstance(total, int) else None)
+        return Page(tuple(records), tuple(bad), missing, (*more, *deeper), total if isinstance(total, int) else None)
 
     def _answer(self, content: bytes) -> dict[str, Any]:
         answer = read_json(content, self.origin)

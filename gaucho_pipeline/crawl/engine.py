@@ -44,6 +44,8 @@ class Crawl:
     """What the crawl that stands has kept, by key."""
     stood: dict[str, str] = field(default_factory=dict)
     """SHA-256 of what it has kept, by key."""
+    lost: dict[str, Record] = field(default_factory=dict)
+    """What it has missed, by key."""
     listings: list[Listing] = field(default_factory=list)
     refused: dict[str, tuple[Record, str]] = field(default_factory=dict)
     order: list[Record] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Crawl:
         """Takes in what a source listed. A source that failed, or was not read to its end, says nothing of what it gave before."""
         if not listing.complete:
             for key, record in self.before.items():
-                if record.origin == listing.origin and key not in listing.gone:
+                if record.origin == listing.origin and key not in listing.gone and key not in listing.unusable:
                     listing.records.setdefault(key, record)
         self.listings.append(listing)
 
@@ -109,10 +111,11 @@ async def survey(crawl: Crawl, web: Web | None, names_again: bool = False) -> No
     if web and web.api_hosts:
         crawl.reporter.say(f"asking {', '.join(sorted(web.api_hosts))} (APIs: robots.txt is for pages, and is not asked for them)")
     for source in crawl.sources:
-        before = {key: record for key, record in crawl.before.items() if record.origin == source.origin}
+        before, lost = ({k: r for k, r in of.items() if r.origin == source.origin} for of in (crawl.before, crawl.lost))
         hosts = (*source.media_hosts, *crawl.spec.media_hosts)
         ask = web.ask if web else _nobody
-        listing = await list_source(source, ask, crawl.names, partial(is_enough, spec=crawl.spec, media_hosts=hosts), before, names_again)
+        enough = partial(is_enough, spec=crawl.spec, media_hosts=hosts)
+        listing = await list_source(source, ask, crawl.names, enough, before, lost, names_again)
         crawl.reporter.say(_said(listing))
         crawl.take(listing)
     crawl.decide()

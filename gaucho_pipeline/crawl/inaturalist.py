@@ -31,6 +31,7 @@ class INaturalist:
     def __init__(self, spec: INaturalistSource) -> None:
         self.spec = spec
         self.origin = f"inaturalist: {spec.taxon}"
+        self._taxon = 0  # until its name is known
         self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
         self.name: Name | None = Name(
             "taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._read_taxon, is_needed=True
@@ -52,7 +53,8 @@ class INaturalist:
     def start(self, answer: Mapping[str, Any] | None) -> Page:
         if answer is None:
             raise GauchoError(f"inaturalist: the id of {self.spec.taxon!r} is not known")
-        return Page(next=(self._question(int(answer["id"]), None),))
+        self._taxon = int(answer["id"])
+        return Page(next=(self._question(self._taxon, None),))
 
     def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
         observations: dict[str, set[str]] = {}
@@ -61,11 +63,19 @@ class INaturalist:
                 observations.setdefault(found[1], set()).add(record.key)
         ids = sorted(observations)
         parts = [ids[first : first + _ASKED_AGAIN] for first in range(0, len(ids), _ASKED_AGAIN)]
-        return tuple(Again(self._by_id(part), frozenset().union(*(observations[id_] for id_ in part))) for part in parts)
+        keys = [frozenset[str]().union(*(observations[id_] for id_ in part)) for part in parts]
+        return tuple(Again(self._by_id(part, wanted), wanted) for part, wanted in zip(parts, keys, strict=True))
 
-    def _by_id(self, observations: Sequence[str]) -> Question:
-        address = query(f"{self.spec.endpoint}/observations", {"id": ",".join(observations), "per_page": _PAGE_SIZE})
-        return Question(address, lambda content: replace(self._read(0, None, content), next=()))
+    def _by_id(self, observations: Sequence[str], keys: frozenset[str]) -> Question:
+        parameters = {"id": ",".join(observations), "taxon_id": self._taxon, "quality_grade": "research", "photos": "true"}
+        address = query(f"{self.spec.endpoint}/observations", parameters | {"per_page": _PAGE_SIZE})
+        return Question(address, partial(self._read_by_id, keys))
+
+    def _read_by_id(self, keys: frozenset[str], content: bytes) -> Page:
+        """What is still listed of these; an answer that knows none of them may well be a mistake of the site's, and says nothing."""
+        page = self._read(self._taxon, None, content)
+        missing = keys - {record.key for record in page.records} if page.records else frozenset[str]()
+        return replace(page, next=(), missing=missing)
 
     def _question(self, taxon: int, below: int | None) -> Question:
         parameters = {"taxon_id": taxon, "quality_grade": "research", "photos": "true", "order_by": "id", "order": "desc"}
@@ -90,7 +100,7 @@ class INaturalist:
         more = bool(ids) and not (isinstance(total, int) and total <= len(results))
         following = (self._question(taxon, min(ids)),) if more else ()
         is_end = not isinstance(total, int) or total <= len(results)
-        return Page(tuple(records), tuple(bad), following, is_end=is_end)
+        return Page(tuple(records), tuple(bad), next=following, is_end=is_end)
 
     def _results(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         results = answer.get("results")

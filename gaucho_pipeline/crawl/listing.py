@@ -56,15 +56,21 @@ class Listing:
 
 
 async def list_source(
-    source: Source, ask: Ask, names: Names, is_enough: Callable[[Listing], bool], known: Mapping[str, Record], again: bool = False
+    source: Source,
+    ask: Ask,
+    names: Names,
+    is_enough: Callable[[Listing], bool],
+    known: Mapping[str, Record],
+    lost: Mapping[str, Record] | None = None,
+    again: bool = False,
 ) -> Listing:
     """Asks a source for what it lists, and what became of `known`, which it listed before, by key.
 
-    With `again`, names are asked anew and compared.
+    `lost` is what was gone before and may be back. With `again`, names are asked anew and compared.
 
     What goes wrong with the source is its `failure`: the others' images stand.
     """
-    listing = Listing(source.origin)
+    listing, unasked = Listing(source.origin), ""
     try:
         answer = await _id_of(source.name, ask, names, again) if source.name and source.name.is_needed else None
         await _list(source.start(answer), listing, ask, is_enough, known)
@@ -73,16 +79,18 @@ async def list_source(
             if listing.complete and not listing.records and answer:
                 listing.note = f"{source.name.text} exists and holds no files"
         if not listing.complete:
-            await _look_again(source, [record for key, record in known.items() if key not in listing.records], listing, ask)
+            sought = [r for key, r in {**(lost or {}), **known}.items() if key not in listing.records and key not in listing.unusable]
+            unasked = await _look_again(source, sought, listing, ask)
     except Unclear as error:
         listing.note, listing.complete = str(error), listing.complete and bool(listing.records)
     except GauchoError as error:
         listing.failure, listing.complete = str(error), False
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # an answer of a shape that no API would give
         listing.failure, listing.complete = f"{listing.origin} answered what its API would not ({type(error).__name__})", False
-    unseen = sum(key not in listing.records and key not in listing.gone for key in known)
+    unseen = sum(all(key not in told for told in (listing.records, listing.unusable, listing.gone)) for key in known)
     if unseen and not listing.complete and not listing.failure:
-        listing.note = f"{unseen} images that were kept before were not seen again within reach, and stay"
+        why = f" ({unasked})" if unasked else ""
+        listing.note = f"{unseen} images that were kept before were not seen again within reach{why}, and stay"
     return listing
 
 
@@ -106,21 +114,24 @@ async def _list(page: Page, listing: Listing, ask: Ask, is_enough: Callable[[Lis
     listing.complete = page.is_end and (listing.total is None or listed >= listing.total)
 
 
-async def _look_again(source: Source, unseen: Sequence[Record], listing: Listing, ask: Ask) -> None:
-    """Asks for images by their ids, because the list is longer than what was read of it."""
-    for again in source.again(unseen):
-        if listing.questions >= MOST_QUESTIONS:
-            return
-        questions, asked = deque([again.question]), 0
-        while questions:
-            if asked > len(again.keys) + PATIENCE:
-                raise GauchoError(f"{listing.origin} goes on for ever when it is asked by id")
-            question, asked = questions.popleft(), asked + 1
-            page = await ask(question.address, question.read)
-            listing.records |= {record.key: record for record in page.records if record.key in again.keys}
-            questions.extend(page.next)
-        listing.questions += asked
-        listing.gone |= again.keys - listing.records.keys()
+async def _look_again(source: Source, unseen: Sequence[Record], listing: Listing, ask: Ask) -> str:
+    """Asks for images by their ids, because the list is longer than what was read of it; why not for all of them, if so."""
+    try:
+        for again in source.again(unseen):
+            questions, asked = deque([again.question]), 0
+            while questions:
+                if listing.questions >= MOST_QUESTIONS or asked > len(again.keys) + PATIENCE:
+                    return "too many questions"
+                question, asked = questions.popleft(), asked + 1
+                listing.questions += 1
+                page = await ask(question.address, question.read)
+                listing.records |= {record.key: record for record in page.records if record.key in again.keys}
+                listing.unusable |= {row["key"]: row for row in page.unusable if row["key"] in again.keys}
+                listing.gone |= page.missing & again.keys
+                questions.extend(page.next)
+    except GauchoError as error:
+        return str(error)
+    return ""
 
 
 async def _id_of(name: Name, ask: Ask, names: Names, again: bool) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class Page:
     records: tuple[Record, ...] = ()
     unusable: tuple[dict[str, Any], ...] = ()
     """Rows with `key`, `origin` and `reason`."""
+    missing: frozenset[str] = frozenset()
+    """Keys that were asked for, and that the source knows no more."""
     next: tuple[Question, ...] = ()
     total: int | None = None
     """How many records the API says there are in all."""
@@ -60,7 +62,7 @@ class Name:
 
 @dataclass(frozen=True)
 class Again:
-    """A question for images by their ids. Of these keys, those of which nothing is answered are gone."""
+    """A question for images by their ids, which are these keys."""
 
     question: Question
     keys: frozenset[str]

@@ -40,11 +40,7 @@ class Table:
         """Rows of images that do not stay, then of records that brought a file again."""
         yield from (self._row(sha) for sha in images)
         for row in self.crawled.repeated():
-            yield _described(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | {
-                "measures": None,
-                "relevance": None,
-                "override": None,
-            }
+            yield _described(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | _UNKNOWN
 
     def _row(self, sha: str) -> Row:
         row = _described(self.crawled[sha], self.verdicts[sha])
