@@ -55,7 +55,7 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
         "black": black,
         **_scores(drawn, plain, checkpoint, pipeline),
     }
-    sheet = pages.contact_sheet(orders, drawn, request.concept)
+    sheet = pages.contact_sheet(orders, drawn, request.title or request.concept)
     write_atomically(staging / "contact_sheet.jpg", sheet)
     shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
     shutil.copyfile(checkpoint / "losses.png", staging / "losses.png")

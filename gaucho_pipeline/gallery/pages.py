@@ -9,13 +9,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont
 
 from gaucho_pipeline.artifacts import Manifest
 from gaucho_pipeline.gallery.orders import GENERATED, Order
 
-_CELL, _GAP, _LINE = 128, 6, 22
+_CELL, _GAP, _LINE, _NARROWEST = 128, 6, 22, 480
 _SHEET_BYTES = 100_000
 
 
@@ -24,21 +25,34 @@ def contact_sheet(orders: list[Order], drawn: dict[str, list[Image.Image]], titl
     prompts = list(dict.fromkeys(order.prompt for order in orders))
     seeds = list(dict.fromkeys(order.seed for order in orders))[:4]
     half = len(seeds) * (_CELL + _GAP)
-    width, height = 2 * half + 3 * _GAP, 2 * _LINE + len(prompts) * (_CELL + _LINE + _GAP)
+    width, height = max(2 * half + 3 * _GAP, _NARROWEST), 2 * _LINE + len(prompts) * (_CELL + _LINE + _GAP)
     sheet = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(14)
-    draw.text((_GAP, 4), f"{title}: imagens geradas / generated images", fill="black", font=font)
+    draw, font = ImageDraw.Draw(sheet), _font()
+    draw.text((_GAP, 2), _fitting(f"{title}: imagens geradas / generated images", font, width), fill="black", font=font)
     draw.text((_GAP, _LINE), "antes / before", fill="#777777", font=font)
     draw.text((half + 2 * _GAP, _LINE), "depois / after", fill="#2f6b3c", font=font)
     for row, prompt in enumerate(prompts):
         y = 2 * _LINE + row * (_CELL + _LINE + _GAP)
-        draw.text((_GAP, y), prompt, fill="black", font=font)
+        draw.text((_GAP, y), _fitting(prompt, font, width), fill="black", font=font)
         for number, order in enumerate(orders):
             if order.prompt == prompt and order.seed in seeds:
                 for side, when in enumerate(("base", "tuned")):
                     x = _GAP + side * (half + _GAP) + seeds.index(order.seed) * (_CELL + _GAP)
                     sheet.paste(_cell(drawn[when][number]), (x, y + _LINE))
     return _small_jpeg(sheet)
+
+
+def _font() -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which comes with matplotlib: Pillow's own font has no accents."""
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 13)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """A text, cut off where it would leave the sheet."""
+    text = text[:width]
+    while font.getlength(text) > width - 2 * _GAP:
+        text = text.rstrip("…")[:-1] + "…"
+    return text
 
 
 def _cell(picture: Image.Image) -> Image.Image:
