@@ -70,12 +70,8 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
         known=read_table(checkpoint / "known.jsonl"),
     )
     write_atomically(staging / "index.html", page)
-    return Made(
-        data_version=digest(
-            [[[row["file"], row["sha256"]] for row in rows], file_digest(staging / "index.html"), file_digest(staging / "ATTRIBUTION.csv")]
-        ),
-        figures=figures,
-    )
+    shown = [file_digest(staging / name) for name in ("index.html", "contact_sheet.jpg", "ATTRIBUTION.csv")]
+    return Made(data_version=digest([[[row["file"], row["sha256"]] for row in rows], *shown]), figures=figures)
 
 
 def _load(taught: Manifest, reporter: Reporter) -> StableDiffusionPipeline:
