@@ -85,7 +85,8 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     write_table(staging / "images.jsonl", table.kept(kept))
     write_table(staging / "excluded.jsonl", table.excluded(excluded))
     write_attribution(staging / "ATTRIBUTION.csv", table.kept(kept))
-    vanished = [override for override in said if override.image in set(lost)]
+    used = {override.image for override in overrides.values()}
+    vanished = [override for override in said if override.image not in used]
     page = review_page(request.title or request.concept, table, kept, excluded, figures["excluded"], vanished, store.blob_path)
     write_atomically(staging / "review.html", page)
     if useless:
@@ -104,7 +105,7 @@ def _chosen(
 ) -> tuple[dict[str, Verdict], dict[str, str]]:
     """A verdict on every image, and the hashes of the pictures that were written of those that stay.
 
-    What cannot be written joins `bad`, and another may take its place.
+    What cannot be written joins `bad`, which `measures` leaves out, and another may take its place.
     """
     while True:
         verdicts = bad | choose(measures, means.spec, overrides, relevance, begin=means.begin_comparing)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaucho_pipeline.base_models import EMBEDDED_FOLDER, best_device
+from gaucho_pipeline.base_models import EMBEDDED_FOLDER, best_device, folder_of
 from gaucho_pipeline.canonical import folder_digest
 from gaucho_pipeline.concepts import EMBEDDED, Relevance
 from gaucho_pipeline.errors import GauchoError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def _folder_of(model: str) -> Path | None:
     """The folder of a model that is on this disk; None for one from a hub, which its commit pins."""
-    return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else Path(model) if Path(model).is_absolute() else None
+    return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else folder_of(model)
 
 
 def model_digest(model: str) -> str | None:
