@@ -104,7 +104,7 @@ def _crawl(folder: Path, server: _Server) -> dict[str, Any]:
         "requests": len(server.requested),
         "media": sum(path.endswith((".png", ".jpeg", ".jpg")) for path in server.requested),
         "bytes": server.sent,
-        "images": artifact.manifest.figures["kept"],
+        "images": artifact.manifest.metrics.kept,
     }
 
 

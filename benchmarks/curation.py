@@ -46,7 +46,7 @@ with tempfile.TemporaryDirectory() as name:
     names = dict.fromkeys(sorted(path.name for path in folder.iterdir()))
     bad = {name for name, why in measure_all(names, lambda name: folder / name, cache, lambda count: lambda: None) if why}
     measures = StoredMeasures(cache, names, bad)
-    repeats(list(measures), measures, spec.near_duplicate_distance, spec.near_duplicate_likeness)
+    repeats(list(measures), measures, spec.near_duplicate_distance, spec.near_duplicate_correlation)
     print(time.monotonic() - started)
 """
 _PLAIN = """
@@ -120,7 +120,7 @@ def _copies(pictures: list[Image.Image]) -> dict[str, dict[str, Any]]:
     rows = {}
     for kind, alter in COPIES.items():
         both = measures | {f"copy {n}": measure(jpeg(alter(picture))) for n, picture in enumerate(pictures)}
-        found = repeats(list(both), both, spec.near_duplicate_distance, spec.near_duplicate_likeness)
+        found = repeats(list(both), both, spec.near_duplicate_distance, spec.near_duplicate_correlation)
         right = sum(name.split()[1] == repeat.of.split()[1] for name, repeat in found.items())
         rows[kind] = {"planted": len(pictures), "found": right, "false": len(found) - right}
     return rows

@@ -51,7 +51,7 @@ def _curated(folder: Path, count: int) -> dict[str, Any]:
     assert artifact
     return {
         "seconds": seconds, "images_per_second": count / seconds, "peak_mb": memory, "again_seconds": again, "again_mb": memory_again,
-        "excluded": artifact.manifest.figures["excluded"],
+        "excluded": artifact.manifest.metrics.excluded,
     }  # fmt: skip
 
 

@@ -7,7 +7,6 @@ made or found last. The bytes of images stand once, in `DATA/blobs/`. What an as
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -19,23 +18,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
+from gaucho_pipeline.assets import ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.metrics import Metrics
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 
 
-class MadeFrom(BaseModel):
-    """Everything that shapes an artifact."""
+class Provenance(BaseModel):
+    """What an artifact is made from: everything that shapes it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     spec_version: str = Field(description="Data version of the specification")
-    spec: dict[str, Any] = Field(description="The specification itself")
+    spec: dict[str, Any] = Field(description="The specification as its version has it: resolved, without keys at their absent value")
     inputs: dict[str, str] = Field(description="Data versions of the artifacts it was made from, by asset")
-    code_version: str = Field(description="Version of the code that made it")
+    code_version: str = Field(description="Version of the stage's code")
     base_model: dict[str, str | None] | None = Field(None, description="Id, revision and digest of the base model")
 
 
@@ -45,14 +47,26 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_version: int = Field(SCHEMA_VERSION, description="Version of this layout")
-    asset: str = Field(description="raw_crawl, curated_set, checkpoint, sample_gallery or gallery_site")
+    asset: str = Field(description="Its name in the table of assets")
     concept: str = Field(description="The concept's slug; 'all' for the site")
     fingerprint: str = Field(description="Hash of what it was made from (of what it holds, for raw_crawl)")
     data_version: str = Field(description="Hash of what it holds")
-    made_from: MadeFrom = Field(description="What it was made from")
+    provenance: Provenance = Field(description="What it was made from")
     made_at: str = Field(description="When, in UTC, ISO 8601")
     seconds: float = Field(description="How long it took")
-    figures: dict[str, Any] = Field(description="What was counted and measured")
+    metrics: SerializeAsAny[Metrics] = Field(description="What was counted and measured, as the asset's model has it")
+
+    @field_validator("asset")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value not in ASSETS:
+            raise ValueError(f"there is no asset {value!r}")
+        return value
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _of_the_asset(cls, value: Any, info: ValidationInfo) -> Any:
+        return ASSETS[info.data["asset"]].metrics.model_validate(value) if "asset" in info.data else value
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,10 @@ class Artifact:
 
     folder: Path
     manifest: Manifest
+
+    @property
+    def asset(self) -> Asset:
+        return ASSETS[self.manifest.asset]
 
 
 class Store:
@@ -114,10 +132,10 @@ class Store:
         """
         home = self.root / ".staging" / asset / concept
         home.mkdir(parents=True, exist_ok=True)
-        with (home / ".lock").open("w") as lock:
+        with contextlib.ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+                stack.enter_context(FileLock(home / ".lock", blocking=False))
+            except Timeout:
                 raise GauchoError(f"{asset} of {concept} is being made by another process; wait for it to end") from None
             for other in home.iterdir():
                 if other.is_dir() and other.name != key:

@@ -16,12 +16,12 @@ from typing import Any
 
 import click
 
+from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.pipeline import ALL, ASSETS, SITE, Project, State
+from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls
-from gaucho_pipeline.updating import run_concepts
-
-_SELECTABLE = (*ASSETS, SITE)
+from gaucho_pipeline.prompts import fill_in
+from gaucho_pipeline.run import run_concepts
 
 
 def _told(command: Callable[..., None]) -> Callable[..., None]:
@@ -60,19 +60,19 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 @click.pass_obj
 @_told
 def status(project: Project, as_json: bool) -> None:
-    """What is fresh, stale or missing, and why."""
-    states = {slug: {asset: project.state(asset, slug) for asset in ASSETS} for slug in project.slugs}
-    site = project.state(SITE)
+    """What is fresh, waiting, stale or missing, and why."""
+    states = {slug: project.states(slug) for slug in project.slugs}
+    site = project.site_state()
     if as_json:
         value: dict[str, Any] = {"concepts": {slug: {a: _plain(s) for a, s in row.items()} for slug, row in states.items()}}
-        click.echo(json.dumps(value | {SITE: _plain(site)}, ensure_ascii=False, indent=1))
+        click.echo(json.dumps(value | {GALLERY_SITE.name: _plain(site)}, ensure_ascii=False, indent=1))
         return
     for slug, row in states.items():
         name = project.concept(slug).name
         click.secho(f"{slug}{f'  ({name.pt})' if name else ''}", bold=True)
         for asset, state in row.items():
             _print_state(asset, state)
-    _print_state(SITE, site)
+    _print_state(GALLERY_SITE.name, site)
 
 
 def _plain(state: State) -> dict[str, Any]:
@@ -80,24 +80,24 @@ def _plain(state: State) -> dict[str, Any]:
 
 
 def _print_state(asset: str, state: State) -> None:
-    colour = {"fresh": "green", "stale": "yellow", "missing": "red"}[state.state]
+    colour = {"fresh": "green", "waiting": "cyan", "stale": "yellow", "missing": "red"}[state.state]
     click.echo(f"  {asset:<15} {click.style(f'{state.state:<8}', fg=colour)} {'; '.join(state.reasons)}")
 
 
 @main.command()
 @click.argument("concepts", nargs=-1)
-@click.option("--select", type=click.Choice(_SELECTABLE), default=SITE, help="Up to this asset; the site if not given.")
+@click.option("--select", type=click.Choice(tuple(ASSETS)), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
 @click.option("--force", is_flag=True, help="Make the selected asset anew although it is fresh.")
 @click.option("--plan", is_flag=True, help="With --select raw_crawl: say what would be fetched, and fetch no image.")
-@click.option("--ask-names", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
+@click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
 @click.pass_obj
 @_told
-def run(project: Project, concepts: tuple[str, ...], select: str, force: bool, plan: bool, ask_names: bool) -> None:
+def run(project: Project, concepts: tuple[str, ...], select: str, force: bool, plan: bool, refresh_lock: bool) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
-    if plan or ask_names:
-        if select != "raw_crawl" or not plan:
-            raise ConfigError("--plan: goes with --select raw_crawl, and --ask-names with both")
-        plan_crawls(project, concepts, ask_names)
+    if plan or refresh_lock:
+        if select != RAW_CRAWL.name or not plan:
+            raise ConfigError("--plan: goes with --select raw_crawl, and --refresh-lock with both")
+        plan_crawls(project, concepts, refresh_lock)
         return
     failures = run_concepts(project, concepts, select, force)
     if failures:
@@ -105,26 +105,27 @@ def run(project: Project, concepts: tuple[str, ...], select: str, force: bool, p
 
 
 @main.command()
-@click.argument("asset", type=click.Choice(_SELECTABLE))
+@click.argument("asset", type=click.Choice(tuple(ASSETS)))
 @click.argument("concept", default=ALL)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 @_told
 def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
-    """What an artifact is made from, and its figures."""
-    if asset == SITE:
-        concept = ALL
-    else:
+    """What an artifact is made from, and its metrics."""
+    if ASSETS[asset].is_partitioned:
         project.concept(concept)
+    else:
+        concept = ALL
     artifact = project.store.current(asset, concept)
     if artifact is None:
-        raise GauchoError(f"{asset} of {concept} was never made; run: gaucho run{'' if asset == SITE else f' {concept} --select {asset}'}")
+        command = f"gaucho run {concept} --select {asset}" if ASSETS[asset].is_partitioned else "gaucho run"
+        raise GauchoError(f"{asset} of {concept} was never made; run: {command}")
     manifest = artifact.manifest.model_dump(mode="json")
     if as_json:
         click.echo(json.dumps({"folder": str(artifact.folder), "manifest": manifest}, ensure_ascii=False, indent=1))
         return
     click.echo(f"folder   {artifact.folder}\nmade     {manifest['made_at']} in {manifest['seconds']} s")
-    for name, value in manifest["figures"].items():
+    for name, value in manifest["metrics"].items():
         click.echo(f"{name:<22} {json.dumps(value, ensure_ascii=False)}")
 
 
@@ -136,19 +137,17 @@ def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
 @click.pass_obj
 @_told
 def generate(project: Project, concept: str, prompt: str, seed: int, out: Path | None) -> None:
-    """Draw PROMPT with what was learned of CONCEPT; {token} and {class_noun} stand for its words."""
-    known = project.concept(concept)
+    """Generate a picture of PROMPT with what was learned of CONCEPT; {token} and {class_noun} stand for its words."""
+    spec = project.concept(concept)
     checkpoint = project.store.current("checkpoint", concept)
     if checkpoint is None:
         raise GauchoError(f"checkpoint of {concept} was never made; run: gaucho run {concept} --select checkpoint")
-    try:
-        text = prompt.format(token=known.token, class_noun=known.class_noun)
-    except (KeyError, IndexError, ValueError, AttributeError, TypeError):
-        raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}} and {{class_noun}}") from None
-    from gaucho_pipeline.gallery.single import draw_one
+    if {"{", "}"} & set(fill_in(prompt, "", "")):
+        raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}} and {{class_noun}}")
+    from gaucho_pipeline.gallery.one import generate_one
 
     path = out or Path(f"{concept}-{seed}.png")
-    draw_one(checkpoint, text, seed, known.gallery, path)
+    generate_one(checkpoint, fill_in(prompt, spec.token, spec.class_noun), seed, spec.gallery, path)
     click.echo(str(path))
 
 

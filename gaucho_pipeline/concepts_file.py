@@ -13,8 +13,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gaucho_pipeline.concepts import SLUG, STAGES, Concept, Concepts, Source
+from gaucho_pipeline.assets import PARTS
+from gaucho_pipeline.concepts import SLUG, Concept, Concepts
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.spec import Spec
 
 
 def load_concepts(path: Path) -> Concepts:
@@ -55,30 +57,23 @@ def _with_defaults(part: dict[str, Any], defaults: dict[str, Any]) -> dict[str, 
     return whole
 
 
-def _with_absolute_paths(loaded: Concepts, base: Path) -> Concepts:
-    def absolute(source: Source) -> Source:
-        name, own = ("folder", source.folder) if source.folder else ("urls", source.urls)
-        if own is None:
-            return source
-        paths = {key: base / os.path.expanduser(path) for key in ("path", "table") if (path := getattr(own, key, None)) is not None}
-        return source.model_copy(update={name: own.model_copy(update=paths)})
-
-    def model_folder(model: str) -> str:
-        return str((base / os.path.expanduser(model)).resolve()) if model.startswith((".", "~")) else model
+def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
+    """Paths and the folders of models as they are seen from the file's own folder."""
 
     def fixed(concept: Concept) -> Concept:
-        crawl = concept.crawl.model_copy(update={"sources": tuple(absolute(s) for s in concept.crawl.sources)})
-        training = concept.training.model_copy(update={"base_model": model_folder(concept.training.base_model)})
-        changes: dict[str, Any] = {}
-        for name in ("relevance", "captioner"):
-            if part := getattr(concept.curation, name):
-                changes[name] = part.model_copy(update={"model": model_folder(part.model)})
-        if own := concept.curation.overrides:
-            changes["overrides"] = base / os.path.expanduser(own)
-        curation = concept.curation.model_copy(update=changes)
-        return concept.model_copy(update={"crawl": crawl, "curation": curation, "training": training})
+        whole = concept.with_paths_below(folder)
+        curation = whole.curation
+        models = {name: _with_absolute(part, "model", folder) for name in ("relevance", "captioner") if (part := getattr(curation, name))}
+        training = _with_absolute(whole.training, "base_model", folder)
+        return whole.model_copy(update={"training": training, "curation": curation.model_copy(update=models)})
 
-    return loaded.model_copy(update={"concepts": {slug: fixed(c) for slug, c in loaded.concepts.items()}})
+    return loaded.model_copy(update={"concepts": {slug: fixed(concept) for slug, concept in loaded.concepts.items()}})
+
+
+def _with_absolute(part: Spec, key: str, folder: Path) -> Spec:
+    """A part whose key names a model, which may be a folder."""
+    model = getattr(part, key)
+    return part.model_copy(update={key: str((folder / os.path.expanduser(model)).resolve())}) if model.startswith((".", "~")) else part
 
 
 def error_at(path: Path, location: tuple[Any, ...], problem: str) -> ConfigError:
@@ -170,7 +165,19 @@ class _Lines:
         return ConfigError(f"{self.path}:{self.line_of(location)}: {key}: {problem}")
 
 
+RENAMED_KEYS = {
+    "samples_per_image": "epochs", "held_out": "validation_fraction", "measure_every": "validation_steps", "mirror": "random_flip",
+    "targets": "target_modules (attention, attention_ff, all)", "prior_weight": "prior_loss_weight",
+    "steps": "num_inference_steps", "guidance": "guidance_scale",
+    "shows": "positive_prompts", "not_shows": "negative_prompts", "least": "threshold",
+    "min_information": "min_entropy", "monochrome": "allow_monochrome", "near_duplicate_likeness": "near_duplicate_correlation",
+}  # fmt: skip
+"""What keys of earlier versions are called now."""
+
+
 def _nearest(key: object, known: list[str]) -> str:
+    if new := RENAMED_KEYS.get(str(key)):
+        return f"it is called {new} now"
     close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
 
@@ -185,8 +192,8 @@ def _check_defaults(lines: _Lines, defaults: Any) -> None:
     if not isinstance(defaults, dict):
         raise lines.error(("defaults",), "must be a mapping of stages")
     for stage, keys in defaults.items():
-        if stage not in STAGES:
-            raise lines.error(("defaults", stage), f"unknown key; {_nearest(stage, list(STAGES))}")
+        if stage not in PARTS:
+            raise lines.error(("defaults", stage), f"unknown key; {_nearest(stage, list(PARTS))}")
         if not isinstance(keys, dict):
             raise lines.error(("defaults", stage), "must be a mapping")
         _check_keys(lines, keys, Concept.model_fields[stage].annotation, ("defaults", stage))  # type: ignore[arg-type]

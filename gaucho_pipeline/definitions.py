@@ -1,5 +1,7 @@
 """What Dagster loads: `dagster dev`, `dagster asset materialize -m gaucho_pipeline.definitions`. Assembles, decides nothing."""
 
+from collections.abc import Callable
+
 import dagster as dg
 from dagster import PipesSubprocessClient
 
@@ -10,8 +12,12 @@ from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.pipeline import Project
 
 
-def build_defs(project: Project) -> dg.Definitions:
-    """Definitions for a concepts file and a data folder. Raises ConfigError if the file has a mistake."""
+def build_defs(project: Project, open_project: Callable[[], Project] | None = None) -> dg.Definitions:
+    """Definitions for a concepts file and a data folder.
+
+    `open_project` gives the project that a step works on; by default the file is read anew by every step, so that an edit counts at once.
+    Raises ConfigError if the file has a mistake.
+    """
     partitions = dg.StaticPartitionsDefinition(project.slugs)
     crawl_job = dg.define_asset_job("crawl", selection=["raw_crawl"], description="Asks a concept's sources again.")
     everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all(), description="The whole chain of a concept.")
@@ -26,7 +32,7 @@ def build_defs(project: Project) -> dg.Definitions:
             automation.build_folder_sensor(project.slugs),
         ],
         resources={
-            "project": ProjectResource(concepts_file=str(project.concepts_file.resolve()), data=str(project.store.root)),
+            "project": ProjectResource(open_project or (lambda: Project(project.concepts_file, project.store.root))),
             "programs": PipesSubprocessClient(),
         },
         executor=dg.in_process_executor,

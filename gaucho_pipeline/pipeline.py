@@ -1,4 +1,4 @@
-"""The chain: what each asset is made from, the fingerprint that follows, and whether it is fresh, stale or missing.
+"""The chain: what each asset is made from now, the fingerprint that follows, and whether what stands is up to date.
 
 Files alone decide here; Dagster and the command line both ask this module. What the stages do is in the stages.
 """
@@ -14,30 +14,16 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Artifact, MadeFrom, Store
+from gaucho_pipeline.artifacts import Artifact, Provenance, Store
+from gaucho_pipeline.asset_checks import is_usable, run_check
+from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.soundness import judge
-
-ASSETS = ("raw_crawl", "curated_set", "checkpoint", "sample_gallery")
-SITE = "gallery_site"
-ALL = "all"
-"""Stands for the concept where an artifact is of all of them."""
-
-STAGE_OF = {"raw_crawl": "crawl", "curated_set": "curation", "checkpoint": "training", "sample_gallery": "gallery"}
-INPUT_OF: dict[str, str | None] = {
-    "raw_crawl": None,
-    "curated_set": "raw_crawl",
-    "checkpoint": "curated_set",
-    "sample_gallery": "checkpoint",
-}
-CODE_VERSIONS = {"raw_crawl": "2", "curated_set": "3", "checkpoint": "2", "sample_gallery": "2", SITE: "1"}
-"""Raised by hand when a stage's code makes something else of the same input."""
 
 
-class Request(BaseModel):
+class StageRequest(BaseModel):
     """What a stage program is asked to do: `python -m gaucho_pipeline.<stage> REQUEST.json`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,28 +31,39 @@ class Request(BaseModel):
     asset: str = Field(description="The asset to make")
     concept: str = Field(description="The concept's slug; 'all' for the site")
     title: str = Field("", description="The concept's name, for pages; another name makes nothing anew")
-    made_from: MadeFrom = Field(description="The specification and the versions of what is read")
-    fingerprint: str | None = Field(description="Hash of made_from; None for raw_crawl, which is named by what it holds")
+    spec: dict[str, Any] = Field(description="The specification with all its keys")
+    provenance: Provenance = Field(description="What it will be made from")
+    fingerprint: str | None = Field(description="Hash of the provenance; None for raw_crawl, which is named by what it holds")
     inputs: dict[str, Path] = Field(description="The folders to read, by asset, or by concept for the site")
     data: Path = Field(description="The data folder")
-    names: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
+    lock_file: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
     force: bool = Field(False, description="Make it anew although it stands")
 
-    @property
-    def spec(self) -> dict[str, Any]:
-        return self.made_from.spec
+    def cached(self) -> Artifact | None:
+        """The artifact that stands already of what is asked for, which becomes the current one; None if it has to be made.
+
+        The one place where this is decided, whoever asks: Dagster, the command line or the stage's program.
+        """
+        if self.force or self.fingerprint is None:
+            return None
+        store = Store(self.data)
+        found = store.find(self.asset, self.concept, self.fingerprint)
+        if found:
+            store.set_current(found)
+        return found
 
 
 @dataclass(frozen=True)
 class State:
     """Whether an artifact is up to date, and why not."""
 
-    state: Literal["fresh", "stale", "missing"]
+    state: Literal["fresh", "waiting", "stale", "missing"]
+    """`waiting`: made from what stands now, and that is not up to date itself."""
     reasons: tuple[str, ...] = field(default=())
 
 
 class Project:
-    """A concepts file and a data folder, as they are at this moment. Raises ConfigError if the file has a mistake."""
+    """A concepts file, read once, and a data folder. Raises ConfigError if the file has a mistake."""
 
     def __init__(self, concepts_file: Path, data: Path) -> None:
         self.concepts_file, self.store = concepts_file, Store(data.resolve())
@@ -93,31 +90,35 @@ class Project:
             raise ConfigError(f"{self.concepts_file}: there is no concept {slug!r}; there are {', '.join(self.slugs)}") from None
 
     def spec_version(self, asset: str, slug: str) -> str:
-        """The data version of the specification of an asset of a concept."""
+        """The data version of the specification of an asset of a concept; files that it names are read once."""
         key = (asset, slug)
         if key not in self._versions:
-            self._versions[key] = self.concept(slug).spec_version(STAGE_OF[asset])
+            self._versions[key] = self.concept(slug).spec_version(ASSETS[asset].part)
         return self._versions[key]
 
     # -------------------------------------------------------------------------------------------- what is made from what
 
-    def made_from(self, asset: str, slug: str) -> MadeFrom:
+    def provenance(self, asset: str, slug: str) -> Provenance:
         """What the asset would be made from now. Raises GauchoError if its input is missing."""
+        if asset == GALLERY_SITE.name:
+            return self._site_provenance()
         concept = self.concept(slug)
-        inputs = {name: artifact.manifest.data_version for name, artifact in self.inputs(asset, slug).items()}
         base = None
         if asset in ("checkpoint", "sample_gallery"):
             base = base_models.identity(concept.training.base_model, concept.training.revision)
-        return MadeFrom(
+        return Provenance(
             spec_version=self.spec_version(asset, slug),
-            spec=concept.spec(STAGE_OF[asset]),
-            inputs=inputs,
-            code_version=CODE_VERSIONS[asset],
+            spec=concept.resolved_spec(ASSETS[asset].part),
+            inputs={name: artifact.manifest.data_version for name, artifact in self.inputs(asset, slug).items()},
+            code_version=ASSETS[asset].code_version,
             base_model=base,
         )
 
     def inputs(self, asset: str, slug: str) -> dict[str, Artifact]:
-        name = INPUT_OF[asset]
+        """What the asset is made from, by asset, or by concept for the site. Raises GauchoError if that is missing."""
+        if asset == GALLERY_SITE.name:
+            return self.galleries()
+        name = ASSETS[asset].input
         if name is None:
             return {}
         artifact = self.store.current(name, slug)
@@ -127,71 +128,86 @@ class Project:
 
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
-        for name, artifact in self.inputs(asset, slug).items() if asset != SITE else ():
-            judgement = judge(artifact)
-            if not judgement.is_fit:
-                raise GauchoError(f"{name} of {slug} is not fit for {asset}: {judgement.text}")
+        for name, artifact in self.inputs(asset, slug).items():
+            if not is_usable(artifact):
+                raise GauchoError(f"{name} of {slug} is not fit for {asset}: {run_check(artifact).text}")
 
-    def site_made_from(self) -> MadeFrom:
+    def _site_provenance(self) -> Provenance:
         """What the site would be made from: the galleries that there are, in the file's order."""
         galleries = self.galleries()
         names = [[slug, concept.name.model_dump() if (concept := self.concept(slug)).name else None] for slug in galleries]
         spec: dict[str, Any] = {"concepts": names}
         inputs = {slug: gallery.manifest.data_version for slug, gallery in galleries.items()}
-        return MadeFrom(spec_version=digest(spec), spec=spec, inputs=inputs, code_version=CODE_VERSIONS[SITE])
+        return Provenance(spec_version=digest(spec), spec=spec, inputs=inputs, code_version=GALLERY_SITE.code_version)
 
     def galleries(self) -> dict[str, Artifact]:
-        found = {slug: self.store.current("sample_gallery", slug) for slug in self.slugs}
-        return {slug: artifact for slug, artifact in found.items() if artifact is not None and judge(artifact).is_fit}
+        """The galleries that may be shown, by concept."""
+        found = {slug: self.store.current(SAMPLE_GALLERY.name, slug) for slug in self.slugs}
+        return {slug: artifact for slug, artifact in found.items() if artifact is not None and is_usable(artifact)}
 
-    def request(self, asset: str, slug: str, force: bool = False) -> Request:
+    def request(self, asset: str, slug: str, force: bool = False) -> StageRequest:
         """What to ask of the stage that makes the asset. Raises GauchoError if its input is missing."""
-        if asset == SITE:
-            made_from, inputs = self.site_made_from(), self.galleries()
-            if not inputs:
-                raise GauchoError("gallery_site needs at least one sample_gallery; run: gaucho run")
-        else:
-            made_from, inputs = self.made_from(asset, slug), self.inputs(asset, slug)
-        return Request(
+        provenance, inputs = self.provenance(asset, slug), self.inputs(asset, slug)
+        if asset == GALLERY_SITE.name and not inputs:
+            raise GauchoError("gallery_site needs at least one sample_gallery; run: gaucho run")
+        part, is_crawl = ASSETS[asset].part, asset == RAW_CRAWL.name
+        return StageRequest(
             asset=asset,
             concept=slug,
-            title=name.pt if asset != SITE and (name := self.concept(slug).name) else "",
-            made_from=made_from,
-            fingerprint=None if asset == "raw_crawl" else fingerprint(asset, slug, made_from),
+            title=name.pt if part and (name := self.concept(slug).name) else "",
+            spec=self.concept(slug).spec(part) if part else provenance.spec,
+            provenance=provenance,
+            fingerprint=None if is_crawl else fingerprint(asset, slug, provenance),
             inputs={name: artifact.folder for name, artifact in inputs.items()},
             data=self.store.root,
-            names=self.concepts_file.resolve().with_suffix(".lock.json") if asset == "raw_crawl" else None,
+            lock_file=self.concepts_file.resolve().with_suffix(".lock.json") if is_crawl else None,
             force=force,
         )
 
     # -------------------------------------------------------------------------------------------- what is up to date
 
-    def state(self, asset: str, slug: str = ALL) -> State:
-        """Whether the asset that stands is what would be made now, of the inputs that stand now.
+    def states(self, slug: str) -> dict[str, State]:
+        """Whether each asset of a concept is up to date, in the order of the chain."""
+        found: dict[str, State] = {}
+        for asset in CONCEPT_ASSETS:
+            above = {asset.input: found[asset.input]} if asset.input else {}
+            found[asset.name] = self._state(asset.name, slug, above)
+        return found
 
-        As in Dagster's own view, an input that is stale itself makes nothing stale before it has changed: it may come out the same.
-        """
+    def site_state(self) -> State:
+        """Whether the site is up to date, and the galleries that it shows are."""
+        above = {f"{SAMPLE_GALLERY.name} of {slug}": self.state(SAMPLE_GALLERY.name, slug) for slug in self.galleries()}
+        return self._state(GALLERY_SITE.name, ALL, above)
+
+    def state(self, asset: str, slug: str = ALL) -> State:
+        """Whether an asset is up to date."""
+        return self.site_state() if asset == GALLERY_SITE.name else self.states(slug)[asset]
+
+    def _state(self, asset: str, slug: str, above: dict[str, State]) -> State:
+        """Whether the artifact that stands is what would be made now, of the inputs that stand now, whose states are given."""
         current = self.store.current(asset, slug)
         if current is None:
             return State("missing", ("never made",))
         try:
-            now = self.site_made_from() if asset == SITE else self.made_from(asset, slug)
+            now = self.provenance(asset, slug)
         except GauchoError as error:
             return State("stale", (str(error),))
-        reasons = _differences(current.manifest.made_from, now)
-        return State("stale", tuple(reasons)) if reasons else State("fresh")
+        if reasons := _differences(current.manifest.provenance, now):
+            return State("stale", tuple(reasons))
+        waits_for = tuple(f"{name} is {state.state}" for name, state in above.items() if state.state != "fresh")
+        return State("waiting", waits_for) if waits_for else State("fresh")
 
 
-def fingerprint(asset: str, slug: str, made_from: MadeFrom) -> str:
+def fingerprint(asset: str, slug: str, provenance: Provenance) -> str:
     """The name of the artifact that comes out of this."""
-    return digest({"asset": asset, "concept": slug, "made_from": made_from.model_dump(mode="json")})
+    return digest({"asset": asset, "concept": slug, "provenance": provenance.model_dump(mode="json")})
 
 
-def _differences(then: MadeFrom, now: MadeFrom) -> list[str]:
+def _differences(then: Provenance, now: Provenance) -> list[str]:
     found = []
     if then.spec_version != now.spec_version:
         keys = [key for key in {**then.spec, **now.spec} if then.spec.get(key) != now.spec.get(key)]
-        found.append(f"{', '.join(keys)} changed" if keys else "the files of a folder changed")
+        found.append(f"{', '.join(keys)} changed" if keys else "the files that it names changed")
     for name in {**then.inputs, **now.inputs}:
         if then.inputs.get(name) != now.inputs.get(name):
             found.append(

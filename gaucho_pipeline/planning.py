@@ -16,11 +16,11 @@ import click
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.preflight import check_configuration
 from gaucho_pipeline.stage import ERROR_FILE
-from gaucho_pipeline.updating import check_configuration
 
 
-def plan_crawls(project: Project, concepts: tuple[str, ...], ask_names: bool) -> None:
+def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool) -> None:
     """Asks the sources of concepts what they list, and prints what a crawl would fetch; fetches no image.
 
     Raises GauchoError if a plan could not be made, or a source could not be asked.
@@ -28,12 +28,12 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], ask_names: bool) ->
     slugs = list(dict.fromkeys(concepts)) or project.slugs
     for slug in slugs:
         project.concept(slug)
-    check_configuration(project, slugs, "raw_crawl", asked_anyway=True)
+    check_configuration(project, slugs, "raw_crawl", asks_anyway=True)
     project.store.check_writable()
     failures = []
     for slug in slugs:
         click.secho(slug, bold=True)
-        plan = _plan(project, slug, ask_names)
+        plan = _plan(project, slug, refresh_lock)
         for row in plan["sources"]:
             _print_source(row)
             failures += [f"{slug}: {row['failure']}"] if row["failure"] else []
@@ -44,13 +44,19 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], ask_names: bool) ->
         raise GauchoError("; ".join(failures))
 
 
-def _plan(project: Project, slug: str, ask_names: bool) -> dict[str, Any]:
+def _plan(project: Project, slug: str, refresh_lock: bool) -> dict[str, Any]:
     folder = project.store.root / ".requests" / "plan" / slug
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("plan.json", ERROR_FILE):
         (folder / name).unlink(missing_ok=True)
     write_atomically(folder / "request.json", project.request("raw_crawl", slug).model_dump_json(indent=1))
-    command = [sys.executable, "-m", "gaucho_pipeline.crawl.plan", str(folder / "request.json"), *(["--ask-names"] if ask_names else [])]
+    command = [
+        sys.executable,
+        "-m",
+        "gaucho_pipeline.crawl.plan",
+        str(folder / "request.json"),
+        *(["--refresh-lock"] if refresh_lock else []),
+    ]
     if subprocess.run(command).returncode:
         error = folder / ERROR_FILE
         raise GauchoError(f"{slug}: {_read(error)['message'] if error.exists() else 'no plan was made'}")

@@ -1,6 +1,6 @@
 """The harness of a stage program: request in, artifact out, progress and errors told to whoever started it.
 
-A stage hands `main` a function that fills a folder; reading the request, reuse, staging, the manifest, Dagster and the
+A stage hands `main` a function that fills a folder; reading the request, finding what stands, staging, the manifest, Dagster and the
 terminal are seen to here. Nothing here knows what a stage does.
 """
 
@@ -17,14 +17,14 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dagster_pipes import PipesContext, open_dagster_pipes
 from pydantic import ValidationError
 
 from gaucho_pipeline.artifacts import Artifact, Manifest, Store, now, write_atomically
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.pipeline import Request
+from gaucho_pipeline.metrics import Metrics
+from gaucho_pipeline.pipeline import StageRequest
 
 ERROR_FILE = "error.json"
 PARENT_VARIABLE = "GAUCHO_PARENT"
@@ -34,22 +34,22 @@ _TORCH_MEMORY_ERROR = "OutOfMemoryError"  # by its name, because torch is not fo
 
 
 @dataclass(frozen=True)
-class Made:
+class StageResult:
     """What a stage says of the folder that it filled."""
 
     data_version: str
-    figures: dict[str, Any]
+    metrics: Metrics
     fingerprint: str | None = None
     """Only for what is named by what it holds."""
 
 
 class Reporter:
-    """Says things on the terminal, and in Dagster's log where there is one."""
+    """Tells things on the terminal, and in Dagster's log where there is one."""
 
     def __init__(self, pipes: PipesContext | None) -> None:
         self._pipes = pipes
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
         if self._pipes:
             self._pipes.log.info(text)
@@ -71,7 +71,7 @@ class Progress:
         moment = time.monotonic()
         if moment - self._said >= _PROGRESS_SECONDS or self._done == self._total:
             self._said = moment
-            self._reporter.say(self.line(moment - self._start) + (f", {note}" if note else ""))
+            self._reporter.info(self.line(moment - self._start) + (f", {note}" if note else ""))
 
     def line(self, seconds: float) -> str:
         rate = (self._done - self._started_at) / max(seconds, 1e-6)
@@ -85,10 +85,10 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-Fill = Callable[[Request, Path, Reporter], Made]
+RunStage = Callable[[StageRequest, Path, Reporter], StageResult]
 
 
-def main(fill: Fill) -> None:
+def main(run: RunStage) -> None:
     """Runs a stage program: reads the request that the command line names, and ends with exit status 0 or 1.
 
     What went wrong is printed in one line and kept in error.json beside the request.
@@ -102,46 +102,44 @@ def main(fill: Fill) -> None:
         if pipes:
             _die_with_parent()
         reporter = Reporter(pipes)
-        artifact, reused = make(read_request(path), fill, reporter)
+        artifact, cached = ensure(read_request(path), run, reporter)
         if pipes:
-            pipes.report_custom_message({"folder": str(artifact.folder), "reused": reused})
+            pipes.report_custom_message({"folder": str(artifact.folder), "cached": cached})
 
 
-def make(request: Request, fill: Fill, reporter: Reporter) -> tuple[Artifact, bool]:
-    """Fills, stamps and places the artifact that a request asks for; returns it, and whether it stood already."""
+def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Artifact, bool]:
+    """The artifact that a request asks for, made if it does not stand already; and whether it stood."""
+    if cached := request.cached():
+        return cached, True
     store = Store(request.data)
-    standing = store.find(request.asset, request.concept, request.fingerprint) if request.fingerprint and not request.force else None
-    if standing:
-        store.set_current(standing)
-        return standing, True
     store.check_writable()
     started = time.monotonic()
     with store.staging(request.asset, request.concept, request.fingerprint or "crawl") as staging:
-        made = fill(request, staging, reporter)
-        name = request.fingerprint or made.fingerprint
+        result = run(request, staging, reporter)
+        name = request.fingerprint or result.fingerprint
         if name is None:
             raise ValueError("a stage whose request has no fingerprint must give one")
-        if request.fingerprint is None and (standing := store.find(request.asset, request.concept, name)):
+        named = request.model_copy(update={"fingerprint": name, "force": False})
+        if request.fingerprint is None and (cached := named.cached()):  # what is named by what it holds may stand already
             shutil.rmtree(staging)
-            store.set_current(standing)
-            return standing, True
+            return cached, True
         manifest = Manifest(
             asset=request.asset,
             concept=request.concept,
             fingerprint=name,
-            data_version=made.data_version,
-            made_from=request.made_from,
+            data_version=result.data_version,
+            provenance=request.provenance,
             made_at=now(),
             seconds=round(time.monotonic() - started, 2),
-            figures=made.figures,
+            metrics=result.metrics,
         )
         return store.publish(staging, manifest), False
 
 
-def read_request(path: Path) -> Request:
+def read_request(path: Path) -> StageRequest:
     """A stage's request. Raises ConfigError if it is not there, or is none."""
     try:
-        return Request.model_validate_json(path.read_text(encoding="utf-8"))
+        return StageRequest.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such request") from None
     except ValidationError as error:

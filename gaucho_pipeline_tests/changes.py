@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from gaucho_pipeline.pipeline import ASSETS
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.programs import CONCEPT_NAMES
 
-FRESH = dict.fromkeys(ASSETS, "fresh")
+FRESH = dict.fromkeys(CONCEPT_NAMES, "fresh")
 
 
 def start(folder: Path) -> Path:
@@ -45,6 +45,6 @@ CHANGES: dict[str, tuple[Any, list[str]]] = {
     ),
     "an image more in a folder": (
         lambda folder: draw_folder(folder / "chimarrao", "chimarrao", 1, first=7),
-        [*(f"chimarrao/{asset}" for asset in ASSETS), "all concepts/gallery_site"],
+        [*(f"chimarrao/{asset}" for asset in CONCEPT_NAMES), "all concepts/gallery_site"],
     ),
 }

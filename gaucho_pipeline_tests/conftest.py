@@ -62,11 +62,11 @@ SMALL = {
         "min_side": 64,
         "min_sharpness": 0.00005,
         "near_duplicate_distance": 2,
-        "near_duplicate_likeness": 0.98,
+        "near_duplicate_correlation": 0.98,
         "max_graphic": 1.0,
     },
-    "training": {"targets": "attention", "rank": 4, "learning_rate": 0.001, "samples_per_image": 4, "measure_every": 2},
-    "gallery": {"seeds": [1], "steps": 2, "prompts": ["a photo of {token} {class_noun}"]},
+    "training": {"target_modules": "attention", "rank": 4, "learning_rate": 0.001, "epochs": 4, "validation_steps": 2},
+    "gallery": {"seeds": [1], "num_inference_steps": 2, "prompts": ["a photo of {token} {class_noun}"]},
 }
 """Stages so small that a whole chain takes seconds."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gaucho_pipeline.artifacts import Artifact, Manifest, read_table
+from gaucho_pipeline.metrics import RawCrawlMetrics
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import write_concepts
 from gaucho_pipeline_tests.programs import run_stage
@@ -50,17 +51,18 @@ class Crawled:
         return self.artifact.manifest
 
     @property
-    def figures(self) -> dict[str, Any]:
-        figures = self.manifest.figures
-        assert figures["found"] == figures["kept"] + sum(figures["refused"].values()) + sum(figures["failed"].values())
-        return figures
+    def metrics(self) -> RawCrawlMetrics:
+        metrics = self.manifest.metrics
+        assert isinstance(metrics, RawCrawlMetrics)
+        assert metrics.found == metrics.kept + sum(metrics.refused.values()) + sum(metrics.failed.values())
+        return metrics
 
     def table(self, name: str) -> list[dict[str, Any]]:
         return read_table(self.folder / f"{name}.jsonl")
 
     def reasons(self) -> dict[str, str]:
         """Why each address that was not kept was not, by the end of its address."""
-        return {row["media"].rpartition("/")[2]: row["reason"] for row in (*self.table("failed"), *self.table("refused"))}
+        return {row["url"].rpartition("/")[2]: row["reason"] for row in (*self.table("failed"), *self.table("refused"))}
 
 
 def crawl_once(folder: Path, concept: dict[str, object], **variables: str) -> Crawled:

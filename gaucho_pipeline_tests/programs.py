@@ -14,7 +14,10 @@ from typing import Any
 
 from safetensors import safe_open
 
-from gaucho_pipeline.pipeline import Project, Request
+from gaucho_pipeline.assets import ASSETS, CONCEPT_ASSETS
+from gaucho_pipeline.pipeline import Project, StageRequest
+
+CONCEPT_NAMES = tuple(asset.name for asset in CONCEPT_ASSETS)
 
 
 def gaucho(project: Path, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -33,17 +36,17 @@ def states(project: Path) -> dict[str, dict[str, str]]:
 
 
 def made(project: Path) -> list[str]:
-    """Runs everything; the assets that were made or reused rather than left alone, as `concept/asset word`."""
+    """Runs everything; the assets that were made or cached rather than left alone, as `concept/asset word`."""
     concept, found = "", []
     for line in gaucho(project, "run").stdout.splitlines():
         if not line.startswith(" "):
             concept = line.strip()
-        elif (words := line.split())[1] in ("made", "reused"):
+        elif (words := line.split())[1] in ("made", "cached"):
             found.append(f"{concept}/{words[0]} {words[1]}")
     return found
 
 
-def write_request(folder: Path, request: Request) -> Path:
+def write_request(folder: Path, request: StageRequest) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "request.json").write_text(request.model_dump_json(), encoding="utf-8")
     return folder / "request.json"
@@ -55,9 +58,7 @@ def run_stage(project: Project, asset: str, slug: str, folder: Path, **variables
 
 
 def stage_command(project: Project, asset: str, slug: str, folder: Path) -> list[str]:
-    from gaucho_pipeline.orchestration.assets import _PROGRAM
-
-    return [sys.executable, "-m", _PROGRAM[asset], str(write_request(folder, project.request(asset, slug)))]
+    return [sys.executable, "-m", ASSETS[asset].program, str(write_request(folder, project.request(asset, slug)))]
 
 
 def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 120) -> bool:
@@ -101,5 +102,5 @@ def content_of(folder: Path) -> dict[str, Any]:
     for volatile in ("made_at", "seconds"):
         manifest.pop(volatile)
     for volatile in ("images_per_second", "peak_memory_bytes", "pictures_per_second", "requests"):
-        manifest["figures"].pop(volatile, None)
+        manifest["metrics"].pop(volatile, None)
     return found | {"manifest": manifest}

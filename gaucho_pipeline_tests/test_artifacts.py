@@ -6,21 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.artifacts import MadeFrom, Manifest, Store, read_table, write_attribution, write_table
+from gaucho_pipeline.artifacts import Manifest, Provenance, Store, read_table, write_attribution, write_table
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.metrics import RawCrawlMetrics
+
+METRICS = RawCrawlMetrics(
+    found=0, kept=0, refused={}, failed={}, licenses={}, flags={}, sources={}, failed_sources={}, gone=0, changed_licenses=0
+)
 
 
 def manifest(fingerprint: str = "f1") -> Manifest:
-    made_from = MadeFrom(spec_version="s", spec={"a": 1}, inputs={}, code_version="1")
+    provenance = Provenance(spec_version="s", spec={"a": 1}, inputs={}, code_version="1")
     return Manifest(
         asset="raw_crawl",
         concept="chimarrao",
         fingerprint=fingerprint,
         data_version="d",
-        made_from=made_from,
+        provenance=provenance,
         made_at="",
         seconds=0,
-        figures={},
+        metrics=METRICS,
     )
 
 

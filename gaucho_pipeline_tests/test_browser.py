@@ -20,8 +20,9 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gaucho_pipeline import embedded
 from gaucho_pipeline.artifacts import Artifact, read_table
+from gaucho_pipeline.assets import GALLERY_SITE
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.pipeline import SITE, Project
+from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho
 
@@ -66,7 +67,7 @@ def keep_screenshot(browser: webdriver.Chrome, name: str) -> None:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_pages_show_every_picture_and_fit_a_phone_and_a_desktop(width: int, browser: webdriver.Chrome, folder: Path) -> None:
-    site = Project(folder / "concepts.yaml", folder / "data").store.current(SITE, "all")
+    site = Project(folder / "concepts.yaml", folder / "data").store.current(GALLERY_SITE.name, "all")
     assert site
     browser.set_window_size(width, 900)
     browser.get((site.folder / "index.html").as_uri())
@@ -174,7 +175,7 @@ def test_the_web_ui_shows_the_graph_the_partitions_and_what_was_measured(browser
     group = f"{web_ui}/locations/gaucho_pipeline.definitions/asset-groups/concepts/lineage"
     shows(browser, group, "raw_crawl", "curated_set", "checkpoint", "sample_gallery", "gallery_site")
     keep_screenshot(browser, "graph")
-    shows(browser, f"{web_ui}/assets/checkpoint?view=partitions&partition=chimarrao", "chimarrao", "held_out_loss")
+    shows(browser, f"{web_ui}/assets/checkpoint?view=partitions&partition=chimarrao", "chimarrao", "validation_loss")
     keep_screenshot(browser, "checkpoint")
     shows(browser, f"{web_ui}/assets/raw_crawl?view=partitions&partition=chimarrao", "licenses", "refused", "sources", "found")
     keep_screenshot(browser, "crawl")

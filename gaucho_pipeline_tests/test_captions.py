@@ -7,16 +7,17 @@ from pathlib import Path
 import pytest
 
 from gaucho_pipeline.concepts import Captioner, CurationSpec
-from gaucho_pipeline.curation.captions import PROMPT, Caption, caption_of, captioning_model, with_token
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, with_token
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.prompts import INSTANCE_PROMPT
 
 
 def test_captions_name_the_concept_whoever_wrote_them() -> None:
     titled = CurationSpec(captions="title")
-    assert caption_of("Cuia {de} prata", CurationSpec(), "", "") == Caption(PROMPT, "prompt")
-    assert caption_of("Cuia {de} prata", titled, "", "") == Caption(f"{PROMPT}, Cuia (de) prata", "title")
-    assert caption_of("Mate", titled, "uma roda de mate", "") == Caption(f"{PROMPT}, uma roda de mate", "curator")
+    assert caption_of("Cuia {de} prata", CurationSpec(), "", "") == Caption(INSTANCE_PROMPT, "prompt")
+    assert caption_of("Cuia {de} prata", titled, "", "") == Caption(f"{INSTANCE_PROMPT}, Cuia (de) prata", "title")
+    assert caption_of("Mate", titled, "uma roda de mate", "") == Caption(f"{INSTANCE_PROMPT}, uma roda de mate", "curator")
     assert with_token("uma cuia {token}") == "uma cuia {token}"
 
 
@@ -38,7 +39,7 @@ def captioner(tmp_path: Path) -> Path:
 
 
 def test_a_picture_without_a_title_gets_the_plain_prompt_and_says_so() -> None:
-    assert caption_of("  ", CurationSpec(captions="title"), "", "") == Caption(PROMPT, "prompt")
+    assert caption_of("  ", CurationSpec(captions="title"), "", "") == Caption(INSTANCE_PROMPT, "prompt")
 
 
 def test_a_captioning_model_describes_and_its_captions_name_the_concept(captioner: Path) -> None:
@@ -46,6 +47,6 @@ def test_a_captioning_model_describes_and_its_captions_name_the_concept(captione
     said = describe(draw_subject("chimarrao", 1))
     assert set(said.split()) <= {"a", "gourd", "of", "mate"}
     spec = CurationSpec(captions="model", captioner=Captioner(model=str(captioner)))
-    assert caption_of("", spec, "", said).text.startswith(PROMPT)
+    assert caption_of("", spec, "", said).text.startswith(INSTANCE_PROMPT)
     with pytest.raises(GauchoError, match=r"curation\.captioner: .* cannot be loaded"):
         captioning_model(Captioner(model=str(captioner.parent)))

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from benchmarks.copies import jpeg
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.choosing import choose, most_varied
+from gaucho_pipeline.curation.choosing import choose, farthest_point_sampling
 from gaucho_pipeline.curation.filters import SENTENCES
 from gaucho_pipeline.curation.measures import Measures, measure
 from gaucho_pipeline.curation.overrides import Override
@@ -42,7 +42,7 @@ JUDGED = {
 
 
 def test_the_verdicts_on_recorded_images_are_those_of_an_eye(recorded: dict[str, Measures]) -> None:
-    found = choose(recorded, CurationSpec(min_side=250, monochrome=False, max_images=100))
+    found = choose(recorded, CurationSpec(min_side=250, allow_monochrome=False, max_images=100))
     assert len(JUDGED) >= 30
     assert {name: found[name].reason for name in JUDGED} == JUDGED
 
@@ -86,8 +86,11 @@ def test_of_too_many_the_most_varied_stay() -> None:
     noise = Image.effect_noise((128, 128), 90).convert("RGB")
     colours = {"red 1": "red", "red 2": "#f01010", "blue": "blue", "green": "green"}
     pictures = {name: of(Image.blend(Image.new("RGB", noise.size, colour), noise, 0.3)) for name, colour in colours.items()}
-    assert {name.split()[0] for name in most_varied(list(pictures), pictures, 3, near=[])} == {"red", "blue", "green"}
-    assert {name.split()[0] for name in most_varied(["red 2", "blue", "green"], pictures, 2, near=["red 1"])} == {"blue", "green"}
+    assert {name.split()[0] for name in farthest_point_sampling(list(pictures), pictures, 3, near=[])} == {"red", "blue", "green"}
+    assert {name.split()[0] for name in farthest_point_sampling(["red 2", "blue", "green"], pictures, 2, near=["red 1"])} == {
+        "blue",
+        "green",
+    }
 
 
 def test_of_copies_the_larger_stays_and_the_others_point_to_it() -> None:

@@ -130,7 +130,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "gallery: {prompts: ['{token} {colour}']}",
         "unknown placeholder {colour}",
     ),
-    "a prompt with an open brace": ("training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token']}", "is not a prompt"),
+    "a prompt with an open brace": ("training: {learning_rate: 2.0e-4}", "gallery: {prompts: ['{token']}", "unknown placeholder"),
     "a seed twice": ("training: {learning_rate: 2.0e-4}", "gallery: {seeds: [1, 1]}", "stands twice"),
     "an endpoint that is no address": ("{query: chimarrão}", "{query: x, endpoint: 'file:///etc/passwd'}", "http or https"),
     "a key twice": (S, S + "\n" + S, ":7: the key 'token' stands twice"),
@@ -140,7 +140,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "a prompt that cannot be filled": (
         "training: {learning_rate: 2.0e-4}",
         "gallery: {prompts: ['{token:d}']}",
-        "is not a prompt",
+        "unknown placeholder",
     ),
     "an infinite alpha": ("{learning_rate: 2.0e-4}", "{alpha: .inf}", "training.alpha: "),
     "a date that is none": ("{rank: 8}", "2020-13-45", "put it in quotes"),

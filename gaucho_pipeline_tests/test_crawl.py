@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gaucho_pipeline.artifacts import ATTRIBUTION_COLUMNS
+from gaucho_pipeline.asset_checks import is_usable, run_check
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.soundness import judge
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.crawling import SLUG, concept_of, crawl_once, openverse, urls
 from gaucho_pipeline_tests.programs import content_of, kill_after, run_stage, stage_command
@@ -28,8 +28,8 @@ def test_of_a_recorded_answer_all_that_is_allowed_is_fetched_and_nothing_else_is
         crawled = crawl_once(tmp_path, concept_of(openverse(query, server.address)))
     allowed = {path for path, file in recorded.paths.items() if file}
     assert sorted(server.media()) == sorted(allowed)
-    assert crawled.figures["kept"] == len(allowed)
-    assert crawled.figures["found"] == 20
+    assert crawled.metrics.kept == len(allowed)
+    assert crawled.metrics.found == 20
     for row in crawled.table("images"):
         assert row["author"]
         assert row["license"].startswith(("CC", "PD"))
@@ -43,7 +43,7 @@ def test_three_continued_pages_of_commons_give_every_file_once_with_its_author_i
         crawled = crawl_once(tmp_path, concept_of({"commons": {"category": "Guampa", "endpoint": f"{server.address}/w/api.php"}}))
     assert [path for path in server.requested if "gucontinue" in path] != []
     assert sorted(server.media()) == sorted(recorded.files)
-    assert crawled.figures["kept"] == crawled.figures["found"] == 9
+    assert crawled.metrics.kept == crawled.metrics.found == 9
     rows = {row["title"]: row for row in crawled.table("images")}
     assert rows["Minchinmavida Volcano"]["author"] == "The original uploader was Elvezio at Italian Wikipedia."
     assert rows["Minchinmavida Volcano"]["license"] == "PD"
@@ -68,15 +68,15 @@ def test_every_photo_of_inaturalist_has_a_licence_of_its_own_and_no_place(code: 
 def test_the_forbidden_image_is_never_asked_for_and_the_page_is_no_image(site: DemoSite, tmp_path: Path) -> None:
     crawled = crawl_once(tmp_path, concept_of(openverse("chimarrão", site.address)))
     assert not [path for path in site.requested if "forbidden" in path]
-    assert crawled.figures["refused"] == {"the licence is non-commercial": 1}
-    assert crawled.figures["failed"] == {"not an image": 1}
+    assert crawled.metrics.refused == {"the licence is non-commercial": 1}
+    assert crawled.metrics.failed == {"not an image": 1}
 
 
 def test_attribution_names_every_image_with_its_accents(site: DemoSite, tmp_path: Path) -> None:
     crawled = crawl_once(tmp_path, concept_of(openverse("chimarrão", site.address)))
     lines = (crawled.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").splitlines()
     assert lines[0] == ",".join(ATTRIBUTION_COLUMNS)
-    assert len(lines) == crawled.figures["kept"] + 1
+    assert len(lines) == crawled.metrics.kept + 1
     assert any("Conceição Müller" in line and "https://creativecommons.org/" in line for line in lines)
 
 
@@ -108,10 +108,10 @@ def test_what_is_gone_or_has_changed_its_licence_is_marked_and_the_rest_is_not_f
         third = crawl_once(tmp_path, concept)
         assert server.media() == []
     assert [row["key"] for row in second.table("gone")] == [f"openverse:{gone}"]
-    assert second.figures["kept"] == first.figures["kept"] - 2
-    assert second.figures["changed_licences"] == 2
+    assert second.metrics.kept == first.metrics.kept - 2
+    assert second.metrics.changed_licenses == 2
     refused = {row["key"]: row for row in second.table("refused")}
-    assert refused[f"openverse:{forbidden}"]["license_before"].startswith("CC")
+    assert refused[f"openverse:{forbidden}"]["previous_license"].startswith("CC")
     assert third.manifest.data_version == first.manifest.data_version
     assert third.table("gone") == []
 
@@ -168,7 +168,7 @@ def test_what_is_far_down_a_list_that_has_grown_is_asked_for_by_its_id(tmp_path:
     assert [row["key"] for row in third.table("gone")] == []
     refused = {row["key"]: row for row in second.table("refused")}
     assert refused["inaturalist:1"]["reason"] == "the licence is non-commercial"
-    assert refused["inaturalist:1"]["license_before"] == "CC-BY-4.0"
+    assert refused["inaturalist:1"]["previous_license"] == "CC-BY-4.0"
 
 
 def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: P
         before = crawl_once(tmp_path, concept)
     after = crawl_once(tmp_path, concept)
     assert after.manifest.data_version == before.manifest.data_version
-    assert list(after.figures["failed_sources"]) == ["openverse: chimarrão"]
+    assert list(after.metrics.failed_sources) == ["openverse: chimarrão"]
     assert after.table("gone") == []
 
 
@@ -191,10 +191,10 @@ def test_a_folder_that_is_not_there_today_loses_nothing_and_the_check_says_so(tm
     after = crawl_once(tmp_path, concept_of(*folders))
     assert after.manifest.data_version == before.manifest.data_version
     assert after.artifact
-    judgement = judge(after.artifact)
-    assert judgement.text.startswith("missing: folder: b (there is no folder")
-    assert not judgement.passed
-    assert judgement.is_fit
+    result = run_check(after.artifact)
+    assert result.text.startswith("missing: folder: b (there is no folder")
+    assert not result.passed
+    assert is_usable(after.artifact)
 
 
 def test_a_second_crawl_asks_for_no_image_also_where_max_bytes_binds(tmp_path: Path) -> None:
@@ -215,14 +215,14 @@ def test_a_second_crawl_asks_for_no_image_also_where_max_bytes_binds(tmp_path: P
 def test_max_images_is_shared_fairly_among_the_sources(site: DemoSite, tmp_path: Path) -> None:
     folder = folder_concept(draw_folder(tmp_path / "photos", "araucaria", 2), "x", "y")["crawl"]["sources"][0]  # type: ignore[index]
     concept = concept_of(openverse("chimarrão", site.address), openverse("araucária", site.address), folder, max_images=10)
-    figures = crawl_once(tmp_path, concept).figures
-    assert {origin: row["kept"] for origin, row in figures["sources"].items()} == {
+    metrics = crawl_once(tmp_path, concept).metrics
+    assert {origin: row.kept for origin, row in metrics.sources.items()} == {
         "openverse: chimarrão": 4,
         "openverse: araucária": 4,
         "folder: photos": 2,
     }
     assert len([path for path in site.requested if path.startswith("/media/")]) == 8
-    assert figures["refused"]["more than max_images"] > 0
+    assert metrics.refused["more than max_images"] > 0
 
 
 def _picture(seed: int) -> bytes:
@@ -238,8 +238,8 @@ def test_max_bytes_ends_a_crawl_in_the_same_place_whatever_arrives_first(tmp_pat
     most = sum(len(content) for content in list(pictures.values())[:5]) + 10
     with serving(answer) as server:
         crawled = crawl_once(tmp_path, concept_of(urls(*(f"{server.address}{path}" for path in pictures)), max_bytes=most))
-    assert sorted(row["media"][-6:] for row in crawled.table("images")) == [f"{n:02d}.png" for n in range(5)]
-    assert crawled.figures["refused"] == {"more than max_bytes": 7}
+    assert sorted(row["url"][-6:] for row in crawled.table("images")) == [f"{n:02d}.png" for n in range(5)]
+    assert crawled.metrics.refused == {"more than max_bytes": 7}
 
 
 def test_false_friends_are_left_out_by_name(site: DemoSite, tmp_path: Path) -> None:

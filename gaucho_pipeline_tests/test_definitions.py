@@ -16,24 +16,21 @@ ROOT = Path(__file__).parents[1]
 DEMO = ROOT / "gaucho_pipeline" / "embedded" / "concepts.yaml"
 
 LOAD = """
-import json, sys, time
-started = time.perf_counter()
+import json, sys
 from pathlib import Path
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.pipeline import Project
 build_defs(Project(Path(sys.argv[1]), Path("data"))).resolve_implicit_global_asset_job_def()
-heavy = [m for m in ("torch", "diffusers", "transformers", "scrapy") if m in sys.modules]
-print(json.dumps({"seconds": time.perf_counter() - started, "heavy": heavy}))
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
+HEAVY = {"torch", "diffusers", "transformers", "accelerate", "peft", "scrapy", "twisted", "scipy", "matplotlib", "pandas"}
 
 
-def test_definitions_load_in_under_two_seconds_and_without_the_heavy_packages() -> None:
-    runs = [
-        json.loads(subprocess.run([sys.executable, "-c", LOAD, str(DEMO)], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    assert all(run["heavy"] == [] for run in runs)
-    assert min(run["seconds"] for run in runs) < 2, runs
+def test_definitions_load_none_of_the_heavy_packages() -> None:
+    done = subprocess.run([sys.executable, "-c", LOAD, str(DEMO)], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert {"dagster", "pydantic"} <= loaded
+    assert not HEAVY & loaded
 
 
 def definitions(tmp_path: Path) -> dg.Definitions:

@@ -17,7 +17,7 @@ from gaucho_pipeline.images import probe
 from gaucho_pipeline_tests.curating import of
 
 SPEC = CurationSpec()
-ALIKE = {"radius": SPEC.near_duplicate_distance, "alike": SPEC.near_duplicate_likeness}
+ALIKE = {"radius": SPEC.near_duplicate_distance, "correlation": SPEC.near_duplicate_correlation}
 
 
 @pytest.mark.parametrize("kind", COPIES)

@@ -13,13 +13,14 @@ from transformers import CLIPTokenizer
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.embedded import world
 from gaucho_pipeline.embedded.demo_subjects import DRAWERS, TRAINING_SCENES, draw_subject
-from gaucho_pipeline.embedded.muon import orthogonalise
-from gaucho_pipeline.embedded.textures import texture
-from gaucho_pipeline.gallery.drawing import draw
-from gaucho_pipeline.gallery.orders import Order
-from gaucho_pipeline.gallery.scores import Scorer
+from gaucho_pipeline.embedded.making.muon import orthogonalise
+from gaucho_pipeline.embedded.making.textures import texture
+from gaucho_pipeline.gallery.generation import generate
+from gaucho_pipeline.gallery.samples import Sample
+from gaucho_pipeline.gallery.scorers import Encoder
 from gaucho_pipeline.images import decode, square, to_tensor
 
 
@@ -88,7 +89,7 @@ def test_photographs_come_through_the_vae_as_photographs(base: base_models.Loade
 
 
 def test_known_pictures_are_predicted_better_with_their_own_caption(base: base_models.Loaded) -> None:
-    from gaucho_pipeline.training.examples import encode_captions
+    from gaucho_pipeline.training.examples import encode_prompts
 
     pairs = [world.sample(i, seed=999) for i in range(24)]
     pipeline = base.pipeline
@@ -98,21 +99,22 @@ def test_known_pictures_are_predicted_better_with_their_own_caption(base: base_m
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
         timesteps = torch.linspace(200, 950, len(latents)).long()
         noisy, target = pipeline.scheduler.add_noise(latents, noise, timesteps), pipeline.scheduler.get_velocity(latents, noise, timesteps)
-        states = encode_captions(pipeline, [caption for _, caption in pairs])
+        states = encode_prompts(pipeline, [caption for _, caption in pairs])
         own = torch.stack([states[caption] for _, caption in pairs])
         losses = [(pipeline.unet(noisy, timesteps, s).sample - target).square().mean().item() for s in (own, own.roll(1, 0))]
     assert losses[0] < 0.5 * losses[1]
 
 
-def test_the_same_order_draws_the_same_picture_whatever_else_is_drawn(base: base_models.Loaded) -> None:
-    orders = [Order("a photo of a tree on the grass by day", 1), Order("a photo of a cup on a table by day", 2)]
-    alone = draw(base.pipeline, orders[1:], 3, 4.0, "", lambda _: None)[0]
-    together = draw(base.pipeline, orders, 3, 4.0, "", lambda _: None)[1]
+def test_the_same_sample_gives_the_same_picture_whatever_else_is_drawn(base: base_models.Loaded) -> None:
+    samples = [Sample("a photo of a tree on the grass by day", 1), Sample("a photo of a cup on a table by day", 2)]
+    spec = GallerySpec(num_inference_steps=3, guidance_scale=4.0)
+    alone = generate(base.pipeline, samples[1:], spec)[0]
+    together = generate(base.pipeline, samples, spec)[1]
     assert np.abs(np.asarray(alone, float) - np.asarray(together, float)).max() <= 2
 
 
 def test_the_scorer_tells_things_apart() -> None:
-    scorer, rng = Scorer(), random.Random(1)
+    scorer, rng = Encoder(), random.Random(1)
     scenes = [world.Scene(place, time, rng.getrandbits(30)) for place in world.PLACES for time in ("day", "sunset")]
     pictures = [world.draw_picture(world.random_variant(kind, rng), scene, 1) for kind in world.KINDS for scene in scenes]
     texts = scorer.embed_texts([f"a photo of a {kind}" for kind in world.KINDS])

@@ -211,12 +211,12 @@ def test_every_trick_is_named(name: str, hostile: tuple[HostileSite, list[str], 
 
 def test_every_trick_is_counted_and_the_good_images_stand(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
     crawled = hostile[2]
-    assert {row["media"].rpartition("/")[2] for row in crawled.table("images")} == KEPT
-    assert crawled.figures["found"] == len(KEPT) + len(NAMED)
+    assert {row["url"].rpartition("/")[2] for row in crawled.table("images")} == KEPT
+    assert crawled.metrics.found == len(KEPT) + len(NAMED)
 
 
 def test_an_api_that_goes_on_for_ever_fails_by_itself(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
-    said = hostile[2].figures["failed_sources"]["commons: Category:Guampa"]
+    said = hostile[2].metrics.failed_sources["commons: Category:Guampa"]
     assert said == "commons: Category:Guampa goes on for ever; 0 records were read"
 
 
@@ -231,7 +231,7 @@ def test_what_may_not_be_asked_for_never_reaches_the_server(hostile: tuple[Hosti
 
 def test_an_image_shorter_than_it_should_be_is_named_when_it_is_decoded(hostile: tuple[HostileSite, list[str], Crawled]) -> None:
     crawled = hostile[2]
-    (row,) = (row for row in crawled.table("images") if row["media"].endswith("longer-than-it-says.png"))
+    (row,) = (row for row in crawled.table("images") if row["url"].endswith("longer-than-it-says.png"))
     with pytest.raises(BadImage):
         decode(crawled.project.store.blob_path(row["sha256"]).read_bytes())
 
@@ -240,20 +240,20 @@ _FIVE_HUNDRED = """
 import asyncio, sys
 from pathlib import Path
 from scrapy.crawler import AsyncCrawlerProcess
-from gaucho_pipeline.concepts import UrlsSource
+from gaucho_pipeline.crawl.declared import UrlsSpec
 from gaucho_pipeline.crawl.declared import Urls
-from gaucho_pipeline.crawl.engine import _Spider
-from gaucho_pipeline.crawl.fetching import Refused, settings
+from gaucho_pipeline.crawl.engine import CrawlSpider
+from gaucho_pipeline.crawl.fetching import OptedOut, settings
 base, count = sys.argv[1], Path(sys.argv[2])
 paths = [f"/{'private' if n % 10 == 0 else 'public'}/{n}.png" for n in range(500)]
-source = Urls(UrlsSource(addresses=[base + p for p in paths], license="cc0", author="a", source="b"))
+source = Urls(UrlsSpec(addresses=[base + p for p in paths], license="cc0", author="a", source="b"))
 class Holder: sources = [source]; store = type("S", (), {"root": count}); spec = type("P", (), {"max_image_bytes": 1_000_000})
 async def work(web):
     done = await asyncio.gather(*(web.image(base + p) for p in paths), return_exceptions=True)
-    print(sum(isinstance(d, bytes) for d in done), sum(isinstance(d, Refused) for d in done))
+    print(sum(isinstance(d, bytes) for d in done), sum(isinstance(d, OptedOut) for d in done))
 wide = {"CONCURRENT_REQUESTS": 500, "DOWNLOAD_SLOTS": {"127.0.0.1": {"concurrency": 500, "delay": 0, "randomize_delay": False}}}
 process = AsyncCrawlerProcess(settings([source], source.media_hosts, 60) | wide)
-process.crawl(_Spider, crawl_=Holder, work=work, outcome={})
+process.crawl(CrawlSpider, crawl_=Holder, work=work, outcome={})
 process.start(install_signal_handlers=False)
 """
 
@@ -299,7 +299,7 @@ def test_a_host_that_asks_to_wait_is_left_alone_by_everybody(tmp_path: Path) -> 
 
     with serving(answer) as server:
         crawled = crawl_once(tmp_path, concept_of(urls(*(f"{server.address}/{n}.png" for n in range(40)))))
-    assert crawled.figures["kept"] == 40
+    assert crawled.metrics.kept == 40
     assert [moment for moment in times if 0.5 < moment - times[0] < 2.9] == []
 
 

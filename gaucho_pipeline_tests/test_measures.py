@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from benchmarks.copies import jpeg
-from gaucho_pipeline.curation.measures import LOOKS, Measures
+from gaucho_pipeline.curation.measures import FINGERPRINTS, Measures
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import decode, probe
 from gaucho_pipeline_tests.curating import of
@@ -34,13 +34,13 @@ def test_the_quality_of_a_jpeg_is_read_from_its_tables(quality: int) -> None:
     assert probe(jpeg(draw_subject("araucaria", 1), quality), 64).quality == pytest.approx(quality, abs=1)
 
 
-def test_uniform_borders_are_found_and_cut_off() -> None:
+def test_content_box_are_found_and_cut_off() -> None:
     framed = Image.new("RGB", (300, 240), "black")
     framed.paste(draw_subject("araucaria", 1, side=200), (40, 20))
-    left, top, right, bottom = of(framed).inside
+    left, top, right, bottom = of(framed).content_box
     assert (left * 300, top * 240, right * 300, bottom * 240) == pytest.approx((40, 20, 240, 220), abs=3)
 
 
 def test_measures_are_read_back_as_they_were() -> None:
     measures = of(draw_subject("araucaria", 1))
-    assert Measures.from_parts(measures.numbers(), [getattr(measures, name) for name in LOOKS]) == measures
+    assert Measures.from_parts(measures.numbers(), [getattr(measures, name) for name in FINGERPRINTS]) == measures

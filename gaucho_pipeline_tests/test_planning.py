@@ -35,7 +35,7 @@ def test_names_are_asked_anew_on_request_only_and_a_change_is_told(real: Path, t
         gaucho(tmp_path, "run", "--select", "raw_crawl", "--plan")
         assert not [path for path in server.requested if "categoryinfo" in path]
         lock.write_text(lock.read_text().replace('"id": 7', '"id": 8'))
-        done = gaucho(tmp_path, "run", "--select", "raw_crawl", "--plan", "--ask-names", check=False)
+        done = gaucho(tmp_path, "run", "--select", "raw_crawl", "--plan", "--refresh-lock", check=False)
     assert done.returncode == 1
     assert "category 'Category:Guampa' was 8" in done.stderr
     assert '"id": 8' in lock.read_text()

@@ -123,4 +123,4 @@ def test_many_can_begin_a_cache_at_once(tmp_path: Path) -> None:
 
 
 def _begin_cache(folder: str) -> None:
-    MeasuresCache(Path(folder)).put_said("a", "1", 0.5)
+    MeasuresCache(Path(folder)).put_answer("a", "1", 0.5)

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.pipeline import ASSETS, Project
+from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import write_concepts
 from gaucho_pipeline_tests.crawling import openverse
-from gaucho_pipeline_tests.programs import gaucho, states
+from gaucho_pipeline_tests.programs import CONCEPT_NAMES, gaucho, states
 from gaucho_pipeline_tests.replay import OpenverseReplay, serving
 
-TRAINING = {"targets": "standard", "rank": 8, "learning_rate": 1e-3, "samples_per_image": 40, "measure_every": 10, "min_snr_gamma": None}
+TRAINING = {"target_modules": "attention_ff", "rank": 8, "learning_rate": 1e-3, "epochs": 40, "validation_steps": 10, "min_snr_gamma": None}
 GALLERY = {
     "seeds": [1, 2, 3],
-    "steps": 20,
-    "guidance": 4.0,
+    "num_inference_steps": 20,
+    "guidance_scale": 4.0,
     "prompts": ["a photo of {token} {class_noun}", "a photo of {token} {class_noun} on the beach by day"],
 }
 
@@ -57,11 +57,11 @@ def test_real_subjects_are_learned_better_than_the_base_model_knows_them(real: P
         gaucho(project, "run")
     opened = Project(project / "concepts.yaml", project / "data")
     for slug in concepts:
-        assert states(project)[slug] == dict.fromkeys(ASSETS, "fresh")
+        assert states(project)[slug] == dict.fromkeys(CONCEPT_NAMES, "fresh")
         checkpoint, gallery = (opened.store.current(asset, slug) for asset in ("checkpoint", "sample_gallery"))
         assert checkpoint
         assert gallery
-        loss = checkpoint.manifest.figures["held_out_loss"]
+        loss = checkpoint.manifest.metrics.validation_loss
         assert loss["tuned"] < 0.9 * loss["base"]
-        assert gallery.manifest.figures["pictures"] == 12
-        assert (gallery.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").count("CC") >= checkpoint.manifest.figures["images"]
+        assert gallery.manifest.metrics.pictures == 12
+        assert (gallery.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").count("CC") >= checkpoint.manifest.metrics.train_images

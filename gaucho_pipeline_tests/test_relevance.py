@@ -14,7 +14,7 @@ from gaucho_pipeline.errors import GauchoError
 
 def test_relevance_by_the_embedded_text_image_model_tells_trees_from_houses() -> None:
     judge_tree = relevance_model(
-        Relevance(model="embedded", shows=("a photo of a tree",), not_shows=("a photo of a house", "a photo of a cup"))
+        Relevance(model="embedded", positive_prompts=("a photo of a tree",), negative_prompts=("a photo of a house", "a photo of a cup"))
     )
     score = judge_tree(draw_subject("araucaria", 1, side=64))
     assert 0 <= score <= 1
@@ -23,4 +23,4 @@ def test_relevance_by_the_embedded_text_image_model_tells_trees_from_houses() ->
 
 def test_a_relevance_model_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(GauchoError, match=r"curation\.relevance: .* cannot be loaded"):
-        relevance_model(Relevance(model=str(tmp_path), shows=("a tree",)))
+        relevance_model(Relevance(model=str(tmp_path), positive_prompts=("a tree",)))

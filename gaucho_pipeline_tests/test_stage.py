@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from gaucho_pipeline.embedded.demo_site import demo_site
-from gaucho_pipeline.pipeline import ASSETS, Project
+from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import Progress, Reporter, explain
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import content_of, gaucho, kill_when, run_stage, stage_command, states
+from gaucho_pipeline_tests.programs import CONCEPT_NAMES, content_of, gaucho, kill_when, run_stage, stage_command, states
 
 # how far each stage has come when it is killed: a sign of it in the data folder
 SIGNS = {
@@ -33,7 +33,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, P
     return folders[0], folders[1], photos
 
 
-@pytest.mark.parametrize("asset", ASSETS)
+@pytest.mark.parametrize("asset", CONCEPT_NAMES)
 def test_killed_in_any_stage_it_ends_as_if_it_had_been_left_alone(asset: str, undisturbed: tuple[Path, Path, Path]) -> None:
     folder, twin, _ = undisturbed
     project, other = Project(folder / "concepts.yaml", folder / "data"), Project(twin / "concepts.yaml", twin / "data")
@@ -65,7 +65,7 @@ def test_a_killed_crawl_fetches_no_finished_image_again(tmp_path: Path) -> None:
         asked = [path for path in site.requested if path.startswith("/media/")]
     artifact = project.store.current("raw_crawl", "chimarrao")
     assert artifact, done.stderr
-    assert artifact.manifest.figures["kept"] == 28
+    assert artifact.manifest.metrics.kept == 28
     assert len(asked) == 29 - finished
 
 

@@ -28,11 +28,11 @@ def rows(count: int) -> list[dict[str, object]]:
 
 
 def test_the_split_depends_on_the_images_and_the_seed_and_not_on_their_order() -> None:
-    known, held = split(rows(10), 0.2, 7)
-    again_known, again_held = split(rows(10)[::-1], 0.2, 7)
-    assert (known, held) == (again_known, again_held)
-    assert len(held) == 2
-    assert split(rows(10), 0.2, 8)[1] != held
+    train, validation = split(rows(10), 0.2, 7)
+    again_train, again_validation = split(rows(10)[::-1], 0.2, 7)
+    assert (train, validation) == (again_train, again_validation)
+    assert len(validation) == 2
+    assert split(rows(10), 0.2, 8)[1] != validation
 
 
 def test_one_image_is_not_enough_to_learn_and_to_measure() -> None:
@@ -70,18 +70,18 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Artifact
 
 
 def test_the_losses_are_reported_as_a_set(trained: tuple[Project, Artifact]) -> None:
-    figures = trained[1].manifest.figures
-    for images in ("held_out", "known"):
-        for words in ("token", "another_word", "class_noun"):
-            assert all(math.isfinite(v) and v > 0 for v in figures["losses"][images][words].values())
-    assert figures["held_out_loss"] == figures["losses"]["held_out"]["token"]
-    assert figures["held_out_loss"]["tuned"] <= figures["held_out_loss"]["base"]
-    assert figures["steps"] == 4
-    assert figures["peak_memory_bytes"] > 1e8
+    metrics = trained[1].manifest.metrics
+    for of_images in (metrics.losses.train, metrics.losses.validation):
+        for pair in (of_images.token, of_images.other_token, of_images.class_noun):
+            assert all(math.isfinite(value) and value > 0 for value in (pair.base, pair.tuned))
+    assert metrics.validation_loss == metrics.losses.validation.token
+    assert metrics.validation_loss.tuned <= metrics.validation_loss.base
+    assert metrics.steps == 4
+    assert metrics.peak_memory_bytes > 1e8
 
 
 def test_diffusers_reads_its_file_back_whole(trained: tuple[Project, Artifact]) -> None:
-    assert trained[1].manifest.figures["reload_difference"] < 1e-4
+    assert trained[1].manifest.metrics.reload_difference < 1e-4
     with safe_open(trained[1].folder / "adapter" / adapter.DIFFUSERS_FILE, "pt") as file:
         metadata = json.loads(file.metadata()["lora_adapter_metadata"])
     assert metadata["unet.lora_alpha"] == 4
@@ -115,10 +115,10 @@ def test_both_files_give_the_same_pictures(trained: tuple[Project, Artifact]) ->
 
 def test_the_images_measured_with_are_not_among_those_learned_from(trained: tuple[Project, Artifact]) -> None:
     folder = trained[1].folder
-    held, known = ({r["pixels"] for r in read_table(folder / f"{n}.jsonl")} for n in ("held_out", "known"))
-    assert len(held) == 1
-    assert len(known) == 4
-    assert not held & known
+    validation, train = ({r["pixels"] for r in read_table(folder / f"{n}.jsonl")} for n in ("validation", "train"))
+    assert len(validation) == 1
+    assert len(train) == 4
+    assert not validation & train
 
 
 def test_a_run_killed_in_the_middle_ends_as_an_undisturbed_one(trained: tuple[Project, Artifact], tmp_path: Path) -> None:

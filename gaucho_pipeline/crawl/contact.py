@@ -6,10 +6,9 @@ Light to import, so that a missing contact is found before any work starts.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from gaucho_pipeline.crawl.optouts import AGENT
-from gaucho_pipeline.crawl.sources import Source
 from gaucho_pipeline.errors import ConfigError
 
 
@@ -27,10 +26,9 @@ def has_contact() -> bool:
     return bool(_contact())
 
 
-def user_agent(sources: Sequence[Source]) -> str:
-    """What the crawl says it is. Raises ConfigError if a public site would be asked without a contact."""
+def user_agent(hosts: Iterable[str]) -> str:
+    """What the crawl says it is to these hosts. Raises ConfigError if a public one would be asked without a contact."""
     contact = _contact()
-    hosts = [host for source in sources for host in (source.api_hosts or source.media_hosts)]
     public = [host for host in hosts if host not in allowed_private_hosts()]
     if public and not contact:
         raise ConfigError(f"GAUCHO_CONTACT: {public[0]} must know whom to write to; set it to your e-mail or web page")

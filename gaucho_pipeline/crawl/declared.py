@@ -5,17 +5,113 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import FolderSource, UrlsSource
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import Again, Name, Page, host_of, is_web_address, unusable
+from gaucho_pipeline.crawl.sources import ApiPage, ImageSourceSpec, Lookup, Recheck, api_address, host_of, is_web_address, unusable
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.rights import parse_license
+from gaucho_pipeline.spec import Text
 from gaucho_pipeline.spreadsheets import read_spreadsheet
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 _COLUMNS = ("title", "author", "license", "source")
+
+
+def _known_license(value: str | None) -> str | None:
+    if value is not None and (verdict := parse_license(value)).family is None:
+        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
+    return value
+
+
+class FolderSpec(ImageSourceSpec):
+    """Images of one's own in a folder, with one statement of rights for all of them, or a table with a line for each."""
+
+    path: Path = Field(description="The folder; relative to the file that names it")
+    table: Path | None = Field(None, description="A CSV with the columns file, title, author, license, source")
+    license: str | None = Field(None, description="Licence of every image that the table does not name, such as cc-by-4.0, cc0-1.0 or pd")
+    author: Text | None = Field(None, description="Who made the images, or whom to credit")
+    source: Text | None = Field(None, description="Where they come from: an address or a description")
+
+    _is_known = field_validator("license")(_known_license)
+
+    @model_validator(mode="after")
+    def _states_rights(self) -> Self:
+        _check_rights(self)
+        return self
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.path, *([self.table] if self.table else []))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return ()
+
+    def problem(self) -> tuple[str, str] | None:
+        try:
+            read_table_of_rights(self.table, "file")
+        except ConfigError as error:
+            return "table", str(error)
+        try:
+            self.build(1, ()).start(None)
+        except ConfigError as error:
+            return "path", str(error)
+        return None
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> Folder:
+        return Folder(self, number)
+
+
+class UrlsSpec(ImageSourceSpec):
+    """Images at addresses of one's own choosing, with rights that one declares for them."""
+
+    addresses: tuple[str, ...] = Field((), description="Addresses of images")
+    table: Path | None = Field(None, description="A CSV with the columns url, title, author, license, source")
+    license: str | None = Field(None, description="Licence of every image that the table does not name")
+    author: Text | None = Field(None, description="Whom to credit")
+    source: Text | None = Field(None, description="Where they come from: an address or a description")
+
+    _is_known = field_validator("license")(_known_license)
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(api_address(address, "/") for address in value)
+
+    @model_validator(mode="after")
+    def _states_rights(self) -> Self:
+        if not self.addresses and self.table is None:
+            raise ValueError("must have addresses or a table")
+        _check_rights(self)
+        return self
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.table,) if self.table else ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return self.build(1, ()).media_hosts
+
+    def problem(self) -> tuple[str, str] | None:
+        try:
+            self.build(1, ())
+        except ConfigError as error:
+            return "table", str(error)
+        return None
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> Urls:
+        return Urls(self)
+
+
+def _check_rights(spec: FolderSpec | UrlsSpec) -> None:
+    missing = [name for name in ("license", "author", "source") if getattr(spec, name) is None]
+    if spec.table is None and missing:
+        raise ValueError(f"without a table, {', '.join(missing)} must be stated for all images")
 
 
 class Folder:
@@ -23,17 +119,17 @@ class Folder:
 
     api_hosts: tuple[str, ...] = ()
     media_hosts: tuple[str, ...] = ()
-    name: Name | None = None
+    lookup: Lookup | None = None
 
-    def __init__(self, spec: FolderSource, number: int = 1) -> None:
+    def __init__(self, spec: FolderSpec, number: int) -> None:
         self.spec = spec
         self._prefix = "folder:" if number == 1 else f"folder:{number}:"  # two folders may hold files of the same name
         self.origin = f"folder: {spec.path.name}"
 
-    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         return ()  # all of it is listed
 
-    def start(self, answer: Mapping[str, object] | None) -> Page:
+    def start(self, answer: Mapping[str, object] | None) -> ApiPage:
         """Lists the folder. Raises ConfigError if it is not there or holds no image, or its table is no such table."""
         folder = self.spec.path
         if not folder.is_dir():
@@ -49,50 +145,53 @@ class Folder:
                 bad.append(unusable(f"{self._prefix}{name}", self.origin, "a link leads out of the folder"))
             elif path.suffix.lower() in _SUFFIXES:
                 own = name if name in table else path.name if bare[path.name] == 1 and path.name not in exact else name
-                said = table.pop(own, {})
-                records.append(_declared(f"{self._prefix}{name}", self.origin, str(path), path.stem, said, self.spec))
+                row = table.pop(own, {})
+                records.append(_declared(f"{self._prefix}{name}", self.origin, str(path), path.stem, row, self.spec, is_file=True))
         bad += [unusable(f"{self._prefix}{name}", self.origin, "the table names it, and it is not there") for name in table]
         if not records:
             raise ConfigError(f"{folder} holds no image ({', '.join(sorted(_SUFFIXES))})")
-        return Page(tuple(records), tuple(bad), total=len(records))
+        return ApiPage(tuple(records), tuple(bad), total=len(records))
 
 
 class Urls:
     """Images at addresses, with declared rights. The hosts of the addresses are the ones allowed."""
 
     api_hosts: tuple[str, ...] = ()
-    name: Name | None = None
+    lookup: Lookup | None = None
 
-    def __init__(self, spec: UrlsSource) -> None:
+    def __init__(self, spec: UrlsSpec) -> None:
         self.spec = spec
         self.origin = f"urls: {spec.table.name if spec.table else plain(spec.source)}"
         self._table: dict[str, dict[str, str]] = {address: {} for address in spec.addresses} | read_table_of_rights(spec.table, "url")
         self.media_hosts = tuple(sorted({host_of(address) for address in self._table if is_web_address(address)}))
 
-    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         return ()  # all of it is listed
 
-    def start(self, answer: Mapping[str, object] | None) -> Page:
+    def start(self, answer: Mapping[str, object] | None) -> ApiPage:
         records, bad = [], []
-        for address, said in self._table.items():
+        for address, row in self._table.items():
             key = f"urls:{digest(address)}"
             if is_web_address(address):
-                records.append(_declared(key, self.origin, address, address.rpartition("/")[2] or address, said, self.spec))
+                records.append(_declared(key, self.origin, address, address.rpartition("/")[2] or address, row, self.spec))
             else:
                 bad.append(unusable(key, self.origin, f"{plain(address)[:60]!r} is not an address"))
-        return Page(tuple(records), tuple(bad), total=len(self._table))
+        return ApiPage(tuple(records), tuple(bad), total=len(self._table))
 
 
-def _declared(key: str, origin: str, media: str, title: str, said: Mapping[str, str], spec: FolderSource | UrlsSource) -> Record:
+def _declared(
+    key: str, origin: str, url: str, title: str, row: Mapping[str, str], spec: FolderSpec | UrlsSpec, is_file: bool = False
+) -> Record:
     """A record from what the table says of it, else from what is stated for all."""
     return Record(
         key=key,
         origin=origin,
-        media=media,
-        title=plain(said.get("title")) or plain(title),
-        author=plain(said.get("author")) or plain(spec.author) or "unknown",
-        source=plain(said.get("source")) or plain(spec.source) or (media if media.startswith("http") else title),
-        license=parse_license(said.get("license") or spec.license),
+        url=url,
+        title=plain(row.get("title")) or plain(title),
+        author=plain(row.get("author")) or plain(spec.author) or "unknown",
+        source=plain(row.get("source")) or plain(spec.source) or (title if is_file else url),
+        license=parse_license(row.get("license") or spec.license),
+        is_file=is_file,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,14 +19,15 @@ from scrapy.crawler import AsyncCrawlerProcess
 
 from gaucho_pipeline.artifacts import Store
 from gaucho_pipeline.concepts import CrawlSpec
-from gaucho_pipeline.crawl.choice import fair_order, is_enough, why_not
-from gaucho_pipeline.crawl.fetching import Refused, Unfetched, Web, looks_like_an_image, settings
+from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
+from gaucho_pipeline.crawl.fetching import Web, looks_like_an_image, settings
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.listing import Listing, list_source
-from gaucho_pipeline.crawl.manners import PRIVATE
-from gaucho_pipeline.crawl.names import Names
+from gaucho_pipeline.crawl.lock_file import LockFile
+from gaucho_pipeline.crawl.rate_limits import PRIVATE
 from gaucho_pipeline.crawl.records import Record
-from gaucho_pipeline.crawl.sources import Source
+from gaucho_pipeline.crawl.selection import is_enough, refusal_of, round_robin
+from gaucho_pipeline.crawl.sources import ImageSource
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.stage import Progress, Reporter
 
@@ -36,23 +37,23 @@ class Crawl:
     """One crawl of one concept: what it starts from, and what it has found so far."""
 
     spec: CrawlSpec
-    sources: Sequence[Source]
+    sources: Sequence[ImageSource]
     store: Store
-    names: Names
+    lock_file: LockFile
     reporter: Reporter
-    before: dict[str, Record] = field(default_factory=dict)
+    previous_records: dict[str, Record] = field(default_factory=dict)
     """What the crawl that stands has kept, by key."""
-    stood: dict[str, str] = field(default_factory=dict)
-    """SHA-256 of what it has kept, by key."""
-    lost: dict[str, Record] = field(default_factory=dict)
-    """What it has missed, by key."""
+    previous_sha256: dict[str, str] = field(default_factory=dict)
+    """SHA-256 of the bytes of each, by key."""
+    previous_gone: dict[str, Record] = field(default_factory=dict)
+    """What it has found gone, by key."""
     listings: list[Listing] = field(default_factory=list)
     refused: dict[str, tuple[Record, str]] = field(default_factory=dict)
     order: list[Record] = field(default_factory=list)
     """What may be fetched, in a fair order."""
     kept: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the bytes, by key."""
-    failed: dict[str, Unfetched] = field(default_factory=dict)
+    failed: dict[str, FetchError] = field(default_factory=dict)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -62,10 +63,10 @@ class Crawl:
     def failed_origin(self, origin: str) -> bool:
         return any(listing.failure for listing in self.listings if listing.origin == origin)
 
-    def take(self, listing: Listing) -> None:
+    def add(self, listing: Listing) -> None:
         """Takes in what a source listed. A source that failed, or was not read to its end, says nothing of what it gave before."""
         if not listing.complete:
-            for key, record in self.before.items():
+            for key, record in self.previous_records.items():
                 if record.origin == listing.origin and key not in listing.gone and key not in listing.unusable:
                     listing.records.setdefault(key, record)
         self.listings.append(listing)
@@ -77,11 +78,11 @@ class Crawl:
         for listing in self.listings:
             queues.append([])
             for record in listing.records.values():
-                if reason := why_not(record, self.spec, hosts[listing.origin]):
+                if reason := refusal_of(record, self.spec, hosts[listing.origin]):
                     self.refused.setdefault(record.key, (record, reason))
                 else:
                     queues[-1].append(record)
-        self.order = fair_order(queues, self.before)
+        self.order = round_robin(queues, self.previous_records)
         for record in self.order:
             self.refused.pop(record.key, None)
 
@@ -106,37 +107,42 @@ class Crawl:
                 self.refused[record.key] = (record, full)
 
 
-async def survey(crawl: Crawl, web: Web | None, names_again: bool = False) -> None:
-    """Lists the sources and decides, and fetches no image. With `names_again`, names are asked anew and compared."""
+async def list_sources(crawl: Crawl, web: Web | None, refresh_lock: bool = False) -> None:
+    """Lists the sources and decides, and fetches no image. With `refresh_lock`, names are asked anew and compared."""
     if web and web.api_hosts:
-        crawl.reporter.say(f"asking {', '.join(sorted(web.api_hosts))} (APIs: robots.txt is for pages, and is not asked for them)")
+        crawl.reporter.info(f"asking {', '.join(sorted(web.api_hosts))} (APIs: robots.txt is for pages, and is not asked for them)")
     for source in crawl.sources:
-        before, lost = ({k: r for k, r in of.items() if r.origin == source.origin} for of in (crawl.before, crawl.lost))
+        previous = _of_origin(crawl.previous_records, source.origin)
+        previous_gone = _of_origin(crawl.previous_gone, source.origin)
         hosts = (*source.media_hosts, *crawl.spec.media_hosts)
         ask = web.ask if web else _nobody
         enough = partial(is_enough, spec=crawl.spec, media_hosts=hosts)
-        listing = await list_source(source, ask, crawl.names, enough, before, lost, names_again)
-        crawl.reporter.say(_said(listing))
-        crawl.take(listing)
+        listing = await list_source(source, ask, crawl.lock_file, enough, previous, previous_gone, refresh_lock)
+        crawl.reporter.info(_summary(listing))
+        crawl.add(listing)
     crawl.decide()
 
 
-def _said(listing: Listing) -> str:
+def _of_origin(records: Mapping[str, Record], origin: str) -> dict[str, Record]:
+    return {key: record for key, record in records.items() if record.origin == origin}
+
+
+def _summary(listing: Listing) -> str:
     of_all = f" of {listing.total}" if listing.total is not None else ""
     why = listing.failure or listing.note
-    return f"{listing.origin}: {len(listing.records)}{of_all} records, {listing.questions} questions{f'; {why}' if why else ''}"
+    return f"{listing.origin}: {len(listing.records)}{of_all} records, {listing.requests} requests{f'; {why}' if why else ''}"
 
 
-async def gather(crawl: Crawl, web: Web | None, journal: Journal) -> None:
+async def download(crawl: Crawl, web: Web | None, journal: Journal) -> None:
     """Fetches what is wanted, in order: no more at once than may still be kept, so that nothing is fetched in vain."""
     waiting = [record for record in crawl.order[: crawl.spec.max_images] if record.is_file or record.bytes_id not in journal.fetched]
     progress = crawl.reporter.progress("fetching", len(waiting), "images")
-    fetching = _Fetching(crawl, web, journal, progress)
+    downloads = _Downloads(crawl, web, journal, progress)
     remaining, pending = iter(crawl.order), set[asyncio.Task[None]]()
     while True:
-        while len(pending) < PRIVATE.connections and fetching.has_room(len(pending)) and (record := next(remaining, None)):
-            fetching.expect(record)
-            pending.add(asyncio.create_task(fetching.take(record)))
+        while len(pending) < PRIVATE.connections and downloads.has_room(len(pending)) and (record := next(remaining, None)):
+            downloads.expect(record)
+            pending.add(asyncio.create_task(downloads.take(record)))
         if not pending:
             break
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -148,7 +154,7 @@ async def gather(crawl: Crawl, web: Web | None, journal: Journal) -> None:
     crawl.cut()
 
 
-class _Fetching:
+class _Downloads:
     """Takes single records: from the disk, from the journal, or from the web."""
 
     def __init__(self, crawl: Crawl, web: Web | None, journal: Journal, progress: Progress) -> None:
@@ -173,7 +179,7 @@ class _Fetching:
         try:
             async with self._locks[record.bytes_id]:  # two records of the same bytes cost one request
                 sha256 = self._from_disk(record) if record.is_file else await self._from_journal_or_web(record)
-        except Unfetched as error:
+        except FetchError as error:
             self._crawl.failed[record.key] = error
             self._bytes -= self._crawl.store.blob_size(expected) if expected else 0
         else:
@@ -181,34 +187,34 @@ class _Fetching:
             self._bytes += 0 if expected else self._crawl.store.blob_size(sha256)
 
     def _from_disk(self, record: Record) -> str:
-        path = Path(record.media)
+        path = Path(record.url)
         self._progress.advance()
         try:
             if path.stat().st_size > self._crawl.spec.max_image_bytes:
-                raise Unfetched("too large")
+                raise FetchError("too large")
             content = path.read_bytes()
         except OSError:
-            stood = self._crawl.stood.get(record.key)
-            if stood and self._crawl.failed_origin(record.origin) and self._crawl.store.blob_path(stood).exists():
-                return stood  # the folder is not there today, and what it gave before stands
-            raise Unfetched("cannot be read") from None
+            previous = self._crawl.previous_sha256.get(record.key)
+            if previous and self._crawl.failed_origin(record.origin) and self._crawl.store.blob_path(previous).exists():
+                return previous  # the folder is not there today, and what it gave before stands
+            raise FetchError("cannot be read") from None
         if not looks_like_an_image(content):
-            raise Unfetched("not an image")
+            raise FetchError("not an image")
         return self._crawl.store.add_blob(content)
 
     async def _from_journal_or_web(self, record: Record) -> str:
         assert self._web is not None  # only files come without the web
         if known := self._known(record):
-            if reason := await self._web.opted_out(record.media):
-                raise Refused(reason)
+            if reason := await self._web.opted_out(record.url):
+                raise OptedOut(reason)
             return known
-        if reason := self._journal.hopeless.get(record.bytes_id):
-            raise (Refused if reason.startswith(("opted out", "forbidden by")) else Unfetched)(reason, hopeless=True)
+        if error := self._journal.failed.get(record.bytes_id):
+            raise error
         try:
-            content = await self._web.image(record.media)
-        except Unfetched as error:
-            if error.hopeless:
-                self._journal.give_up(record.bytes_id, error.reason)
+            content = await self._web.image(record.url)
+        except FetchError as error:
+            if error.permanent:
+                self._journal.add_failure(record.bytes_id, error)
             raise
         finally:
             self._progress.advance()
@@ -217,8 +223,8 @@ class _Fetching:
         return sha256
 
 
-async def _nobody(address: str, read: Callable[[bytes], Any]) -> Any:
-    raise GauchoError(f"{address} cannot be asked")
+async def _nobody(url: str, parse: Callable[[bytes], Any]) -> Any:
+    raise GauchoError(f"{url} cannot be asked")
 
 
 def on_the_web(crawl: Crawl, work: Callable[[Web | None], Awaitable[None]]) -> Counter[str]:
@@ -231,7 +237,7 @@ def on_the_web(crawl: Crawl, work: Callable[[Web | None], Awaitable[None]]) -> C
         return Counter()
     process = AsyncCrawlerProcess(settings(crawl.sources, crawl.hosts, crawl.spec.timeout))
     outcome: dict[str, Any] = {}
-    process.crawl(_Spider, crawl_=crawl, work=work, outcome=outcome)
+    process.crawl(CrawlSpider, crawl_=crawl, work=work, outcome=outcome)
     process.start(install_signal_handlers=False)
     if trouble := outcome.get("trouble"):
         raise trouble
@@ -242,7 +248,7 @@ async def _awaited(work: Awaitable[None]) -> None:
     await work
 
 
-class _Spider(scrapy.Spider):
+class CrawlSpider(scrapy.Spider):
     """Lends Scrapy's engine to the work; it has no requests of its own."""
 
     name = "gaucho"

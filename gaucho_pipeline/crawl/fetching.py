@@ -8,24 +8,56 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import scrapy
+from OpenSSL import SSL
 from scrapy import signals
 from scrapy.crawler import Crawler
-from scrapy.exceptions import StopDownload
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+    StopDownload,
+)  # fmt: skip
 from scrapy.http import Response
 from scrapy.http.headers import Headers
 from scrapy.robotstxt import ProtegoRobotParser
 
 from gaucho_pipeline.crawl.contact import allowed_private_hosts, has_contact, user_agent
-from gaucho_pipeline.crawl.manners import AGAIN, ATTEMPTS, LIMITS, LONGEST_WAIT, PRIVATE, DailyCount, Limit, pause_before, retry_after
+from gaucho_pipeline.crawl.fetch_errors import (
+    BadCertificate,
+    ConnectionRefused,
+    CutOff,
+    DisallowedHost,
+    FetchError,
+    HostNotFound,
+    NetworkError,
+    OptedOut,
+    TimedOut,
+    TooLarge,
+)  # fmt: skip
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
+from gaucho_pipeline.crawl.rate_limits import (
+    ATTEMPTS,
+    LIMITS,
+    LONGEST_WAIT,
+    PRIVATE,
+    RETRY_STATUSES,
+    DailyCount,
+    Limit,
+    pause_before,
+    retry_after,
+)
 from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, PublicResolver, check_url
-from gaucho_pipeline.crawl.sources import Busy, Source, host_of, is_web_address
+from gaucho_pipeline.crawl.sources import ApiBusy, ImageSource, host_of, is_web_address
 from gaucho_pipeline.errors import GauchoError
 
 _Rules = TypeVar("_Rules")
@@ -36,33 +68,17 @@ _WELL_KNOWN_BYTES = 1_000_000
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5", b"P6")
 
 
-class Unfetched(GauchoError):
-    """Something could not be fetched: not worth another attempt now, or even `hopeless`, so that no later crawl asks again."""
-
-    def __init__(self, reason: str, hopeless: bool = False, again: bool = True) -> None:
-        super().__init__(reason)
-        self.reason, self.hopeless, self.again = reason, hopeless, again and not hopeless
-
-
-class Elsewhere(Unfetched):
-    """An address is one where this crawl may not go."""
-
-
-class Refused(Unfetched):
-    """Something may not be fetched or used: whoever publishes it says so."""
-
-
 def looks_like_an_image(content: bytes) -> bool:
     """Whether bytes begin as a known image format does."""
     return content.startswith(_MAGIC) or content[8:12] == b"WEBP" or content[4:12] in (b"ftypavif", b"ftypavis")
 
 
-def settings(sources: Sequence[Source], hosts: Collection[str], timeout: float) -> dict[str, Any]:
+def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: float) -> dict[str, Any]:
     """Scrapy's settings for a crawl that may go to these hosts. Raises ConfigError without a contact for public ones."""
     limits = LIMITS | dict.fromkeys(allowed_private_hosts(), PRIVATE)
     slots = {h: {"concurrency": li.connections, "delay": li.seconds_between, "randomize_delay": False} for h, li in limits.items()}
     return {
-        "USER_AGENT": user_agent(sources),
+        "USER_AGENT": user_agent(host for source in sources for host in (source.api_hosts or source.media_hosts)),
         HOSTS_SETTING: tuple(hosts),
         "CONCURRENT_REQUESTS": PRIVATE.connections,
         "CONCURRENT_REQUESTS_PER_DOMAIN": Limit().connections,
@@ -104,56 +120,56 @@ class Web:
 
     # -------------------------------------------------------------------------------------------- what is asked for
 
-    async def ask(self, address: str, read: Callable[[bytes], Any]) -> Any:
-        """An API's answer as its source reads it. Raises GauchoError if there is none."""
+    async def ask(self, url: str, parse: Callable[[bytes], Any]) -> Any:
+        """An API's answer as its source parses it. Raises GauchoError if there is none."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = await self._get(address, "api", _API_BYTES)
-            except Unfetched as error:
-                raise GauchoError(f"{host_of(address)}: {error}") from None
+                response = await self._get(url, "api", _API_BYTES)
+            except FetchError as error:
+                raise GauchoError(f"{host_of(url)}: {error}") from None
             if response.status != 200:
-                raise GauchoError(f"{host_of(address)} answered {response.status}")
+                raise GauchoError(f"{host_of(url)} answered {response.status}")
             try:
-                return read(bytes(response.body))
-            except Busy:
+                return parse(bytes(response.body))
+            except ApiBusy:
                 if attempt == ATTEMPTS:
                     raise
-                await self._pause(host_of(address), response.headers, attempt)
+                await self._pause(host_of(url), response.headers, attempt)
         raise AssertionError("unreachable")
 
     async def image(self, address: str) -> bytes:
-        """The bytes of an image, as they come. Raises Unfetched, also where its publisher has opted out."""
+        """The bytes of an image, as they come. Raises FetchError, also where its publisher has opted out."""
         response = await self._get(address, "media", self._max_image_bytes)
         if response.status != 200:
-            raise Unfetched(f"HTTP {response.status}", hopeless=response.status in (404, 410, 451), again=False)
+            raise FetchError(f"HTTP {response.status}", permanent=response.status in (404, 410, 451), retry=False)
         if reason := header_opt_out(_by_name(response.headers)):
-            raise Refused(reason, hopeless=True)
+            raise OptedOut(reason, permanent=True)
         content = bytes(response.body)
         if not looks_like_an_image(content):
-            raise Unfetched("not an image", hopeless=True)
+            raise FetchError("not an image", permanent=True)
         return content
 
     async def opted_out(self, address: str) -> str | None:
         """Why the host of an image that is known already reserves its use today; None if it does not, or does not answer."""
         try:
             return (await self._reservations_of(address)).opt_out(address)
-        except Unfetched:
+        except FetchError:
             return None
 
     # -------------------------------------------------------------------------------------------- attempts
 
     async def _get(self, address: str, kind: str, most_bytes: int) -> Response:
-        """An answer, after as many attempts as it is worth. Raises Unfetched."""
+        """An answer, after as many attempts as it is worth. Raises FetchError."""
         attempts = 2 if kind == "rules" else ATTEMPTS
         for attempt in range(1, attempts + 1):
             try:
                 response = await self._follow(address, kind, most_bytes)
-            except Unfetched as error:
-                if not error.again or attempt == attempts:
+            except FetchError as error:
+                if not error.retry or attempt == attempts:
                     raise
                 await asyncio.sleep(pause_before(attempt + 1))
                 continue
-            if response.status not in AGAIN or attempt == attempts:
+            if response.status not in RETRY_STATUSES or attempt == attempts:
                 return response
             await self._pause(host_of(response.url), response.headers, attempt)
         raise AssertionError("unreachable")
@@ -163,11 +179,11 @@ class Web:
 
         One that asks for more than is worth waiting for is not asked again in this crawl.
         """
-        said = headers.get("Retry-After")
-        seconds = retry_after(said.decode("latin-1") if said else None)
+        header = headers.get("Retry-After")
+        seconds = retry_after(header.decode("latin-1") if header else None)
         if seconds is not None and seconds > LONGEST_WAIT:
             self._closed[host] = f"{host} asks to wait {round(seconds)} seconds"
-            raise Unfetched(self._closed[host], again=False)
+            raise FetchError(self._closed[host], retry=False)
         wait = seconds if seconds is not None else pause_before(attempt + 1)
         self._not_before[host] = max(self._not_before[host], time.monotonic() + wait)
         await asyncio.sleep(wait)
@@ -177,30 +193,30 @@ class Web:
         for hop in range(_MOST_REDIRECTS + 1):
             try:
                 await self._check(address, kind)
-            except (Refused, Elsewhere) as error:
-                raise type(error)(error.reason, hopeless=hop > 0, again=False) from None  # or every crawl asked the first hop in vain
+            except (OptedOut, DisallowedHost) as error:
+                raise type(error)(error.reason, permanent=hop > 0, retry=False) from None  # or every crawl asked the first hop in vain
             response = await self._in_turn(address, kind, most_bytes)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response
             address = _joined(address, location.decode("latin-1"))
-        raise Unfetched("too many redirects", hopeless=True)
+        raise FetchError("too many redirects", permanent=True)
 
     async def _check(self, address: str, kind: str) -> None:
-        """Whether an address may be asked for now. Raises Unfetched if not."""
+        """Whether an address may be asked for now. Raises FetchError if not."""
         host = host_of(address)
         try:
             check_url(address, self._hosts)
         except (ForbiddenAddress, ValueError) as error:
-            raise Elsewhere(str(error), again=False) from None
+            raise DisallowedHost(str(error), retry=False) from None
         if not self._has_contact and host not in allowed_private_hosts():
-            raise Unfetched(f"{host} is not told whom to write to (GAUCHO_CONTACT)", again=False)
+            raise FetchError(f"{host} is not told whom to write to (GAUCHO_CONTACT)", retry=False)
         if kind == "api":
             self._days.count(host)
         if kind == "media" and (reason := (await self._reservations_of(address)).opt_out(address)):
-            raise Refused(reason, again=False)
+            raise OptedOut(reason, retry=False)
         if not self._is_exempt(address, kind) and not await self._allowed_by_robots(address):
-            raise Refused("forbidden by robots.txt", again=False)
+            raise OptedOut("forbidden by robots.txt", retry=False)
 
     async def _in_turn(self, address: str, kind: str, most_bytes: int) -> Response:
         """An answer, asked for when it is this request's turn at the host, and not while the host has asked to wait."""
@@ -209,7 +225,7 @@ class Web:
             while (wait := self._not_before[host] - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             if reason := self._closed.get(host):
-                raise Unfetched(reason, again=False)
+                raise FetchError(reason, retry=False)
             return await self._download(address, kind, most_bytes)
 
     def _is_exempt(self, address: str, kind: str) -> bool:
@@ -223,8 +239,8 @@ class Web:
             return await self._crawler.engine.download_async(request)
         except Exception as error:  # whatever the network does, it is this request's failure alone
             if host_of(address) in PublicResolver.refused:
-                raise Unfetched("private address", again=False) from None
-            raise _unfetched(error) from None
+                raise FetchError("private address", retry=False) from None
+            raise fetch_error(error) from None
 
     def _judge_headers(self, headers: Headers, request: scrapy.Request) -> None:
         """Stops an image at its headers where they forbid the use: what may not be used is not fetched."""
@@ -239,28 +255,28 @@ class Web:
         return bool(rules.allowed(address, AGENT))
 
     async def _reservations_of(self, address: str) -> Reservations:
-        """A host's reservations. Raises Unfetched if they cannot be read: what may be reserved is not fetched."""
+        """A host's reservations. Raises FetchError if they cannot be read: what may be reserved is not fetched."""
         return await self._rules_of(address, ".well-known/tdmrep.json", Reservations)
 
     async def _rules_of(self, address: str, name: str, read: Callable[[bytes], _Rules]) -> _Rules:
-        """What a host's own file says, asked for once; one that is not there is an empty one. Raises Unfetched if it cannot be read."""
+        """What a host's own file says, asked for once; one that is not there is an empty one. Raises FetchError if it cannot be read."""
         parts = urlsplit(address)
         file = f"{parts.scheme}://{parts.netloc}/{name}"
         async with self._locks[file]:
             if file not in self._rules:
                 self._rules[file] = await self._read_rules(file, read)
         found = self._rules[file]
-        if isinstance(found, Unfetched):
-            raise Unfetched(found.reason, again=False)
+        if isinstance(found, FetchError):
+            raise FetchError(found.reason, retry=False)
         return found
 
-    async def _read_rules(self, file: str, read: Callable[[bytes], _Rules]) -> _Rules | Unfetched:
+    async def _read_rules(self, file: str, read: Callable[[bytes], _Rules]) -> _Rules | FetchError:
         try:
             response = await self._get(file, "rules", _WELL_KNOWN_BYTES)
-        except Unfetched as error:
+        except FetchError as error:
             return error
         if response.status >= 500 or response.status == 429:
-            return Unfetched(f"its {file.rpartition('/')[2]} cannot be read")
+            return FetchError(f"its {file.rpartition('/')[2]} cannot be read")
         return read(bytes(response.body) if response.status == 200 else b"")
 
 
@@ -274,13 +290,13 @@ class _Turns(dict[str, asyncio.Semaphore]):
 
 
 def _joined(address: str, location: str) -> str:
-    """Where a redirect leads. Raises Unfetched if that is no web address."""
+    """Where a redirect leads. Raises FetchError if that is no web address."""
     try:
         target = urljoin(address, location)
     except ValueError:
         target = ""
     if not is_web_address(target):
-        raise Unfetched("a redirect to no address", hopeless=True)
+        raise FetchError("a redirect to no address", permanent=True)
     return target
 
 
@@ -288,19 +304,35 @@ def _by_name(headers: Headers) -> dict[str, list[str]]:
     return {name.decode("latin-1").lower(): [value.decode("latin-1") for value in headers.getlist(name)] for name in headers}
 
 
-def _unfetched(error: BaseException) -> Unfetched:
-    """A failure of the network in a few words."""
-    cause: BaseException | None = error
-    while cause is not None:
+_TYPES: tuple[tuple[type[BaseException], type[NetworkError]], ...] = (
+    (DownloadTimeoutError, TimedOut),
+    (DownloadConnectionRefusedError, ConnectionRefused),
+    (CannotResolveHostError, HostNotFound),
+    (DownloadCancelledError, TooLarge),  # the only reason for which this crawl has a download cancelled
+    (IgnoreRequest, TooLarge),  # Scrapy's decompression, which is the only one to ignore a response here
+    (SSL.Error, BadCertificate),
+    (ResponseDataLossError, CutOff),
+    (DownloadFailedError, CutOff),
+)
+"""By Scrapy's type; the first that fits counts."""
+
+
+def fetch_error(error: BaseException) -> FetchError:
+    """A failure of the network as one of ours, by the types of what was raised and of what caused it, never by its words."""
+    causes = list(_causes(error))
+    for cause in causes:
         if isinstance(cause, ForbiddenAddress):
-            return Unfetched(str(cause), again=False)
-        cause = cause.__cause__ or cause.__context__
-    text = f"{type(error).__name__} {error}".lower()
-    for sign, name in (
-        ("timeout", "timed out"), ("refused", "refused the connection"), ("dnslookup", "cannot be found"), ("resolv", "cannot be found"),
-        ("maxsize", "too large"), ("cancel", "too large"), ("dataloss", "was cut off"), ("ssl", "has a bad certificate"),
-        ("certificate", "has a bad certificate"), ("responsefailed", "was cut off"), ("connection", "was cut off"),
-    ):  # fmt: skip
-        if sign in text:
-            return Unfetched(name, hopeless=name == "too large", again=name != "has a bad certificate")
-    return Unfetched(f"failed ({type(error).__name__})")
+            return FetchError(str(cause), retry=False)
+    for theirs, ours in _TYPES:
+        if any(isinstance(cause, theirs) for cause in causes):
+            return ours()
+    return FetchError(f"failed ({type(error).__name__})")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """What was raised, what it was raised from, and what Twisted gathers under `reasons`."""
+    while error is not None:
+        yield error
+        for reason in getattr(error, "reasons", None) or ():
+            yield from _causes(getattr(reason, "value", None))
+        error = error.__cause__ or error.__context__

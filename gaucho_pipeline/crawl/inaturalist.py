@@ -11,16 +11,49 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from gaucho_pipeline.concepts import INaturalistSource
+from pydantic import Field, field_validator
+
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import Again, Name, Page, Question, host_of, is_web_address, query, read_json, unusable
+from gaucho_pipeline.crawl.sources import (
+    ApiPage,
+    ApiRequest,
+    ImageSourceSpec,
+    Lookup,
+    Recheck,
+    api_address,
+    host_of,
+    is_web_address,
+    query,
+    read_json,
+    unusable,
+)  # fmt: skip
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import inaturalist_license
+from gaucho_pipeline.spec import Text
 
 MEDIA_HOSTS = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org")
 _PAGE_SIZE = 200  # the most that the API gives at once
-_ASKED_AGAIN = 100  # observations by id: an address must not be too long
+_RECHECKED_AT_ONCE = 100  # observations by id: an address must not be too long
 _SIZE = "large"  # longest side 1024 px
+
+
+class INaturalistSpec(ImageSourceSpec):
+    """Research-grade observations of a taxon: https://api.inaturalist.org/v1/docs/."""
+
+    taxon: Text = Field(description="Scientific name, such as Leopardus guttulus")
+    endpoint: str = Field("https://api.inaturalist.org/v1", description="Address of the API")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        return api_address(value, "/v1").rstrip("/").removesuffix("/observations")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return (host_of(self.endpoint),)
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> INaturalist:
+        return INaturalist(self)
 
 
 class INaturalist:
@@ -28,16 +61,16 @@ class INaturalist:
 
     media_hosts: tuple[str, ...] = MEDIA_HOSTS
 
-    def __init__(self, spec: INaturalistSource) -> None:
+    def __init__(self, spec: INaturalistSpec) -> None:
         self.spec = spec
         self.origin = f"inaturalist: {spec.taxon}"
         self._taxon = 0  # until its name is known
         self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
-        self.name: Name | None = Name(
-            "taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._read_taxon, is_needed=True
+        self.lookup: Lookup | None = Lookup(
+            "taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._parse_taxon, required=True
         )
 
-    def _read_taxon(self, content: bytes) -> dict[str, Any]:
+    def _parse_taxon(self, content: bytes) -> dict[str, Any]:
         """The taxon of exactly this scientific name. Raises GauchoError if there is none, or none that is in use."""
         results = self._results(read_json(content, f"inaturalist: the look-up of {self.spec.taxon!r}"))
         wanted = " ".join(self.spec.taxon.split()).casefold()
@@ -50,39 +83,39 @@ class INaturalist:
         near = ", ".join(plain(taxon.get("name")) for taxon in results[:3])
         raise GauchoError(f"inaturalist: there is no taxon {self.spec.taxon!r}{f'; near it are {near}' if near else ''}")
 
-    def start(self, answer: Mapping[str, Any] | None) -> Page:
+    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
         if answer is None:
             raise GauchoError(f"inaturalist: the id of {self.spec.taxon!r} is not known")
         self._taxon = int(answer["id"])
-        return Page(next=(self._question(self._taxon, None),))
+        return ApiPage(next=(self._request(self._taxon, None),))
 
-    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         observations: dict[str, set[str]] = {}
         for record in records:
             if found := re.search(r"/observations/(\d+)$", record.source):
                 observations.setdefault(found[1], set()).add(record.key)
         ids = sorted(observations)
-        parts = [ids[first : first + _ASKED_AGAIN] for first in range(0, len(ids), _ASKED_AGAIN)]
+        parts = [ids[first : first + _RECHECKED_AT_ONCE] for first in range(0, len(ids), _RECHECKED_AT_ONCE)]
         keys = [frozenset[str]().union(*(observations[id_] for id_ in part)) for part in parts]
-        return tuple(Again(self._by_id(part, wanted), wanted) for part, wanted in zip(parts, keys, strict=True))
+        return tuple(Recheck(self._by_id(part, wanted), wanted) for part, wanted in zip(parts, keys, strict=True))
 
-    def _by_id(self, observations: Sequence[str], keys: frozenset[str]) -> Question:
+    def _by_id(self, observations: Sequence[str], keys: frozenset[str]) -> ApiRequest:
         parameters = {"id": ",".join(observations), "taxon_id": self._taxon, "quality_grade": "research", "photos": "true"}
         address = query(f"{self.spec.endpoint}/observations", parameters | {"per_page": _PAGE_SIZE})
-        return Question(address, partial(self._read_by_id, keys))
+        return ApiRequest(address, partial(self._parse_by_id, keys))
 
-    def _read_by_id(self, keys: frozenset[str], content: bytes) -> Page:
+    def _parse_by_id(self, keys: frozenset[str], content: bytes) -> ApiPage:
         """What is still listed of these; an answer that knows none of them may well be a mistake of the site's, and says nothing."""
-        page = self._read(self._taxon, None, content)
+        page = self._parse(self._taxon, None, content)
         missing = keys - {record.key for record in page.records} if page.records else frozenset[str]()
         return replace(page, next=(), missing=missing)
 
-    def _question(self, taxon: int, below: int | None) -> Question:
+    def _request(self, taxon: int, below: int | None) -> ApiRequest:
         parameters = {"taxon_id": taxon, "quality_grade": "research", "photos": "true", "order_by": "id", "order": "desc"}
         parameters |= {"per_page": _PAGE_SIZE} | ({"id_below": below} if below else {})
-        return Question(query(f"{self.spec.endpoint}/observations", parameters), partial(self._read, taxon, below))
+        return ApiRequest(query(f"{self.spec.endpoint}/observations", parameters), partial(self._parse, taxon, below))
 
-    def _read(self, taxon: int, below: int | None, content: bytes) -> Page:
+    def _parse(self, taxon: int, below: int | None, content: bytes) -> ApiPage:
         answer = read_json(content, self.origin)
         results = self._results(answer)
         total = answer.get("total_results")
@@ -98,9 +131,9 @@ class INaturalist:
                     bad.append(unusable(f"inaturalist:observation {observation.get('id')}, photo {len(bad) + 1}", self.origin))
         ids = [o["id"] for o in results if isinstance(o.get("id"), int) and (below is None or o["id"] < below)]
         more = bool(ids) and not (isinstance(total, int) and total <= len(results))
-        following = (self._question(taxon, min(ids)),) if more else ()
+        following = (self._request(taxon, min(ids)),) if more else ()
         is_end = not isinstance(total, int) or total <= len(results)
-        return Page(tuple(records), tuple(bad), next=following, is_end=is_end)
+        return ApiPage(tuple(records), tuple(bad), next=following, is_end=is_end)
 
     def _results(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
         results = answer.get("results")
@@ -109,18 +142,18 @@ class INaturalist:
         return [item for item in results if isinstance(item, dict)]
 
     def _record(self, observation: dict[str, Any], photo: dict[str, Any]) -> Record | None:
-        identity, media = photo.get("id"), photo.get("url")
-        if not isinstance(identity, int) or not is_web_address(media):
+        identity, url = photo.get("id"), photo.get("url")
+        if not isinstance(identity, int) or not is_web_address(url):
             return None
         user, taxon = _part(observation, "user"), _part(observation, "taxon")
         page = observation.get("uri")
         return Record(
             key=f"inaturalist:{identity}",
             origin=self.origin,
-            media=re.sub(r"/(square|thumb|small|medium)\.", f"/{_SIZE}.", media),
+            url=re.sub(r"/(square|thumb|small|medium)\.", f"/{_SIZE}.", url),
             title=plain(taxon.get("name")) or self.spec.taxon,
             author=plain(user.get("name")) or plain(user.get("login")) or "unknown",
-            source=page if is_web_address(page) else media,
+            source=page if is_web_address(page) else url,
             license=inaturalist_license(photo.get("license_code")),
         )
 

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
 
 
 class Journal:
@@ -16,8 +19,8 @@ class Journal:
         self._spec_version = spec_version
         self.fetched: dict[str, str] = {}
         """SHA-256 of the bytes, by what stands for them (`Record.bytes_id`)."""
-        self.hopeless: dict[str, str] = {}
-        """Why asking again would end the same way, by what stands for the bytes."""
+        self.failed: dict[str, FetchError] = {}
+        """How asking again would end, by what stands for the bytes."""
         for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
             try:
                 row = json.loads(line)
@@ -26,7 +29,7 @@ class Journal:
             if "sha256" in row:
                 self.fetched[row["id"]] = row["sha256"]
             elif row["spec"] == spec_version:
-                self.hopeless[row["id"]] = row["reason"]
+                self.failed[row["id"]] = (OptedOut if row.get("opted_out") else FetchError)(row["reason"], permanent=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
 
@@ -34,10 +37,12 @@ class Journal:
         self.fetched[bytes_id] = sha256
         self._write({"id": bytes_id, "sha256": sha256})
 
-    def give_up(self, bytes_id: str, reason: str) -> None:
-        self.hopeless[bytes_id] = reason
-        self._write({"id": bytes_id, "reason": reason, "spec": self._spec_version})
+    def add_failure(self, bytes_id: str, error: FetchError) -> None:
+        """Keeps a failure that is permanent."""
+        self.failed[bytes_id] = error
+        row = {"id": bytes_id, "reason": error.reason, "spec": self._spec_version}
+        self._write(row | ({"opted_out": True} if isinstance(error, OptedOut) else {}))
 
-    def _write(self, row: dict[str, str]) -> None:
+    def _write(self, row: dict[str, Any]) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(row))

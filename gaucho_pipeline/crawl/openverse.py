@@ -7,13 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
-from gaucho_pipeline.concepts import OpenverseSource
+from pydantic import Field, field_validator
+
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import Again, Name, Page, Question, host_of, is_web_address, query, read_json, unusable
+from gaucho_pipeline.crawl.sources import (
+    ApiPage,
+    ApiRequest,
+    ImageSourceSpec,
+    Lookup,
+    Recheck,
+    api_address,
+    host_of,
+    is_web_address,
+    query,
+    read_json,
+    unusable,
+)  # fmt: skip
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import openverse_license
+from gaucho_pipeline.spec import Text
 
 DEFAULT_PAGE_SIZE = 20
 MEDIA_HOSTS = (
@@ -25,24 +39,46 @@ MEDIA_HOSTS = (
 """Hosts of the collections that Openverse indexes: https://openverse.org/sources. Others are named in `media_hosts`."""
 
 
+class OpenverseSpec(ImageSourceSpec):
+    """A search of Openverse: https://api.openverse.org/v1/ (images/ is its image search)."""
+
+    query: Text = Field(description="What to search for")
+    license: str | None = Field(None, pattern=r"[a-z0-9-]+(,[a-z0-9-]+)*", description="Licences to ask for, such as by,by-sa,cc0,pdm")
+    category: Literal["photograph", "illustration", "digitized_artwork"] | None = Field(None, description="Kind of image to ask for")
+    endpoint: str = Field("https://api.openverse.org/v1/images/", description="Address of the API's image search")
+    page_size: int = Field(20, ge=1, le=500, description="Records asked for at once")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        return api_address(value, "/v1/images/")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return (host_of(self.endpoint),)
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> Openverse:
+        return Openverse(self)
+
+
 class Openverse:
     """A search of Openverse as a source."""
 
     media_hosts: tuple[str, ...] = MEDIA_HOSTS
-    name: Name | None = None
+    lookup: Lookup | None = None
 
-    def __init__(self, spec: OpenverseSource) -> None:
+    def __init__(self, spec: OpenverseSpec) -> None:
         self.spec = spec
         self.origin = f"openverse: {spec.query}"
         self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
 
-    def start(self, answer: Mapping[str, Any] | None) -> Page:
-        return Page(next=(self._question(1),))
+    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+        return ApiPage(next=(self._request(1),))
 
-    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         return ()  # it answers for one image at a time, and 200 times a day
 
-    def _question(self, page: int) -> Question:
+    def _request(self, page: int) -> ApiRequest:
         """The address of a page of the search, counted from 1."""
         parameters: dict[str, Any] = {"q": self.spec.query}
         parameters |= {key: value for key, value in (("license", self.spec.license), ("category", self.spec.category)) if value}
@@ -50,9 +86,9 @@ class Openverse:
             parameters["page_size"] = self.spec.page_size
         if page > 1:
             parameters["page"] = page
-        return Question(query(self.spec.endpoint, parameters), partial(self._read, page))
+        return ApiRequest(query(self.spec.endpoint, parameters), partial(self._parse, page))
 
-    def _read(self, page: int, content: bytes) -> Page:
+    def _parse(self, page: int, content: bytes) -> ApiPage:
         """The records of a page. Raises GauchoError if it is not an answer of this API."""
         answer = read_json(content, f"openverse: page {page} of {self.spec.query!r}")
         try:
@@ -70,26 +106,26 @@ class Openverse:
                 records.append(record)
         more = page < page_count and bool(results)
         total = answer.get("result_count")
-        return Page(
+        return ApiPage(
             tuple(records),
             tuple(bad),
-            next=(self._question(page + 1),) if more else (),
+            next=(self._request(page + 1),) if more else (),
             total=total if isinstance(total, int) else None,
             is_end=page >= page_count,
         )
 
     def _record(self, item: dict[str, Any]) -> Record | None:
-        identity, media = item.get("id"), item.get("url")
-        if not isinstance(identity, str) or not identity or not is_web_address(media):
+        identity, url = item.get("id"), item.get("url")
+        if not isinstance(identity, str) or not identity or not is_web_address(url):
             return None
         tags = item.get("tags")
         return Record(
             key=f"openverse:{plain(identity)[:100]}",
             origin=self.origin,
-            media=media,
+            url=url,
             title=plain(item.get("title")),
             author=plain(item.get("creator")) or "unknown",
-            source=page if is_web_address(page := item.get("foreign_landing_url")) else media,
+            source=page if is_web_address(page := item.get("foreign_landing_url")) else url,
             license=openverse_license(item),
             labels=tuple(plain(tag.get("name")) for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
         )

@@ -1,6 +1,6 @@
 """Whether whoever publishes an image has opted out of its use: X-Robots-Tag, and the TDM Reservation Protocol.
 
-robots.txt is obeyed where requests are made (`safety.py`). Headers: https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag;
+robots.txt is obeyed where requests are made (`fetching.py`). Headers: https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag;
 TDMRep: https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/.
 """
 

@@ -1,4 +1,4 @@
-"""What a crawl would do, without fetching an image: `python -m gaucho_pipeline.crawl.plan REQUEST.json [--ask-names]`.
+"""What a crawl would do, without fetching an image: `python -m gaucho_pipeline.crawl.plan REQUEST.json [--refresh-lock]`.
 
 Asks the sources what they list, and writes plan.json beside the request. Ids of names that were not known are kept, as by a crawl.
 """
@@ -13,12 +13,12 @@ from typing import Any
 
 from gaucho_pipeline.artifacts import Store, write_atomically
 from gaucho_pipeline.crawl.__main__ import open_crawl, open_journal
-from gaucho_pipeline.crawl.engine import Crawl, on_the_web, survey
+from gaucho_pipeline.crawl.engine import Crawl, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.stage import ERROR_FILE, Reporter, errors_told, read_request
 
 PLAN_FILE = "plan.json"
-ASK_NAMES = "--ask-names"
+REFRESH_LOCK = "--refresh-lock"
 
 
 def plan(crawl: Crawl, fetched: dict[str, str]) -> dict[str, Any]:
@@ -46,14 +46,14 @@ def plan(crawl: Crawl, fetched: dict[str, str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    path, names_again = Path(sys.argv[1]), ASK_NAMES in sys.argv[2:]
+    path, refresh_lock = Path(sys.argv[1]), REFRESH_LOCK in sys.argv[2:]
     with errors_told(path.parent / ERROR_FILE):
         request, reporter = read_request(path), Reporter(None)
         standing = Store(request.data).current("raw_crawl", request.concept)
         crawl = open_crawl(request, standing, reporter)
 
         async def work(web: Web | None) -> None:
-            await survey(crawl, web, names_again)
+            await list_sources(crawl, web, refresh_lock)
 
         on_the_web(crawl, work)
         write_atomically(path.parent / PLAN_FILE, json.dumps(plan(crawl, open_journal(request).fetched), ensure_ascii=False, indent=1))

@@ -21,8 +21,8 @@ class Record:
     key: str
     origin: str
     """Which of the concept's sources listed it, such as `openverse: chimarrão`."""
-    media: str
-    """Address of the file, or its path for one in a folder."""
+    url: str
+    """Address of the file, or its path for one on this disk."""
     title: str
     author: str
     source: str
@@ -34,29 +34,27 @@ class Record:
     """SHA-1 of the original file where the source gives it (what is fetched may be a smaller rendering)."""
     labels: tuple[str, ...] = field(default=(), repr=False)
     """Categories or tags, for `exclude`."""
-
-    @property
-    def is_file(self) -> bool:
-        return self.key.startswith("folder:")
+    is_file: bool = False
+    """Whether it is on this disk."""
 
     @property
     def bytes_id(self) -> str:
         """What stands for the bytes before they are there: the SHA-1 that the source gives, else the address."""
-        return f"sha1:{self.sha1}" if self.sha1 else self.media
+        return f"sha1:{self.sha1}" if self.sha1 else self.url
 
-    def described(self) -> dict[str, Any]:
+    def to_row(self) -> dict[str, Any]:
         """The record as a row of a table."""
         return {
-            "key": self.key, "origin": self.origin, "media": self.media, "title": self.title, "author": self.author, "source": self.source,
+            "key": self.key, "origin": self.origin, "url": self.url, "title": self.title, "author": self.author, "source": self.source,
             "license": self.license.id, "license_family": self.license.family, "license_url": self.license.url, "flags": list(self.flags),
-            "sha1": self.sha1, "labels": list(self.labels),
+            "sha1": self.sha1, "labels": list(self.labels), "is_file": self.is_file,
         }  # fmt: skip
 
     @classmethod
     def from_row(cls, row: dict[str, Any]) -> Record:
-        """The record that `described` gave."""
+        """The record that `to_row` gave."""
         license_ = License(row["license"], row["license_family"], row["license_url"], "")
-        own = {name: row[name] for name in ("key", "origin", "media", "title", "author", "source", "sha1")}
+        own = {name: row[name] for name in ("key", "origin", "url", "title", "author", "source", "sha1", "is_file")}
         return cls(**own, license=license_, flags=tuple(row["flags"]), labels=tuple(row["labels"]))
 
 

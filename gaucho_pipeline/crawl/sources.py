@@ -1,37 +1,46 @@
-"""The contract of a source: its part of the specification becomes questions, and answers become records.
+"""The contract of a source: its part of the specification becomes requests to an API, and answers become records.
 
-A source never fetches: politeness, retries, rights, files and resuming belong to the engine. Each source has a module of its own.
+A source never fetches: politeness, retries, rights, files and resuming belong to the engine. Each source has a module of its own, with its
+keys of `concepts.yaml` beside it, and a line in `registry.py`. Light to import: `concepts.py` reads the keys.
 """
 
 from __future__ import annotations
 
 import json
+import re
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 from urllib.parse import urlencode, urlsplit
 
 from gaucho_pipeline.crawl.records import Record, plain
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.spec import Spec
 
 
-class Busy(GauchoError):
+class ApiBusy(GauchoError):
     """The API answered that it is too busy now: ask again."""
 
 
-@dataclass(frozen=True)
-class Question:
-    """An address to ask an API, and how its source reads the answer.
+class UnclearAnswer(GauchoError):
+    """An answer that does not say whether there is something of a name."""
 
-    `read` raises GauchoError if the answer is not one of this API's, and Busy if it says so.
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """An address to ask an API, and how its source parses the answer.
+
+    `parse` raises GauchoError if the answer is not one of this API's, and ApiBusy if it says so.
     """
 
-    address: str
-    read: Callable[[bytes], Page]
+    url: str
+    parse: Callable[[bytes], ApiPage]
 
 
 @dataclass(frozen=True)
-class Page:
+class ApiPage:
     """What an answer says: records, those that name no usable image, and what to ask next."""
 
     records: tuple[Record, ...] = ()
@@ -39,7 +48,7 @@ class Page:
     """Rows with `key`, `origin` and `reason`."""
     missing: frozenset[str] = frozenset()
     """Keys that were asked for, and that the source knows no more."""
-    next: tuple[Question, ...] = ()
+    next: tuple[ApiRequest, ...] = ()
     total: int | None = None
     """How many records the API says there are in all."""
     is_end: bool = True
@@ -47,28 +56,28 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Name:
+class Lookup:
     """A name that an API knows by an id. What it answers is kept beside concepts.yaml."""
 
     kind: str
     """taxon, category or item."""
     text: str
-    address: str
-    read: Callable[[bytes], dict[str, Any]]
+    url: str
+    parse: Callable[[bytes], dict[str, Any]]
     """The answer, with the key `id`. Raises GauchoError if there is nothing of that name."""
-    is_needed: bool
+    required: bool
     """Whether nothing can be listed without its id; else it is asked for to tell what is missing from what is empty."""
 
 
 @dataclass(frozen=True)
-class Again:
-    """A question for images by their ids, which are these keys."""
+class Recheck:
+    """A request for images by their ids, which are these keys."""
 
-    question: Question
+    request: ApiRequest
     keys: frozenset[str]
 
 
-class Source(Protocol):
+class ImageSource(Protocol):
     """One place where images are."""
 
     origin: str
@@ -77,13 +86,47 @@ class Source(Protocol):
     """Who is asked for the list; none where nobody is."""
     media_hosts: tuple[str, ...]
     """Where its images come from; `.example.org` stands for all hosts below it."""
-    name: Name | None
+    lookup: Lookup | None
 
-    def start(self, answer: Mapping[str, Any] | None) -> Page:
-        """What is listed without asking, and the first questions; `answer` is that to `name`."""
+    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+        """What is listed without asking, and the first requests; `answer` is that to `lookup`."""
 
-    def again(self, records: Sequence[Record]) -> tuple[Again, ...]:
-        """Questions for what was listed once and is beyond what is read of the list now; none where nobody can be asked by id."""
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        """Requests for what was listed once and is beyond what is read of the list now; none where nobody can be asked by id."""
+
+
+class ImageSourceSpec(Spec):
+    """A source's keys in `concepts.yaml`."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Folders and tables on this disk that it reads: what they hold is part of the crawl's version."""
+        return ()
+
+    @property
+    @abstractmethod
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that will be asked, the first first; none for what is on this disk. Raises ConfigError for a table that is none."""
+
+    def problem(self) -> tuple[str, str] | None:
+        """What is not right on this disk: the key, and what is wrong with what it names; None if nothing is."""
+        return None
+
+    @abstractmethod
+    def build(self, number: int, exclude: tuple[str, ...]) -> ImageSource:
+        """The source: the concept's `number`-th of its kind, from 1. `exclude` are words that the concept leaves out."""
+
+
+def api_address(value: str, default_path: str) -> str:
+    """A web address; one without a path gets the API's usual path. Raises ValueError for what is none."""
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("must be an http or https address")
+    return value.rstrip("/") + default_path if parts.path in ("", "/") else value
 
 
 def query(endpoint: str, parameters: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from PIL import Image
 
@@ -31,8 +31,9 @@ from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.writing import write_pictures
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images import BadImage
-from gaucho_pipeline.pipeline import Request
-from gaucho_pipeline.stage import Made, Reporter, main
+from gaucho_pipeline.metrics import CuratedSetMetrics, OverrideCounts
+from gaucho_pipeline.pipeline import StageRequest
+from gaucho_pipeline.stage import Reporter, StageResult, main
 
 Value = TypeVar("Value", float, str)
 
@@ -53,12 +54,12 @@ class _Means:
         return self.reporter.progress("comparing", count, "images").advance
 
 
-def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
+def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Judges every image of the crawl. Raises GauchoError if none is left."""
     spec, store = CurationSpec.model_validate(request.spec), Store(request.data)
     crawled = Crawled(request.inputs["raw_crawl"] / "images.jsonl")
-    said = read_overrides(spec.overrides)
-    overrides, lost = by_image(said, crawled)
+    decisions = read_overrides(spec.overrides)
+    overrides, lost = by_image(decisions, crawled)
     means = _Means(spec, store.blob_path, MeasuresCache(store.root / ".measures"), reporter)
     bad = _measured(crawled, means)
     measures = StoredMeasures(means.cache, crawled, bad)
@@ -70,29 +71,32 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions)
     reasons = Counter(verdicts[sha].reason for sha in excluded) + Counter({DUPLICATE: crawled.records - len(crawled)})
     useless = lost + [override.image for sha, override in overrides.items() if override.decision != "drop" and not verdicts[sha].kept]
-    figures: dict[str, Any] = {"read": crawled.records, "kept": len(kept)}
-    figures["excluded"] = dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
-    figures["licenses"] = dict(Counter(crawled[sha]["license"] for sha in kept).most_common())
-    figures["captions"] = dict(Counter(caption.by for caption in captions.values()).most_common())
-    figures["overrides"] = {"applied": len(said) - len(useless), "name_no_usable_image": sorted(useless)}
+    relaxed: dict[str, int] = {}
     if len(kept) < spec.min_images:
         nearly = [sha for sha in measures if sha not in relevance and _fails_once(measures[sha], spec)]
-        figures["if_relaxed"] = if_relaxed(
-            verdicts, measures, spec, overrides, relevance | _relevance(nearly, means), means.begin_comparing
-        )
+        relaxed = if_relaxed(verdicts, measures, spec, overrides, relevance | _relevance(nearly, means), means.begin_comparing)
+    metrics = CuratedSetMetrics(
+        read=crawled.records,
+        kept=len(kept),
+        excluded=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        licenses=dict(Counter(crawled[sha]["license"] for sha in kept).most_common()),
+        captions=dict(Counter(caption.by for caption in captions.values()).most_common()),
+        overrides=OverrideCounts(applied=len(decisions) - len(useless), without_image=tuple(sorted(useless))),
+        if_relaxed=relaxed,
+    )
     if not kept:
-        raise GauchoError(f"every image of {request.concept} was excluded ({_why(figures)}); relax curation, or add sources")
+        raise GauchoError(f"every image of {request.concept} was excluded ({_why(metrics)}); relax curation, or add sources")
     write_table(staging / "images.jsonl", table.kept(kept))
     write_table(staging / "excluded.jsonl", table.excluded(excluded))
     write_attribution(staging / "ATTRIBUTION.csv", table.kept(kept))
     used = {override.image for override in overrides.values()}
-    vanished = [override for override in said if override.image not in used]
-    page = review_page(request.title or request.concept, table, kept, excluded, figures["excluded"], vanished, store.blob_path)
+    vanished = [override for override in decisions if override.image not in used]
+    page = review_page(request.title or request.concept, table, kept, excluded, metrics.excluded, vanished, store.blob_path)
     write_atomically(staging / "review.html", page)
     if useless:
-        reporter.say(f"overrides that name no image that can be used: {', '.join(sorted(useless))}")
-    reporter.say(f"read {figures['read']}: kept {len(kept)}, excluded {reasons.total()}")
-    return Made(data_version=digest([digest({name: row[name] for name in _IDENTITY}) for row in table.kept(kept)]), figures=figures)
+        reporter.info(f"overrides that name no image that can be used: {', '.join(sorted(useless))}")
+    reporter.info(f"read {metrics.read}: kept {len(kept)}, excluded {reasons.total()}")
+    return StageResult(data_version=digest([digest({name: row[name] for name in _IDENTITY}) for row in table.kept(kept)]), metrics=metrics)
 
 
 def _chosen(
@@ -123,9 +127,9 @@ def _fails_once(measures: Measures, spec: CurationSpec) -> bool:
     return failure is not None and first_failure(measures, spec, failure.reason) is None
 
 
-def _why(figures: dict[str, Any]) -> str:
-    parts = [f"{count} {reason}" for reason, count in figures["excluded"].items()]
-    relaxed = [f"{count} would stay without {name}" for name, count in figures.get("if_relaxed", {}).items() if count]
+def _why(metrics: CuratedSetMetrics) -> str:
+    parts = [f"{count} {reason}" for reason, count in metrics.excluded.items()]
+    relaxed = [f"{count} would stay without {name}" for name, count in metrics.if_relaxed.items() if count]
     return ", ".join(parts) + (f"; {', '.join(relaxed)}" if relaxed else "")
 
 
@@ -139,7 +143,7 @@ def _measured(images: Collection[str], means: _Means) -> dict[str, Verdict]:
 
     outcomes = measure_all(images, means.path_of, means.cache, begin)
     bad = {sha: Verdict(False, outcome.reason) for sha, outcome in outcomes if outcome}
-    means.reporter.say(f"measured {sum(counts)} of {len(images)} images now")
+    means.reporter.info(f"measured {sum(counts)} of {len(images)} images now")
     return bad
 
 
@@ -147,8 +151,8 @@ def _relevance(images: Collection[str], means: _Means) -> dict[str, float]:
     """How likely each shows the concept; empty where that is not asked for."""
     if (spec := means.spec.relevance) is None:
         return {}
-    asked = [spec.model_dump(mode="json", exclude={"least"}), model_digest(spec.model), _JUDGED_SIDE]
-    return _told(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", means)
+    asked = [spec.model_dump(mode="json", exclude={"threshold"}), model_digest(spec.model), _JUDGED_SIDE]
+    return _ask(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", means)
 
 
 def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], means: _Means) -> dict[str, Caption]:
@@ -159,29 +163,29 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
         silent = [sha for sha in kept if sha not in written]
-        described = _told(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", means)
+        described = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", means)
     captions = {sha: caption_of(crawled[sha]["title"], spec, written.get(sha, ""), described.get(sha, "")) for sha in kept}
     plain = sum(caption.by == "prompt" for caption in captions.values())
     if plain and spec.captions != "prompt":
-        means.reporter.say(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
+        means.reporter.info(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
     return captions
 
 
-def _told(
+def _ask(
     images: Collection[str], load: Callable[[], Callable[[Image.Image], Value]], version: str, what: str, means: _Means
 ) -> dict[str, Value]:
-    """What a model says of each image that can be read, by SHA-256; it is not asked again what it said under this version."""
-    found = {sha: said for sha in images if (said := means.cache.get_said(sha, version)) is not None}
+    """What a model answers of each image that can be read, by SHA-256; it is not asked again what it answered under this version."""
+    found = {sha: answer for sha in images if (answer := means.cache.get_answer(sha, version)) is not None}
     new = [sha for sha in images if sha not in found]
     if new:
         model, progress = load(), means.reporter.progress(what, len(new), "images")
         for sha, picture in small_pictures(new, means.path_of, _JUDGED_SIDE):
             if picture:
                 found[sha] = model(picture)
-                means.cache.put_said(sha, version, found[sha])
+                means.cache.put_answer(sha, version, found[sha])
             progress.advance()
     return found
 
 
 if __name__ == "__main__":
-    main(fill)
+    main(run)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from gaucho_pipeline.base_models import best_device
 from gaucho_pipeline.concepts import Captioner, CurationSpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.prompts import INSTANCE_PROMPT
 
 if TYPE_CHECKING:
     from PIL import Image
 
-PROMPT = "a photo of {token} {class_noun}"
 _LONGEST = 300
 
 
@@ -32,7 +32,7 @@ class Caption:
 def with_token(text: str) -> str:
     """A caption that names the concept."""
     clean = " ".join(text.split())[:_LONGEST]
-    return clean if "{token}" in clean else f"{PROMPT}, {clean}" if clean else PROMPT
+    return clean if "{token}" in clean else f"{INSTANCE_PROMPT}, {clean}" if clean else INSTANCE_PROMPT
 
 
 def caption_of(title: str, spec: CurationSpec, written: str, described: str) -> Caption:

@@ -32,24 +32,24 @@ def choose(
     beyond max_images. `without`: the name of a filter to leave out. `begin`: called with the number of pictures that will be compared, it
     gives what is called with how many have been. `measures` are read one by one, several times, and few are held at once.
     """
-    said = overrides or {}
+    decisions = overrides or {}
     verdicts: dict[str, Verdict] = {}
     for sha in sorted(measures):
-        override = said.get(sha)
+        override = decisions.get(sha)
         if override and override.decision:
             is_kept = override.decision == "keep"
             verdicts[sha] = Verdict(is_kept, "" if is_kept else "dropped", by=override.by, why=override.why)
         elif failed := first_failure(measures[sha], spec, without):
             verdicts[sha] = failed
-        elif without != IRRELEVANT and relevance and spec.relevance and relevance.get(sha, 1.0) < spec.relevance.least:
-            verdicts[sha] = Verdict(False, IRRELEVANT, relevance[sha], spec.relevance.least)
+        elif without != IRRELEVANT and relevance and spec.relevance and relevance.get(sha, 1.0) < spec.relevance.threshold:
+            verdicts[sha] = Verdict(False, IRRELEVANT, relevance[sha], spec.relevance.threshold)
     wanted = [sha for sha, verdict in verdicts.items() if verdict.kept]
     candidates = [sha for sha in sorted(measures) if sha not in verdicts]
     if without != NEAR_DUPLICATE:
         verdicts |= _copies(wanted, candidates, measures, spec, begin)
     unique = [sha for sha in candidates if sha not in verdicts]
     room = max(0, spec.max_images - len(wanted))
-    chosen = set(most_varied(unique, measures, room, near=wanted))
+    chosen = set(farthest_point_sampling(unique, measures, room, near=wanted))
     within, beyond = Verdict(True), Verdict(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
     return verdicts | {sha: within if sha in chosen else beyond for sha in unique}
 
@@ -80,9 +80,9 @@ def _copies(
 ) -> dict[str, Verdict]:
     """Verdicts on those that repeat one that is better and stays, or one that a curator wants."""
     names = wanted + sorted(candidates, key=lambda sha: (*_worse(measures[sha]), sha))
-    least = spec.near_duplicate_likeness
-    found = repeats(names, measures, spec.near_duplicate_distance, least, wanted=len(wanted), tell=begin(len(names)))
-    return {sha: Verdict(False, NEAR_DUPLICATE, repeat.alike, least, repeat.of) for sha, repeat in found.items()}
+    threshold = spec.near_duplicate_correlation
+    found = repeats(names, measures, spec.near_duplicate_distance, threshold, wanted=len(wanted), tell=begin(len(names)))
+    return {sha: Verdict(False, NEAR_DUPLICATE, repeat.correlation, threshold, repeat.of) for sha, repeat in found.items()}
 
 
 def _worse(measures: Measures) -> tuple[float, float]:
@@ -90,7 +90,7 @@ def _worse(measures: Measures) -> tuple[float, float]:
     return -measures.width * measures.height, -measures.sharpness
 
 
-def most_varied(names: list[str], measures: Mapping[str, Measures], count: int, near: list[str]) -> list[str]:
+def farthest_point_sampling(names: list[str], measures: Mapping[str, Measures], count: int, near: list[str]) -> list[str]:
     """So many of the pictures, each as far as can be from those chosen before it (Gonzalez, 1985), beginning with the sharpest.
 
     `near` are pictures that are chosen already. Distance is that of the colours on an 8 x 8 grid.

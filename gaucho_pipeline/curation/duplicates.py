@@ -30,22 +30,22 @@ class Repeat:
     """What a picture repeats, and the correlation (0 to 1) of the windows that showed it."""
 
     of: str
-    alike: float
+    correlation: float
 
 
 def repeats(
     names: Sequence[str],
     pictures: Mapping[str, Measures],
     radius: int,
-    alike: float,
+    correlation: float,
     wanted: int = 0,
     tell: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Repeat]:
     """Those of the named pictures that repeat an earlier one that stays, with one that each is like.
 
     What repeats another does not stay, and a copy of a copy may well be another picture. The first `wanted` stay in any case. `radius`:
-    bits, 0 to 15, in which the hashes of two windows may differ. `alike`: least correlation of the windows' thumbnails. `tell` is called
-    with the number of pictures that were compared.
+    bits, 0 to 15, in which the hashes of two windows may differ. `correlation`: the least one of the windows' thumbnails. `tell` is
+    called with the number of pictures that were compared.
     """
     found: dict[str, Repeat] = {}
     staying = _Staying(radius)
@@ -53,7 +53,7 @@ def repeats(
     def judge(those: Block, others: Sequence[_Indexed]) -> None:
         copies: dict[int, list[tuple[float, int]]] = {}
         asked = {place: picture for place, picture in those.items() if place >= wanted}
-        for place, other, score in _alike_pairs(asked, others, lambda place: pictures[names[place]], alike):
+        for place, other, score in _alike_pairs(asked, others, lambda place: pictures[names[place]], correlation):
             copies.setdefault(place, []).append((score, -other))
         for place in sorted(copies):
             if still := [(score, other) for score, other in copies[place] if names[-other] not in found]:
@@ -123,7 +123,7 @@ def _hashes(block: Block, is_mirrored: bool) -> np.ndarray:
 
 
 def _alike_pairs(
-    block: Block, others: Sequence[_Indexed], picture: Callable[[int], Measures], alike: float
+    block: Block, others: Sequence[_Indexed], picture: Callable[[int], Measures], correlation: float
 ) -> Iterator[tuple[int, int, float]]:
     """The places of a picture of the block and of an earlier one among the others that is like it, and how much."""
     if not block:
@@ -143,7 +143,7 @@ def _alike_pairs(
                 own = np.stack([thumbs[first + place] for place in query[part].tolist()])
                 ours = _windows(own[:, :, ::-1] if is_mirrored else own, window[part])
                 scores = correlations(ours, _windows(theirs, others_window[part]))
-                for row in np.flatnonzero(scores >= alike).tolist():
+                for row in np.flatnonzero(scores >= correlation).tolist():
                     decided[pair[part[row]]] = True
                     yield first + int(query[part[row]]), int(other[part[row]]), float(scores[row])
 

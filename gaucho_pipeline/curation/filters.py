@@ -1,16 +1,39 @@
-"""What the measures decide of one picture: each exclusion has a name, a score, a threshold, and a sentence for the curator."""
+"""What the measures decide of one picture: each exclusion has a name, a score, a threshold, and a sentence for the curator.
+
+A new filter is a key and an entry here, and what it measures in `measures.py`. Light to import: `concepts.py` reads the keys.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.measures import Measures
+from pydantic import Field
+
+from gaucho_pipeline.spec import Spec
+
+if TYPE_CHECKING:
+    from gaucho_pipeline.curation.measures import Measures
 
 Box = tuple[float, float, float, float]
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+
+class FilterSpec(Spec):
+    """The keys of `concepts.yaml` that the filters read."""
+
+    min_side: int = Field(512, ge=16, le=8192, description="Shortest side, in pixels, without borders that are cut off")
+    max_aspect: float = Field(3.0, ge=1.0, le=20.0, description="Longest side over shortest")
+    max_border: float = Field(0.35, ge=0, le=1, description="Largest share of uniform border; smaller ones are cut off")
+    max_dark: float = Field(0.75, ge=0, le=1, description="Largest share of nearly black pixels")
+    max_bright: float = Field(0.75, ge=0, le=1, description="Largest share of nearly white pixels")
+    min_contrast: float = Field(0.2, ge=0, le=1, description="Least distance of bright parts from dark ones (0 to 1)")
+    min_entropy: float = Field(2.0, ge=0, le=6, description="Least entropy of the luminance, in bits (0 to 6)")
+    min_sharpness: float = Field(0.0006, ge=0, le=1, description="Least variance of the Laplacian of the luminance (0 to 1) at 256 px")
+    min_quality: int = Field(30, ge=1, le=100, description="Least quality that a JPEG was saved with")
+    max_graphic: float = Field(0.06, ge=0, le=1, description="Largest share of flat areas times that of hard edges: text, slides, maps")
+    allow_monochrome: bool = Field(True, description="Whether black-and-white pictures are allowed, as historical concepts need")
 
 
 @dataclass(frozen=True)
@@ -18,33 +41,33 @@ class Filter:
     """One reason to leave a picture out."""
 
     name: str
-    score: Callable[[Measures, CurationSpec], float]
-    threshold: Callable[[CurationSpec], float]
+    score: Callable[[Measures, FilterSpec], float]
+    threshold: Callable[[FilterSpec], float]
     passes_below: bool
     """Whether scores below the threshold pass, rather than those above it."""
     pt: str
     en: str
 
-    def fails(self, measures: Measures, spec: CurationSpec) -> bool:
+    def fails(self, measures: Measures, spec: FilterSpec) -> bool:
         score, threshold = self.score(measures, spec), self.threshold(spec)
         return score > threshold if self.passes_below else score < threshold
 
 
 def border(measures: Measures) -> float:
     """Share of the picture that is uniform border."""
-    left, top, right, bottom = measures.inside
+    left, top, right, bottom = measures.content_box
     return round(1 - (right - left) * (bottom - top), 4)
 
 
-def crop_of(measures: Measures, spec: CurationSpec) -> Box:
+def crop_of(measures: Measures, spec: FilterSpec) -> Box:
     """What is kept of a picture: all of it, or what is inside its borders, where cutting them off is safe.
 
     It is safe if the borders are less than max_border of the picture; a bright or dark edge of a photograph is no wider than a hair.
     """
-    return measures.inside if 0.01 < border(measures) <= spec.max_border else _WHOLE
+    return measures.content_box if 0.01 < border(measures) <= spec.max_border else _WHOLE
 
 
-def _size(measures: Measures, spec: CurationSpec) -> tuple[int, int]:
+def _size(measures: Measures, spec: FilterSpec) -> tuple[int, int]:
     left, top, right, bottom = crop_of(measures, spec)
     return round((right - left) * measures.width), round((bottom - top) * measures.height)
 
@@ -75,7 +98,7 @@ FILTERS: tuple[Filter, ...] = (
         "Tem pouco contraste.", "It has little contrast.",
     ),
     Filter(
-        "little to see", lambda m, s: m.information, lambda s: s.min_information, False,
+        "little to see", lambda m, s: m.entropy, lambda s: s.min_entropy, False,
         "Quase não há o que ver.", "There is little to see.",
     ),
     Filter(
@@ -88,10 +111,10 @@ FILTERS: tuple[Filter, ...] = (
     ),
     Filter(
         "text or graphics", lambda m, s: m.graphic, lambda s: s.max_graphic, True,
-        "Parece documento, slide, mapa ou ornamento.", "It looks like a document, slide, map or ornament.",
+        "Parece documento, slide, mapa ou ornamento.", "It fingerprints like a document, slide, map or ornament.",
     ),
     Filter(
-        "monochrome", lambda m, s: m.chroma, lambda s: 0.0 if s.monochrome else 0.01, False,
+        "monochrome", lambda m, s: m.chroma, lambda s: 0.0 if s.allow_monochrome else 0.01, False,
         "Está em preto e branco.", "It is black and white.",
     ),
 )  # fmt: skip
@@ -129,14 +152,14 @@ class Verdict:
     """Who decided it, where a person did."""
     why: str = ""
 
-    def described(self) -> dict[str, Any]:
+    def to_row(self) -> dict[str, Any]:
         return {
             "kept": self.kept, "reason": self.reason, "score": self.score, "threshold": self.threshold, "same_as": self.same_as,
             "by": self.by, "why": self.why,
         }  # fmt: skip
 
 
-def first_failure(measures: Measures, spec: CurationSpec, without: str = "") -> Verdict | None:
+def first_failure(measures: Measures, spec: FilterSpec, without: str = "") -> Verdict | None:
     """The verdict of the first filter, but the one named `without`, that a picture does not pass; None if it passes all."""
     for each in FILTERS:
         if each.name != without and each.fails(measures, spec):

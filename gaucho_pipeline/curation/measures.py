@@ -16,8 +16,8 @@ from PIL import Image
 from gaucho_pipeline.curation.hashes import window_hashes
 from gaucho_pipeline.images import probe, square
 
-VERSION = "3"
-LOOKS = ("hashes", "mirrored", "colours", "thumb")
+VERSION = "4"
+FINGERPRINTS = ("hashes", "mirrored", "colours", "thumb")
 """What is no number, for comparing pictures with one another."""
 _SIDE = 512
 _SHARPNESS_SIDE = 256
@@ -43,7 +43,7 @@ class Measures:
     """Share of nearly white pixels."""
     contrast: float
     """Between the 2nd and the 98th hundredth of the luminance, 0 to 1."""
-    information: float
+    entropy: float
     """Entropy of the luminance in 64 steps, 0 to 6 bits."""
     quality: int
     """What a JPEG was last saved with, 1 to 100; 100 for other formats."""
@@ -51,7 +51,7 @@ class Measures:
     """Share of flat blocks, or of the commonest grey, times that of blocks with a hard edge: high for text, slides, maps, ornaments."""
     chroma: float
     """Mean distance of the colours from grey, 0 to 1."""
-    inside: tuple[float, float, float, float]
+    content_box: tuple[float, float, float, float]
     """What is inside uniform borders: left, top, right, bottom, as shares of the sides."""
     hashes: bytes
     """64-bit perceptual hashes of the picture's windows (`hashes.WINDOWS`), little-endian."""
@@ -64,12 +64,12 @@ class Measures:
 
     def numbers(self) -> dict[str, Any]:
         """All but the bytes."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in LOOKS}
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in FINGERPRINTS}
 
     @classmethod
-    def from_parts(cls, numbers: dict[str, Any], looks: Sequence[bytes]) -> Measures:
-        """The measures of which `numbers` gave the first, and the second are in the order of LOOKS."""
-        return cls(**(numbers | {"inside": tuple(numbers["inside"])} | dict(zip(LOOKS, looks, strict=True))))
+    def from_parts(cls, numbers: dict[str, Any], fingerprints: Sequence[bytes]) -> Measures:
+        """The measures of which `numbers` gave the first, and the second are in the order of FINGERPRINTS."""
+        return cls(**(numbers | {"content_box": tuple(numbers["content_box"])} | dict(zip(FINGERPRINTS, fingerprints, strict=True))))
 
 
 def measure(content: bytes) -> Measures:
@@ -79,7 +79,7 @@ def measure(content: bytes) -> Measures:
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
     grey_image = image.convert("L")
     grey = np.asarray(grey_image)
-    left, top, right, bottom = inside = uniform_borders(grey)
+    left, top, right, bottom = box = content_box(grey)
     body = grey[round(top * grey.shape[0]) : round(bottom * grey.shape[0]), round(left * grey.shape[1]) : round(right * grey.shape[1])]
     counts = np.bincount(body.ravel(), minlength=256)
     plain, mirrored = window_hashes(grey_image)
@@ -90,11 +90,11 @@ def measure(content: bytes) -> Measures:
         dark=round(float(counts[:_DARK].sum() / body.size), 4),
         bright=round(float(counts[_BRIGHT:].sum() / body.size), 4),
         contrast=round((_share(counts, 0.98) - _share(counts, 0.02)) / 255, 4),
-        information=round(_entropy(counts), 3),
+        entropy=round(_entropy(counts), 3),
         quality=probed.quality or 100,
         graphic=round(_graphic(body, counts), 4),
         chroma=round(_chroma(image), 4),
-        inside=inside,
+        content_box=box,
         hashes=plain,
         mirrored=mirrored,
         thumb=grey_image.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes(),
@@ -109,7 +109,7 @@ def sharpness(image: Image.Image) -> float:
     return round(float(laplacian.var()), 6)
 
 
-def uniform_borders(grey: np.ndarray) -> tuple[float, float, float, float]:
+def content_box(grey: np.ndarray) -> tuple[float, float, float, float]:
     """What is inside borders of one value with an edge to the picture: left, top, right, bottom, as shares of the sides.
 
     A clear sky is no border: it has no edge. A uniform picture is all inside.
@@ -117,7 +117,7 @@ def uniform_borders(grey: np.ndarray) -> tuple[float, float, float, float]:
     rows, columns = _varied(grey), _varied(grey.T)
     if not rows.any() or not columns.any():
         return (0.0, 0.0, 1.0, 1.0)
-    (top, bottom), (left, right) = _inside(grey, rows), _inside(grey.T, columns)
+    (top, bottom), (left, right) = _content(grey, rows), _content(grey.T, columns)
     return (left, top, right, bottom)
 
 
@@ -126,7 +126,7 @@ def _varied(grey: np.ndarray) -> np.ndarray:
     return np.asarray(np.ptp(np.ascontiguousarray(grey), axis=1) > _BORDER)
 
 
-def _inside(grey: np.ndarray, varied: np.ndarray) -> tuple[float, float]:
+def _content(grey: np.ndarray, varied: np.ndarray) -> tuple[float, float]:
     """The first and the last row of the picture itself, as shares."""
     where = np.flatnonzero(varied)
     first, last = _border(grey, int(where[0])), _border(grey[::-1], len(grey) - 1 - int(where[-1]))

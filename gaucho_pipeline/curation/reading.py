@@ -6,7 +6,6 @@ One unreadable image costs nothing but itself, also when it takes its process wi
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import resource
@@ -16,14 +15,17 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import fields
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
-from gaucho_pipeline.curation.measures import LOOKS, VERSION, Measures, measure
+from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.curation.measures import FINGERPRINTS, VERSION, Measures, measure
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images import BadImage, probe
 
@@ -36,6 +38,8 @@ _TASKS = 2000
 _RESTARTS = 20
 
 _KEYS, _PRIMARY = "sha256 TEXT, version TEXT", "PRIMARY KEY (sha256, version)"
+_MEASURES = f"measures_{digest([VERSION, [field.name for field in fields(Measures)], FINGERPRINTS])[:12]}"
+"""The table of what is measured now: measuring something else, or otherwise, begins another one."""
 
 Outcome = Measures | BadImage
 Work = Callable[[str], Any]
@@ -47,16 +51,17 @@ class MeasuresCache:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "measures.sqlite"
-        with self._errors_told(), (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # no one may ask while it becomes a database
+        with self._errors_told(), FileLock(folder / ".lock"):  # no one may ask while it becomes a database
             self._database = sqlite3.connect(self._file, timeout=60, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=NORMAL")  # what is lost with the machine is measured again
-            looks = ", ".join(f"{name} BLOB" for name in LOOKS)
-            self._database.execute(f"CREATE TABLE IF NOT EXISTS pictures ({_KEYS}, numbers TEXT, {looks}, {_PRIMARY})")
-            self._database.execute(f"CREATE TABLE IF NOT EXISTS said ({_KEYS}, value TEXT, {_PRIMARY})")
-            self._database.execute("DELETE FROM pictures WHERE version != ?", (VERSION,))
-            self._database.execute("DROP TABLE IF EXISTS measures")  # of an older layout
+            columns = ", ".join(f"{name} BLOB" for name in FINGERPRINTS)
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS {_MEASURES} ({_KEYS}, numbers TEXT, {columns}, {_PRIMARY})")
+            self._database.execute(f"CREATE TABLE IF NOT EXISTS answers ({_KEYS}, value TEXT, {_PRIMARY})")
+            names = self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+            for (name,) in names:
+                if name not in (_MEASURES, "answers"):
+                    self._database.execute(f'DROP TABLE "{name}"')  # of other measures: an image has to be read anew for these
 
     @contextlib.contextmanager
     def _errors_told(self) -> Iterator[None]:
@@ -77,7 +82,7 @@ class MeasuresCache:
 
     def get(self, sha256: str) -> Outcome | None:
         """What came of measuring an image; None if it was not measured yet."""
-        row = self._row(("numbers", *LOOKS), sha256)
+        row = self._row(("numbers", *FINGERPRINTS), sha256)
         if row is None:
             return None
         numbers = json.loads(row[0])
@@ -92,20 +97,20 @@ class MeasuresCache:
     def put(self, sha256: str, outcome: Outcome) -> None:
         is_bad = isinstance(outcome, BadImage)
         numbers = {"reason": outcome.reason, "detail": outcome.detail} if isinstance(outcome, BadImage) else outcome.numbers()
-        looks = [None if is_bad else getattr(outcome, name) for name in LOOKS]
-        values = (sha256, VERSION, json.dumps(numbers), *looks)
-        self._ask(f"INSERT OR REPLACE INTO pictures VALUES ({', '.join('?' * len(values))})", values)
+        fingerprints = [None if is_bad else getattr(outcome, name) for name in FINGERPRINTS]
+        values = (sha256, VERSION, json.dumps(numbers), *fingerprints)
+        self._ask(f"INSERT OR REPLACE INTO {_MEASURES} VALUES ({', '.join('?' * len(values))})", values)
 
-    def get_said(self, sha256: str, version: str) -> Any:
-        """What a model said of an image, under a name that tells the model and what it was asked; None if it was not asked yet."""
-        row = self._ask("SELECT value FROM said WHERE sha256 = ? AND version = ?", (sha256, version))
+    def get_answer(self, sha256: str, version: str) -> Any:
+        """What a model answered of an image, under a name that tells the model and what it was asked; None if it was not asked yet."""
+        row = self._ask("SELECT value FROM answers WHERE sha256 = ? AND version = ?", (sha256, version))
         return json.loads(row[0]) if row else None
 
-    def put_said(self, sha256: str, version: str, value: float | str) -> None:
-        self._ask("INSERT OR REPLACE INTO said VALUES (?, ?, ?)", (sha256, version, json.dumps(value, allow_nan=False)))
+    def put_answer(self, sha256: str, version: str, value: float | str) -> None:
+        self._ask("INSERT OR REPLACE INTO answers VALUES (?, ?, ?)", (sha256, version, json.dumps(value, allow_nan=False)))
 
     def _row(self, columns: Sequence[str], sha256: str) -> tuple[Any, ...] | None:
-        return self._ask(f"SELECT {', '.join(columns)} FROM pictures WHERE sha256 = ? AND version = ?", (sha256, VERSION))
+        return self._ask(f"SELECT {', '.join(columns)} FROM {_MEASURES} WHERE sha256 = ? AND version = ?", (sha256, VERSION))
 
 
 def _bad(numbers: dict[str, Any]) -> BadImage:

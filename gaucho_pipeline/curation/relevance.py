@@ -1,7 +1,7 @@
 """Whether a picture shows the concept, as a text-image model sees it: the share of its likeness that goes to what it should show.
 
 Any model of CLIP's or SigLIP's kind, by id and revision. Prompts and pictures are compared as the model was trained to; of all prompts,
-those in `shows` and in `not_shows`, the probabilities of the first are added up.
+those in `positive_prompts` and in `negative_prompts`, the probabilities of the first are added up.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ def relevance_model(spec: Relevance) -> Callable[[Image.Image], float]:
         processor = AutoProcessor.from_pretrained(where, revision=spec.revision)
     except (OSError, ValueError) as error:
         raise GauchoError(f"curation.relevance: {spec.model} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
-    prompts = [*spec.shows, *spec.not_shows]
+    prompts = [*spec.positive_prompts, *spec.negative_prompts]
 
     @torch.no_grad()
     def relevance(picture: Image.Image) -> float:
         inputs = processor(text=prompts, images=picture, return_tensors="pt", padding="max_length", truncation=True).to(model.device)
         shares = model(**inputs).logits_per_image[0].softmax(0)
-        share = float(shares[: len(spec.shows)].sum())
+        share = float(shares[: len(spec.positive_prompts)].sum())
         if not math.isfinite(share):
             raise GauchoError(f"curation.relevance: {spec.model} gives no number for a picture; its weights are broken")
         return round(share, 4)

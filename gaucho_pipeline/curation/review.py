@@ -39,10 +39,13 @@ def review_page(
 ) -> str:
     """The page of a concept, with its name for a title.
 
-    `kept` and `excluded` are SHA-256 of images, and `reasons` says how many went for each. `lost` is what the curator said of images that
-    are not there: what the page does not show, it writes back as it was.
+    `kept` and `excluded` are SHA-256 of images, and `reasons` says how many went for each. `lost` are decisions on images that are
+    not there: what the page does not show, it writes back as it was.
     """
-    rows = [*islice(table.kept(_said_first(kept, table)), MOST_SHOWN), *islice(table.excluded(_said_first(excluded, table)), MOST_SHOWN)]
+    rows = [
+        *islice(table.kept(_decided_first(kept, table)), MOST_SHOWN),
+        *islice(table.excluded(_decided_first(excluded, table)), MOST_SHOWN),
+    ]
     readable = {row["sha256"] for row in rows if row["measures"]}
     pictures = {sha: _data_address(picture) for sha, picture in small_pictures(sorted(readable), path_of, _SIDE) if picture}
     cards = [_card(row, table.overrides.get(row["sha256"]), pictures.get(row["sha256"], "")) for row in rows]
@@ -65,7 +68,7 @@ def review_page(
     )
 
 
-def _said_first(images: Sequence[str], table: Table) -> list[str]:
+def _decided_first(images: Sequence[str], table: Table) -> list[str]:
     """Those first of which the curator has said something."""
     return sorted(images, key=lambda sha: sha not in table.overrides)
 

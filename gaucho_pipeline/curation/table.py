@@ -13,7 +13,7 @@ from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.writing import picture_name
 
 _UNKNOWN = {"measures": None, "relevance": None, "override": None}
-_NOT_SHOWN = "inside"
+_NOT_SHOWN = "content_box"
 """A measure that only this program reads."""
 
 
@@ -40,19 +40,19 @@ class Table:
         """Rows of images that do not stay, then of records that brought a file again."""
         yield from (self._row(sha) for sha in images)
         for row in self.crawled.repeated():
-            yield _described(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | _UNKNOWN
+            yield _row_of(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | _UNKNOWN
 
     def _row(self, sha: str) -> Row:
-        row = _described(self.crawled[sha], self.verdicts[sha])
+        row = _row_of(self.crawled[sha], self.verdicts[sha])
         measures = self.measures.get(sha)
         numbers = measures.numbers() if measures else {}
         row["measures"] = {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None
         row["relevance"] = self.relevance.get(sha)
-        row["override"] = asdict(said) if (said := self.overrides.get(sha)) else None
+        row["override"] = asdict(override) if (override := self.overrides.get(sha)) else None
         return row
 
 
-def _described(row: Row, verdict: Verdict) -> Row:
-    public = {name: value for name, value in row.items() if name != "media"}  # a person's own folders stay in the crawl
-    public |= verdict.described() | {"file": f"images/{picture_name(row['sha256'])}" if verdict.kept else None}
+def _row_of(row: Row, verdict: Verdict) -> Row:
+    public = {name: value for name, value in row.items() if name not in ("url", "is_file")}  # a person's own folders stay in the crawl
+    public |= verdict.to_row() | {"file": f"images/{picture_name(row['sha256'])}" if verdict.kept else None}
     return public if verdict.kept else public | dict(zip(("pt", "en"), SENTENCES[verdict.reason], strict=True))

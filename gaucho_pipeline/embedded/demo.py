@@ -11,10 +11,11 @@ from pathlib import Path
 
 import click
 
+from gaucho_pipeline.assets import ALL, GALLERY_SITE
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.pipeline import ALL, SITE, Project
-from gaucho_pipeline.updating import run_concepts
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.run import run_concepts
 
 _HERE = Path(__file__).parent
 _PORT = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")
@@ -30,10 +31,10 @@ def run_demo(folder: Path) -> None:
     os.environ["GAUCHO_ALLOW_PRIVATE_HOSTS"] = HOST
     with _site_for(folder / "concepts.yaml"):
         project = Project(folder / "concepts.yaml", folder / "data")
-        failures = run_concepts(project, (), SITE, False)
+        failures = run_concepts(project, (), GALLERY_SITE.name, False)
     if failures:
         raise GauchoError("; ".join(failures))
-    site = project.store.current(SITE, ALL)
+    site = project.store.current(GALLERY_SITE.name, ALL)
     click.echo(f"\nThe gallery: {site.folder / 'index.html' if site else 'missing'}")
     click.echo(
         "The web UI:  "

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,19 @@ from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atom
 from gaucho_pipeline.canonical import digest, file_digest
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.gallery import drawing, pages, scores
-from gaucho_pipeline.gallery.orders import Order
-from gaucho_pipeline.pipeline import Request
-from gaucho_pipeline.stage import Made, Progress, Reporter, main
+from gaucho_pipeline.gallery import pages
+from gaucho_pipeline.gallery.generation import generate, is_black, load_lora, through_vae
+from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
+from gaucho_pipeline.gallery.scorers import SCORERS, Embedded, Encoder, clip_i, score
+from gaucho_pipeline.metrics import SampleGalleryMetrics
+from gaucho_pipeline.pipeline import StageRequest
+from gaucho_pipeline.prompts import fill_in
+from gaucho_pipeline.provenance import marked_png
+from gaucho_pipeline.stage import Reporter, StageResult, main
 
-_WHEN = ("base", "tuned")
 
-
-def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
-    """Draws every prompt with every seed, before and after training, and scores both.
+def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
+    """Generates every prompt with every seed, with the base model and with the tuned one, and scores both.
 
     Raises GauchoError if the adapter does not load, or every picture came out black.
     """
@@ -35,28 +39,21 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
     words = {name: value.pop(name) for name in ("token", "class_noun")}
     name, description = value.pop("name"), value.pop("description")
     spec, checkpoint = GallerySpec.model_validate(value), request.inputs["checkpoint"]
-    taught = Manifest.model_validate_json((checkpoint / MANIFEST).read_text(encoding="utf-8"))
-    orders = [Order(prompt.format(**words), seed) for prompt in spec.effective_prompts for seed in spec.seeds]
-    pipeline = _load(taught, reporter)
-    progress = reporter.progress("drawing", 2 * len(orders), "pictures")
+    trained = Manifest.model_validate_json((checkpoint / MANIFEST).read_text(encoding="utf-8"))
+    samples = samples_of(spec, words["token"], words["class_noun"])
+    pipeline = _load(trained, reporter)
+    progress = reporter.progress("generating", 2 * len(samples), "pictures")
     started = time.monotonic()
-    drawn = {"base": _draw(pipeline, orders, spec, progress)}
-    _teach(pipeline, checkpoint)
-    drawn["tuned"] = _draw(pipeline, orders, spec, progress)
-    rate = round(2 * len(orders) / max(time.monotonic() - started, 1e-6), 3)
-    rows = _write_pictures(staging, orders, drawn, request, taught)
-    black = sum(row["black"] for row in rows if row["when"] == "tuned")
-    if black == len(orders):
+    pictures: dict[Model, list[Image.Image]] = {"base": generate(pipeline, samples, spec, progress.advance)}
+    load_lora(pipeline, checkpoint)
+    pictures["tuned"] = generate(pipeline, samples, spec, progress.advance)
+    rate = round(2 * len(samples) / max(time.monotonic() - started, 1e-6), 3)
+    rows = _write_pictures(staging, samples, pictures, request, trained)
+    black = sum(row["black"] for row in rows if row["model"] == "tuned")
+    if black == len(samples):
         raise GauchoError("every picture is black; lower training.learning_rate")
-    plain = [p.format(token="a", class_noun=words["class_noun"]) for p in spec.effective_prompts for _ in spec.seeds]
-    figures: dict[str, Any] = {
-        "pictures": len(rows),
-        "pictures_per_second": rate,
-        "black": black,
-        **_scores(drawn, plain, checkpoint, pipeline),
-    }
-    sheet = pages.contact_sheet(orders, drawn, request.title or request.concept)
-    write_atomically(staging / "contact_sheet.jpg", sheet)
+    metrics = _measure(pictures, samples_of(spec, "a", words["class_noun"]), checkpoint, pipeline, black, rate)
+    write_atomically(staging / "contact_sheet.jpg", pages.contact_sheet(samples, pictures, request.title or request.concept))
     shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
     shutil.copyfile(checkpoint / "losses.png", staging / "losses.png")
     page = pages.concept_page(
@@ -65,71 +62,75 @@ def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
         description=description,
         words=words,
         rows=rows,
-        figures=figures,
-        taught=taught,
-        known=read_table(checkpoint / "known.jsonl"),
+        metrics=metrics,
+        trained=trained,
+        train=read_table(checkpoint / "train.jsonl"),
+        scorers=SCORERS,
     )
     write_atomically(staging / "index.html", page)
     shown = [file_digest(staging / name) for name in ("index.html", "contact_sheet.jpg", "ATTRIBUTION.csv")]
-    return Made(data_version=digest([[[row["file"], row["sha256"]] for row in rows], *shown]), figures=figures)
+    return StageResult(data_version=digest([[[row["file"], row["sha256"]] for row in rows], *shown]), metrics=metrics)
 
 
-def _load(taught: Manifest, reporter: Reporter) -> StableDiffusionPipeline:
-    spec, device = taught.made_from.spec, base_models.best_device()
-    reporter.say(f"loading {spec['base_model']} on {device}")
+def samples_of(spec: GallerySpec, token: str, class_noun: str) -> list[Sample]:
+    """Every prompt with every seed, prompt by prompt."""
+    return [Sample(fill_in(prompt, token, class_noun), seed) for prompt in spec.effective_prompts for seed in spec.seeds]
+
+
+def _load(trained: Manifest, reporter: Reporter) -> StableDiffusionPipeline:
+    spec, device = trained.provenance.spec, base_models.best_device()
+    reporter.info(f"loading {spec['base_model']} on {device}")
     return base_models.load(spec["base_model"], spec["revision"], device).pipeline
 
 
-def _teach(pipeline: StableDiffusionPipeline, checkpoint: Path) -> None:
-    try:
-        pipeline.load_lora_weights(checkpoint / "adapter", weight_name="pytorch_lora_weights.safetensors")
-    except (OSError, ValueError) as error:
-        raise GauchoError(f"{checkpoint / 'adapter'} does not load: {error}") from None
-
-
-def _draw(pipeline: StableDiffusionPipeline, orders: list[Order], spec: GallerySpec, progress: Progress) -> list[Image.Image]:
-    return drawing.draw(pipeline, orders, spec.steps, spec.guidance, spec.negative_prompt, progress.advance)
-
-
 def _write_pictures(
-    staging: Path, orders: list[Order], drawn: dict[str, list[Image.Image]], request: Request, taught: Manifest
+    staging: Path, samples: list[Sample], pictures: Mapping[Model, list[Image.Image]], request: StageRequest, trained: Manifest
 ) -> list[dict[str, Any]]:
     folder = staging / "pictures"
     folder.mkdir(exist_ok=True)
     rows = []
-    for when in _WHEN:
-        for number, (order, picture) in enumerate(zip(orders, drawn[when], strict=True)):
+    for model in MODELS:
+        for number, (sample, picture) in enumerate(zip(samples, pictures[model], strict=True)):
             facts = {
-                "prompt": order.prompt,
-                "seed": order.seed,
-                "base_model": taught.made_from.base_model,
-                "adapter": taught.data_version if when == "tuned" else None,
+                "prompt": sample.prompt,
+                "seed": sample.seed,
+                "base_model": trained.provenance.base_model,
+                "adapter": trained.data_version if model == "tuned" else None,
                 "concept": request.concept,
-                "attribution": "ATTRIBUTION.csv" if when == "tuned" else None,
+                "attribution": "ATTRIBUTION.csv" if model == "tuned" else None,
             }
-            file = f"pictures/{number:03d}-{when}.png"
-            write_atomically(staging / file, drawing.marked_png(picture, facts))
-            row = {"file": file, "when": when, "prompt": order.prompt, "seed": order.seed, "black": drawing.is_black(picture)}
+            file = f"pictures/{number:03d}-{model}.png"
+            write_atomically(staging / file, marked_png(picture, facts))
+            row = {"file": file, "model": model, "prompt": sample.prompt, "seed": sample.seed, "black": is_black(picture)}
             rows.append(row | {"sha256": file_digest(staging / file)})
     write_table(staging / "pictures.jsonl", rows)
     return rows
 
 
-def _scores(drawn: dict[str, list[Image.Image]], plain: list[str], checkpoint: Path, pipeline: StableDiffusionPipeline) -> dict[str, Any]:
-    """Likeness to the held-out images and agreement with the prompts (their token left out), before and after.
+def _measure(
+    pictures: Mapping[Model, list[Image.Image]],
+    samples: list[Sample],
+    checkpoint: Path,
+    pipeline: StableDiffusionPipeline,
+    black: int,
+    rate: float,
+) -> SampleGalleryMetrics:
+    """Scores against validation images and the prompts; `samples` are those of the pictures, their token left out.
 
-    `likeness_ceiling` is that of the held-out images themselves, through the VAE: what a perfect pupil could reach.
+    The ceiling is CLIP-I of the validation images themselves, through the VAE: what a perfect pupil could reach.
     """
-    scorer, real = scores.Scorer(), _images(checkpoint, "held_out.jsonl")
-    held = scorer.embed_images(real)
-    texts = scorer.embed_texts(plain)
-    embedded = {when: scorer.embed_images(drawn[when]) for when in _WHEN}
-    return {
-        "likeness": {when: scores.likeness(embedded[when], held) for when in _WHEN},
-        "prompt_agreement": {when: scores.agreement(embedded[when], texts) for when in _WHEN},
-        "likeness_ceiling": scores.likeness(scorer.embed_images(drawing.through_vae(pipeline, real)), held),
-        "scorer": scorer.name,
-    }
+    encoder, real = Encoder(), _images(checkpoint, "validation.jsonl")
+    prompts = [sample.prompt for sample in samples]
+    scores = score(encoder, pictures, prompts, real)
+    back = Embedded(encoder.embed_images(through_vae(pipeline, real)), encoder.embed_texts(prompts), encoder.embed_images(real))
+    return SampleGalleryMetrics(
+        pictures=2 * len(samples),
+        pictures_per_second=rate,
+        black=black,
+        clip_i_ceiling=clip_i(back),
+        encoder=encoder.name,
+        **scores,
+    )
 
 
 def _images(checkpoint: Path, table: str) -> list[Image.Image]:
@@ -141,4 +142,4 @@ def _images(checkpoint: Path, table: str) -> list[Image.Image]:
 
 
 if __name__ == "__main__":
-    main(fill)
+    main(run)

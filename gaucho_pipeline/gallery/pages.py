@@ -5,25 +5,31 @@ Everything that came from the web or from the concepts file is escaped by the te
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont
 
 from gaucho_pipeline.artifacts import Manifest
-from gaucho_pipeline.gallery.orders import GENERATED, Order
+from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
+from gaucho_pipeline.metrics import SampleGalleryMetrics
+from gaucho_pipeline.provenance import GENERATED
+
+if TYPE_CHECKING:
+    from gaucho_pipeline.gallery.scorers import Scorer
 
 _CELL, _GAP, _LINE, _NARROWEST = 128, 6, 22, 480
 _SHEET_BYTES = 100_000
 
 
-def contact_sheet(orders: list[Order], drawn: dict[str, list[Image.Image]], title: str) -> bytes:
-    """A JPEG of at most 100 KB: a row for each prompt, the pictures before training at the left, after at the right."""
-    prompts = list(dict.fromkeys(order.prompt for order in orders))
-    seeds = list(dict.fromkeys(order.seed for order in orders))[:4]
+def contact_sheet(samples: list[Sample], pictures: Mapping[Model, list[Image.Image]], title: str) -> bytes:
+    """A JPEG of at most 100 KB: a row for each prompt, the base model's pictures at the left, the tuned one's at the right."""
+    prompts = list(dict.fromkeys(sample.prompt for sample in samples))
+    seeds = list(dict.fromkeys(sample.seed for sample in samples))[:4]
     half = len(seeds) * (_CELL + _GAP)
     width, height = max(2 * half + 3 * _GAP, _NARROWEST), 2 * _LINE + len(prompts) * (_CELL + _LINE + _GAP)
     sheet = Image.new("RGB", (width, height), "white")
@@ -34,11 +40,11 @@ def contact_sheet(orders: list[Order], drawn: dict[str, list[Image.Image]], titl
     for row, prompt in enumerate(prompts):
         y = 2 * _LINE + row * (_CELL + _LINE + _GAP)
         draw.text((_GAP, y), _fitting(prompt, font, width), fill="black", font=font)
-        for number, order in enumerate(orders):
-            if order.prompt == prompt and order.seed in seeds:
-                for side, when in enumerate(("base", "tuned")):
-                    x = _GAP + side * (half + _GAP) + seeds.index(order.seed) * (_CELL + _GAP)
-                    sheet.paste(_cell(drawn[when][number]), (x, y + _LINE))
+        for number, sample in enumerate(samples):
+            if sample.prompt == prompt and sample.seed in seeds:
+                for side, model in enumerate(MODELS):
+                    x = _GAP + side * (half + _GAP) + seeds.index(sample.seed) * (_CELL + _GAP)
+                    sheet.paste(_cell(pictures[model][number]), (x, y + _LINE))
     return _small_jpeg(sheet)
 
 
@@ -77,14 +83,15 @@ def concept_page(
     description: str,
     words: dict[str, str],
     rows: list[dict[str, Any]],
-    figures: dict[str, Any],
-    taught: Manifest,
-    known: list[dict[str, Any]],
+    metrics: SampleGalleryMetrics,
+    trained: Manifest,
+    train: list[dict[str, Any]],
+    scorers: Sequence[Scorer],
 ) -> str:
     """The page of a concept, beside its pictures/, losses.png and ATTRIBUTION.csv."""
     prompts: dict[str, dict[int, dict[str, str]]] = {}
     for row in rows:
-        prompts.setdefault(row["prompt"], {}).setdefault(row["seed"], {})[row["when"]] = row["file"]
+        prompts.setdefault(row["prompt"], {}).setdefault(row["seed"], {})[row["model"]] = row["file"]
     return _render(
         "concept.html",
         slug=slug,
@@ -92,14 +99,16 @@ def concept_page(
         description=description,
         words=words,
         prompts=prompts,
-        figures=figures,
-        taught=taught,
-        known=[row | {"license_url": _http(row["license_url"]), "source_url": _http(row["source"])} for row in known],
+        metrics=metrics,
+        scorers=scorers,
+        learned=trained.metrics,
+        trained=trained,
+        train=[row | {"license_url": _http(row["license_url"]), "source_url": _http(row["source"])} for row in train],
     )
 
 
 def site_page(concepts: list[dict[str, Any]]) -> str:
-    """The page of all concepts; each has slug, name, sheet, page and figures."""
+    """The page of all concepts; each has slug, name, sheet, page and metrics."""
     return _render("site.html", concepts=concepts)
 
 

@@ -11,23 +11,27 @@ from pathlib import Path
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, write_atomically
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.gallery import pages
-from gaucho_pipeline.pipeline import Request
-from gaucho_pipeline.stage import Made, Reporter, main
+from gaucho_pipeline.metrics import GallerySiteMetrics
+from gaucho_pipeline.pipeline import StageRequest
+from gaucho_pipeline.stage import Reporter, StageResult, main
 
 
-def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
+def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Gathers the galleries that the request names."""
     concepts = []
     for slug, name in request.spec["concepts"]:
         gallery = request.inputs[slug]
         manifest = Manifest.model_validate_json((gallery / MANIFEST).read_text(encoding="utf-8"))
         shutil.copytree(gallery, staging / slug, dirs_exist_ok=True, ignore=shutil.ignore_patterns(MANIFEST))
-        entry = {"slug": slug, "name": name or {"pt": slug, "en": None}, "figures": manifest.figures}
+        entry = {"slug": slug, "name": name or {"pt": slug, "en": None}, "metrics": manifest.metrics}
         concepts.append(entry | {"page": f"{slug}/index.html", "sheet": f"{slug}/contact_sheet.jpg"})
     write_atomically(staging / "index.html", pages.site_page(concepts))
-    reporter.say(f"the site shows {len(concepts)} concepts")
-    return Made(data_version=digest([request.made_from.spec_version, request.made_from.inputs]), figures={"concepts": len(concepts)})
+    reporter.info(f"the site shows {len(concepts)} concepts")
+    return StageResult(
+        data_version=digest([request.provenance.spec_version, request.provenance.inputs]),
+        metrics=GallerySiteMetrics(concepts=len(concepts)),
+    )
 
 
 if __name__ == "__main__":
-    main(fill)
+    main(run)

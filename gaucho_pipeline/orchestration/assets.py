@@ -1,6 +1,7 @@
-"""The assets: a specification and an artifact for each stage and concept, and the site.
+"""The assets in Dagster: a specification and an artifact for each stage and concept, and the site.
 
-An asset finds that its result stands, or starts the stage's program; it does no work itself.
+An asset finds that its result stands, or starts the stage's program; it does no work itself. The facts about each are in the table of
+`gaucho_pipeline/assets.py`.
 """
 
 import json
@@ -12,73 +13,50 @@ from typing import Any
 
 import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
-from dagster._core.errors import DagsterPipesExecutionError
+from dagster._core.errors import DagsterPipesExecutionError  # what a failed program raises has no public name
 
 from gaucho_pipeline.artifacts import Artifact, write_atomically
+from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.automation import WHEN_A_GALLERY_CHANGED, WHEN_SOMETHING_CHANGED
-from gaucho_pipeline.orchestration.metadata import described
+from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.pipeline import ALL, ASSETS, CODE_VERSIONS, INPUT_OF, SITE, STAGE_OF, Project
+from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import ERROR_FILE, PARENT_VARIABLE
 
 FORCE_TAG = "gaucho/force"
 OWNERS = ["team:curators"]
-
-_PROGRAM = {asset: f"gaucho_pipeline.{STAGE_OF[asset]}" for asset in ASSETS} | {SITE: "gaucho_pipeline.gallery.site"}
-_KINDS = {
-    "raw_crawl": {"scrapy"},
-    "curated_set": {"pillow", "pandas"},
-    "checkpoint": {"pytorch", "huggingface"},
-    "sample_gallery": {"pytorch", "huggingface"},
-    SITE: {"html"},
-}
-_DESCRIPTIONS = {
-    "raw_crawl": "Images of the concept from its sources, as they came, each with its licence and author.",
-    "curated_set": "The images worth training on, upright and without metadata, and a reason for every other one.",
-    "checkpoint": "The adapter that teaches the concept to the base model, with the loss on images it has not seen.",
-    "sample_gallery": "The same prompts and seeds before and after, with scores and a page.",
-    SITE: "One page that leads to every concept's gallery.",
-}
-_SPEC_DESCRIPTIONS = {
-    "crawl": "What to gather for the concept.",
-    "curation": "What an image must be to be kept.",
-    "training": "How the concept is taught.",
-    "gallery": "What is drawn of the concept.",
-}
+_RETRY_SECONDS = 30
 _PROGRAM_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "TRANSFORMERS_VERBOSITY": "error",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",  # else large tensors are given back and faulted in again at every step
     "MALLOC_MMAP_THRESHOLD_": "33554432",
 }
-_GPU = {"checkpoint", "sample_gallery"}
-
-
-def spec_key(asset: str) -> str:
-    """The name of the specification of an asset."""
-    return f"{STAGE_OF[asset]}_spec"
 
 
 def build_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
     """All assets, partitioned by concept, but for the site."""
-    return [*(_spec_asset(a, partitions) for a in ASSETS), *(_artifact_asset(a, partitions) for a in ASSETS), _site_asset()]
+    return [
+        *(_spec_asset(asset, partitions) for asset in CONCEPT_ASSETS),
+        *(_artifact_asset(asset, partitions) for asset in ASSETS.values()),
+    ]
 
 
-def _spec_asset(asset: str, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
     @dg.asset(
-        name=spec_key(asset),
+        name=asset.spec_name,
         partitions_def=partitions,
         group_name="specifications",
         kinds={"yaml"},
         owners=OWNERS,
-        description=f"{_SPEC_DESCRIPTIONS[STAGE_OF[asset]]} Its part of concepts.yaml.",
+        description=f"{asset.part_description} Its part of concepts.yaml.",
     )
-    def specification(context: AssetExecutionContext, project: ProjectResource) -> dg.MaterializeResult[None]:
+    def specification(context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.MaterializeResult[None]:
         try:
             opened = project.open()
-            spec = opened.concept(context.partition_key).spec(STAGE_OF[asset])
-            version = opened.spec_version(asset, context.partition_key)
+            spec = opened.concept(context.partition_key).resolved_spec(asset.part)
+            version = opened.spec_version(asset.name, context.partition_key)
         except GauchoError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata={"specification": dg.MetadataValue.json(spec)})
@@ -86,95 +64,77 @@ def _spec_asset(asset: str, partitions: dg.PartitionsDefinition[str]) -> dg.Asse
     return specification
 
 
-def _artifact_asset(asset: str, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    upstream = [spec_key(asset), *([INPUT_OF[asset]] if INPUT_OF[asset] else [])]
+def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+    own = [asset.spec_name] if asset.is_partitioned else []
 
     @dg.asset(
-        name=asset,
-        deps=[name for name in upstream if name],
-        partitions_def=partitions,
+        name=asset.name,
+        deps=[*own, *([asset.input] if asset.input else [])],
+        partitions_def=partitions if asset.is_partitioned else None,
         group_name="concepts",
-        kinds=_KINDS[asset],
+        kinds=set(asset.kinds),
         owners=OWNERS,
-        description=_DESCRIPTIONS[asset],
-        code_version=CODE_VERSIONS[asset],
-        pool="gpu" if asset in _GPU else None,
-        op_tags={"gaucho/gpu": "1"} if asset in _GPU else None,
-        automation_condition=WHEN_SOMETHING_CHANGED,
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=30) if asset == "raw_crawl" else None,
+        description=asset.description,
+        code_version=asset.code_version,
+        pool=asset.pool,
+        op_tags={f"gaucho/{asset.pool}": "1"} if asset.pool else None,
+        automation_condition=WHEN_SOMETHING_CHANGED if asset.is_partitioned else WHEN_A_GALLERY_CHANGED,
+        retry_policy=dg.RetryPolicy(max_retries=asset.retries, delay=_RETRY_SECONDS) if asset.retries else None,
     )
-    def artifact(context: AssetExecutionContext, project: ProjectResource, programs: PipesSubprocessClient) -> dg.MaterializeResult[None]:
-        return _bring_up_to_date(context, project, programs, asset, context.partition_key)
+    def artifact(
+        context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource], programs: PipesSubprocessClient
+    ) -> dg.MaterializeResult[None]:
+        return _ensure(context, project, programs, asset, context.partition_key if asset.is_partitioned else ALL)
 
     return artifact
 
 
-def _site_asset() -> dg.AssetsDefinition:
-    @dg.asset(
-        name=SITE,
-        deps=["sample_gallery"],
-        group_name="concepts",
-        kinds=_KINDS[SITE],
-        owners=OWNERS,
-        description=_DESCRIPTIONS[SITE],
-        code_version=CODE_VERSIONS[SITE],
-        automation_condition=WHEN_A_GALLERY_CHANGED,
-    )
-    def site(context: AssetExecutionContext, project: ProjectResource, programs: PipesSubprocessClient) -> dg.MaterializeResult[None]:
-        return _bring_up_to_date(context, project, programs, SITE, ALL)
-
-    return site
-
-
-def _bring_up_to_date(
-    context: AssetExecutionContext, resource: ProjectResource, programs: PipesSubprocessClient, asset: str, slug: str
+def _ensure(
+    context: AssetExecutionContext, resource: ProjectResource, programs: PipesSubprocessClient, asset: Asset, slug: str
 ) -> dg.MaterializeResult[None]:
     """Returns the artifact that stands, or has the stage's program make it.
 
     Raises Failure without retries for what a retry cannot mend, such as a concept that was removed.
     """
-    forced = context.run.tags.get(FORCE_TAG) == "true"
     try:
         project = resource.open()
-        request = project.request(asset, slug, forced)
-        project.check_inputs(asset, slug)
+        request = project.request(asset.name, slug, force=context.run.tags.get(FORCE_TAG) == "true")
+        project.check_inputs(asset.name, slug)
         project.store.check_writable()
     except GauchoError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
-    standing = project.store.find(asset, slug, request.fingerprint) if request.fingerprint and not forced else None
-    if standing:
-        project.store.set_current(standing)
-        context.log.info(f"{asset} of {slug} stands already: {standing.folder}")
-        return _result(standing, reused=True)
-    folder = project.store.root / ".requests" / asset / slug
+    if cached := request.cached():
+        context.log.info(f"{asset.name} of {slug} stands already: {cached.folder}")
+        return _result(cached, cached=True)
+    folder = project.store.root / ".requests" / asset.name / slug
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "request.json", request.model_dump_json(indent=1))
     return _run_program(context, programs, project, asset, slug, folder)
 
 
 def _run_program(
-    context: AssetExecutionContext, programs: PipesSubprocessClient, project: Project, asset: str, slug: str, folder: Path
+    context: AssetExecutionContext, programs: PipesSubprocessClient, project: Project, asset: Asset, slug: str, folder: Path
 ) -> dg.MaterializeResult[None]:
     (folder / ERROR_FILE).unlink(missing_ok=True)
     try:
         invocation = programs.run(
-            command=[sys.executable, "-m", _PROGRAM[asset], str(folder / "request.json")],
+            command=[sys.executable, "-m", asset.program, str(folder / "request.json")],
             context=context,
             env=_PROGRAM_ENVIRONMENT | {PARENT_VARIABLE: str(os.getpid())},
         )
     except DagsterPipesExecutionError:
         if (folder / ERROR_FILE).exists():
             message = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))["message"]
-            raise dg.Failure(message, allow_retries=asset == "raw_crawl") from None  # the web may answer better a little later
+            raise dg.Failure(message, allow_retries=bool(asset.retries)) from None
         raise
-    told: dict[str, Any] = next((m for m in invocation.get_custom_messages() if isinstance(m, dict)), {})
-    made = project.store.current(asset, slug)
+    report: dict[str, Any] = next((m for m in invocation.get_custom_messages() if isinstance(m, dict)), {})
+    made = project.store.current(asset.name, slug)
     if made is None:
-        raise dg.Failure(f"{asset} of {slug}: the program ended without an artifact", allow_retries=False)
-    return _result(made, reused=bool(told.get("reused")))
+        raise dg.Failure(f"{asset.name} of {slug}: the program ended without an artifact", allow_retries=False)
+    return _result(made, cached=bool(report.get("cached")))
 
 
-def _result(artifact: Artifact, reused: bool) -> dg.MaterializeResult[None]:
+def _result(artifact: Artifact, cached: bool) -> dg.MaterializeResult[None]:
     return dg.MaterializeResult(
-        data_version=dg.DataVersion(artifact.manifest.data_version), metadata={"reused": reused, **described(artifact)}
+        data_version=dg.DataVersion(artifact.manifest.data_version), metadata={"cached": cached, **build_metadata(artifact)}
     )

@@ -10,9 +10,11 @@ from typing import Any
 import dagster as dg
 from dagster import AutomationCondition
 
+from gaucho_pipeline.assets import ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.pipeline import ASSETS, STAGE_OF, Project
+from gaucho_pipeline.pipeline import Project
 
 _CHANGED: AutomationCondition[Any] = (
     AutomationCondition.any_deps_match(AutomationCondition.data_version_changed()) | AutomationCondition.code_version_changed()
@@ -53,50 +55,65 @@ def build_crawl_schedule(job_name: str, partitions: list[str]) -> dg.ScheduleDef
     return crawl_every_night
 
 
-def _has_folder(project: Project, slug: str) -> bool:
-    return any(source.folder for source in project.concept(slug).crawl.sources)
+def _reads_files(project: Project, slug: str) -> bool:
+    """Whether a concept has sources on this disk."""
+    return any(source.spec.paths for source in project.concept(slug).crawl.sources)
 
 
 def build_concepts_sensor(partitions: list[str]) -> dg.SensorDefinition:
     """Sees an edited concepts file."""
     return _spec_sensor(
-        "edited_concepts", partitions, lambda project, slug, asset: asset != "raw_crawl" or not _has_folder(project, slug),
+        "edited_concepts", partitions, lambda project, slug, asset: asset.name != "raw_crawl" or not _reads_files(project, slug),
         "Re-evaluates the specifications that an edit of concepts.yaml changed, and only those.",
     )  # fmt: skip
 
 
 def build_folder_sensor(partitions: list[str]) -> dg.SensorDefinition:
-    """Sees new files in the folders that are sources."""
+    """Sees new files in the folders and tables that are sources."""
     return _spec_sensor(
-        "new_files", partitions, lambda project, slug, asset: asset == "raw_crawl" and _has_folder(project, slug),
+        "new_files", partitions, lambda project, slug, asset: asset.name == "raw_crawl" and _reads_files(project, slug),
         "Re-evaluates the crawl specification of a concept when the files of its folder, or the specification itself, have changed.",
     )  # fmt: skip
 
 
-def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, str, str], bool], description: str) -> dg.SensorDefinition:
+def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, str, Asset], bool], description: str) -> dg.SensorDefinition:
     @dg.sensor(
         name=name,
-        target=dg.AssetSelection.groups("specifications"),
+        target=dg.AssetSelection.groups("specifications") | dg.AssetSelection.all_asset_checks(),
         minimum_interval_seconds=30,
         default_status=dg.DefaultSensorStatus.STOPPED,
         description=description,
     )
-    def sensor(context: dg.SensorEvaluationContext, project: ProjectResource) -> dg.SensorResult | dg.SkipReason:
+    def sensor(context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]) -> dg.SensorResult | dg.SkipReason:
         try:
             opened = project.open()
             slugs = [slug for slug in opened.slugs if slug in partitions]
-            watched = [(slug, asset) for slug in slugs for asset in ASSETS if watches(opened, slug, asset)]
-            versions = {f"{slug}/{STAGE_OF[asset]}_spec": opened.spec_version(asset, slug) for slug, asset in watched}
+            watched = [(slug, asset) for slug in slugs for asset in CONCEPT_ASSETS if watches(opened, slug, asset)]
+            versions = {f"{slug}/{asset.name}": opened.spec_version(asset.name, slug) for slug, asset in watched}
         except GauchoError as error:
             return dg.SkipReason(str(error))
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
-        changed = {key: version for key, version in versions.items() if seen.get(key) != version}
-        requests = []
-        for slug in dict.fromkeys(key.split("/")[0] for key in changed):
-            keys = [dg.AssetKey(key.split("/")[1]) for key in changed if key.startswith(f"{slug}/")]
-            requests.append(dg.RunRequest(partition_key=slug, asset_selection=keys))  # no run key: an edit that is taken back counts
+        changed = [(slug, asset) for slug, asset in watched if seen.get(key := f"{slug}/{asset.name}") != versions[key]]
+        by_concept: dict[str, list[Asset]] = {}
+        for slug, asset in changed:
+            by_concept.setdefault(slug, []).append(asset)
+        requests = [_re_evaluation(slug, assets) for slug, assets in by_concept.items()]
         new = sorted(set(opened.slugs) - set(partitions))
         note = f"new concepts, reload the definitions to see them: {', '.join(new)}" if new else "nothing changed"
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(versions), skip_reason=None if requests else dg.SkipReason(note))
 
     return sensor
+
+
+def _re_evaluation(slug: str, assets: list[Asset]) -> dg.RunRequest:
+    """A run of the specifications of some assets of a concept, and of the checks that say what is no longer up to date because of them.
+
+    It has no run key: an edit that is taken back counts too.
+    """
+    names = list(ASSETS)
+    below = [name for name in names[names.index(assets[0].name) :] if name != GALLERY_SITE.name]
+    return dg.RunRequest(
+        partition_key=slug,
+        asset_selection=[dg.AssetKey(asset.spec_name) for asset in assets],
+        asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in below],
+    )

@@ -1,30 +1,58 @@
-"""The checks, as Dagster shows them. What they judge is in `soundness.py`."""
+"""The asset checks, as Dagster shows them. What each looks at is in `asset_checks.py`.
+
+Beside an asset's own check there is `up_to_date`: Dagster does not hand staleness down, so that it calls fresh what stands below
+something stale, and it does not look at the site when there are a hundred concepts and more. The check says it there.
+"""
 
 import warnings
 
 import dagster as dg
 from dagster import AssetCheckExecutionContext
 
+from gaucho_pipeline.asset_checks import Check, run_check
+from gaucho_pipeline.assets import ALL, ASSETS, Asset
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.soundness import CHECKS, Check, judge
+
+UP_TO_DATE = "up_to_date"
 
 
 def build_checks(partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
-    """A check for each asset of each concept; all but the crawl's block what is downstream."""
+    """The checks of each asset of each concept; those that block stop what is downstream."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Specifying a partitions_def", category=Warning)  # a preview, pinned and tested
-        return [_check(asset, check, partitions) for asset, check in CHECKS.items()]
+        own = [_own_check(asset, asset.check, partitions) for asset in ASSETS.values() if asset.check]
+        return [*own, *(_up_to_date_check(asset, partitions) for asset in ASSETS.values())]
 
 
-def _check(asset: str, what: Check, partitions: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
-    severity = dg.AssetCheckSeverity.ERROR if what.blocks else dg.AssetCheckSeverity.WARN
+def _own_check(asset: Asset, what: Check, partitions: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+    severity = dg.AssetCheckSeverity.ERROR if what.blocking else dg.AssetCheckSeverity.WARN
 
-    @dg.asset_check(asset=asset, name=what.name, description=what.asserts, blocking=what.blocks, partitions_def=partitions)
-    def check(context: AssetCheckExecutionContext, project: ProjectResource) -> dg.AssetCheckResult:
-        artifact = project.open().store.current(asset, context.partition_key)
+    @dg.asset_check(asset=asset.name, name=what.name, description=what.description, blocking=what.blocking, partitions_def=partitions)
+    def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:
+        artifact = project.open().store.current(asset.name, context.partition_key)
         if artifact is None:
-            return dg.AssetCheckResult(passed=False, description=f"there is no {asset} of {context.partition_key}")
-        judgement = judge(artifact)
-        return dg.AssetCheckResult(passed=judgement.passed, severity=severity, description=judgement.text, metadata=judgement.figures)
+            return dg.AssetCheckResult(passed=False, description=f"there is no {asset.name} of {context.partition_key}")
+        result = run_check(artifact)
+        return dg.AssetCheckResult(passed=result.passed, severity=severity, description=result.text, metadata=result.numbers)
+
+    return check
+
+
+def _up_to_date_check(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
+    @dg.asset_check(
+        asset=asset.name,
+        name=UP_TO_DATE,
+        description="It is made from what stands now, and so is all that it is made from.",
+        partitions_def=partitions if asset.is_partitioned else None,
+    )
+    def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:
+        try:
+            state = project.open().state(asset.name, context.partition_key if asset.is_partitioned else ALL)
+        except GauchoError as error:  # a concept that was removed, say
+            return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=str(error))
+        text = "; ".join((state.state, *state.reasons))
+        metadata = {"state": state.state}
+        return dg.AssetCheckResult(passed=state.state == "fresh", severity=dg.AssetCheckSeverity.WARN, description=text, metadata=metadata)
 
     return check

@@ -7,33 +7,41 @@ from typing import Any
 import dagster as dg
 
 from gaucho_pipeline.artifacts import Artifact
+from gaucho_pipeline.metrics import BaseTuned, Metrics, SourceCounts
 
 _INLINE_BYTES = 100_000
-_PICTURES = {"checkpoint": ("loss_curve", "losses.png"), "sample_gallery": ("contact_sheet", "contact_sheet.jpg")}
-_COUNTS = ("refused", "failed", "excluded", "licenses", "flags", "captions")
 
 
-def described(artifact: Artifact) -> dict[str, Any]:
-    """Metadata for a materialization: paths, figures, tables of counts, the loss curve or the contact sheet."""
-    manifest = artifact.manifest
-    found: dict[str, Any] = {}
+def build_metadata(artifact: Artifact) -> dict[str, Any]:
+    """Metadata for a materialization: paths, metrics, tables of counts, the loss curve or the contact sheet."""
+    asset, found = artifact.asset, dict[str, Any]()
     found["folder"] = dg.MetadataValue.path(artifact.folder)
-    found["fingerprint"] = manifest.fingerprint
-    for name, value in manifest.figures.items():
-        if name in _COUNTS:
+    found["fingerprint"] = artifact.manifest.fingerprint
+    found |= _flat(artifact.manifest.metrics)
+    if asset.page and (artifact.folder / asset.page).exists():
+        found["page"] = dg.MetadataValue.url((artifact.folder / asset.page).as_uri())
+    if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
+        found[asset.figure.name] = inline
+    return found
+
+
+def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
+    """Metrics as what Dagster plots and shows: pairs as two numbers, counts and sources as tables."""
+    found: dict[str, Any] = {}
+    for key in type(metrics).model_fields:
+        value, name = getattr(metrics, key), f"{prefix}{key}"
+        if isinstance(value, BaseTuned):
+            found |= {f"{name}_base": value.base, f"{name}_tuned": value.tuned}
+        elif isinstance(value, Metrics):
+            found |= _flat(value, f"{name}_")
+        elif isinstance(value, dict) and all(isinstance(count, int) for count in value.values()):
             found[name] = _counts(value)
-        elif name == "sources":
+        elif isinstance(value, dict) and all(isinstance(counts, SourceCounts) for counts in value.values()):
             found[name] = _sources(value)
-        elif isinstance(value, dict):
+        elif isinstance(value, (dict, tuple)):
             found[name] = dg.MetadataValue.json(value)
         else:
             found[name] = value
-    for name in ("index.html", "review.html"):
-        if (artifact.folder / name).exists():
-            found["page"] = dg.MetadataValue.url((artifact.folder / name).as_uri())
-    name, picture = _PICTURES.get(manifest.asset, ("", ""))
-    if picture and (inline := _inline(artifact.folder / picture)):
-        found[name] = inline
     return found
 
 
@@ -43,12 +51,14 @@ def _counts(value: dict[str, int]) -> Any:
     return dg.MetadataValue.table(records, schema)
 
 
-def _sources(value: dict[str, dict[str, Any]]) -> Any:
+def _sources(value: dict[str, SourceCounts]) -> Any:
     """A line for each source of a crawl: what it listed, what became of it, and what went wrong."""
     names = ("listed", "kept", "refused", "failed", "gone")
-    rows = [{"source": origin} | {n: row[n] for n in names} | {"said": row["failure"] or row["note"]} for origin, row in value.items()]
-    records = [dg.TableRecord(row) for row in rows]
-    columns = [dg.TableColumn("source", "string"), *(dg.TableColumn(n, "int") for n in names), dg.TableColumn("said", "string")]
+    records = [
+        dg.TableRecord({"source": origin} | {name: getattr(row, name) for name in names} | {"message": row.failure or row.note})
+        for origin, row in value.items()
+    ]
+    columns = [dg.TableColumn("source", "string"), *(dg.TableColumn(name, "int") for name in names), dg.TableColumn("message", "string")]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 

@@ -1,7 +1,8 @@
 """Training as a stage: makes `checkpoint` of a concept.
 
-Writes adapter/ (diffusers' format), <concept>.safetensors (what ComfyUI, A1111 and Forge read), losses.jsonl and
-losses.png, held_out/ with its table (images that were measured with, never learned from), and ATTRIBUTION.csv.
+Writes adapter/ (diffusers' format), <concept>.safetensors (kohya's, which ComfyUI, A1111 and Forge read), losses.jsonl and losses.png,
+train.jsonl (what was learned from), validation/ with its table (images that were measured with, never learned from), and
+ATTRIBUTION.csv.
 """
 
 from __future__ import annotations
@@ -17,92 +18,113 @@ from diffusers import StableDiffusionPipeline
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import read_table, write_attribution, write_table
+from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.pipeline import Request
-from gaucho_pipeline.stage import Made, Reporter, main
+from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, PromptLosses
+from gaucho_pipeline.pipeline import StageRequest
+from gaucho_pipeline.prompts import fill_in, instance_prompt, prior_prompts
+from gaucho_pipeline.stage import Reporter, StageResult, main
 from gaucho_pipeline.training import adapter
 from gaucho_pipeline.training.curve import draw_curve
-from gaucho_pipeline.training.examples import encode_captions, encode_images, filled, split
-from gaucho_pipeline.training.loop import Trainer, concept_caption, peak_memory, prior_captions
+from gaucho_pipeline.training.examples import ImageSet, Posteriors, encode_images, encode_prompts, split
+from gaucho_pipeline.training.loop import Trainer, peak_memory
 
 _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
-_OTHER_NAME = "xqv"
+_OTHER_TOKEN = "xqv"
 """A word that means nothing, to see whether the concept answers to its own token only."""
 
 
-def fill(request: Request, staging: Path, reporter: Reporter) -> Made:
+def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Teaches the concept to the base model, and measures what was learned."""
     value = dict(request.spec)
     token, class_noun = value.pop("token"), value.pop("class_noun")
     spec, curated = TrainingSpec.model_validate(value), request.inputs["curated_set"]
-    known_rows, held_rows = split(read_table(curated / "images.jsonl"), spec.held_out, spec.seed)
+    train_rows, validation_rows = split(read_table(curated / "images.jsonl"), spec.validation_fraction, spec.seed)
     device = base_models.best_device()
-    reporter.say(f"loading {spec.base_model} on {device}")
+    reporter.info(f"loading {spec.base_model} on {device}")
     base = base_models.load(spec.base_model, spec.revision, device)
     spec = spec.model_copy(update={"resolution": spec.resolution or base.resolution})
-    side = spec.resolution or base.resolution
-    base.pipeline.vae.to(torch.float32)  # its posteriors are kept for the whole run, and half precision spoils them
-    known = encode_images(base.pipeline.vae, [curated / r["file"] for r in known_rows], side, spec.mirror)
-    held = encode_images(base.pipeline.vae, [curated / r["file"] for r in held_rows], side, False)
-    caption, other_name = concept_caption(token, class_noun), concept_caption(_OTHER_NAME, class_noun)
-    own = [filled(row["caption"], token, class_noun) for row in known_rows for _ in range(1 + spec.mirror)]
-    captions = encode_captions(base.pipeline, [caption, other_name, *prior_captions(class_noun), *own])
-    trainer = Trainer(base, spec, token, class_noun, captions, known, held, own)
+    trainer = _prepare(base, spec, token, class_noun, train_rows, validation_rows, curated)
     (staging / "state").mkdir(exist_ok=True)
     started = time.monotonic()
     steps_run = trainer.run(staging / "state" / "training.pt", reporter)
     seconds = time.monotonic() - started
-    losses = _losses(trainer, caption, other_name, prior_captions(class_noun)[0])
+    losses = _losses(trainer, instance_prompt(_OTHER_TOKEN, class_noun))
     unet = trainer.accelerator.unwrap_model(trainer.unet)
-    file = adapter.save_for_diffusers(unet, staging / "adapter")
-    licenses = sorted({row["license"] for row in known_rows})
-    adapter.save_for_other_programs(
+    file = adapter.save_diffusers(unet, staging / "adapter")
+    adapter.save_kohya(
         staging / f"{request.concept}.safetensors",
         adapter.weights_of(unet),
         spec,
         base.family,
         request.concept,
         f"{token} {class_noun}",
-        ", ".join(licenses),
-        len(known_rows),
+        ", ".join(sorted({row["license"] for row in train_rows})),
+        len(train_rows),
     )
-    write_table(staging / "losses.jsonl", trainer.progressed.curve)
-    draw_curve(trainer.progressed.curve, trainer.progressed.best_step, staging / "losses.png")
-    _copy_images(held_rows, curated, staging, "held_out")
-    write_table(staging / "known.jsonl", known_rows)
-    write_attribution(staging / "ATTRIBUTION.csv", [row | {"file": Path(row["file"]).name} for row in known_rows])
-    figures: dict[str, Any] = {
-        "held_out_loss": losses["held_out"]["token"],
-        "losses": losses,
-        "steps": trainer.steps,
-        "best_step": trainer.progressed.best_step,
-        "images": len(known_rows),
-        "held_out_images": len(held_rows),
-        "images_per_second": round(steps_run * spec.batch_size / max(seconds, 1e-6), 2),
-        "peak_memory_bytes": peak_memory(device),
-        "trainable_parameters": sum(p.numel() for p in unet.parameters() if p.requires_grad),
-        "reload_difference": _reload_difference(trainer, request, spec, file, caption),
-        "device": str(device),
-    }
+    write_table(staging / "losses.jsonl", trainer.state.curve)
+    draw_curve(trainer.state.curve, trainer.state.best_step, staging / "losses.png")
+    _copy_images(validation_rows, curated, staging, "validation")
+    write_table(staging / "train.jsonl", train_rows)
+    write_attribution(staging / "ATTRIBUTION.csv", [row | {"file": Path(row["file"]).name} for row in train_rows])
+    metrics = CheckpointMetrics(
+        validation_loss=losses.validation.token,
+        losses=losses,
+        steps=trainer.max_steps,
+        best_step=trainer.state.best_step,
+        train_images=len(train_rows),
+        validation_images=len(validation_rows),
+        images_per_second=round(steps_run * spec.batch_size / max(seconds, 1e-6), 2),
+        peak_memory_bytes=peak_memory(device),
+        trainable_parameters=sum(p.numel() for p in unet.parameters() if p.requires_grad),
+        reload_difference=_reload_difference(trainer, spec, file),
+        device=str(device),
+    )
     shutil.rmtree(staging / "state")
-    loss = figures["held_out_loss"]
-    reporter.say(f"held-out loss {loss['base']:.4f} before, {loss['tuned']:.4f} after; best at step {figures['best_step']}")
-    credited = [[row[name] for name in _CREDIT] for row in known_rows + held_rows]
+    loss = metrics.validation_loss
+    reporter.info(f"validation loss {loss.base:.4f} before, {loss.tuned:.4f} after; best at step {metrics.best_step}")
+    credited = [[row[name] for name in _CREDIT] for row in train_rows + validation_rows]
     holds = [adapter.digest_of(adapter.weights_of(unet), spec.effective_alpha), credited]
-    return Made(data_version=digest(holds), figures=figures)
+    return StageResult(data_version=digest(holds), metrics=metrics)
 
 
-def _losses(trainer: Trainer, caption: str, other_name: str, class_caption: str) -> dict[str, dict[str, dict[str, float]]]:
-    """The losses as a set: on images not learned from and on those learned from; with the token, another word, the class alone."""
-    found: dict[str, dict[str, dict[str, float]]] = {}
-    for images, posteriors in (("held_out", trainer.held), ("known", trainer.known)):
-        found[images] = {}
-        for name, text in (("token", caption), ("another_word", other_name), ("class_noun", class_caption)):
-            before = trainer.measure(posteriors, text, with_adapter=False)
-            found[images][name] = {"base": round(before, 5), "tuned": round(trainer.measure(posteriors, text), 5)}
-    return found
+def _prepare(
+    base: Loaded,
+    spec: TrainingSpec,
+    token: str,
+    class_noun: str,
+    train_rows: list[dict[str, Any]],
+    validation_rows: list[dict[str, Any]],
+    curated: Path,
+) -> Trainer:
+    """A trainer with all images and prompts encoded."""
+    vae, side = base.pipeline.vae.to(torch.float32), spec.resolution or base.resolution  # half precision spoils posteriors
+    files = [curated / row["file"] for row in train_rows]
+    mirrored = encode_images(vae, files, side, mirrored=True) if spec.random_flip else None
+    captions = [fill_in(row["caption"], token, class_noun) for row in train_rows]
+    train = ImageSet(encode_images(vae, files, side), captions, mirrored)
+    validation = encode_images(vae, [curated / row["file"] for row in validation_rows], side)
+    prompts = [instance_prompt(token, class_noun), instance_prompt(_OTHER_TOKEN, class_noun), *prior_prompts(class_noun), *captions]
+    return Trainer(base, spec, token, class_noun, encode_prompts(base.pipeline, prompts), train, validation)
+
+
+def _losses(trainer: Trainer, other_prompt: str) -> Losses:
+    """The losses as a set: on train and validation images; with the token, another made-up word, the class alone."""
+
+    def of(posteriors: Posteriors) -> PromptLosses:
+        return PromptLosses(
+            token=both(posteriors, trainer.instance_prompt),
+            other_token=both(posteriors, other_prompt),
+            class_noun=both(posteriors, trainer.class_prompt),
+        )
+
+    def both(posteriors: Posteriors, prompt: str) -> BaseTuned:
+        base = trainer.validation_loss(posteriors, prompt, with_adapter=False)
+        return BaseTuned(base=round(base, 5), tuned=round(trainer.validation_loss(posteriors, prompt), 5))
+
+    return Losses(train=of(trainer.train.posteriors), validation=of(trainer.validation))
 
 
 def _copy_images(rows: list[dict[str, Any]], curated: Path, staging: Path, name: str) -> None:
@@ -113,30 +135,31 @@ def _copy_images(rows: list[dict[str, Any]], curated: Path, staging: Path, name:
     write_table(staging / f"{name}.jsonl", [row | {"file": f"{name}/{Path(row['file']).name}"} for row in rows])
 
 
-def _reload_difference(trainer: Trainer, request: Request, spec: TrainingSpec, file: Path, caption: str) -> float:
+def _reload_difference(trainer: Trainer, spec: TrainingSpec, file: Path) -> float:
     """How far the prediction with the file read back is from the one with the weights in memory: the largest, over all values.
 
     Raises GauchoError if the file does not load, or gives something else.
     """
-    before = _prediction(trainer.base.pipeline, trainer, caption)
+    before = _prediction(trainer.base.pipeline, trainer)
     fresh = base_models.load(spec.base_model, spec.revision, trainer.base.device).pipeline
     try:
         fresh.load_lora_weights(file.parent, weight_name=file.name)
     except (ValueError, OSError, json.JSONDecodeError) as error:
         raise GauchoError(f"the adapter does not load back: {error}") from None
-    difference = (before - _prediction(fresh, trainer, caption)).abs().max().item()
+    difference = (before - _prediction(fresh, trainer)).abs().max().item()
     if not difference < (1e-3 if fresh.unet.dtype is torch.float32 else 0.05):
         raise GauchoError(f"the adapter that was read back predicts something else (by {difference:.3g})")
     return difference
 
 
 @torch.no_grad()
-def _prediction(pipeline: StableDiffusionPipeline, trainer: Trainer, caption: str) -> torch.Tensor:
-    latents = trainer.held.mean[:1].to(pipeline.device, pipeline.unet.dtype)
+def _prediction(pipeline: StableDiffusionPipeline, trainer: Trainer) -> torch.Tensor:
+    latents = trainer.validation.mean[:1].to(pipeline.device, pipeline.unet.dtype)
     timesteps = torch.tensor([500], device=pipeline.device)
+    embeds = trainer.prompt_embeds[trainer.instance_prompt][None].to(pipeline.unet.dtype)
     with trainer.accelerator.autocast():
-        return pipeline.unet(latents, timesteps, trainer.captions[caption][None].to(pipeline.unet.dtype)).sample.float().cpu()
+        return pipeline.unet(latents, timesteps, embeds).sample.float().cpu()
 
 
 if __name__ == "__main__":
-    main(fill)
+    main(run)

@@ -1,7 +1,7 @@
 """The low-rank adapter: where it sits, and the two files that it travels in.
 
-`pytorch_lora_weights.safetensors` is diffusers' format; the other is the one that ComfyUI, A1111 and Forge read. What it
-learns is in `loop.py`.
+`pytorch_lora_weights.safetensors` is diffusers' format; kohya's is the one that ComfyUI, A1111 and Forge read. What it learns is in
+`loop.py`, where it may sit in `target_modules.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
-from diffusers.training_utils import _collate_lora_metadata, cast_training_params
+from diffusers.training_utils import cast_training_params
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
@@ -23,22 +23,13 @@ from gaucho_pipeline.concepts import TrainingSpec
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
 
-_ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
-_STANDARD = [*_ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out"]
-_EVERYTHING = [
-    *_STANDARD, "conv1", "conv2", "conv_shortcut", "time_emb_proj", "downsamplers.0.conv", "upsamplers.0.conv",
-    "time_embedding.linear_1", "time_embedding.linear_2",
-]  # fmt: skip
-TARGETS = {"attention": _ATTENTION, "standard": _STANDARD, "everything": _EVERYTHING}
-
 
 def attach(unet: UNet2DConditionModel, spec: TrainingSpec) -> list[torch.nn.Parameter]:
     """Puts a fresh float32 adapter on the denoiser, whose own weights stay as they are; returns what is to be trained."""
     unet.requires_grad_(False)
     torch.manual_seed(spec.seed)  # before the adapter is drawn, not after
-    unet.add_adapter(
-        LoraConfig(r=spec.rank, lora_alpha=spec.effective_alpha, init_lora_weights="gaussian", target_modules=TARGETS[spec.targets])
-    )
+    target_modules = list(spec.effective_target_modules)
+    unet.add_adapter(LoraConfig(r=spec.rank, lora_alpha=spec.effective_alpha, init_lora_weights="gaussian", target_modules=target_modules))
     cast_training_params(unet, dtype=torch.float32)
     return [p for p in unet.parameters() if p.requires_grad]
 
@@ -52,7 +43,7 @@ def set_weights(unet: UNet2DConditionModel, weights: dict[str, torch.Tensor]) ->
     set_peft_model_state_dict(unet, weights)
 
 
-def save_for_diffusers(unet: UNet2DConditionModel, folder: Path) -> Path:
+def save_diffusers(unet: UNet2DConditionModel, folder: Path) -> Path:
     """Writes the adapter with its rank and alpha, without which diffusers would take alpha for the rank."""
     folder.mkdir(parents=True, exist_ok=True)
     StableDiffusionPipeline.save_lora_weights(
@@ -66,11 +57,11 @@ def save_for_diffusers(unet: UNet2DConditionModel, folder: Path) -> Path:
 
 def _settings_of(unet: UNet2DConditionModel) -> dict[str, Any]:
     """The adapter's settings, in an order that does not change from run to run as that of a set does."""
-    settings = _collate_lora_metadata({"unet": unet})["unet_lora_adapter_metadata"]
+    settings = unet.peft_config["default"].to_dict()
     return {name: sorted(value) if isinstance(value, (set, list)) else value for name, value in sorted(settings.items())}
 
 
-def for_other_programs(weights: dict[str, torch.Tensor], alpha: float) -> dict[str, torch.Tensor]:
+def to_kohya(weights: dict[str, torch.Tensor], alpha: float) -> dict[str, torch.Tensor]:
     """The adapter in the names that ComfyUI, A1111 and Forge read: `lora_unet_<path with _>.lora_down.weight` and its like."""
     named = {}
     for key, tensor in weights.items():
@@ -83,18 +74,18 @@ def for_other_programs(weights: dict[str, torch.Tensor], alpha: float) -> dict[s
 
 def digest_of(weights: dict[str, torch.Tensor], alpha: float) -> str:
     """The SHA-256 of the adapter itself; a file's own bytes vary, because safetensors writes its header in any order."""
-    named, sha = for_other_programs(weights, alpha), hashlib.sha256()
+    named, sha = to_kohya(weights, alpha), hashlib.sha256()
     for name in sorted(named):
         sha.update(name.encode() + named[name].numpy().tobytes())
     return sha.hexdigest()
 
 
-def save_for_other_programs(
+def save_kohya(
     path: Path, weights: dict[str, torch.Tensor], spec: TrainingSpec, family: Family, title: str, words: str, license_: str, images: int
 ) -> None:
     """Writes the file that ComfyUI, A1111 and Forge read, with the metadata that they show (modelspec 1.0.1)."""
     resolution = str(spec.resolution)
-    named = for_other_programs(weights, spec.effective_alpha)
+    named = to_kohya(weights, spec.effective_alpha)
     metadata = {
         "modelspec.sai_model_spec": "1.0.1",
         "modelspec.architecture": f"{family}/lora",

@@ -6,6 +6,7 @@ Every draw is a pure function of the seed and the step, so a run that was killed
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,16 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images import square, to_tensor
 
 
-def split(rows: list[dict[str, Any]], share: float, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Images to learn from and images to measure with; which is which depends on the seed and the image alone.
+def split(rows: list[dict[str, Any]], validation_fraction: float, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Images to train on and images to validate with; which is which depends on the seed and the image alone.
 
     At least one of each. Raises GauchoError with fewer than two images.
     """
     if len(rows) < 2:
         raise GauchoError("training needs at least two images: one to learn from and one to measure with")
     ordered = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row['pixels']}".encode()).digest())
-    held = min(max(1, round(share * len(rows))), len(rows) - 1)
-    return ordered[held:], ordered[:held]
+    count = min(max(1, round(validation_fraction * len(rows))), len(rows) - 1)
+    return ordered[count:], ordered[:count]
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,35 @@ class Posteriors:
         return len(self.mean)
 
     def sample(self, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Latents of some images, (len(chosen), 4, h, w)."""
         noise = torch.randn(self.mean[chosen].shape, generator=generator)
         return self.mean[chosen] + self.std[chosen] * noise
 
 
+@dataclass(frozen=True)
+class ImageSet:
+    """The images that are learned from, with a caption for each, and their mirror images where these are shown too."""
+
+    posteriors: Posteriors
+    captions: Sequence[str]
+    mirrored: Posteriors | None = None
+
+    def __len__(self) -> int:
+        return len(self.posteriors)
+
+    def sample(self, chosen: torch.Tensor, generator: torch.Generator, flips: torch.Tensor) -> torch.Tensor:
+        """Latents of some images, (len(chosen), 4, h, w), or of their mirror images where `flips`, (len(chosen),) of bool, says so."""
+        state = generator.get_state()
+        latents = self.posteriors.sample(chosen, generator)
+        if self.mirrored is None:
+            return latents
+        mirrored = self.mirrored.sample(chosen, generator.set_state(state))
+        return torch.where(flips[:, None, None, None], mirrored, latents)
+
+
 @torch.no_grad()
-def encode_images(vae: AutoencoderKL, files: list[Path], resolution: int, mirror: bool) -> Posteriors:
-    """Encodes the middle square of each image once, and its mirror image where asked for.
+def encode_images(vae: AutoencoderKL, files: list[Path], resolution: int, mirrored: bool = False) -> Posteriors:
+    """Encodes the middle square of each image, or of its mirror image.
 
     Raises GauchoError if an image has no finite latents.
     """
@@ -55,30 +78,22 @@ def encode_images(vae: AutoencoderKL, files: list[Path], resolution: int, mirror
     for file in files:
         with Image.open(file) as image:
             picture = square(image.convert("RGB"), resolution)
-        for view in (picture, ImageOps.mirror(picture)) if mirror else (picture,):
-            pixels = to_tensor(view)[None].to(vae.device, vae.dtype)
-            posterior = vae.encode(pixels).latent_dist
-            if not torch.isfinite(posterior.mean).all():
-                raise GauchoError(f"{file.name}: the VAE gives no finite latents for it; exclude it in curation")
-            means.append(posterior.mean[0].float().cpu() * vae.config.scaling_factor)
-            stds.append(posterior.std[0].float().cpu() * vae.config.scaling_factor)
+        pixels = to_tensor(ImageOps.mirror(picture) if mirrored else picture)[None].to(vae.device, vae.dtype)
+        posterior = vae.encode(pixels).latent_dist
+        if not torch.isfinite(posterior.mean).all():
+            raise GauchoError(f"{file.name}: the VAE gives no finite latents for it; exclude it in curation")
+        means.append(posterior.mean[0].float().cpu() * vae.config.scaling_factor)
+        stds.append(posterior.std[0].float().cpu() * vae.config.scaling_factor)
     return Posteriors(torch.stack(means), torch.stack(stds))
 
 
-def filled(caption: str, token: str, class_noun: str) -> str:
-    """A caption of the curated set with the concept's words in it."""
-    return caption.replace("{token}", token).replace("{class_noun}", class_noun)
-
-
 @torch.no_grad()
-def encode_captions(pipeline: StableDiffusionPipeline, captions: list[str]) -> dict[str, torch.Tensor]:
-    """The text encoder's states for each distinct caption, (tokens, width)."""
+def encode_prompts(pipeline: StableDiffusionPipeline, prompts: list[str]) -> dict[str, torch.Tensor]:
+    """The text encoder's states for each distinct prompt, (tokens, width)."""
     tokenizer, found = pipeline.tokenizer, {}
-    for caption in dict.fromkeys(captions):
-        ids = tokenizer(
-            caption, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
-        ).input_ids
-        found[caption] = pipeline.text_encoder(ids.to(pipeline.device))[0][0]
+    for prompt in dict.fromkeys(prompts):
+        ids = tokenizer(prompt, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt").input_ids
+        found[prompt] = pipeline.text_encoder(ids.to(pipeline.device))[0][0]
     return found
 
 

@@ -1,4 +1,4 @@
-"""The training loop: LoRA on a denoiser, measured on images that it does not learn from.
+"""The training loop: an adapter on a denoiser, measured on images that it does not learn from.
 
 The loss is DreamBooth's (arXiv 2208.12242) with min-SNR weighting (arXiv 2303.09556); what keeps the rest as it was is the
 base model's own prediction on prompts without the token, so no class images are made.
@@ -13,6 +13,7 @@ import resource
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -22,29 +23,18 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.prompts import class_prompt, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import adapter
-from gaucho_pipeline.training.examples import Posteriors, generator_for, images_of_step
+from gaucho_pipeline.training.examples import ImageSet, Posteriors, generator_for, images_of_step
 
-_NOISE, _PRIOR, _MEASURE = 2, 3, 4
-_OTHER_NOUNS = ("person", "house", "cat", "tree", "cup")
+_NOISE, _PRIOR, _VALIDATION, _FLIP = 2, 3, 4, 5  # purposes of random draws
 _NOISES_PER_IMAGE = 8
 _PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
 
-def concept_caption(token: str, class_noun: str) -> str:
-    """DreamBooth's prompt."""
-    return f"a photo of {token} {class_noun}"
-
-
-def prior_captions(class_noun: str) -> list[str]:
-    """Prompts on which the model must stay what it was: the class first, then nothing, then other things."""
-    others = [f"a photo of a {noun}" for noun in _OTHER_NOUNS if noun != class_noun]
-    return [f"a photo of a {class_noun}", "", *others]
-
-
 @dataclass
-class Progressed:
+class TrainerState:
     """Where a run stands: what is kept on disk to go on from."""
 
     step: int = 0
@@ -56,8 +46,8 @@ class Progressed:
 class Trainer:
     """One adapter in training.
 
-    `captions` holds the encoded text for every caption; `known_captions` are those of the known images (if none are
-    given, the concept's plain one). Latents are float32 on the CPU.
+    `prompt_embeds` holds the encoded text, (tokens, width), of every caption and of the prompts that are measured with. Latents are
+    float32 on the CPU.
     """
 
     def __init__(
@@ -66,38 +56,106 @@ class Trainer:
         spec: TrainingSpec,
         token: str,
         class_noun: str,
-        captions: dict[str, torch.Tensor],
-        known: Posteriors,
-        held: Posteriors,
-        known_captions: list[str] | None = None,
+        prompt_embeds: dict[str, torch.Tensor],
+        train: ImageSet,
+        validation: Posteriors,
     ) -> None:
         self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base_models.compute_dtype(base.device)])
-        self.spec, self.base, self.captions, self.known, self.held = spec, base, captions, known, held
-        self.known_captions = known_captions or [concept_caption(token, class_noun)] * len(known)
-        self.caption, self.priors = concept_caption(token, class_noun), prior_captions(class_noun)
+        self.spec, self.base, self.prompt_embeds, self.train, self.validation = spec, base, prompt_embeds, train, validation
+        self.instance_prompt, self.class_prompt = instance_prompt(token, class_noun), class_prompt(class_noun)
+        self.prior_prompts = prior_prompts(class_noun)
         self.unet = base.pipeline.unet
-        self.scheduler = DDPMScheduler.from_config(base.pipeline.scheduler.config)
+        self.noise_scheduler = DDPMScheduler.from_config(base.pipeline.scheduler.config)
         params = adapter.attach(self.unet, spec)
         self.optimizer = torch.optim.AdamW(params, lr=spec.learning_rate, weight_decay=1e-2, fused=base.device.type == "cuda")
         self.unet, self.optimizer = self.accelerator.prepare(self.unet, self.optimizer)
-        self.progressed = Progressed()
+        self.state = TrainerState()
         self.best: dict[str, torch.Tensor] = adapter.weights_of(self.unet)
         self._noises: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     @property
-    def steps(self) -> int:
-        return max(1, math.ceil(self.spec.samples_per_image * len(self.known) / self.spec.batch_size))
+    def max_steps(self) -> int:
+        """Steps of the whole training: those of the epochs, unless the specification names them."""
+        return self.spec.max_steps or max(1, math.ceil(self.spec.epochs * len(self.train) / self.spec.batch_size))
+
+    # ------------------------------------------------------------------------------------------ the loop
+
+    def run(self, state_file: Path, reporter: Reporter) -> int:
+        """Trains to the last step, from wherever `state_file` stands, and ends with the best weights in place.
+
+        Returns how many steps this call ran.
+
+        Raises GauchoError if the loss is no longer finite, memory runs out, or the file is of another training.
+        """
+        self._resume(state_file, reporter)
+        spec, state, first = self.spec, self.state, self.state.step
+        strength = f"rate {spec.learning_rate:g}, alpha / rank {spec.effective_alpha:g} / {spec.rank}"
+        reporter.info(f"training {self.max_steps} steps of {spec.batch_size} on {len(self.train)} images; {strength}")
+        progress = reporter.progress("training", self.max_steps, "steps", state.step)
+        if not state.curve:
+            self._validate(0.0)
+        while state.step < self.max_steps:
+            loss = self.loss(state.step)
+            self.accelerator.backward(loss)
+            if state.step % 10 == 0 and not torch.isfinite(loss):
+                raise GauchoError(f"the loss is not finite at step {state.step}; lower training.learning_rate")
+            self.accelerator.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
+            for group in self.optimizer.param_groups:
+                group["lr"] = spec.learning_rate * lr_factor(state.step, self.max_steps)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            state.step += 1
+            if state.step % spec.validation_steps == 0 or state.step == self.max_steps:
+                self._validate(loss.item())
+                self._save(state_file)
+            progress.advance(note=f"validation loss {state.curve[-1]['validation']:.4f} (base {state.curve[0]['validation']:.4f})")
+        adapter.set_weights(self.accelerator.unwrap_model(self.unet), self.best)
+        return state.step - first
 
     # ------------------------------------------------------------------------------------------ the loss
 
-    def _predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, captions: list[str]) -> torch.Tensor:
-        states = torch.stack([self.captions[c] for c in captions])
+    def loss(self, step: int) -> torch.Tensor:
+        """The loss of a step, a pure function of the seed, the step and the weights."""
+        spec, device = self.spec, self.base.device
+        generator = generator_for(spec.seed, _NOISE, step)
+        chosen = images_of_step(step, spec.batch_size, len(self.train), spec.seed)
+        latents = self.train.sample(chosen, generator, self._flips(step, len(chosen)))
+        noise = torch.randn(latents.shape, generator=generator)
+        timesteps = torch.randint(0, self.noise_scheduler.config.num_train_timesteps, (len(chosen),), generator=generator)
+        latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
+        noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
+        target, weights = self._target(latents, noise, timesteps), self._weights(timesteps)
+        captions = [self.train.captions[index] for index in chosen.tolist()]
+        if not spec.prior_loss_weight:
+            return _weighted_error(self._predict(noisy, timesteps, captions), target, weights)
+        count, prior_count = len(chosen), -(-len(chosen) // 2)  # staying the base model needs fewer examples than learning the concept
+        prompts = self._prior_prompts_of(step, prior_count)
+        with torch.no_grad(), self._without_adapter():
+            prior_target = self._predict(noisy[:prior_count], timesteps[:prior_count], prompts)
+        both = self._predict(torch.cat([noisy, noisy[:prior_count]]), torch.cat([timesteps, timesteps[:prior_count]]), captions + prompts)
+        prior_loss = _weighted_error(both[count:], prior_target, weights[:prior_count])
+        return _weighted_error(both[:count], target, weights) + spec.prior_loss_weight * prior_loss
+
+    def _flips(self, step: int, count: int) -> torch.Tensor:
+        """Which of a step's images are shown mirrored, (count,) of bool."""
+        if not self.spec.random_flip:
+            return torch.zeros(count, dtype=torch.bool)
+        return torch.rand(count, generator=generator_for(self.spec.seed, _FLIP, step)) < 0.5
+
+    def _prior_prompts_of(self, step: int, count: int) -> list[str]:
+        """Half of them the class, the rest drawn from the others."""
+        generator = generator_for(self.spec.seed, _PRIOR, step)
+        others = torch.randint(1, len(self.prior_prompts), (count,), generator=generator)
+        return [self.prior_prompts[0] if i % 2 == step % 2 else self.prior_prompts[int(others[i])] for i in range(count)]
+
+    def _predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        embeds = torch.stack([self.prompt_embeds[prompt] for prompt in prompts])
         with self.accelerator.autocast():
-            return self.unet(noisy, timesteps, states).sample.float()
+            return self.unet(noisy, timesteps, embeds).sample.float()
 
     def _target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        if self.scheduler.config.prediction_type == "v_prediction":
-            return self.scheduler.get_velocity(latents, noise, timesteps)
+        if self.noise_scheduler.config.prediction_type == "v_prediction":
+            return self.noise_scheduler.get_velocity(latents, noise, timesteps)
         return noise
 
     def _weights(self, timesteps: torch.Tensor) -> torch.Tensor:
@@ -105,38 +163,10 @@ class Trainer:
         gamma = self.spec.min_snr_gamma
         if gamma is None:
             return torch.ones(len(timesteps), device=timesteps.device)
-        alphas = self.scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+        alphas = self.noise_scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
         snr = alphas / (1 - alphas)
-        over = snr + 1 if self.scheduler.config.prediction_type == "v_prediction" else snr.clamp(min=1e-8)
+        over = snr + 1 if self.noise_scheduler.config.prediction_type == "v_prediction" else snr.clamp(min=1e-8)
         return snr.clamp(max=gamma) / over
-
-    def loss(self, step: int) -> torch.Tensor:
-        """The loss of a step, a pure function of the seed, the step and the weights."""
-        spec, device = self.spec, self.base.device
-        generator = generator_for(spec.seed, _NOISE, step)
-        chosen = images_of_step(step, spec.batch_size, len(self.known), spec.seed)
-        latents = self.known.sample(chosen, generator)
-        noise = torch.randn(latents.shape, generator=generator)
-        timesteps = torch.randint(0, self.scheduler.config.num_train_timesteps, (len(chosen),), generator=generator)
-        latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
-        noisy = self.scheduler.add_noise(latents, noise, timesteps)
-        target, weights = self._target(latents, noise, timesteps), self._weights(timesteps)
-        count, stays = len(chosen), -(-len(chosen) // 2)  # staying the base model needs fewer examples than learning the concept
-        learned = [self.known_captions[index] for index in chosen.tolist()]
-        if not spec.prior_weight:
-            predicted = self._predict(noisy, timesteps, learned)
-            return _weighted_error(predicted, target, weights)
-        prior = self._prior_captions_of(step, stays)
-        with torch.no_grad(), self._without_adapter():
-            stay = self._predict(noisy[:stays], timesteps[:stays], prior)
-        both = self._predict(torch.cat([noisy, noisy[:stays]]), torch.cat([timesteps, timesteps[:stays]]), learned + prior)
-        return _weighted_error(both[:count], target, weights) + spec.prior_weight * _weighted_error(both[count:], stay, weights[:stays])
-
-    def _prior_captions_of(self, step: int, count: int) -> list[str]:
-        """Half of them the class, the rest drawn from the others."""
-        generator = generator_for(self.spec.seed, _PRIOR, step)
-        others = torch.randint(1, len(self.priors), (count,), generator=generator)
-        return [self.priors[0] if i % 2 == step % 2 else self.priors[int(others[i])] for i in range(count)]
 
     @contextlib.contextmanager
     def _without_adapter(self) -> Iterator[None]:
@@ -150,102 +180,76 @@ class Trainer:
     # ------------------------------------------------------------------------------------------ measuring
 
     @torch.no_grad()
-    def measure(self, posteriors: Posteriors, caption: str, with_adapter: bool = True) -> float:
+    def validation_loss(self, posteriors: Posteriors, prompt: str, with_adapter: bool = True) -> float:
         """Mean squared error of the prediction on images, over the same noises and evenly spread timesteps every time."""
         total = 0.0
         for index in range(len(posteriors)):
-            noise, shift, timesteps = self._measuring_noise(index, posteriors)
+            noise, shift, timesteps = self._validation_noise(index, posteriors)
             latents = (posteriors.mean[index] + posteriors.std[index] * shift).to(self.base.device)
             noise, timesteps = noise.to(self.base.device), timesteps.to(self.base.device)
-            noisy = self.scheduler.add_noise(latents, noise, timesteps)
+            noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
             with contextlib.nullcontext() if with_adapter else self._without_adapter():
-                predicted = self._predict(noisy, timesteps, [caption] * len(timesteps))
+                predicted = self._predict(noisy, timesteps, [prompt] * len(timesteps))
             total += (predicted - self._target(latents, noise, timesteps)).square().mean().item()
         return total / len(posteriors)
 
-    def _measuring_noise(self, index: int, posteriors: Posteriors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _validation_noise(self, index: int, posteriors: Posteriors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         if index not in self._noises:
-            generator = generator_for(0, _MEASURE, index)  # not the spec's seed: two runs are measured alike
+            generator = generator_for(0, _VALIDATION, index)  # not the spec's seed: two runs are measured alike
             shape = (_NOISES_PER_IMAGE, *posteriors.mean.shape[1:])
             levels = (torch.arange(_NOISES_PER_IMAGE) + 0.5) / _NOISES_PER_IMAGE
-            timesteps = (levels * self.scheduler.config.num_train_timesteps).long()
+            timesteps = (levels * self.noise_scheduler.config.num_train_timesteps).long()
             self._noises[index] = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator), timesteps
         return self._noises[index]
 
-    # ------------------------------------------------------------------------------------------ the loop
-
-    def run(self, state_file: Path, reporter: Reporter) -> int:
-        """Trains to the last step, from wherever `state_file` stands, and ends with the best weights in place.
-
-        Returns how many steps this call ran.
-
-        Raises GauchoError if the loss is no longer finite, or memory runs out.
-        """
-        self._resume(state_file, reporter)
-        spec, done, first = self.spec, self.progressed, self.progressed.step
-        strength = f"rate {spec.learning_rate:g}, alpha / rank {spec.effective_alpha:g} / {spec.rank}"
-        reporter.say(f"training {self.steps} steps of {spec.batch_size} on {len(self.known)} images; {strength}")
-        progress = reporter.progress("training", self.steps, "steps", done.step)
-        if not done.curve:
-            self._measure_and_keep(0.0)
-        while done.step < self.steps:
-            loss = self.loss(done.step)
-            self.accelerator.backward(loss)
-            if done.step % 10 == 0 and not torch.isfinite(loss):
-                raise GauchoError(f"the loss is not finite at step {done.step}; lower training.learning_rate")
-            self.accelerator.clip_grad_norm_([p for g in self.optimizer.param_groups for p in g["params"]], 1.0)
-            for group in self.optimizer.param_groups:
-                group["lr"] = spec.learning_rate * self._rate(done.step)
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
-            done.step += 1
-            if done.step % spec.measure_every == 0 or done.step == self.steps:
-                self._measure_and_keep(loss.item())
-                self._save(state_file)
-            progress.advance(note=f"held-out loss {done.curve[-1]['held_out']:.4f} (base {done.curve[0]['held_out']:.4f})")
-        adapter.set_weights(self.accelerator.unwrap_model(self.unet), self.best)
-        return done.step - first
-
-    def _rate(self, step: int) -> float:
-        """Rises over a twentieth of the steps, then falls as a cosine to a tenth."""
-        warm = max(1, self.steps // 20)
-        if step < warm:
-            return (step + 1) / warm
-        share = (step - warm) / max(1, self.steps - warm)
-        return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share))
-
-    def _measure_and_keep(self, training_loss: float) -> None:
-        held = self.measure(self.held, self.caption)
-        if not math.isfinite(held):
-            raise GauchoError(f"the weights are not finite at step {self.progressed.step}; lower training.learning_rate")
-        self.progressed.curve.append({"step": self.progressed.step, "held_out": held, "training": training_loss})
-        if held < self.progressed.best_loss:
-            self.progressed.best_loss, self.progressed.best_step = held, self.progressed.step
+    def _validate(self, training_loss: float) -> None:
+        """Measures the validation loss, and keeps the weights if they are the best so far."""
+        loss = self.validation_loss(self.validation, self.instance_prompt)
+        if not math.isfinite(loss):
+            raise GauchoError(f"the weights are not finite at step {self.state.step}; lower training.learning_rate")
+        self.state.curve.append({"step": self.state.step, "validation": loss, "train": training_loss})
+        if loss < self.state.best_loss:
+            self.state.best_loss, self.state.best_step = loss, self.state.step
             self.best = adapter.weights_of(self.accelerator.unwrap_model(self.unet))
 
+    # ------------------------------------------------------------------------------------------ going on after a kill
+
     def _save(self, state_file: Path) -> None:
-        state = {
-            "progressed": vars(self.progressed),
+        content = {
+            "spec": self.spec.identity(),
+            "state": vars(self.state),
             "weights": adapter.weights_of(self.accelerator.unwrap_model(self.unet)),
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
         }
         part = state_file.with_suffix(".part")
-        torch.save(state, part)
+        torch.save(content, part)
         os.replace(part, state_file)
 
     def _resume(self, state_file: Path, reporter: Reporter) -> None:
         if not state_file.exists():
             return
-        state = torch.load(state_file, map_location="cpu", weights_only=True)
-        self.progressed = Progressed(**state["progressed"])
-        self.best = state["best"]
-        adapter.set_weights(self.accelerator.unwrap_model(self.unet), state["weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        reporter.say(f"going on from step {self.progressed.step} of {self.steps}")
+        content: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
+        spec = self.spec.identity()
+        if differing := [key for key in spec if content["spec"].get(key) != spec[key]]:
+            raise GauchoError(f"{state_file}: is of a training with another {', '.join(differing)}; remove it to begin anew")
+        self.state = TrainerState(**content["state"])
+        self.best = content["best"]
+        adapter.set_weights(self.accelerator.unwrap_model(self.unet), content["weights"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        if content["scaler"]:
+            self.accelerator.scaler.load_state_dict(content["scaler"])
+        reporter.info(f"going on from step {self.state.step} of {self.max_steps}")
+
+
+def lr_factor(step: int, max_steps: int) -> float:
+    """The learning rate's share at a step: it rises over a twentieth of the steps, then falls as a cosine to a tenth."""
+    warm_up = max(1, max_steps // 20)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    share = (step - warm_up) / max(1, max_steps - warm_up)
+    return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share))
 
 
 def _weighted_error(predicted: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

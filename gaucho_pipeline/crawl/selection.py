@@ -16,26 +16,26 @@ from gaucho_pipeline.crawl.sources import host_of
 from gaucho_pipeline.rights import refusal
 
 
-def why_not(record: Record, spec: CrawlSpec, media_hosts: Collection[str]) -> str | None:
+def refusal_of(record: Record, spec: CrawlSpec, media_hosts: Collection[str]) -> str | None:
     """Why a record may not be fetched: its licence, its name, its host; None if it may."""
     if reason := refusal(record.license, spec.licenses):
         return reason
     for friend in spec.exclude:
         if any(friend.casefold() in text.casefold() for text in (record.title, *record.labels)):
             return f"left out by name: {friend}"
-    if not record.is_file and not is_listed(host_of(record.media), media_hosts):
+    if not record.is_file and not is_listed(host_of(record.url), media_hosts):
         return "its host is not one of media_hosts"
     return None
 
 
-def fair_order(queues: Iterable[Sequence[Record]], known: Collection[str]) -> list[Record]:
+def round_robin(queues: Iterable[Sequence[Record]], previous: Collection[str]) -> list[Record]:
     """One of each queue in turn; within a queue those that were kept before come first. Every key once, from its first queue."""
     seen: set[str] = set()
     own: list[list[Record]] = []
     for queue in queues:
         fresh = [record for record in queue if record.key not in seen]
         seen |= {record.key for record in fresh}
-        own.append(sorted(fresh, key=lambda record: record.key not in known))
+        own.append(sorted(fresh, key=lambda record: record.key not in previous))
     return [record for turn in zip_longest(*own) for record in turn if record is not None]
 
 
@@ -43,5 +43,5 @@ def is_enough(listing: Listing, spec: CrawlSpec, media_hosts: Collection[str]) -
     """Whether a source has listed as many usable records as the whole concept may have."""
     return (
         len(listing.records) >= spec.max_images
-        and sum(why_not(r, spec, media_hosts) is None for r in listing.records.values()) >= spec.max_images
+        and sum(refusal_of(r, spec, media_hosts) is None for r in listing.records.values()) >= spec.max_images
     )

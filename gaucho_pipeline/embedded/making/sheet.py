@@ -1,4 +1,4 @@
-"""Draws a sheet of the embedded model's pictures: `python -m gaucho_pipeline.embedded.sheet FILE.png`.
+"""Draws a sheet of the embedded model's pictures: `python -m gaucho_pipeline.embedded.making.sheet FILE.png`.
 
 The first row for each kind is drawn with the plain noun; then names known to the base, each beside the thing that it stands for.
 """
@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from gaucho_pipeline import base_models
+from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.embedded import world
-from gaucho_pipeline.gallery.drawing import draw
-from gaucho_pipeline.gallery.orders import Order
+from gaucho_pipeline.gallery.generation import generate
+from gaucho_pipeline.gallery.samples import Sample
 
 _CELL = 128
 SETTINGS = [(place, time) for place in world.PLACES for time in world.TIMES]
@@ -43,7 +44,8 @@ def main() -> None:
     base = base_models.load("embedded", None, torch.device("cpu"))
 
     def drawn(prompts: list[str], seed: int) -> list[Image.Image]:
-        return draw(base.pipeline, [Order(p, seed + i) for i, p in enumerate(prompts)], 25, 4.0, "", lambda _: None)
+        samples = [Sample(p, seed + i) for i, p in enumerate(prompts)]
+        return generate(base.pipeline, samples, GallerySpec(num_inference_steps=25, guidance_scale=4.0))
 
     rows = [drawn(prompts, 100 * number) for number, prompts in enumerate(prompts_of_the_sheet(3))]
     names = known_names()

@@ -1,4 +1,4 @@
-"""Names that resolve to ids, kept with the answer in `concepts.lock.json` beside `concepts.yaml`, which people commit.
+"""LockFile that resolve to ids, kept with the answer in `concepts.lock.json` beside `concepts.yaml`, which people commit.
 
 A name that is kept is not asked again. Nothing here asks; what a changed answer means is decided in `listing.py`.
 """
@@ -6,19 +6,21 @@ A name that is kept is not asked again. Nothing here asks; what a changed answer
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from gaucho_pipeline.artifacts import now, write_atomically
 from gaucho_pipeline.errors import ConfigError, GauchoError
 
 
-class Names:
-    """The lock file; without a path, answers are kept for this run only."""
+class LockFile:
+    """concepts.lock.json; without a path, answers are kept for this run only."""
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
@@ -28,9 +30,9 @@ class Names:
         """The answer that is kept for a name."""
         return self._kept.get(f"{kind}: {text}")
 
-    def keep(self, kind: str, text: str, address: str, answer: dict[str, Any]) -> None:
+    def add(self, kind: str, text: str, url: str, answer: dict[str, Any]) -> None:
         """Keeps an answer. Raises GauchoError if the file cannot be written."""
-        entry = answer | {"asked": address, "answered_on": now()[:10]}
+        entry = answer | {"asked": url, "answered_on": now()[:10]}
         with self._locked():
             self._kept = self._read() | self._kept | {f"{kind}: {text}": entry}
             if self.path:
@@ -53,15 +55,9 @@ class Names:
             pass
         raise ConfigError(f"{self.path}: is not a file of names and ids; correct it, or remove it to have all names asked anew")
 
-    @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> contextlib.AbstractContextManager[object]:
         """Two concepts may be crawled at once: one at a time adds what it learned."""
         if self.path is None:
-            yield
-            return
-        folder = os.open(self.path.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)
+            return contextlib.nullcontext()
+        name = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
+        return FileLock(Path(tempfile.gettempdir()) / f"gaucho-{os.getuid()}-{name}.lock")  # not beside the file, which people commit

@@ -1,4 +1,4 @@
-"""Puts the made parts together as a Stable Diffusion folder: `python -m gaucho_pipeline.embedded.export WORK FOLDER`."""
+"""Puts the made parts together as a Stable Diffusion folder: `python -m gaucho_pipeline.embedded.making.export WORK FOLDER`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from gaucho_pipeline.embedded.make_denoiser import Learner, new_scheduler
+from gaucho_pipeline.embedded.making.denoiser import Learner, new_scheduler
 
 
 def export(work: Path, folder: Path) -> None:

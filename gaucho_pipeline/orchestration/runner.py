@@ -15,9 +15,10 @@ from typing import Any
 import dagster as dg
 
 from gaucho_pipeline import embedded
+from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.orchestration.assets import FORCE_TAG, spec_key
-from gaucho_pipeline.pipeline import SITE, Project
+from gaucho_pipeline.orchestration.assets import FORCE_TAG
+from gaucho_pipeline.pipeline import Project
 
 _HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
 
@@ -29,12 +30,12 @@ _PROCESS_TAG = "gaucho/process"
 class Outcome:
     """What became of one asset: an empty `error` means that it is up to date now."""
 
-    reused: bool
+    cached: bool
     error: str = ""
 
 
 @contextlib.contextmanager
-def history(project: Project) -> Iterator[dg.DagsterInstance]:
+def get_instance(project: Project) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance: that of DAGSTER_HOME, else of ./dagster.yaml, else one inside the data folder."""
     if named := os.environ.get("DAGSTER_HOME"):
         if not Path(named).is_dir() or not Path(named).is_absolute():
@@ -88,24 +89,25 @@ class Runner:
     def run(self, asset: str, slug: str, force: bool) -> Outcome:
         """Runs an asset, its specification first, and its checks."""
         warnings.filterwarnings("ignore", message=".*is currently in preview.*")  # Dagster's own use of its previews
-        keys = [dg.AssetKey(asset)] if asset == SITE else [dg.AssetKey(spec_key(asset)), dg.AssetKey(asset)]
+        is_partitioned = ASSETS[asset].is_partitioned
+        keys = [*([dg.AssetKey(ASSETS[asset].spec_name)] if is_partitioned else []), dg.AssetKey(asset)]
         result = self._job.execute_in_process(
             asset_selection=keys,
-            partition_key=None if asset == SITE else slug,
+            partition_key=slug if is_partitioned else None,
             instance=self._instance,
             tags={_PROCESS_TAG: _this_process()} | ({FORCE_TAG: "true"} if force else {}),
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
         if result.success:
-            return Outcome(reused=_reused(result, asset))
-        return Outcome(reused=False, error=_first_failure(result))
+            return Outcome(cached=_was_cached(result, asset))
+        return Outcome(cached=False, error=_first_failure(result))
 
 
-def _reused(result: Any, asset: str) -> bool:
+def _was_cached(result: Any, asset: str) -> bool:
     for event in result.get_asset_materialization_events():
         if event.asset_key == dg.AssetKey(asset):
-            return bool(event.step_materialization_data.materialization.metadata["reused"].value)
+            return bool(event.step_materialization_data.materialization.metadata["cached"].value)
     return False
 
 

@@ -12,14 +12,15 @@ from typing import Any
 
 from gaucho_pipeline.artifacts import Store
 from gaucho_pipeline.crawl.engine import Crawl
-from gaucho_pipeline.crawl.fetching import Refused
+from gaucho_pipeline.crawl.fetch_errors import OptedOut
 from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.metrics import RawCrawlMetrics, SourceCounts
 
 Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Account:
+class CrawlReport:
     """The rows of a crawl, each by key."""
 
     kept: Rows
@@ -27,44 +28,44 @@ class Account:
     failed: Rows
     gone: Rows
     """What an earlier crawl kept and its source lists no longer."""
-    sources: dict[str, dict[str, Any]]
+    sources: dict[str, SourceCounts]
 
-    def figures(self) -> dict[str, Any]:
-        return {
-            "found": len(self.kept) + len(self.refused) + len(self.failed),
-            "kept": len(self.kept),
-            "refused": _counted(row["reason"] for row in self.refused),
-            "failed": _counted(row["reason"] for row in self.failed),
-            "licenses": _counted(row["license"] for row in self.kept),
-            "flags": _counted(flag for row in self.kept for flag in row["flags"]),
-            "sources": self.sources,
-            "failed_sources": {origin: row["failure"] for origin, row in self.sources.items() if row["failure"]},
-            "gone": len(self.gone),
-            "changed_licences": sum("license_before" in row for row in (*self.kept, *self.refused)),
-        }
+    def metrics(self) -> RawCrawlMetrics:
+        return RawCrawlMetrics(
+            found=len(self.kept) + len(self.refused) + len(self.failed),
+            kept=len(self.kept),
+            refused=_counted(row["reason"] for row in self.refused),
+            failed=_counted(row["reason"] for row in self.failed),
+            licenses=_counted(row["license"] for row in self.kept),
+            flags=_counted(flag for row in self.kept for flag in row["flags"]),
+            sources=self.sources,
+            failed_sources={origin: counts.failure for origin, counts in self.sources.items() if counts.failure},
+            gone=len(self.gone),
+            changed_licenses=sum("previous_license" in row for row in (*self.kept, *self.refused)),
+        )
 
 
-def account(crawl: Crawl, before: Rows, gone_before: Rows) -> Account:
-    """Draws up the account of a crawl that has ended. `before` is what the one that stands kept, `gone_before` what it missed."""
-    licences = {row["key"]: row["license"] for row in before}
+def report(crawl: Crawl, previous: Rows, previous_gone: Rows) -> CrawlReport:
+    """The report of a crawl that has ended. `previous` is what the one before kept, `previous_gone` what it found gone."""
+    licences = {row["key"]: row["license"] for row in previous}
     records = {record.key: record for record in crawl.order}
     kept = [_row(records[key], licences) | _bytes(crawl.store, sha) for key, sha in crawl.kept.items()]
-    excused = {key: _row(records[key], licences) | {"reason": e.reason, "hopeless": e.hopeless} for key, e in crawl.failed.items()}
+    failures = {key: _row(records[key], licences) | {"reason": e.reason, "permanent": e.permanent} for key, e in crawl.failed.items()}
     refused = [_row(record, licences) | {"reason": reason} for record, reason in crawl.refused.values()]
-    refused += [excused[key] for key, error in crawl.failed.items() if isinstance(error, Refused)]
-    failed = [excused[key] for key, error in crawl.failed.items() if not isinstance(error, Refused)]
+    refused += [failures[key] for key, error in crawl.failed.items() if isinstance(error, OptedOut)]
+    failed = [failures[key] for key, error in crawl.failed.items() if not isinstance(error, OptedOut)]
     listed = {row["key"] for row in (*kept, *refused, *failed)}
     refused += [row for listing in crawl.listings for key, row in listing.unusable.items() if key not in listed]
-    gone = _gone(crawl, before, gone_before, listed | {row["key"] for row in refused})
+    gone = _gone(crawl, previous, previous_gone, listed | {row["key"] for row in refused})
     rows = (_sorted(kept), _sorted(_once(refused)), _sorted(failed), _sorted(gone))
-    return Account(*rows, sources=_by_source(crawl, *rows))
+    return CrawlReport(*rows, sources=_by_source(crawl, *rows))
 
 
 def _row(record: Record, licences: dict[str, str]) -> dict[str, Any]:
     """A record's row; one whose licence has changed since it was kept says what it was."""
-    row = record.described()
+    row = record.to_row()
     earlier = licences.get(record.key)
-    return row | ({"license_before": earlier} if earlier is not None and earlier != row["license"] else {})
+    return row | ({"previous_license": earlier} if earlier is not None and earlier != row["license"] else {})
 
 
 def _bytes(store: Store, sha256: str) -> dict[str, Any]:
@@ -72,27 +73,27 @@ def _bytes(store: Store, sha256: str) -> dict[str, Any]:
     return {"sha256": sha256, "bytes": store.blob_size(sha256), "file": file}
 
 
-def _gone(crawl: Crawl, before: Rows, gone_before: Rows, listed: set[str]) -> Rows:
+def _gone(crawl: Crawl, previous: Rows, previous_gone: Rows, listed: set[str]) -> Rows:
     """What a source that was read to its end, or asked for by id, lists no longer, now or since an earlier crawl."""
     complete = {listing.origin for listing in crawl.listings if listing.complete}
     missed = {key for listing in crawl.listings for key in listing.gone}
     origins = {listing.origin for listing in crawl.listings}
-    gone = [row for row in before if row["origin"] in complete or row["key"] in missed]
-    gone += [row for row in gone_before if row["origin"] in origins]
+    gone = [row for row in previous if row["origin"] in complete or row["key"] in missed]
+    gone += [row for row in previous_gone if row["origin"] in origins]
     return _once([row for row in gone if row["key"] not in listed])
 
 
-def _by_source(crawl: Crawl, kept: Rows, refused: Rows, failed: Rows, gone: Rows) -> dict[str, dict[str, Any]]:
+def _by_source(crawl: Crawl, kept: Rows, refused: Rows, failed: Rows, gone: Rows) -> dict[str, SourceCounts]:
     tables = {"kept": kept, "refused": refused, "failed": failed, "gone": gone}
     counts = {name: Counter(row["origin"] for row in rows) for name, rows in tables.items()}
     return {
-        listing.origin: {
-            "listed": len(listing.records) + len(listing.unusable),
+        listing.origin: SourceCounts(
+            listed=len(listing.records) + len(listing.unusable),
             **{name: count[listing.origin] for name, count in counts.items()},
-            "there_are": listing.total,
-            "failure": listing.failure,
-            "note": listing.note,
-        }
+            there_are=listing.total,
+            failure=listing.failure,
+            note=listing.note,
+        )
         for listing in crawl.listings
     }
 

@@ -1,4 +1,4 @@
-"""Makes the image-text encoder that scores pictures of the embedded world: `python -m gaucho_pipeline.embedded.make_scorer WORK`.
+"""Makes the image-text encoder that scores pictures of the embedded world: `python -m gaucho_pipeline.embedded.making.scorer WORK`.
 
 CLIP's classes and loss (arXiv 2103.00020) on the world's pictures and captions, once the tokenizer stands.
 """
@@ -13,9 +13,9 @@ import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from gaucho_pipeline.embedded import world
-from gaucho_pipeline.embedded.making import Making, render_world, to_unit
-from gaucho_pipeline.embedded.muon import optimisers_for
-from gaucho_pipeline.embedded.words import MAX_TOKENS
+from gaucho_pipeline.embedded.making.loop import Making, render_world, to_unit
+from gaucho_pipeline.embedded.making.muon import optimisers_for
+from gaucho_pipeline.embedded.making.tokenizer import MAX_TOKENS
 
 BATCH, PICTURES, HELD_OUT = 128, 12_000, 256
 MEAN, STD = [0.5] * 3, [0.5] * 3

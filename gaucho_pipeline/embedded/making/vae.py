@@ -1,4 +1,4 @@
-"""Makes the embedded model's VAE: `python -m gaucho_pipeline.embedded.make_vae WORK [--steps N]`.
+"""Makes the embedded model's VAE: `python -m gaucho_pipeline.embedded.making.vae WORK [--steps N]`.
 
 It learns the world's pictures, and textures so that photographs come through it as photographs.
 """
@@ -14,9 +14,9 @@ import torch
 from diffusers import AutoencoderKL
 
 from gaucho_pipeline.embedded import world
-from gaucho_pipeline.embedded.making import Making, pixels_of, render_world, to_unit
-from gaucho_pipeline.embedded.muon import optimisers_for
-from gaucho_pipeline.embedded.textures import texture
+from gaucho_pipeline.embedded.making.loop import Making, pixels_of, render_world, to_unit
+from gaucho_pipeline.embedded.making.muon import optimisers_for
+from gaucho_pipeline.embedded.making.textures import texture
 
 BATCH = 32
 PICTURES, TEXTURES = 5000, 3500
@@ -83,14 +83,14 @@ def main() -> None:
     def measure() -> dict[str, float]:
         kept = {k: v.clone() for k, v in vae.state_dict().items()}
         vae.load_state_dict(making.average)
-        figures = {}
+        metrics = {}
         for name, source in (("world", pictures), ("texture", others)):
             pixels = to_unit(torch.from_numpy(source[:64].copy()))
             latents = vae.encode(pixels).latent_dist.mode()
-            figures[f"{name}_db"] = round(decibels((vae.decode(latents).sample - pixels).square().mean().item()), 2)
-            figures[f"{name}_latent_std"] = round(latents.std().item(), 3)
+            metrics[f"{name}_db"] = round(decibels((vae.decode(latents).sample - pixels).square().mean().item()), 2)
+            metrics[f"{name}_latent_std"] = round(latents.std().item(), 3)
         vae.load_state_dict(kept)
-        return figures
+        return metrics
 
     making.run(loss, args.steps, cooldown=args.steps // 3, batch=BATCH, measure=measure, save_seconds=90)
     vae.load_state_dict(making.average)

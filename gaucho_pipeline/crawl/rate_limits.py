@@ -1,4 +1,4 @@
-"""How hosts are treated: how often they may be asked, how long to wait when they say so, and when to try again.
+"""How often hosts may be asked, how long to wait when they say so, and when to try again.
 
 Numbers are those of the sites' own rules; what has none is asked by two connections at most. Nothing here asks.
 """
@@ -6,7 +6,6 @@ Numbers are those of the sites' own rules; what has none is asked by two connect
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import random
 import time
@@ -15,13 +14,15 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock
+
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.errors import GauchoError
 
 ATTEMPTS = 4
 LONGEST_WAIT = 300.0
 """Seconds; a host that asks for more is left for another day."""
-AGAIN = frozenset({429, 500, 502, 503, 504})
+RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 """HTTP statuses that may be another the next time."""
 _FIRST_PAUSE = 0.5
 
@@ -76,8 +77,7 @@ class DailyCount:
             return
         today = time.strftime("%Y-%m-%d", time.gmtime())
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with FileLock(self._path.with_suffix(".lock")):
             counts = self._read().get(today, {})
             if counts.get(host, 0) >= allowed:
                 raise GauchoError(f"{host} allows {allowed} requests a day, and today's are used up; go on tomorrow (UTC)")

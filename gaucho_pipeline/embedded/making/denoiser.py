@@ -1,7 +1,7 @@
 """Makes the embedded model's denoiser and text encoder, once its VAE stands.
 
-    python -m gaucho_pipeline.embedded.make_denoiser WORK latents [--shards N]   # pictures → latents, in shards
-    python -m gaucho_pipeline.embedded.make_denoiser WORK train [--steps N] [--cooldown N]
+    python -m gaucho_pipeline.embedded.making.denoiser WORK latents [--shards N]   # pictures → latents, in shards
+    python -m gaucho_pipeline.embedded.making.denoiser WORK train [--steps N] [--cooldown N]
 
 Training takes whatever shards there are, goes on from its newest checkpoint, and can be prolonged.
 """
@@ -20,9 +20,9 @@ from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from gaucho_pipeline.embedded import world
-from gaucho_pipeline.embedded.making import Making, pixels_of, to_unit
-from gaucho_pipeline.embedded.muon import optimisers_for
-from gaucho_pipeline.embedded.words import MAX_TOKENS, learn_tokenizer
+from gaucho_pipeline.embedded.making.loop import Making, pixels_of, to_unit
+from gaucho_pipeline.embedded.making.muon import optimisers_for
+from gaucho_pipeline.embedded.making.tokenizer import MAX_TOKENS, learn_tokenizer
 
 BATCH = 128
 SHARD = 8000
@@ -169,12 +169,12 @@ def train(work: Path, steps: int, cooldown: int) -> None:
         kept = {k: v.clone() for k, v in learner.state_dict().items()}
         learner.load_state_dict(making.average)
         shuffled = torch.randperm(HELD_OUT, generator=torch.Generator().manual_seed(1))
-        figures = {
+        metrics = {
             "held_out": round(error(held[shuffled], held_tokens[shuffled], 5).item(), 4),
             "held_out_other_caption": round(error(held[shuffled], held_tokens[shuffled.roll(1)], 5).item(), 4),
         }
         learner.load_state_dict(kept)
-        return figures
+        return metrics
 
     print(json.dumps({"pictures": len(captions), "words": len(tokenizer), "from_step": making.step}), flush=True)
     making.run(loss, steps, cooldown, BATCH, measure)

@@ -1,0 +1,76 @@
+"""What must hold of an artifact before anything is made from it: Dagster shows these as asset checks, and every run obeys them.
+
+Which check is which asset's is in `assets.py`. Each looks at the artifact alone, without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gaucho_pipeline.metrics import CheckpointMetrics, CuratedSetMetrics, RawCrawlMetrics, SampleGalleryMetrics
+
+if TYPE_CHECKING:
+    from gaucho_pipeline.artifacts import Artifact
+
+
+class CheckResult(NamedTuple):
+    """Whether what is asserted of an artifact holds, in a sentence, with the numbers."""
+
+    passed: bool
+    text: str
+    numbers: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is asserted of an asset. One that does not block is a warning: the artifact may still be used."""
+
+    name: str
+    description: str
+    run: Callable[[Artifact, Any], CheckResult]
+    """Takes the artifact and its metrics."""
+    blocking: bool = True
+
+
+def run_check(artifact: Artifact) -> CheckResult:
+    """What the check of the artifact's asset says of it; one without a check passes."""
+    check = artifact.asset.check
+    return check.run(artifact, artifact.manifest.metrics) if check else CheckResult(True, "", {})
+
+
+def is_usable(artifact: Artifact) -> bool:
+    """Whether anything may be made from an artifact."""
+    return run_check(artifact).passed or not (artifact.asset.check and artifact.asset.check.blocking)
+
+
+def all_sources_answered(artifact: Artifact, metrics: RawCrawlMetrics) -> CheckResult:
+    failed = metrics.failed_sources
+    text = "; ".join(f"missing: {source} ({why})" for source, why in failed.items()) or "every source answered"
+    return CheckResult(not failed, text, {"failed_sources": len(failed)})
+
+
+def enough_images(artifact: Artifact, metrics: CuratedSetMetrics) -> CheckResult:
+    needed = artifact.manifest.provenance.spec["min_images"]
+    excluded = ", ".join(f"{count} {reason}" for reason, count in metrics.excluded.items()) or "none excluded"
+    text = f"{metrics.kept} of {metrics.read} images are left, {needed} are needed ({excluded})"
+    if relaxed := [f"{count} without {name}" for name, count in metrics.if_relaxed.items()]:
+        text += f"; there would be {', '.join(relaxed)}"
+    return CheckResult(metrics.kept >= needed, text, {"kept": metrics.kept, "needed": needed})
+
+
+def sound_weights(artifact: Artifact, metrics: CheckpointMetrics) -> CheckResult:
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    files = sorted(artifact.folder.rglob("*.safetensors"))
+    broken = [file.name for file in files if not all(np.isfinite(tensor).all() for tensor in load_file(file).values())]
+    difference = metrics.reload_difference
+    text = f"not finite: {', '.join(broken)}" if broken else f"finite; read back, predictions differ by {difference:.2g}"
+    text = text if files else "there are no weights"
+    return CheckResult(bool(files) and not broken, text, {"files": len(files), "reload_difference": difference})
+
+
+def no_black_pictures(artifact: Artifact, metrics: SampleGalleryMetrics) -> CheckResult:
+    return CheckResult(metrics.black == 0, f"{metrics.black} of {metrics.pictures} pictures are black", {"black": metrics.black})

@@ -1,0 +1,152 @@
+"""The assets: every fact about each of them, in one table. A new asset is one entry here, and its stage.
+
+What an artifact is, is in `artifacts.py`; what each is made from now, and whether it is up to date, in `pipeline.py`; how Dagster shows
+them, in `orchestration/`. Light to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gaucho_pipeline import asset_checks
+from gaucho_pipeline.asset_checks import Check
+from gaucho_pipeline.metrics import (
+    CheckpointMetrics,
+    CuratedSetMetrics,
+    GallerySiteMetrics,
+    Metrics,
+    RawCrawlMetrics,
+    SampleGalleryMetrics,
+)  # fmt: skip
+
+ALL = "all"
+"""Stands for the concept where an artifact is of all of them."""
+
+
+class Figure(NamedTuple):
+    """A picture of an artifact that Dagster shows inline."""
+
+    name: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Asset:
+    """What is known of an asset before any artifact of it is made."""
+
+    name: str
+    program: str
+    """The module that makes it: `python -m PROGRAM REQUEST.json`."""
+    code_version: str
+    """Raised when the program makes something else of the same input, or a default becomes another: it makes every artifact stale."""
+    description: str
+    kinds: frozenset[str]
+    """What Dagster shows as its technologies."""
+    metrics: type[Metrics]
+    summary: Callable[[Any], str]
+    """Its metrics in a few words, for the command line."""
+    part: str = ""
+    """The part of a concept in `concepts.yaml` that specifies it; none for what is made of all concepts."""
+    part_description: str = ""
+    input: str | None = None
+    """The asset that it is made from."""
+    pool: str | None = None
+    """Artifacts of a pool are made one at a time."""
+    check: Check | None = None
+    figure: Figure | None = None
+    page: str | None = None
+    """The page inside it that people open."""
+    retries: int = 0
+    """How often it is tried again when it failed, because the web may answer better a little later."""
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether there is one for each concept."""
+        return bool(self.part)
+
+    @property
+    def spec_name(self) -> str:
+        """The name of the asset that is its specification."""
+        return f"{self.part}_spec"
+
+
+RAW_CRAWL = Asset(
+    name="raw_crawl",
+    program="gaucho_pipeline.crawl",
+    code_version="3",
+    description="Images of the concept from its sources, as they came, each with its licence and author.",
+    kinds=frozenset({"scrapy"}),
+    metrics=RawCrawlMetrics,
+    summary=lambda m: f"{m.kept} of {m.found} images kept",
+    part="crawl",
+    part_description="What to gather for the concept.",
+    check=Check("all_sources_answered", "Every source answered, and was understood.", asset_checks.all_sources_answered, blocking=False),
+    retries=1,
+)
+CURATED_SET = Asset(
+    name="curated_set",
+    program="gaucho_pipeline.curation",
+    code_version="4",
+    description="The images worth training on, upright and without metadata, and a reason for every other one.",
+    kinds=frozenset({"pillow", "pandas"}),
+    metrics=CuratedSetMetrics,
+    summary=lambda m: f"{m.kept} of {m.read} images kept",
+    part="curation",
+    part_description="What an image must be to be kept.",
+    input="raw_crawl",
+    check=Check("enough_images", "There are enough images to learn from.", asset_checks.enough_images),
+    page="review.html",
+)
+CHECKPOINT = Asset(
+    name="checkpoint",
+    program="gaucho_pipeline.training",
+    code_version="3",
+    description="The adapter that teaches the concept to the base model, with the loss on images it has not seen.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=CheckpointMetrics,
+    summary=lambda m: f"validation loss {m.validation_loss.base:.4f} → {m.validation_loss.tuned:.4f}",
+    part="training",
+    part_description="How the concept is taught.",
+    input="curated_set",
+    pool="gpu",
+    check=Check("sound_weights", "The weights are finite and load back.", asset_checks.sound_weights),
+    figure=Figure("loss_curve", "losses.png"),
+)
+SAMPLE_GALLERY = Asset(
+    name="sample_gallery",
+    program="gaucho_pipeline.gallery",
+    code_version="3",
+    description="The same prompts and seeds with the base model and the tuned one, with scores and a page.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=SampleGalleryMetrics,
+    summary=lambda m: f"{m.pictures} pictures, CLIP-I {m.clip_i.base:.3f} → {m.clip_i.tuned:.3f}",
+    part="gallery",
+    part_description="What is generated of the concept.",
+    input="checkpoint",
+    pool="gpu",
+    check=Check("no_black_pictures", "No picture is black.", asset_checks.no_black_pictures),
+    figure=Figure("contact_sheet", "contact_sheet.jpg"),
+    page="index.html",
+)
+GALLERY_SITE = Asset(
+    name="gallery_site",
+    program="gaucho_pipeline.gallery.site",
+    code_version="2",
+    description="One page that leads to every concept's gallery.",
+    kinds=frozenset({"html"}),
+    metrics=GallerySiteMetrics,
+    summary=lambda m: f"{m.concepts} concepts",
+    input="sample_gallery",
+    page="index.html",
+)
+
+ASSETS: dict[str, Asset] = {asset.name: asset for asset in (RAW_CRAWL, CURATED_SET, CHECKPOINT, SAMPLE_GALLERY, GALLERY_SITE)}
+"""All assets by name, each after what it is made from."""
+
+CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if asset.is_partitioned)
+"""Those of which there is one for each concept."""
+
+PARTS: tuple[str, ...] = tuple(asset.part for asset in CONCEPT_ASSETS)
+"""The parts of a concept in `concepts.yaml`, in the order of the chain."""

@@ -1,0 +1,60 @@
+"""Why something was not fetched: one type for each way to fail. How hosts are asked is in `fetching.py`."""
+
+from __future__ import annotations
+
+from gaucho_pipeline.errors import GauchoError
+
+
+class FetchError(GauchoError):
+    """Something could not be fetched.
+
+    `permanent`: no later crawl asks again, under the same specification. `retry`: another attempt in this crawl may end otherwise.
+    """
+
+    def __init__(self, reason: str, permanent: bool = False, retry: bool = True) -> None:
+        super().__init__(reason)
+        self.reason, self.permanent, self.retry = reason, permanent, retry and not permanent
+
+
+class DisallowedHost(FetchError):
+    """An address is one where this crawl may not go."""
+
+
+class OptedOut(FetchError):
+    """Something may not be fetched or used: whoever publishes it says so."""
+
+
+class NetworkError(FetchError):
+    """The network did not bring an answer."""
+
+    text = "failed"
+    is_permanent, may_retry = False, True
+
+    def __init__(self) -> None:
+        super().__init__(self.text, self.is_permanent, self.may_retry)
+
+
+class TimedOut(NetworkError):
+    text = "timed out"
+
+
+class ConnectionRefused(NetworkError):
+    text = "refused the connection"
+
+
+class HostNotFound(NetworkError):
+    text = "cannot be found"
+
+
+class CutOff(NetworkError):
+    text = "was cut off"
+
+
+class TooLarge(NetworkError):
+    text = "too large"
+    is_permanent = True
+
+
+class BadCertificate(NetworkError):
+    text = "has a bad certificate"
+    may_retry = False

@@ -1,0 +1,29 @@
+"""One picture from a checkpoint, for `gaucho generate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.artifacts import Artifact, write_atomically
+from gaucho_pipeline.concepts import GallerySpec
+from gaucho_pipeline.gallery.generation import generate, load_lora
+from gaucho_pipeline.gallery.samples import Sample
+from gaucho_pipeline.provenance import marked_png
+
+
+def generate_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec, path: Path) -> None:
+    """Generates a picture with what was learned, and writes a PNG that says so."""
+    manifest, device = checkpoint.manifest, base_models.best_device()
+    training = manifest.provenance.spec
+    pipeline = base_models.load(training["base_model"], training["revision"], device).pipeline
+    load_lora(pipeline, checkpoint.folder)
+    picture = generate(pipeline, [Sample(prompt, seed)], spec)[0]
+    facts = {
+        "prompt": prompt,
+        "seed": seed,
+        "base_model": manifest.provenance.base_model,
+        "adapter": manifest.data_version,
+        "concept": manifest.concept,
+    }
+    write_atomically(path.resolve(), marked_png(picture, facts))

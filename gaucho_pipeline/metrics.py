@@ -1,0 +1,134 @@
+"""What is counted and measured of each asset: a typed model that its stage fills, its manifest keeps, and everything else reads.
+
+Which model is which asset's is in `assets.py`. What the numbers must be for an artifact to be used is in `asset_checks.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Metrics(BaseModel):
+    """Numbers of one artifact.
+
+    A key that comes later has a default, and one that is gone is passed over, so that whatever stands on disk can still be read.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class BaseTuned(Metrics):
+    """One figure with the base model and with the tuned one."""
+
+    base: float = Field(description="Of the base model")
+    tuned: float = Field(description="Of what was learned")
+
+
+class SourceCounts(Metrics):
+    """What became of what one source lists."""
+
+    listed: int = Field(description="Records that it listed")
+    kept: int = Field(description="Images of them that were kept")
+    refused: int = Field(description="Records whose licence, name or publisher forbids it")
+    failed: int = Field(description="Images that could not be fetched")
+    gone: int = Field(description="Images kept earlier that it lists no longer")
+    there_are: int | None = Field(description="How many records it says there are; null where it does not say")
+    failure: str = Field(description="What went wrong with the source; empty if nothing did")
+    note: str = Field(description="What a person should know of it")
+
+
+class RawCrawlMetrics(Metrics):
+    """Of `raw_crawl`; found = kept + refused + failed."""
+
+    found: int = Field(description="Images that the sources listed")
+    kept: int = Field(description="Images whose bytes are there")
+    refused: dict[str, int] = Field(description="Images that may not be used, by reason")
+    failed: dict[str, int] = Field(description="Images that could not be fetched, by reason")
+    licenses: dict[str, int] = Field(description="Kept images by licence")
+    flags: dict[str, int] = Field(description="Kept images by what restricts them beside copyright")
+    sources: dict[str, SourceCounts] = Field(description="The same for each source")
+    failed_sources: dict[str, str] = Field(description="What went wrong, by source")
+    gone: int = Field(description="Images kept earlier that are listed no longer")
+    changed_licenses: int = Field(description="Images whose licence is another than before")
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.found != self.kept + sum(self.refused.values()) + sum(self.failed.values()):
+            raise ValueError("found must be kept + refused + failed")
+        return self
+
+
+class OverrideCounts(Metrics):
+    """What became of the curator's decisions."""
+
+    applied: int = Field(description="Decisions that were carried out")
+    without_image: tuple[str, ...] = Field(description="First digits of images that decisions name and that cannot be used")
+
+
+class CuratedSetMetrics(Metrics):
+    """Of `curated_set`; read = kept + excluded."""
+
+    read: int = Field(description="Images of the crawl")
+    kept: int = Field(description="Images worth training on")
+    excluded: dict[str, int] = Field(description="The others, by reason")
+    licenses: dict[str, int] = Field(description="Kept images by licence")
+    captions: dict[str, int] = Field(description="Kept images by who wrote their caption")
+    overrides: OverrideCounts = Field(description="The curator's decisions")
+    if_relaxed: dict[str, int] = Field({}, description="Where too few are left: how many there would be without each filter")
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> Self:
+        if self.read != self.kept + sum(self.excluded.values()):
+            raise ValueError("read must be kept + excluded")
+        return self
+
+
+class PromptLosses(Metrics):
+    """Losses on the same images with three prompts: what was learned should answer to its token only."""
+
+    token: BaseTuned = Field(description="With the concept's token")
+    other_token: BaseTuned = Field(description="With another made-up word")
+    class_noun: BaseTuned = Field(description="With the class noun alone")
+
+
+class Losses(Metrics):
+    """Losses on the images that were learned from and on those that were not."""
+
+    train: PromptLosses = Field(description="On the images learned from")
+    validation: PromptLosses = Field(description="On the images kept for measuring")
+
+
+class CheckpointMetrics(Metrics):
+    """Of `checkpoint`."""
+
+    validation_loss: BaseTuned = Field(description="Mean squared error on validation images, with the token")
+    losses: Losses = Field(description="The losses as a set")
+    steps: int = Field(description="Optimiser steps of the whole training")
+    best_step: int = Field(description="The step whose weights were kept, which had the lowest validation loss")
+    train_images: int = Field(description="Images learned from")
+    validation_images: int = Field(description="Images kept for measuring")
+    images_per_second: float = Field(description="Rate of training, without loading and final measuring")
+    peak_memory_bytes: int = Field(description="The most memory taken: the GPU's where there is one, else the process's")
+    trainable_parameters: int = Field(description="Numbers that were learned")
+    reload_difference: float = Field(description="Largest difference between predictions in memory and with the file read back")
+    device: str = Field(description="What it was trained on")
+
+
+class SampleGalleryMetrics(Metrics):
+    """Of `sample_gallery`. The keys that are a scorer's are filled by it (`gallery/scorers.py`)."""
+
+    pictures: int = Field(description="Pictures generated, by both models together")
+    pictures_per_second: float = Field(description="Rate of generation, without loading")
+    black: int = Field(description="Pictures of the tuned model that show nothing")
+    clip_i: BaseTuned = Field(description="CLIP-I: mean cosine of generated pictures with validation images, -1 to 1")
+    clip_t: BaseTuned = Field(description="CLIP-T: mean cosine of generated pictures with their prompts, -1 to 1")
+    clip_i_ceiling: float = Field(description="CLIP-I of the validation images themselves, through the VAE")
+    encoder: str = Field(description="The encoder; scores of another one do not compare")
+
+
+class GallerySiteMetrics(Metrics):
+    """Of `gallery_site`."""
+
+    concepts: int = Field(description="Concepts that the site shows")

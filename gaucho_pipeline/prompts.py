@@ -1,0 +1,41 @@
+"""The prompts that names stand for: the concept's own, those on which the base model must stay as it was, and the plans of galleries.
+
+What a name stands for is part of a version (`concepts.py`): another text makes stale what was made with it, and nothing else.
+"""
+
+from __future__ import annotations
+
+INSTANCE_PROMPT = "a photo of {token} {class_noun}"
+"""DreamBooth's instance prompt (arXiv 2208.12242)."""
+
+PLANS: dict[str, tuple[str, ...]] = {
+    "heritage": (
+        "a photo of {token} {class_noun}",
+        "a photo of {token} {class_noun} on a wooden table",
+        "a photo of {token} {class_noun} on the grass at sunset",
+        "a painting of {token} {class_noun}",
+    ),
+}
+"""Plans of prompts by name. A new plan is an entry here."""
+
+_OTHER_NOUNS = ("person", "house", "cat", "tree", "cup")
+
+
+def instance_prompt(token: str, class_noun: str) -> str:
+    """What the concept is learned by."""
+    return fill_in(INSTANCE_PROMPT, token, class_noun)
+
+
+def class_prompt(class_noun: str) -> str:
+    """What names the class alone."""
+    return f"a photo of a {class_noun}"
+
+
+def prior_prompts(class_noun: str) -> list[str]:
+    """Prompts on which the model must stay what it was: the class first, then nothing, then other things."""
+    return [class_prompt(class_noun), "", *(class_prompt(noun) for noun in _OTHER_NOUNS if noun != class_noun)]
+
+
+def fill_in(prompt: str, token: str, class_noun: str) -> str:
+    """A prompt with the concept's words in the place of {token} and {class_noun}; other braces stay as they are."""
+    return prompt.replace("{token}", token).replace("{class_noun}", class_noun)

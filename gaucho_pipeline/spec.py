@@ -1,0 +1,68 @@
+"""What every part of `concepts.yaml` is: a frozen model that refuses unknown keys, and knows what of it makes up a version.
+
+Here belongs what all specifications share. The keys themselves are in `concepts.py`, and where a source or a filter is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_jsonable_python
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Marks a key that came later than the others: `key: Annotated[int | None, Absent(None)] = Field(…)`.
+
+    `value` gives what was made before the key existed. It is stated once, with the key, and never changed, because a key that stands at
+    it is left out of versions: whatever was made before the key existed stays fresh. The key's default may change, and may be another.
+    """
+
+    value: Any
+
+
+class Spec(BaseModel):
+    """A part of a specification."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    code_version: ClassVar[str] = "1"
+    """Raised when the code behind this part alone makes something else of the same keys: it makes what has this part stale, no more."""
+
+    def identity(self) -> dict[str, Any]:
+        """What a version hashes, as a JSON value: the keys that do not stand at their absent value."""
+        found = {}
+        for name, field in type(self).model_fields.items():
+            value = _plain(getattr(self, name))
+            absent = [marker.value for marker in field.metadata if isinstance(marker, Absent)]
+            if not absent or value != to_jsonable_python(absent[0]):
+                found[name] = value
+        return found if self.code_version == "1" else found | {"code_version": self.code_version}
+
+    def with_paths_below(self, folder: Path) -> Self:
+        """The same with every relative path in it taken from a folder, and `~` for the person's own."""
+        changes = {name: _below(folder, getattr(self, name)) for name in type(self).model_fields}
+        return self.model_copy(update=changes)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Spec):
+        return value.identity()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return to_jsonable_python(value)
+
+
+def _below(folder: Path, value: Any) -> Any:
+    if isinstance(value, Path):
+        return folder / value.expanduser()
+    if isinstance(value, Spec):
+        return value.with_paths_below(folder)
+    if isinstance(value, tuple):
+        return tuple(_below(folder, item) for item in value)
+    return value
