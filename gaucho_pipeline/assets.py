@@ -19,7 +19,7 @@ from gaucho_pipeline.metrics import (
     Metrics,
     RawCrawlMetrics,
     SampleGalleryMetrics,
-)  # fmt: skip
+)
 
 ALL = "all"
 """Stands for the concept where an artifact is of all of them."""

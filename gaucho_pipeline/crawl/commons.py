@@ -30,7 +30,7 @@ from gaucho_pipeline.crawl.sources import (
     query,
     read_json,
     unusable,
-)  # fmt: skip
+)
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import commons_license, restrictions
 from gaucho_pipeline.spec import Text

@@ -26,7 +26,7 @@ from scrapy.exceptions import (
     IgnoreRequest,
     ResponseDataLossError,
     StopDownload,
-)  # fmt: skip
+)
 from scrapy.http import Response
 from scrapy.http.headers import Headers
 from scrapy.robotstxt import ProtegoRobotParser
@@ -43,7 +43,7 @@ from gaucho_pipeline.crawl.fetch_errors import (
     OptedOut,
     TimedOut,
     TooLarge,
-)  # fmt: skip
+)
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
 from gaucho_pipeline.crawl.rate_limits import (
     ATTEMPTS,

@@ -26,7 +26,7 @@ from gaucho_pipeline.crawl.sources import (
     query,
     read_json,
     unusable,
-)  # fmt: skip
+)
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import inaturalist_license
 from gaucho_pipeline.spec import Text

@@ -23,7 +23,7 @@ from gaucho_pipeline.pipeline import Project
 _HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
 
 
-_PROCESS_TAG = "gaucho/process"
+PROCESS_TAG = "gaucho/process"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _this_process() -> str:
 def _end_the_dead(instance: dg.DagsterInstance) -> None:
     """Ends runs of the command line that were killed on this machine: they would hold their place in the GPU's pool for ever."""
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        host, _, pid = run.tags.get(_PROCESS_TAG, "").partition(" ")
+        host, _, pid = run.tags.get(PROCESS_TAG, "").partition(" ")
         if host == socket.gethostname() and not _is_running(int(pid)):
             instance.report_run_failed(run, "its process is gone")
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
@@ -95,7 +95,7 @@ class Runner:
             asset_selection=keys,
             partition_key=slug if is_partitioned else None,
             instance=self._instance,
-            tags={_PROCESS_TAG: _this_process()} | ({FORCE_TAG: "true"} if force else {}),
+            tags={PROCESS_TAG: _this_process()} | ({FORCE_TAG: "true"} if force else {}),
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )

@@ -1,0 +1,271 @@
+"""Dagster's side: checks, retries, killed runs, and what a sensor asks for. The chain itself is run in `test_chain.py`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+
+from gaucho_pipeline import run as run_module
+from gaucho_pipeline.assets import ALL, ASSETS
+from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.orchestration.checks import UP_TO_DATE
+from gaucho_pipeline.orchestration.metadata import build_metadata
+from gaucho_pipeline.orchestration.runner import PROCESS_TAG, Runner, get_instance
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.standing import stand, stand_all
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Two concepts, of which everything stands."""
+    concepts = {
+        "araucaria": folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree"),
+        "chimarrao": folder_concept(draw_folder(tmp_path / "c", "chimarrao", 2), "dnc", "cup"),
+    }
+    project = Project(write_concepts(tmp_path / "concepts.yaml", concepts), tmp_path / "data")
+    stand_all(project)
+    return project
+
+
+@pytest.fixture
+def instance(project: Project) -> Iterator[dg.DagsterInstance]:
+    with get_instance(project) as instance:
+        yield instance
+
+
+def edit(project: Project, slug: str, part: str, **changes: Any) -> None:
+    value = yaml.safe_load(project.concepts_file.read_text())
+    value["concepts"][slug].setdefault(part, {}).update(changes)
+    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
+
+
+def run_checks(project: Project, instance: dg.DagsterInstance, asset: str, name: str, slug: str | None) -> Any:
+    """What a check of an asset says, run by Dagster."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset), name)
+    job = build_defs(project).resolve_implicit_global_asset_job_def().get_subset(asset_selection=set(), asset_check_selection={key})
+    result = job.execute_in_process(partition_key=slug, instance=instance, raise_on_error=False)  # what blocks is raised
+    (evaluation,) = result.get_asset_check_evaluations()
+    return evaluation
+
+
+# ------------------------------------------------------------------------------------------ checks
+
+
+def test_the_check_says_what_dagster_does_not_hand_down(project: Project, instance: dg.DagsterInstance) -> None:
+    fresh = run_checks(project, instance, "sample_gallery", UP_TO_DATE, "araucaria")
+    assert fresh.passed
+    edit(project, "araucaria", "training", rank=2)
+    waiting = run_checks(project, instance, "sample_gallery", UP_TO_DATE, "araucaria")
+    assert (waiting.passed, waiting.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert waiting.description == "waiting; checkpoint is stale"
+    assert run_checks(project, instance, "checkpoint", UP_TO_DATE, "araucaria").description == "stale; rank changed"
+    assert run_checks(project, instance, "sample_gallery", UP_TO_DATE, "chimarrao").passed
+    site = run_checks(project, instance, "gallery_site", UP_TO_DATE, None)
+    assert site.description == "waiting; sample_gallery of araucaria is waiting"
+
+
+def test_a_concept_that_was_removed_fails_the_check_in_words(project: Project, instance: dg.DagsterInstance) -> None:
+    definitions = build_defs(project)
+    value = yaml.safe_load(project.concepts_file.read_text())
+    del value["concepts"]["chimarrao"]
+    project.concepts_file.write_text(yaml.safe_dump(value))
+    key = dg.AssetCheckKey(dg.AssetKey("checkpoint"), UP_TO_DATE)
+    job = definitions.resolve_implicit_global_asset_job_def().get_subset(asset_selection=set(), asset_check_selection={key})
+    (evaluation,) = job.execute_in_process(partition_key="chimarrao", instance=instance).get_asset_check_evaluations()
+    assert "there is no concept 'chimarrao'" in evaluation.description
+
+
+@pytest.mark.parametrize(
+    ("asset", "check", "metrics", "severity", "description"),
+    [
+        ("raw_crawl", "all_sources_answered", {"failed_sources": {"openverse: x": "timed out"}}, "WARN", "missing: openverse: x (timed out)"),
+        ("curated_set", "enough_images", {"kept": 1, "read": 9, "excluded": {"blurred": 8}}, "ERROR", "1 of 9 images are left, 4 are needed"),
+        ("checkpoint", "sound_weights", {}, "ERROR", "there are no weights"),
+        ("sample_gallery", "no_black_pictures", {"black": 1}, "ERROR", "1 of 2 pictures are black"),
+    ],
+)  # fmt: skip
+def test_each_assets_own_check_is_run_on_what_stands(
+    asset: str, check: str, metrics: dict[str, Any], severity: str, description: str, project: Project, instance: dg.DagsterInstance
+) -> None:
+    stand(project, asset, "araucaria", data_version="2", **metrics)
+    evaluation = run_checks(project, instance, asset, check, "araucaria")
+    assert not evaluation.passed
+    assert evaluation.severity.value == severity
+    assert description in evaluation.description
+
+
+def test_what_fails_blocks_but_for_the_crawls_warning(project: Project) -> None:
+    graph = build_defs(project).resolve_asset_graph()
+    blocking = {key.asset_key.to_user_string() for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert blocking == {"curated_set", "checkpoint", "sample_gallery"}
+
+
+# ------------------------------------------------------------------------------------------ runs
+
+
+def test_only_the_crawl_is_tried_again(project: Project) -> None:
+    retries = {}
+    for definition in build_defs(project).assets or ():
+        assert isinstance(definition, dg.AssetsDefinition)
+        policy = definition.op.retry_policy
+        retries[definition.key.to_user_string()] = policy.max_retries if policy else 0
+    assert {name: count for name, count in retries.items() if count} == {"raw_crawl": 1}
+
+
+def test_a_removed_concept_fails_in_words_and_is_not_tried_again(project: Project, instance: dg.DagsterInstance) -> None:
+    runner = Runner(build_defs(project, lambda: Project(project.concepts_file, project.store.root)), instance)
+    value = yaml.safe_load(project.concepts_file.read_text())
+    del value["concepts"]["chimarrao"]
+    project.concepts_file.write_text(yaml.safe_dump(value))
+    outcome = runner.run("raw_crawl", "chimarrao", force=False)
+    assert "there is no concept 'chimarrao'; there are araucaria" in outcome.error
+    (record,) = instance.get_run_records()
+    kinds = [e.dagster_event.event_type_value for e in instance.all_logs(record.dagster_run.run_id) if e.dagster_event]
+    assert "STEP_FAILURE" in kinds
+    assert "STEP_UP_FOR_RETRY" not in kinds
+
+
+def test_nothing_is_made_from_what_failed_its_check_whoever_asks(project: Project, instance: dg.DagsterInstance) -> None:
+    stand(project, "curated_set", "araucaria", kept=3, read=3)
+    outcome = Runner(build_defs(project), instance).run("checkpoint", "araucaria", force=False)
+    assert "curated_set of araucaria is not fit for checkpoint: 3 of 3 images are left" in outcome.error
+
+
+def test_what_stands_is_taken_and_said_to_be_cached(project: Project, instance: dg.DagsterInstance) -> None:
+    outcome = Runner(build_defs(project), instance).run("gallery_site", ALL, force=False)
+    assert (outcome.cached, outcome.error) == (True, "")
+
+
+def dead_process() -> int:
+    done = subprocess.Popen(["true"])
+    done.wait()
+    return done.pid
+
+
+def test_runs_of_the_command_line_whose_process_is_gone_are_ended_and_no_others(project: Project) -> None:
+    def started(instance: dg.DagsterInstance, host: str, pid: int) -> str:
+        job = build_defs(project).resolve_job_def("crawl")
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: f"{host} {pid}"})
+        return run.run_id
+
+    with get_instance(project) as instance:
+        dead = started(instance, socket.gethostname(), dead_process())
+        living = started(instance, socket.gethostname(), os.getpid())
+        elsewhere = started(instance, "another-machine", dead_process())
+    with get_instance(project) as instance:
+        status = {run_id: instance.get_run_by_id(run_id).status for run_id in (dead, living, elsewhere)}  # type: ignore[union-attr]
+    assert status == {
+        dead: dg.DagsterRunStatus.FAILURE,
+        living: dg.DagsterRunStatus.STARTED,
+        elsewhere: dg.DagsterRunStatus.STARTED,
+    }
+
+
+def test_a_history_that_is_named_and_not_there_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/nowhere/at/all")
+    with pytest.raises(ConfigError, match="DAGSTER_HOME: /nowhere/at/all must be the whole path"), get_instance(project):
+        pass
+
+
+def test_a_run_reads_the_concepts_file_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads, real = [], Path.read_text
+
+    def counted(self: Path, *args: Any, **kwargs: Any) -> str:
+        if self.name == "concepts.yaml":
+            reads.append(self)
+        return real(self, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "read_text", counted)
+    edit(project, "araucaria", "crawl", max_images=5)
+    reads.clear()
+    fresh = Project(project.concepts_file, project.store.root)
+    assert run_module.run_concepts(fresh, (), "raw_crawl", force=False) == []
+    assert len(reads) == 1
+
+
+# ------------------------------------------------------------------------------------------ sensors, metadata
+
+
+def evaluate(project: Project, instance: dg.DagsterInstance, name: str, cursor: str | None) -> dg.SensorResult:
+    defs = build_defs(project)
+    sensor = defs.resolve_sensor_def(name)
+    context = dg.build_sensor_context(instance, cursor=cursor, resources=dict(defs.resources or {}), definitions=defs)
+    result = sensor.evaluate_tick(context)
+    return result  # type: ignore[return-value]
+
+
+def test_an_edit_re_evaluates_its_specification_and_the_checks_below_it(project: Project, instance: dg.DagsterInstance) -> None:
+    first = evaluate(project, instance, "edited_concepts", None)
+    edit(project, "araucaria", "training", rank=2)
+    second = evaluate(project, instance, "edited_concepts", first.cursor)
+    (request,) = second.run_requests or ()
+    assert request.partition_key == "araucaria"
+    assert request.asset_selection == [dg.AssetKey("training_spec")]
+    checks = [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in ("checkpoint", "sample_gallery")]
+    assert request.asset_check_keys == checks
+    assert not evaluate(project, instance, "edited_concepts", second.cursor).run_requests
+
+
+def test_a_new_file_in_a_folder_re_evaluates_the_crawl_alone(project: Project, instance: dg.DagsterInstance, tmp_path: Path) -> None:
+    first = evaluate(project, instance, "new_files", None)
+    draw_folder(tmp_path / "c", "chimarrao", 1, first=8)
+    (request,) = evaluate(project, instance, "new_files", first.cursor).run_requests or ()
+    assert (request.partition_key, request.asset_selection) == ("chimarrao", [dg.AssetKey("crawl_spec")])
+
+
+def test_a_broken_file_is_told_by_the_sensor(project: Project, instance: dg.DagsterInstance) -> None:
+    defs = build_defs(project)
+    sensor = defs.resolve_sensor_def("edited_concepts")
+    project.concepts_file.write_text("concepts: [")
+    context = dg.build_sensor_context(instance, resources=dict(defs.resources or {}), definitions=defs)
+    result = sensor.evaluate_tick(context)
+    assert "concepts.yaml:1" in (result.skip_message or "")
+
+
+def test_every_night_each_concept_is_crawled_once(project: Project) -> None:
+    defs = build_defs(project)
+    schedule = defs.resolve_schedule_def("crawl_every_night")
+    context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 25, 3), repository_def=defs.get_repository_def())
+    requests = schedule.evaluate_tick(context).run_requests or ()
+    assert [request.partition_key for request in requests] == ["araucaria", "chimarrao"]
+    assert len({request.run_key for request in requests}) == 2
+
+
+def test_metadata_are_flat_numbers_that_dagster_plots(project: Project) -> None:
+    artifact = project.store.current("checkpoint", "araucaria")
+    assert artifact
+    metadata = build_metadata(artifact)
+    assert (metadata["validation_loss_base"], metadata["validation_loss_tuned"]) == (0.5, 0.4)
+    assert metadata["losses_train_class_noun_tuned"] == 0.4
+    assert metadata["train_images"] == 7
+    assert not any(isinstance(value, dict) for value in metadata.values())
+
+
+def test_a_page_and_a_small_picture_are_shown_and_a_large_one_is_not(project: Project) -> None:
+    artifact = project.store.current("sample_gallery", "araucaria")
+    assert artifact
+    (artifact.folder / "index.html").write_text("x")
+    (artifact.folder / "contact_sheet.jpg").write_bytes(b"x" * 100)
+    metadata = build_metadata(artifact)
+    assert metadata["page"].value.endswith("/index.html")
+    assert "data:image/jpeg;base64" in metadata["contact_sheet"].value
+    (artifact.folder / "contact_sheet.jpg").write_bytes(b"x" * 100_001)
+    assert "contact_sheet" not in build_metadata(artifact)
+
+
+def test_the_table_of_assets_is_in_the_order_of_the_chain() -> None:
+    seen: list[str] = []
+    for asset in ASSETS.values():
+        assert asset.input is None or asset.input in seen
+        seen.append(asset.name)

@@ -1,0 +1,176 @@
+"""What each asset is made from, and whether what stands is up to date."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gaucho_pipeline import concepts_file, pipeline
+from gaucho_pipeline.artifacts import MANIFEST, Manifest
+from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.pipeline import Project, State
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.standing import stand, stand_all
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Two concepts, of which everything stands."""
+    concepts = {
+        "araucaria": folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree"),
+        "chimarrao": folder_concept(draw_folder(tmp_path / "c", "chimarrao", 2), "dnc", "cup"),
+    }
+    project = Project(write_concepts(tmp_path / "concepts.yaml", concepts), tmp_path / "data")
+    stand_all(project)
+    return project
+
+
+def edited(project: Project, slug: str, part: str, **changes: Any) -> Project:
+    """The project after an edit of its file."""
+    value = yaml.safe_load(project.concepts_file.read_text())
+    value["concepts"][slug].setdefault(part, {}).update(changes)
+    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
+    return Project(project.concepts_file, project.store.root)
+
+
+def words(states: dict[str, State]) -> list[str]:
+    return [state.state for state in states.values()]
+
+
+def test_what_stands_of_what_stands_is_fresh(project: Project) -> None:
+    assert words(project.states("araucaria")) == ["fresh"] * 4
+    assert project.site_state() == State("fresh")
+
+
+def test_below_something_stale_all_waits_and_says_for_what(project: Project) -> None:
+    after = edited(project, "araucaria", "curation", min_side=70)
+    assert after.states("araucaria") == {
+        "raw_crawl": State("fresh"),
+        "curated_set": State("stale", ("min_side changed",)),
+        "checkpoint": State("waiting", ("curated_set is stale",)),
+        "sample_gallery": State("waiting", ("checkpoint is waiting",)),
+    }
+    assert after.site_state() == State("waiting", ("sample_gallery of araucaria is waiting",))
+    assert words(after.states("chimarrao")) == ["fresh"] * 4
+
+
+def test_an_input_that_came_out_the_same_ends_the_waiting_and_another_one_makes_stale(project: Project) -> None:
+    after = edited(project, "araucaria", "curation", min_side=70)
+    stand(after, "curated_set", "araucaria")
+    assert words(after.states("araucaria")) == ["fresh"] * 4
+    stand(after, "curated_set", "araucaria", data_version="2")
+    assert after.state("checkpoint", "araucaria") == State("stale", ("curated_set changed",))
+    assert after.state("sample_gallery", "araucaria").state == "waiting"
+
+
+def test_what_was_never_made_is_missing_and_what_lost_its_input_stale(project: Project) -> None:
+    (project.store.home("curated_set", "araucaria") / "current.json").unlink()
+    assert words(project.states("araucaria")) == ["fresh", "missing", "stale", "waiting"]
+    assert "needs curated_set, which is missing" in project.state("checkpoint", "araucaria").reasons[0]
+
+
+def test_another_code_version_makes_an_asset_stale(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dataclasses
+
+    newer = dataclasses.replace(ASSETS["checkpoint"], code_version="99")
+    monkeypatch.setitem(ASSETS, "checkpoint", newer)
+    assert project.state("checkpoint", "araucaria") == State("stale", ("the code that makes it changed",))
+    assert project.state("curated_set", "araucaria").state == "fresh"
+
+
+def test_another_base_model_makes_checkpoint_and_gallery_stale(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline.base_models, "identity", lambda model, revision: {"id": model, "revision": None, "digest": "other"})
+    states = project.states("araucaria")
+    assert words(states) == ["fresh", "fresh", "stale", "stale"]
+    assert states["checkpoint"].reasons == ("the base model changed",)
+
+
+def test_a_new_file_in_a_folder_makes_the_crawl_stale(project: Project, tmp_path: Path) -> None:
+    draw_folder(tmp_path / "a", "araucaria", 1, first=7)
+    again = Project(project.concepts_file, project.store.root)
+    assert again.state("raw_crawl", "araucaria") == State("stale", ("the files that it names changed",))
+
+
+def test_the_site_is_made_from_the_galleries_that_may_be_shown(project: Project) -> None:
+    stand(project, "sample_gallery", "araucaria", black=2, data_version="2")
+    assert list(project.galleries()) == ["chimarrao"]
+    assert project.site_state() == State("stale", ("concepts changed", "araucaria is gone"))
+
+
+def test_nothing_is_made_from_what_failed_its_check(project: Project) -> None:
+    stand(project, "curated_set", "araucaria", kept=3, read=3)
+    with pytest.raises(GauchoError, match=r"curated_set of araucaria is not fit for checkpoint: 3 of 3 images are left, 4 are needed"):
+        project.check_inputs("checkpoint", "araucaria")
+    project.check_inputs("checkpoint", "chimarrao")
+
+
+def test_a_warning_stops_nothing(project: Project) -> None:
+    stand(project, "raw_crawl", "araucaria", failed_sources={"openverse: x": "timed out"})
+    project.check_inputs("curated_set", "araucaria")
+
+
+def test_a_cached_artifact_is_found_and_becomes_the_current_one(project: Project) -> None:
+    first = project.store.current("sample_gallery", "araucaria")
+    after = edited(project, "araucaria", "gallery", seeds=[5])
+    stand(after, "sample_gallery", "araucaria", data_version="2")
+    assert first
+    taken_back = edited(after, "araucaria", "gallery", seeds=[1])
+    found = taken_back.request("sample_gallery", "araucaria").cached()
+    assert found
+    assert found.folder == first.folder
+    assert taken_back.store.current("sample_gallery", "araucaria") == found
+    assert after.request("sample_gallery", "araucaria", force=True).cached() is None
+
+
+def test_a_crawl_is_never_taken_for_cached_before_it_has_asked(project: Project) -> None:
+    assert project.request("raw_crawl", "araucaria").cached() is None
+
+
+def test_a_request_holds_the_whole_specification_and_the_provenance_the_resolved_one(project: Project) -> None:
+    request = project.request("checkpoint", "araucaria")
+    assert request.spec["target_modules"] == "attention"
+    assert request.spec["max_steps"] is None
+    assert request.provenance.spec["target_modules"] == ["to_q", "to_k", "to_v", "to_out.0"]
+    assert "max_steps" not in request.provenance.spec
+    assert request.inputs == {"curated_set": project.store.current("curated_set", "araucaria").folder}  # type: ignore[union-attr]
+    assert request.title == "Conceito de mtl"
+
+
+def test_another_name_of_a_concept_is_another_page_and_trains_nothing(project: Project) -> None:
+    value = yaml.safe_load(project.concepts_file.read_text())
+    value["concepts"]["araucaria"]["name"]["pt"] = "Araucária"
+    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
+    assert words(Project(project.concepts_file, project.store.root).states("araucaria")) == ["fresh", "fresh", "fresh", "stale"]
+
+
+def test_a_concept_that_is_not_there_is_told(project: Project) -> None:
+    with pytest.raises(ConfigError, match="there is no concept 'cuia'; there are araucaria, chimarrao"):
+        project.concept("cuia")
+
+
+def test_the_file_is_read_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = []
+    real = concepts_file.load_concepts
+    monkeypatch.setattr(pipeline, "load_concepts", lambda path: reads.append(path) or real(path))
+    again = Project(project.concepts_file, project.store.root)
+    for slug in again.slugs:
+        again.states(slug)
+        for asset in CONCEPT_ASSETS:
+            again.request(asset.name, slug)
+    again.site_state()
+    assert len(reads) == 1
+
+
+def test_manifests_on_disk_are_read_back_as_they_were_written(project: Project) -> None:
+    for asset in ASSETS.values():
+        artifact = project.store.current(asset.name, "araucaria" if asset.is_partitioned else ALL)
+        assert artifact
+        assert type(artifact.manifest.metrics) is asset.metrics
+        again = Manifest.model_validate_json((artifact.folder / MANIFEST).read_text())
+        assert again == artifact.manifest
+        assert set(json.loads(again.model_dump_json())["metrics"]) == set(asset.metrics.model_fields)

@@ -1,0 +1,160 @@
+"""Versions follow meaning: what a name stands for is part of them, and a key that did not exist before is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import Field
+
+from gaucho_pipeline import concepts as concepts_module
+from gaucho_pipeline import concepts_file
+from gaucho_pipeline.assets import ASSETS
+from gaucho_pipeline.concepts import Concept, Concepts, CrawlSpec, GallerySpec, TrainingSpec
+from gaucho_pipeline.crawl.commons import CommonsSpec
+from gaucho_pipeline.crawl.openverse import OpenverseSpec
+from gaucho_pipeline.crawl.registry import SourceSpec
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.prompts import PLANS
+from gaucho_pipeline.spec import Absent, Spec
+from gaucho_pipeline.target_modules import TARGET_MODULES
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.standing import stand_all
+
+FRESH = dict.fromkeys(ASSETS, "fresh")
+
+
+class Part(Spec):
+    size: int = Field(3, description="A key from the beginning")
+
+
+class LaterPart(Part):
+    shape: Annotated[str | None, Absent(None)] = Field(None, description="A key that came later")
+    depth: Annotated[int, Absent(1)] = Field(2, description="One whose default is not what was before")
+    parts: Annotated[tuple[Part, ...], Absent(())] = Field((), description="Parts of its own")
+
+
+def test_a_key_at_its_absent_value_is_no_part_of_a_version() -> None:
+    assert LaterPart(depth=1).identity() == Part().identity() == {"size": 3}
+
+
+def test_a_later_key_with_another_value_is_part_of_it_also_where_that_is_the_default() -> None:
+    assert LaterPart(shape="round").identity() == {"size": 3, "shape": "round", "depth": 2}
+    assert LaterPart(depth=1, parts=(LaterPart(depth=1),)).identity()["parts"] == [{"size": 3}]
+
+
+def test_a_part_whose_own_code_changed_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CommonsSpec, "code_version", "2")
+    assert SourceSpec(commons=CommonsSpec(search="x")).identity()["commons"]["code_version"] == "2"
+    assert "code_version" not in SourceSpec(openverse=OpenverseSpec(query="x")).identity()["openverse"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Two concepts, of which everything stands; the second one overrides plan and modules."""
+    araucaria = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    commons: dict[str, object] = {"token": "dnc", "class_noun": "cup", "crawl": {"sources": [{"commons": {"search": "cuia"}}]}}
+    commons |= {"gallery": {"prompts": ["{token} {class_noun}"]}, "training": {"target_modules": "all", "prior_loss_weight": 0}}
+    without_prompts = {"gallery": {"prompts": []}}
+    project = Project(
+        write_concepts(tmp_path / "concepts.yaml", {"araucaria": araucaria | without_prompts, "cuia": commons}), tmp_path / "data"
+    )
+    stand_all(project)
+    assert states(project) == {"araucaria": [], "cuia": [], "all": []}
+    return project
+
+
+def states(project: Project) -> dict[str, list[str]]:
+    """What is not fresh, by concept."""
+    again = Project(project.concepts_file, project.store.root)
+    found = {slug: [name for name, state in again.states(slug).items() if state.state != "fresh"] for slug in again.slugs}
+    return found | {"all": [] if again.site_state().state == "fresh" else ["gallery_site"]}
+
+
+def test_an_added_optional_key_leaves_everything_fresh(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LaterTraining(TrainingSpec):
+        ema_decay: Annotated[float | None, Absent(None)] = Field(None, description="Decay of an average of the weights")
+
+    class LaterConcept(Concept):
+        training: LaterTraining = Field(default_factory=LaterTraining)
+
+    class LaterConcepts(Concepts):
+        concepts: dict[str, LaterConcept]  # type: ignore[assignment]
+
+    monkeypatch.setattr(concepts_file, "Concepts", LaterConcepts)
+    monkeypatch.setattr(concepts_file, "Concept", LaterConcept)
+    assert states(project) == {"araucaria": [], "cuia": [], "all": []}
+    text = project.concepts_file.read_text().replace("target_modules: all", "{target_modules: all, ema_decay: 0.9}", 1)
+    project.concepts_file.write_text(text.replace("{target_modules: all, ema_decay: 0.9}", "target_modules: all\n      ema_decay: 0.9"))
+    assert states(project)["cuia"] == ["checkpoint", "sample_gallery"]
+    assert states(project)["araucaria"] == []
+
+
+def test_an_added_source_kind_leaves_everything_fresh(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    class LaterSource(SourceSpec):
+        flickr: Annotated[OpenverseSpec | None, Absent(None)] = Field(None, description="A kind that came later")
+
+    class LaterCrawl(CrawlSpec):
+        sources: tuple[LaterSource, ...] = Field(min_length=1)
+
+    class LaterConcept(Concept):
+        crawl: LaterCrawl
+
+    class LaterConcepts(Concepts):
+        concepts: dict[str, LaterConcept]  # type: ignore[assignment]
+
+    monkeypatch.setattr(concepts_file, "Concepts", LaterConcepts)
+    monkeypatch.setattr(concepts_file, "Concept", LaterConcept)
+    assert states(project) == {"araucaria": [], "cuia": [], "all": []}
+
+
+def test_an_added_plan_leaves_everything_fresh(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLANS, "dances", ("{token} {class_noun} dancing",))
+    assert states(project) == {"araucaria": [], "cuia": [], "all": []}
+
+
+def test_another_text_of_a_plan_makes_its_galleries_stale_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PLANS, "heritage", ("a drawing of {token} {class_noun}",))
+    assert states(project) == {"araucaria": ["sample_gallery"], "cuia": [], "all": ["gallery_site"]}
+
+
+def test_other_modules_behind_a_name_make_the_checkpoints_stale_that_use_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TARGET_MODULES, "all", ("to_q",))
+    assert states(project) == {"araucaria": [], "cuia": ["checkpoint", "sample_gallery"], "all": ["gallery_site"]}
+
+
+def test_other_prior_prompts_make_the_checkpoints_stale_that_are_trained_with_them(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concepts_module, "prior_prompts", lambda class_noun: [f"a {class_noun}"])
+    assert states(project) == {"araucaria": ["checkpoint", "sample_gallery"], "cuia": [], "all": ["gallery_site"]}
+
+
+def test_another_version_of_one_sources_code_makes_the_crawls_stale_that_use_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CommonsSpec, "code_version", "2")
+    assert states(project) == {
+        "araucaria": [],
+        "cuia": ["raw_crawl", "curated_set", "checkpoint", "sample_gallery"],
+        "all": ["gallery_site"],
+    }
+
+
+def test_naming_the_default_plan_or_its_prompts_is_the_same() -> None:
+    assert GallerySpec().identity() == GallerySpec(plan="heritage", prompts=PLANS["heritage"]).identity()
+    assert "plan" not in GallerySpec().identity()
+
+
+def test_modules_may_be_named_one_by_one() -> None:
+    assert TrainingSpec(target_modules=TARGET_MODULES["attention"]).identity() == TrainingSpec(target_modules="attention").identity()
+
+
+def test_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:
+    concept = {"token": "mtl", "class_noun": "tree", "curation": {"overrides": "mine.csv"}}
+    folder = {"path": "photos", "table": "t.csv", "license": "pd", "author": "X", "source": "Y"}
+    crawl = {"sources": [{"folder": folder}, {"urls": {"table": "u.csv"}}]}
+    (tmp_path / "u.csv").write_text("url\n")
+    file = write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept | {"crawl": crawl}})
+    loaded = concepts_file.load_concepts(file).concepts["araucaria"]
+    assert [path for source in loaded.crawl.sources for path in source.spec.paths] == [tmp_path / n for n in ("photos", "t.csv", "u.csv")]
+    assert loaded.curation.overrides == tmp_path / "mine.csv"
