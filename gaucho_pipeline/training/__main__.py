@@ -46,7 +46,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     reporter.info(f"loading {spec.base_model} on {device}")
     base = base_models.load(spec.base_model, spec.revision, device)
     spec = spec.model_copy(update={"resolution": spec.resolution or base.resolution})
-    trainer = _prepare(base, spec, token, class_noun, train_rows, validation_rows, curated)
+    trainer = prepare(base, spec, token, class_noun, train_rows, validation_rows, curated)
     (staging / "state").mkdir(exist_ok=True)
     started = time.monotonic()
     steps_run = trainer.run(staging / "state" / "training.pt", reporter)
@@ -90,7 +90,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     return StageResult(data_version=digest(holds), metrics=metrics)
 
 
-def _prepare(
+def prepare(
     base: Loaded,
     spec: TrainingSpec,
     token: str,

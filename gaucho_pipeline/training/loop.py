@@ -124,7 +124,8 @@ class Trainer:
         timesteps = torch.randint(0, self.noise_scheduler.config.num_train_timesteps, (len(chosen),), generator=generator)
         latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
         noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
-        target, weights = self._target(latents, noise, timesteps), self._weights(timesteps)
+        target = self._target(latents, noise, timesteps)
+        weights = min_snr_weights(self.noise_scheduler, timesteps, spec.min_snr_gamma)
         captions = [self.train.captions[index] for index in chosen.tolist()]
         if not spec.prior_loss_weight:
             return _weighted_error(self._predict(noisy, timesteps, captions), target, weights)
@@ -157,16 +158,6 @@ class Trainer:
         if self.noise_scheduler.config.prediction_type == "v_prediction":
             return self.noise_scheduler.get_velocity(latents, noise, timesteps)
         return noise
-
-    def _weights(self, timesteps: torch.Tensor) -> torch.Tensor:
-        """Min-SNR: a noise level's weight is capped at gamma over its signal-to-noise ratio."""
-        gamma = self.spec.min_snr_gamma
-        if gamma is None:
-            return torch.ones(len(timesteps), device=timesteps.device)
-        alphas = self.noise_scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
-        snr = alphas / (1 - alphas)
-        over = snr + 1 if self.noise_scheduler.config.prediction_type == "v_prediction" else snr.clamp(min=1e-8)
-        return snr.clamp(max=gamma) / over
 
     @contextlib.contextmanager
     def _without_adapter(self) -> Iterator[None]:
@@ -250,6 +241,19 @@ def lr_factor(step: int, max_steps: int) -> float:
         return (step + 1) / warm_up
     share = (step - warm_up) / max(1, max_steps - warm_up)
     return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def min_snr_weights(noise_scheduler: DDPMScheduler, timesteps: torch.Tensor, gamma: float | None) -> torch.Tensor:
+    """Min-SNR: a noise level's weight is capped at gamma over its signal-to-noise ratio; all are 1 without gamma.
+
+    The ratio is one larger for v-prediction (arXiv 2303.09556). `timesteps`: (n,) of int.
+    """
+    if gamma is None:
+        return torch.ones(len(timesteps), device=timesteps.device)
+    alphas = noise_scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
+    snr = alphas / (1 - alphas)
+    over = snr + 1 if noise_scheduler.config.prediction_type == "v_prediction" else snr.clamp(min=1e-8)
+    return snr.clamp(max=gamma) / over
 
 
 def _weighted_error(predicted: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
