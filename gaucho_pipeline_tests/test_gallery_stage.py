@@ -166,9 +166,7 @@ def test_the_scorer_prefers_pictures_of_what_the_prompt_says() -> None:
     assert found["clip_t"].tuned > found["clip_t"].base
 
 
-def test_every_picture_says_that_it_was_generated_and_from_what(
-    project: Project, gallery: tuple[Path, SampleGalleryMetrics]
-) -> None:
+def test_every_picture_says_that_it_was_generated_and_from_what(project: Project, gallery: tuple[Path, SampleGalleryMetrics]) -> None:
     checkpoint = project.store.current("checkpoint", "araucaria")
     assert checkpoint
     for row in read_table(gallery[0] / "pictures.jsonl"):

@@ -260,9 +260,12 @@ def test_alpha_over_rank_is_the_adapters_strength() -> None:
         unet = new_trainer(**keys).unet
         scalings = {module.scaling["default"] for module in unet.modules() if hasattr(module, "scaling")}
         assert scalings == {strength}
-        assert adapter.to_kohya(adapter.weights_of(unet), 2.0)[
-            "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q.alpha"
-        ].item() == 2.0
+        assert (
+            adapter.to_kohya(adapter.weights_of(unet), 2.0)[
+                "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q.alpha"
+            ].item()
+            == 2.0
+        )
 
 
 def test_only_the_named_modules_are_adapted_and_only_they_learn() -> None:
