@@ -1,4 +1,4 @@
-"""What `gaucho doctor` fingerprints at: the machine, the configuration, the data folder."""
+"""What `gaucho doctor` looks at: the machine, the configuration, the data folder."""
 
 from __future__ import annotations
 

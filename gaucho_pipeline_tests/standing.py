@@ -5,6 +5,9 @@ For what is decided from manifests alone (what is fresh, what must run), where r
 
 from __future__ import annotations
 
+import numpy as np
+from safetensors.numpy import save_file
+
 from gaucho_pipeline.artifacts import Artifact, Manifest
 from gaucho_pipeline.assets import ALL, CHECKPOINT, CONCEPT_ASSETS, CURATED_SET, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.metrics import (
@@ -56,6 +59,8 @@ def stand(project: Project, asset: str, slug: str, data_version: str = "1", **me
         metrics=METRICS[asset].model_copy(update=metrics),
     )
     with project.store.staging(asset, slug, manifest.fingerprint) as staging:
+        if asset == CHECKPOINT.name:
+            save_file({"weight": np.ones(1, np.float32)}, staging / "weights.safetensors")
         return project.store.publish(staging, manifest)
 
 

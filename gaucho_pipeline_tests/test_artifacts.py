@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from gaucho_pipeline import artifacts
 from gaucho_pipeline.artifacts import Manifest, Provenance, Store, read_table, write_attribution, write_table
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.metrics import RawCrawlMetrics
@@ -99,3 +103,48 @@ def test_attribution_keeps_accents_and_disarms_formulas(tmp_path: Path) -> None:
     assert text.splitlines()[0] == "file,title,author,source,license,license_url,sha256"
     assert "João" in text
     assert "'=HYPERLINK" in text
+
+
+def test_cells_stay_inert_in_a_spreadsheet(tmp_path: Path) -> None:
+    titles = ["=1+1", "+1+cmd", "-1", "@SUM(A1)", "plain = text", "  =spaced"]
+    write_attribution(tmp_path / "a.csv", [{"file": "x", "title": title} for title in titles])
+    cells = [row["title"] for row in csv.DictReader((tmp_path / "a.csv").open(encoding="utf-8-sig"))]
+    assert cells == ["'=1+1", "'+1+cmd", "'-1", "'@SUM(A1)", "plain = text", "'=spaced"]
+
+
+def test_attribution_begins_with_the_mark_that_spreadsheets_need_and_ends_with_the_last_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(artifacts, "_ROWS_AT_ONCE", 2)
+    write_attribution(tmp_path / "a.csv", ({"file": str(n), "author": "João"} for n in range(5)))
+    content = (tmp_path / "a.csv").read_bytes()
+    assert content.startswith(codecs.BOM_UTF8)
+    assert len(content.decode("utf-8-sig").splitlines()) == 6
+    assert "João" in content.decode("utf-8-sig")
+
+
+def test_what_a_killed_run_was_writing_is_gone_when_its_staging_is_entered_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.staging("raw_crawl", "chimarrao", "k") as staging:
+        (staging / "images").mkdir()
+        (staging / "images" / ".half.part").write_bytes(b"x")
+        (staging / ".half.part").write_bytes(b"x")
+        (staging / "whole").write_bytes(b"x")
+    with store.staging("raw_crawl", "chimarrao", "k") as staging:
+        assert [path.name for path in staging.rglob("*") if path.is_file()] == ["whole"]
+
+
+def test_one_process_at_a_time_fills_a_staging_folder(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.staging("raw_crawl", "chimarrao", "k"):
+        with pytest.raises(GauchoError, match="is being made by another process"), store.staging("raw_crawl", "chimarrao", "k"):
+            pass
+        with store.staging("raw_crawl", "another", "k"):
+            pass
+
+
+def test_a_manifest_of_an_asset_or_with_counts_that_cannot_be_is_none() -> None:
+    value = manifest().model_dump(mode="json")
+    for wrong in ({"asset": "nothing"}, {"metrics": value["metrics"] | {"found": 9}}):
+        with pytest.raises(ValidationError):
+            Manifest.model_validate(value | wrong)

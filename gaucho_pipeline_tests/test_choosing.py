@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.copies import jpeg
 from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.choosing import choose, farthest_point_sampling
-from gaucho_pipeline.curation.filters import SENTENCES
+from gaucho_pipeline.curation.filters import SENTENCES, border, crop_of
 from gaucho_pipeline.curation.measures import Measures, measure
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
@@ -112,3 +112,64 @@ def test_a_curators_word_wins_and_is_recorded(tmp_path: Path) -> None:
     assert (found["a"].reason, found["a"].by, found["a"].why) == ("dropped", "Anália", "é um galpão")
     assert (found["b"].kept, found["b"].by) == (True, "Anália")
     assert found["c"].reason == "too small"
+
+
+def test_every_filter_takes_a_picture_that_shows_its_reason() -> None:
+    """Those that need a picture of their own; with the others, every filter is shown to exclude."""
+    rough = np.random.default_rng(1).integers(0, 255, (512, 512, 3), np.uint8)
+    two_greys = np.where(np.arange(512)[:, None] % 64 < 32, 60, 190).astype(np.uint8).repeat(512, 1)
+    spec = CurationSpec(min_side=100, max_graphic=1.0, allow_monochrome=False)
+    found = choose({"two greys": of(Image.fromarray(two_greys)), "grey": of(Image.fromarray(rough).convert("L"))}, spec)
+    assert {name: verdict.reason for name, verdict in found.items()} == {"two greys": "little to see", "grey": "monochrome"}
+    assert choose({"grey": of(Image.fromarray(rough).convert("L"))}, spec.model_copy(update={"allow_monochrome": True}))["grey"].kept
+
+
+def test_no_more_than_max_images_stay_with_what_a_curator_keeps_counted() -> None:
+    measures = {name: of(draw_subject("araucaria", n, side=128)) for n, name in enumerate("abcd")}
+    loose = LOOSE.model_copy(update={"max_images": 2, "near_duplicate_correlation": 1.0})
+    found = choose(measures, loose, {"d": Override("d", "keep", "", "Anália", "")})
+    assert sum(verdict.kept for verdict in found.values()) == 2
+    assert found["d"].kept
+    assert {verdict.reason for verdict in found.values() if not verdict.kept} == {"more than max_images"}
+    all_wanted = {name: Override(name, "keep", "", "Anália", "") for name in "abc"}
+    found = choose(measures, loose, all_wanted)
+    assert {name for name, verdict in found.items() if verdict.kept} == set("abc")
+
+
+def test_of_copies_of_one_size_the_sharp_one_stays() -> None:
+    sharp = draw_subject("araucaria", 3, side=256)
+    pictures = {"a blurred": of(sharp.filter(ImageFilter.GaussianBlur(1.2))), "b sharp": of(sharp)}
+    found = choose(pictures, LOOSE)
+    assert [name for name, verdict in found.items() if verdict.kept] == ["b sharp"]
+    assert found["a blurred"].same_as == "b sharp"
+
+
+def test_what_is_chosen_is_far_from_what_a_curator_keeps() -> None:
+    noise = Image.effect_noise((128, 128), 90).convert("RGB")
+    colours = {"red": "red", "red too": "#f01010", "blue": "blue"}
+    measures = {name: of(Image.blend(Image.new("RGB", noise.size, colour), noise, 0.3)) for name, colour in colours.items()}
+    loose = CurationSpec(min_side=64, min_images=2, max_images=2, near_duplicate_correlation=1.0, max_graphic=1.0)
+    found = choose(measures, loose, {"red": Override("red", "keep", "", "Anália", "")})
+    assert {name for name, verdict in found.items() if verdict.kept} == {"red", "blue"}
+
+
+def test_variety_begins_with_the_sharpest() -> None:
+    picture = draw_subject("araucaria", 3, side=256)
+    measures = {
+        "a": of(picture.filter(ImageFilter.GaussianBlur(3))),
+        "b": of(picture),
+        "c": of(picture.filter(ImageFilter.GaussianBlur(1))),
+    }
+    assert farthest_point_sampling(list(measures), measures, 1, near=[]) == ["b"]
+
+
+@pytest.mark.parametrize(("share", "reason"), [(0.30, ""), (0.40, "framed")])
+def test_a_border_is_cut_off_up_to_max_border_and_excludes_beyond(share: float, reason: str) -> None:
+    side = round(600 * (1 - share) ** 0.5)
+    framed = Image.new("RGB", (600, 600), "white")
+    framed.paste(draw_subject("araucaria", 1, side=256).resize((side, side)), ((600 - side) // 2, (600 - side) // 2))
+    measures, spec = of(framed), CurationSpec(min_side=64, min_sharpness=0.0, max_border=0.35, max_graphic=1.0)
+    assert border(measures) == pytest.approx(share, abs=0.02)
+    assert choose({"a": measures}, spec)["a"].reason == reason
+    cut = crop_of(measures, spec)
+    assert (cut != (0.0, 0.0, 1.0, 1.0)) is (not reason)

@@ -92,7 +92,7 @@ class RecordedWeb:
     address = ""
 
     def __call__(self, handler: QuietHandler) -> None:
-        path, _, query = handler.path.partition("?")
+        path = handler.path.partition("?")[0]
         if path == "/w/api.php":
             send_json(handler, self.commons())
         elif path == "/v1/taxa":
@@ -136,8 +136,10 @@ class RecordedWeb:
         def record(number: int, license_: str, version: str) -> dict[str, Any]:
             url = f"https://creativecommons.org/licenses/{license_}/{version}/"
             return {
-                "id": f"ov-{number}", "title": f"Chimarrão nº {number}", "creator": "Conceição", "url": f"{self.address}/media/{number}.ppm",
-                "foreign_landing_url": f"https://flickr.example/{number}", "license": license_, "license_version": version, "license_url": url,
+                "id": f"ov-{number}", "title": f"Chimarrão nº {number}", "creator": "Conceição",
+                "url": f"{self.address}/media/{number}.ppm",
+                "foreign_landing_url": f"https://flickr.example/{number}", "license": license_, "license_version": version,
+                "license_url": url,
                 "tags": [{"name": "mate"}],
             }  # fmt: skip
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gaucho_pipeline.concepts import CurationSpec, check_pinned
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError
 
@@ -174,3 +175,53 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / "concepts.yaml").write_bytes(GOOD.encode("latin-1"))
     with pytest.raises(ConfigError, match="UTF-8"):
         load_concepts(tmp_path / "concepts.yaml")
+
+
+def test_a_model_of_a_hub_is_pinned_by_its_whole_commit() -> None:
+    check_pinned("owner/name", "4" * 40)
+    for revision in ("4" * 7, "4" * 39, "main", None, "G" * 40):
+        with pytest.raises(ValueError, match="pinned by its commit"):
+            check_pinned("owner/name", revision)
+
+
+def test_a_captioner_and_captions_by_a_model_go_together() -> None:
+    captioner = {"model": "./blip"}
+    CurationSpec.model_validate({"captions": "model", "captioner": captioner})
+    for wrong in ({"captioner": captioner}, {"captions": "model"}):
+        with pytest.raises(ValueError, match="captions: model and captioner go together"):
+            CurationSpec.model_validate(wrong)
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("training", "samples_per_image: 9", "epochs"), ("training", "held_out: 0.2", "validation_fraction"),
+        ("training", "targets: standard", "target_modules"), ("training", "measure_every: 5", "validation_steps"),
+        ("training", "mirror: true", "random_flip"), ("training", "prior_weight: 1", "prior_loss_weight"),
+        ("gallery", "steps: 9", "num_inference_steps"), ("gallery", "guidance: 9", "guidance_scale"),
+        ("curation", "monochrome: true", "allow_monochrome"), ("curation", "min_information: 2", "min_entropy"),
+        ("curation", "relevance: {model: embedded, shows: [a]}", "positive_prompts"),
+    ],
+)  # fmt: skip
+def test_an_old_key_gets_one_line_that_names_the_new_one(part: str, old: str, new: str, tmp_path: Path) -> None:
+    text = GOOD.replace("    training: {learning_rate: 2.0e-4}", f"    {part}:\n      {old}")
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    assert f"unknown key; it is called {new}" in str(caught.value)
+    assert "concepts.yaml:12: " in str(caught.value) or "concepts.yaml:13: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_home_folder_is_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    folder = "folder: {path: ~/photos, license: pd, author: X, source: Y}"
+    (tmp_path / "concepts.yaml").write_text(GOOD.replace("openverse: {query: chimarrão}", folder), encoding="utf-8")
+    loaded = load_concepts(tmp_path / "concepts.yaml").concepts["chimarrao"]
+    assert loaded.crawl.sources[0].spec.paths == (tmp_path / "home" / "photos",)
+
+
+def test_a_key_of_the_concept_wins_over_the_same_default(tmp_path: Path) -> None:
+    text = GOOD.replace("{rank: 8}", "{rank: 8, learning_rate: 1.0e-5, seed: 3}")
+    (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
+    training = load_concepts(tmp_path / "concepts.yaml").concepts["chimarrao"].training
+    assert (training.rank, training.learning_rate, training.seed) == (8, 2e-4, 3)

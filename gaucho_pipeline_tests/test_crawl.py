@@ -9,12 +9,20 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from gaucho_pipeline.artifacts import ATTRIBUTION_COLUMNS
+from gaucho_pipeline.artifacts import ATTRIBUTION_COLUMNS, Store
 from gaucho_pipeline.asset_checks import is_usable, run_check
+from gaucho_pipeline.concepts import CrawlSpec
+from gaucho_pipeline.crawl.engine import Crawl
+from gaucho_pipeline.crawl.listing import Listing
+from gaucho_pipeline.crawl.lock_file import LockFile
+from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.crawl.registry import build_sources
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.rights import parse_license
+from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.crawling import SLUG, concept_of, crawl_once, openverse, urls
 from gaucho_pipeline_tests.programs import content_of, kill_after, run_stage, stage_command
@@ -311,3 +319,44 @@ def test_the_wire_carries_no_image_twice_in_one_crawl(tmp_path: Path) -> None:
     with serving(answer) as server:
         crawl_once(tmp_path, concept_of(urls(f"{server.address}/a.png"), urls(f"{server.address}/a.png", f"{server.address}/b.png")))
         assert sorted(server.media()) == ["/a.png", "/b.png"]
+
+
+def test_another_licence_alone_makes_another_data_version_and_what_was_gone_stays_told(real: Path, tmp_path: Path) -> None:
+    recorded = OpenverseReplay(real / "openverse")
+    with serving(recorded) as server:
+        concept = concept_of(openverse("galah", server.address))
+        first = crawl_once(tmp_path, concept)
+        rows = [row for row in first.table("images") if row["license_family"] == "cc-by"]
+        gone, freed = (row["key"].partition(":")[2] for row in rows[:2])
+        deed = "https://creativecommons.org/publicdomain/zero/1.0/"
+        recorded.changed = {freed: {"license": "cc0", "license_version": "1.0", "license_url": deed}}
+        second = crawl_once(tmp_path, concept)
+        assert second.metrics.kept == first.metrics.kept
+        assert second.manifest.data_version != first.manifest.data_version
+        recorded.without = {gone}
+        third = crawl_once(tmp_path, concept)
+        fourth = crawl_once(tmp_path, concept)
+    for crawled in (third, fourth):
+        assert [row["key"] for row in crawled.table("gone")] == [f"openverse:{gone}"]
+        assert crawled.metrics.gone == 1
+
+
+def test_hosts_that_the_concept_names_are_asked_and_others_are_not(tmp_path: Path) -> None:
+    spec = CrawlSpec.model_validate({"sources": [{"openverse": {"query": "x"}}], "media_hosts": ["museu.example"]})
+    sources = build_sources(spec.sources, spec.exclude)
+    crawl = Crawl(spec, sources, Store(tmp_path), LockFile(None), Reporter(None))
+    listing = Listing(sources[0].origin)
+    for key, host in (("a", "museu.example"), ("b", "live.staticflickr.com"), ("c", "elsewhere.example")):
+        listing.records[key] = Record(key, sources[0].origin, f"https://{host}/1.jpg", "T", "A", "S", parse_license("cc0"))
+    crawl.add(listing)
+    crawl.decide()
+    assert [record.key for record in crawl.order] == ["a", "b"]
+    assert {key: reason for key, (_, reason) in crawl.refused.items()} == {"c": "its host is not one of media_hosts"}
+
+
+def test_a_file_of_a_folder_that_is_too_large_is_told(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 2)
+    (folder / "huge.png").write_bytes((folder / "00.png").read_bytes() + bytes(500_000))
+    source = {"path": str(folder), "license": "cc0", "author": "A", "source": "S"}
+    crawled = crawl_once(tmp_path / "project", concept_of({"folder": source}, max_image_bytes=400_000))
+    assert {row["key"]: row["reason"] for row in crawled.table("failed")} == {"folder:huge.png": "too large"}

@@ -136,3 +136,7 @@ def test_textures_are_all_different_and_the_same_again() -> None:
 def test_the_pictures_of_the_demo_show_only_its_training_scenes() -> None:
     assert len(set(TRAINING_SCENES)) == len(TRAINING_SCENES)
     assert isinstance(draw_subject("chimarrao", 1, side=256), Image.Image)
+
+
+def test_pictures_that_are_measured_with_are_others_than_those_learned_from() -> None:
+    assert world.sample(5, seed=1)[0].tobytes() != world.sample(5, seed=0)[0].tobytes()

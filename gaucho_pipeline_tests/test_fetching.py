@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import io
+import json
 import ssl
 import subprocess
 import sys
@@ -12,18 +14,31 @@ import time
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from OpenSSL import SSL
+from scrapy.exceptions import (
+    CannotResolveHostError,
+    DownloadCancelledError,
+    DownloadConnectionRefusedError,
+    DownloadFailedError,
+    DownloadTimeoutError,
+    IgnoreRequest,
+    ResponseDataLossError,
+)  # fmt: skip
 
-from gaucho_pipeline.crawl.fetching import looks_like_an_image
-from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler
+from gaucho_pipeline.crawl.fetch_errors import BadCertificate, ConnectionRefused, CutOff, FetchError, HostNotFound, TimedOut, TooLarge
+from gaucho_pipeline.crawl.fetching import fetch_error, looks_like_an_image
+from gaucho_pipeline.crawl.safety import ForbiddenAddress
+from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import BadImage, decode, png_bytes
-from gaucho_pipeline_tests.crawling import Crawled, concept_of, crawl_once, urls
+from gaucho_pipeline_tests.crawling import Crawled, concept_of, crawl_once, openverse, urls
 from gaucho_pipeline_tests.replay import send_json, serving
 
 PICTURE = png_bytes(draw_subject("araucaria", 1, side=64))
@@ -274,9 +289,10 @@ def test_of_five_hundred_concurrent_requests_the_fifty_that_robots_txt_forbids_n
     assert not [path for path in server.requested if path.startswith("/private/")]
 
 
-def test_a_robots_txt_that_cannot_be_read_forbids_all(tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_a_robots_txt_that_cannot_be_read_forbids_all(status: int, tmp_path: Path) -> None:
     def answer(handler: QuietHandler) -> None:
-        handler.send(500 if handler.path == "/robots.txt" else 200, "image/png", PICTURE)
+        handler.send(status if handler.path == "/robots.txt" else 200, "image/png", PICTURE)
 
     with serving(answer) as server:
         crawled = crawl_once(tmp_path, concept_of(urls(f"{server.address}/a.png")))
@@ -307,3 +323,162 @@ def test_what_is_no_image_is_seen_from_its_first_bytes() -> None:
     assert looks_like_an_image(b"\x89PNG\r\n\x1a\n")
     assert not looks_like_an_image(b'{"a": 1}')
     assert not looks_like_an_image(b"")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "AVIF", "JPEG2000", "PPM"])
+def test_every_kind_of_image_is_seen_from_its_first_bytes(kind: str) -> None:
+    buffer = io.BytesIO()
+    draw_subject("araucaria", 1, side=64).save(buffer, kind)
+    assert looks_like_an_image(buffer.getvalue())
+
+
+def raised_from(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "type_", "permanent", "retry"),
+    [
+        (DownloadTimeoutError("maxsize"), TimedOut, False, True),
+        (DownloadCancelledError("timeout"), TooLarge, True, False),
+        (IgnoreRequest("x"), TooLarge, True, False),
+        (DownloadConnectionRefusedError("timeout"), ConnectionRefused, False, True),
+        (CannotResolveHostError("refused"), HostNotFound, False, True),
+        (ResponseDataLossError("ssl"), CutOff, False, True),
+        (DownloadFailedError("timeout"), CutOff, False, True),
+        (raised_from(DownloadFailedError("x"), SSL.Error("certificate")), BadCertificate, False, False),
+        (raised_from(DownloadFailedError("x"), ForbiddenAddress("private address")), FetchError, False, False),
+        (ValueError("timed out"), FetchError, False, True),
+    ],
+)  # fmt: skip
+def test_failures_are_told_by_their_types_and_never_by_their_words(
+    error: BaseException, type_: type[FetchError], permanent: bool, retry: bool
+) -> None:
+    found = fetch_error(error)
+    assert (type(found), found.permanent, found.retry) == (type_, permanent, retry)
+
+
+def test_what_is_permanent_is_not_tried_again() -> None:
+    assert not FetchError("x", permanent=True).retry
+    assert FetchError("x").retry
+    assert not FetchError("x", retry=False).retry
+
+
+def count(server: Any, path: str) -> int:
+    return sum(asked == path for asked in server.requested)
+
+
+def test_what_failed_for_good_is_not_asked_again_and_what_did_not_is(tmp_path: Path) -> None:
+    """Only what says that it is gone is remembered: a busy server, and today's robots.txt, are not."""
+    state = {"up": False}
+
+    def answer(handler: QuietHandler) -> None:
+        if handler.path == "/robots.txt":
+            handler.send(200, "text/plain", b"" if state["up"] else b"User-agent: *\nDisallow: /private/\n")
+        elif handler.path == "/gone.png":
+            handler.send(404, "text/plain", b"")
+        elif handler.path == "/down.png" and not state["up"]:
+            handler.send(503, "text/plain", b"")
+        elif handler.path == "/huge.png":
+            handler.send(200, "image/png", PICTURE + bytes(400_000))
+        elif handler.path.endswith(".png"):
+            handler.send(200, "image/png", PICTURE)
+        else:
+            handler.send(404, "text/plain", b"")
+
+    with serving(answer) as server:
+        paths = ("gone.png", "down.png", "private/a.png", "huge.png", "good.png")
+        concept = concept_of(urls(*(f"{server.address}/{path}" for path in paths)), max_image_bytes=200_000)
+        first = crawl_once(tmp_path, concept)
+        assert first.reasons() == {
+            "gone.png": "HTTP 404", "down.png": "HTTP 503", "a.png": "forbidden by robots.txt", "huge.png": "too large",
+        }  # fmt: skip
+        assert count(server, "/huge.png") == count(server, "/gone.png") == 1
+        assert count(server, "/down.png") == 4
+        state["up"] = True
+        server.requested.clear()
+        second = crawl_once(tmp_path, concept)
+        assert sorted(server.media()) == ["/down.png", "/private/a.png"]
+    assert second.reasons() == {"gone.png": "HTTP 404", "huge.png": "too large"}
+    assert second.metrics.kept == 3
+
+
+def test_a_host_that_reserves_its_images_today_has_them_refused_although_they_are_known(tmp_path: Path) -> None:
+    state = {"reserved": False}
+
+    def answer(handler: QuietHandler) -> None:
+        if handler.path == "/.well-known/tdmrep.json":
+            handler.send(200, "application/json", b'[{"location": "/", "tdm-reservation": %d}]' % state["reserved"])
+        else:
+            handler.send(404 if handler.path == "/robots.txt" else 200, "image/png", PICTURE)
+
+    with serving(answer) as server:
+        concept = concept_of(urls(f"{server.address}/a.png"), openverse_of_nothing(server.address))
+        crawl_once(tmp_path, concept)
+        state["reserved"] = True
+        server.requested.clear()
+        second = crawl_once(tmp_path, concept)
+        assert server.media() == []
+    assert "opted out: tdmrep.json" in second.said
+
+
+def openverse_of_nothing(address: str) -> dict[str, Any]:
+    return {"urls": {"addresses": [f"{address}/b.png"], "license": "cc0", "author": "x", "source": "y"}}
+
+
+def test_an_image_that_may_not_be_used_is_left_at_its_headers(tmp_path: Path) -> None:
+    sent: list[int] = []
+
+    def answer(handler: QuietHandler) -> None:
+        if handler.path != "/noai.png":
+            handler.send(404, "text/plain", b"")
+            return
+        handler.send_response(200)
+        handler.send_header("X-Robots-Tag", "noai")
+        handler.send_header("Content-Length", str(50_000_000))
+        handler.end_headers()
+        try:
+            for _ in range(500):
+                handler.wfile.write(bytes(100_000))
+                sent.append(100_000)
+        except OSError:
+            return  # the crawl has hung up
+
+    with serving(answer) as server:
+        crawled = crawl_once(tmp_path, concept_of(urls(f"{server.address}/noai.png"), max_image_bytes=100_000_000))
+    assert "opted out: X-Robots-Tag noai" in crawled.said
+    assert sum(sent) < 25_000_000
+
+
+def test_two_records_of_the_same_address_cost_one_request(site: DemoSite, tmp_path: Path) -> None:
+    address = f"{site.address}/media/chimarrao/03.png"
+    crawled = crawl_once(tmp_path, concept_of(openverse("chimarrão", site.address), urls(address)))
+    assert site.requested.count("/media/chimarrao/03.png") == 1
+    assert sum(row["url"] == address for row in crawled.table("images")) == 2
+
+
+def test_requests_of_a_limited_host_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "sitecustomize.py").write_text(
+        f"from gaucho_pipeline.crawl import rate_limits\nrate_limits.LIMITS[{HOST!r}] = rate_limits.Limit(1, 0.0, 2)\n"
+    )
+    with demo_site() as site:
+        crawled = crawl_once(tmp_path / "project", concept_of(openverse("chimarrão", site.address)))
+        assert json.loads((tmp_path / "project" / "data" / ".asked" / "today.json").read_text()).popitem()[1] == {HOST: 2}
+        (tmp_path / "project" / "data" / "raw_crawl").rename(tmp_path / "project" / "gone")
+        again = crawl_once(tmp_path / "project", concept_of(openverse("chimarrão", site.address)))
+    assert crawled.metrics.kept > 0
+    assert "allows 2 requests a day, and today's are used up" in again.said
+
+
+def test_sites_are_told_whom_to_write_to(site: DemoSite, tmp_path: Path) -> None:
+    agents: list[str] = []
+
+    def answer(handler: QuietHandler) -> None:
+        agents.append(handler.headers["User-Agent"])
+        handler.send(404 if handler.path == "/robots.txt" else 200, "image/png", PICTURE)
+
+    with serving(answer) as server:
+        crawl_once(tmp_path, concept_of(urls(f"{server.address}/a.png")), GAUCHO_CONTACT="acervo@museu.example")
+    assert set(agents) == {"gaucho_pipeline/0.1 (acervo@museu.example)"}

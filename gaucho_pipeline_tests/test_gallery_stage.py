@@ -16,11 +16,12 @@ from PIL import Image
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import MANIFEST, Artifact, Manifest, read_table, write_attribution, write_table
+from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.gallery.__main__ import run, samples_of
-from gaucho_pipeline.gallery.generation import generate
+from gaucho_pipeline.gallery.generation import generate, through_vae
 from gaucho_pipeline.gallery.one import generate_one
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.gallery.scorers import Embedded, Encoder, clip_i, clip_t, score
@@ -146,14 +147,17 @@ def test_scores_pair_each_picture_with_its_own_prompt_and_with_the_validation_im
         assert i == pytest.approx((images @ validation.T).mean().item(), abs=1e-3)
         assert t == pytest.approx((images * texts).sum(1).mean().item(), abs=1e-3)
     assert metrics.clip_i.base != metrics.clip_i.tuned
-    assert metrics.clip_i_ceiling > metrics.clip_i.tuned
+    pipeline = base_models.load("embedded", None, torch.device("cpu")).pipeline
+    back = encoder.embed_images(through_vae(pipeline, real))
+    assert metrics.clip_i_ceiling == pytest.approx((back @ validation.T).mean().item(), abs=1e-3)
+    assert metrics.clip_i_ceiling != pytest.approx((validation @ validation.T).mean().item(), abs=1e-4)
     assert metrics.encoder == "embedded scorer"
 
 
 def test_clip_i_is_over_all_pairs_and_clip_t_over_matching_ones() -> None:
     one, other = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-    embedded = Embedded(pictures=torch.stack([one, other]), prompts=torch.stack([one, one]), validation=torch.stack([one, one, other]))
-    assert clip_i(embedded) == 0.5
+    embedded = Embedded(pictures=torch.stack([one, one]), prompts=torch.stack([one, other]), validation=torch.stack([one, other, other]))
+    assert clip_i(embedded) == pytest.approx(1 / 3, abs=1e-4)
     assert clip_t(embedded) == 0.5
     assert clip_t(Embedded(embedded.pictures, embedded.pictures, embedded.validation)) == 1.0
 
@@ -218,6 +222,14 @@ def test_the_content_decides_the_data_version(project: Project, gallery: tuple[P
     assert run(request, tmp_path / "two", Reporter(None)).data_version == one
     other = request.model_copy(update={"spec": request.spec | {"seeds": [1, 3]}})
     assert run(other, tmp_path / "three", Reporter(None)).data_version != one
+
+
+def test_the_page_and_the_sheet_that_dagster_shows_are_there(gallery: tuple[Path, SampleGalleryMetrics]) -> None:
+    asset = ASSETS["sample_gallery"]
+    assert asset.page
+    assert asset.figure
+    assert (gallery[0] / asset.page).is_file()
+    assert (gallery[0] / asset.figure.file).is_file()
 
 
 def test_samples_are_in_the_order_of_prompts_and_seeds() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
-from gaucho_pipeline.images import BadImage, decode, fit, png_bytes, square
+from gaucho_pipeline.images import BadImage, decode, fit, png_bytes, probe, square
 
 
 def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
@@ -92,3 +92,25 @@ def test_a_large_picture_is_made_to_fit_and_a_small_one_is_left() -> None:
     assert fit(Image.new("RGB", (400, 100)), 200).size == (200, 50)
     assert fit(Image.new("RGB", (40, 10)), 200).size == (40, 10)
     assert square(Image.new("RGB", (40, 10)), 16).size == (16, 16)
+
+
+def test_the_sizes_that_a_file_tells_are_those_of_the_upright_picture(real: Path) -> None:
+    files = sorted((real / "bad" / "exif-orientation").rglob("Landscape_*.jpg"))
+    assert all(probe(file.read_bytes(), 4096).width > probe(file.read_bytes(), 4096).height for file in files)
+
+
+def test_a_bomb_below_pillows_own_limit_is_refused() -> None:
+    with pytest.raises(BadImage) as caught:
+        decode(encoded(Image.new("1", (11_500, 11_500)), "PNG"))
+    assert caught.value.reason == "too-many-pixels"
+    assert caught.value.detail == "11500 x 11500"
+
+
+def test_colours_are_those_of_the_profile() -> None:
+    """A profile of a space whose red and blue are exchanged: what its numbers call red is blue."""
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    exchanged = srgb.replace(b"rXYZ", b"????", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"????", b"bXYZ", 1)
+    picture = Image.new("RGB", (8, 8), (200, 40, 40))
+    assert decode(encoded(picture, "PNG", icc_profile=srgb)).getpixel((1, 1)) == pytest.approx((200, 40, 40), abs=2)
+    red, _, blue = decode(encoded(picture, "PNG", icc_profile=exchanged)).getpixel((1, 1))  # type: ignore[misc]
+    assert blue > red + 80

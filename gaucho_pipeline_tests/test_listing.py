@@ -203,3 +203,23 @@ def test_a_lock_file_that_is_none_is_told(content: str, tmp_path: Path) -> None:
     (tmp_path / "concepts.lock.json").write_text(content)
     with pytest.raises(ConfigError, match=r"concepts\.lock\.json: is not a file of names and ids"):
         LockFile(tmp_path / "concepts.lock.json")
+
+
+class BrokenOff(Paged):
+    """A source whose last page says that the list is not at its end."""
+
+    def page(self, number: int) -> ApiPage:
+        return replace(super().page(number), is_end=False)
+
+
+def test_a_list_that_breaks_off_is_not_whole() -> None:
+    listing, _ = listed(BrokenOff(2), previous=("99",))
+    assert not listing.complete
+    assert not listing.gone
+
+
+def test_two_crawls_keep_each_others_ids(tmp_path: Path) -> None:
+    one, other = LockFile(tmp_path / "lock.json"), LockFile(tmp_path / "lock.json")
+    one.add("taxon", "a", "https://a", {"id": 1})
+    other.add("taxon", "b", "https://b", {"id": 2})
+    assert set(json.loads((tmp_path / "lock.json").read_text())["names"]) == {"taxon: a", "taxon: b"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import subprocess
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import numpy as np
 import pytest
 import yaml
+from safetensors.numpy import save_file
 
 from gaucho_pipeline import run as run_module
 from gaucho_pipeline.assets import ALL, ASSETS
@@ -89,16 +92,18 @@ def test_a_concept_that_was_removed_fails_the_check_in_words(project: Project, i
 @pytest.mark.parametrize(
     ("asset", "check", "metrics", "severity", "description"),
     [
-        ("raw_crawl", "all_sources_answered", {"failed_sources": {"openverse: x": "timed out"}}, "WARN", "missing: openverse: x (timed out)"),
-        ("curated_set", "enough_images", {"kept": 1, "read": 9, "excluded": {"blurred": 8}}, "ERROR", "1 of 9 images are left, 4 are needed"),
-        ("checkpoint", "sound_weights", {}, "ERROR", "there are no weights"),
+        ("raw_crawl", "all_sources_answered", {"failed_sources": {"openverse: x": "timed out"}}, "WARN", "openverse: x (timed out)"),
+        ("curated_set", "enough_images", {"kept": 1, "read": 9, "excluded": {"blurred": 8}}, "ERROR", "1 of 9 images are left, 4 are"),
+        ("checkpoint", "sound_weights", {}, "ERROR", "not finite: weights.safetensors"),
         ("sample_gallery", "no_black_pictures", {"black": 1}, "ERROR", "1 of 2 pictures are black"),
     ],
 )  # fmt: skip
 def test_each_assets_own_check_is_run_on_what_stands(
     asset: str, check: str, metrics: dict[str, Any], severity: str, description: str, project: Project, instance: dg.DagsterInstance
 ) -> None:
-    stand(project, asset, "araucaria", data_version="2", **metrics)
+    made = stand(project, asset, "araucaria", data_version="2", **metrics)
+    if asset == "checkpoint":
+        save_file({"weight": np.full(1, np.nan, np.float32)}, made.folder / "weights.safetensors")
     evaluation = run_checks(project, instance, asset, check, "araucaria")
     assert not evaluation.passed
     assert evaluation.severity.value == severity
@@ -269,3 +274,123 @@ def test_the_table_of_assets_is_in_the_order_of_the_chain() -> None:
     for asset in ASSETS.values():
         assert asset.input is None or asset.input in seen
         seen.append(asset.name)
+
+
+# ------------------------------------------------------------------------------------------ what a newer code, a force, a failure does
+
+
+def test_dagster_sees_the_code_version_of_each_asset(project: Project) -> None:
+    versions = {}
+    for definition in build_defs(project).assets or ():
+        assert isinstance(definition, dg.AssetsDefinition)
+        versions |= {key.to_user_string(): version for key, version in definition.code_versions_by_key.items() if version}
+    assert versions == {asset.name: asset.code_version for asset in ASSETS.values()}
+
+
+def test_what_is_forced_is_made_although_it_stands(project: Project, instance: dg.DagsterInstance) -> None:
+    for slug in project.slugs:
+        folder = project.store.current("sample_gallery", slug).folder  # type: ignore[union-attr]
+        (folder / "index.html").write_text("x")
+    outcome = Runner(build_defs(project), instance).run("gallery_site", ALL, force=True)
+    assert (outcome.cached, outcome.error) == (False, "")
+    made = project.store.current("gallery_site", ALL)
+    assert made
+    assert made.manifest.made_at != "2026-11-25T12:00:00+00:00"
+
+
+def test_force_makes_the_selected_asset_anew_and_no_other(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, str, bool]] = []
+
+    def record(self: Runner, asset: str, slug: str, force: bool) -> Any:
+        ran.append((asset, slug, force))
+        return type("Outcome", (), {"error": "", "cached": False})
+
+    monkeypatch.setattr(Runner, "run", record)
+    assert run_module.run_concepts(project, ("araucaria",), "curated_set", force=True) == []
+    assert ran == [("curated_set", "araucaria", True)]
+    ran.clear()
+    edit(project, "chimarrao", "training", rank=2)
+    assert run_module.run_concepts(Project(project.concepts_file, project.store.root), (), "gallery_site", force=False) == []
+    assert ran == [("checkpoint", "chimarrao", False)]  # nothing else is stale until it has really changed
+
+
+def test_a_concept_stops_at_what_failed_and_the_others_go_on(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran: list[tuple[str, str]] = []
+
+    def fail(self: Runner, asset: str, slug: str, force: bool) -> Any:
+        ran.append((asset, slug))
+        return type("Outcome", (), {"error": "it broke", "cached": False})
+
+    monkeypatch.setattr(Runner, "run", fail)
+    for slug in project.slugs:
+        edit(project, slug, "curation", min_side=70)
+        edit(project, slug, "training", rank=2)
+    failures = run_module.run_concepts(Project(project.concepts_file, project.store.root), (), "checkpoint", force=False)
+    assert failures == ["curated_set of araucaria failed", "curated_set of chimarrao failed"]
+    assert ran == [("curated_set", "araucaria"), ("curated_set", "chimarrao")]
+    assert "it broke" in capsys.readouterr().err
+
+
+def requested(project: Project, instance: dg.DagsterInstance, cursor: Any) -> tuple[list[tuple[str, Any]], Any]:
+    """What the automation conditions ask for now."""
+    result = dg.evaluate_automation_conditions(build_defs(project), instance, cursor=cursor)
+    keys = [dg.AssetKey(name) for name in ASSETS]
+    return [(key.to_user_string(), slug) for key in keys for slug in sorted(result.get_requested_partitions(key), key=str)], result.cursor
+
+
+def materialize(project: Project, instance: dg.DagsterInstance, *names: str, slug: str | None) -> bool:
+    job = build_defs(project).resolve_implicit_global_asset_job_def()
+    keys = [dg.AssetKey(name) for name in names]
+    return job.execute_in_process(asset_selection=keys, partition_key=slug, instance=instance, raise_on_error=False).success
+
+
+def test_newer_code_starts_what_it_makes_and_a_failure_is_not_tried_for_ever(
+    project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = [name for asset in ASSETS.values() if asset.is_partitioned for name in (asset.spec_name, asset.name)]
+    _, cursor = requested(project, instance, None)
+    for slug in project.slugs:  # what stands is cached, but for the crawl
+        assert materialize(project, instance, *(name for name in everything if name != "raw_crawl"), slug=slug)
+    assert materialize(project, instance, "gallery_site", slug=None)
+    asked, cursor = requested(project, instance, cursor)
+    assert asked == [("raw_crawl", "araucaria"), ("raw_crawl", "chimarrao")]
+    edit(project, "araucaria", "crawl", sources=[{"folder": {"path": "gone", "license": "pd", "author": "X", "source": "Y"}}])
+    assert not materialize(project, instance, "raw_crawl", slug="araucaria")
+    for _ in range(2):
+        asked, cursor = requested(project, instance, cursor)
+        assert ("raw_crawl", "araucaria") not in asked
+    newer = dataclasses.replace(ASSETS["sample_gallery"], code_version="99")
+    monkeypatch.setitem(ASSETS, "sample_gallery", newer)
+    asked, cursor = requested(project, instance, cursor)
+    assert {name for name, _ in asked} == {"sample_gallery"}
+
+
+def test_the_sensors_watch_concepts_without_files_too(project: Project, instance: dg.DagsterInstance) -> None:
+    edit(project, "araucaria", "crawl", sources=[{"openverse": {"query": "araucária"}}])
+    first = evaluate(project, instance, "edited_concepts", None)
+    files = evaluate(project, instance, "new_files", None)
+    edit(project, "araucaria", "crawl", max_images=9)
+    (request,) = evaluate(project, instance, "edited_concepts", first.cursor).run_requests or ()
+    assert (request.partition_key, request.asset_selection) == ("araucaria", [dg.AssetKey("crawl_spec")])
+    assert not evaluate(project, instance, "new_files", files.cursor).run_requests
+
+
+def test_a_check_of_what_is_not_there_fails(project: Project, instance: dg.DagsterInstance) -> None:
+    (project.store.home("checkpoint", "araucaria") / "current.json").unlink()
+    evaluation = run_checks(project, instance, "checkpoint", "sound_weights", "araucaria")
+    assert (evaluation.passed, evaluation.description) == (False, "there is no checkpoint of araucaria")
+
+
+def test_a_dead_run_gives_its_place_in_the_pool_back(project: Project) -> None:
+    with get_instance(project) as instance:
+        job = build_defs(project).resolve_job_def("everything")
+        tags = {PROCESS_TAG: f"{socket.gethostname()} {dead_process()}"}
+        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+        storage = instance.event_log_storage
+        storage.initialize_concurrency_limit_to_default("gpu")
+        assert storage.claim_concurrency_slot("gpu", run.run_id, "checkpoint").is_claimed
+        assert storage.get_concurrency_info("gpu").active_slot_count == 1
+    with get_instance(project) as instance:
+        assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0

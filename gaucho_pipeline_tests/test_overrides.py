@@ -38,3 +38,17 @@ def test_an_override_that_names_no_image_any_more_is_told() -> None:
     found, lost = by_image(words, ["abcd1234" + "0" * 56, "1" * 64])
     assert list(found) == ["abcd1234" + "0" * 56]
     assert lost == ["ffff0000"]
+
+
+def test_the_sign_that_keeps_a_cell_inert_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "overrides.csv"
+    path.write_text("image,decision,caption,by,why\nsha256:01234567,'keep,'=uma cuia,'-Ana,'+\n")
+    (found,) = read_overrides(path)
+    assert (found.image, found.decision, found.caption, found.by, found.why) == ("01234567", "keep", "=uma cuia", "-Ana", "+")
+
+
+def test_digits_that_two_images_begin_with_name_neither() -> None:
+    names = ["abcd1234" + "0" * 56, "abcd1234" + "1" * 56]
+    assert by_image([Override("abcd1234", "keep", "", "", "")], names) == ({}, ["abcd1234"])
+    found, lost = by_image([Override("abcd12341", "drop", "", "", "")], names)
+    assert (list(found), lost) == ([names[1]], [])

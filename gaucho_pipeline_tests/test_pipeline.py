@@ -174,3 +174,15 @@ def test_manifests_on_disk_are_read_back_as_they_were_written(project: Project) 
         again = Manifest.model_validate_json((artifact.folder / MANIFEST).read_text())
         assert again == artifact.manifest
         assert set(json.loads(again.model_dump_json())["metrics"]) == set(asset.metrics.model_fields)
+
+
+def test_the_environment_names_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAUCHO_DATA", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GAUCHO_CONCEPTS", str(tmp_path / "mine.yaml"))
+    project = Project.from_environment()
+    assert (project.store.root, project.concepts_file) == (tmp_path / "elsewhere", tmp_path / "mine.yaml")
+
+
+def test_as_many_images_as_are_needed_are_enough(project: Project) -> None:
+    stand(project, "curated_set", "araucaria", kept=4, read=4)
+    project.check_inputs("checkpoint", "araucaria")

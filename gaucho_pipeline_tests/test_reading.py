@@ -7,14 +7,17 @@ import signal
 import threading
 import time
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.curation import reading
-from gaucho_pipeline.curation.measures import measure
+from gaucho_pipeline.curation.measures import FINGERPRINTS, VERSION, Measures, measure
 from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, in_children, measure_all
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.images import BadImage
 from gaucho_pipeline_tests.conftest import draw_folder
 
 
@@ -124,3 +127,64 @@ def test_many_can_begin_a_cache_at_once(tmp_path: Path) -> None:
 
 def _begin_cache(folder: str) -> None:
     MeasuresCache(Path(folder)).put_answer("a", "1", 0.5)
+
+
+def test_what_a_model_answered_is_known_under_its_own_version_only(tmp_path: Path) -> None:
+    cache = MeasuresCache(tmp_path)
+    cache.put_answer("a", "relevance 1", 0.5)
+    cache.put_answer("a", "caption 1", "uma cuia")
+    assert (cache.get_answer("a", "relevance 1"), cache.get_answer("a", "caption 1")) == (0.5, "uma cuia")
+    assert cache.get_answer("a", "relevance 2") is None
+    assert cache.get_answer("b", "relevance 1") is None
+
+
+def test_the_cache_survives_a_new_measure_and_what_models_answered_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = draw_folder(tmp_path / "photos", "araucaria", 1) / "00.png"
+    cache = MeasuresCache(tmp_path / "cache")
+    cache.put("a", measure(path.read_bytes()))
+    cache.put_answer("a", "relevance 1", 0.5)
+    monkeypatch.setattr(reading, "FINGERPRINTS", (*reading.FINGERPRINTS, "chroma_map"))
+    monkeypatch.setattr(reading, "_MEASURES", "measures_of_more")
+    later = MeasuresCache(tmp_path / "cache")
+    assert not later.has("a")
+    assert later.get_answer("a", "relevance 1") == 0.5
+    later.put("a", BadImage("truncated", "x"))
+    assert later.get_bad("a") is not None
+    monkeypatch.undo()
+    assert not MeasuresCache(tmp_path / "cache").has("a")  # measured again, and no error
+
+
+def test_what_is_measured_names_the_caches_table() -> None:
+    assert f"measures_{digest([VERSION, [f.name for f in fields(Measures)], FINGERPRINTS])[:12]}" == reading._MEASURES
+
+
+def test_what_the_machine_was_to_blame_for_is_measured_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = draw_folder(tmp_path / "photos", "araucaria", 1) / "00.png"
+    cache = MeasuresCache(tmp_path / "cache")
+    ends = iter([BadImage("took too long", "x"), BadImage("ended its process", "x"), BadImage("truncated", "x")])
+    monkeypatch.setattr(reading, "in_children", lambda work, tasks: [(key, next(ends)) for key, _ in tasks])
+    for remembered in (False, False, True):
+        dict(measure_all(["a"], lambda name: path, cache, lambda count: lambda: None))
+        assert cache.has("a") is remembered
+
+
+def test_what_took_too_long_once_may_end_well_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "SECONDS", 2.0)
+    assert dict(in_children(_slow_once, [("a", str(tmp_path / "sign"))], workers=1)) == {"a": "done"}
+
+
+def _slow_once(sign: str) -> str:
+    if not Path(sign).exists():
+        Path(sign).write_text("tried")
+        time.sleep(60)
+    return "done"
+
+
+def test_one_image_may_not_take_all_memory() -> None:
+    found = dict(in_children(_take_memory, [("large", str(4 * 2**30)), ("small", "1000")], workers=1))
+    assert found["large"].reason == "too-many-pixels"
+    assert found["small"] == 1000
+
+
+def _take_memory(count: str) -> int:
+    return len(bytearray(int(count)))

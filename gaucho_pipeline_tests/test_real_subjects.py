@@ -62,6 +62,6 @@ def test_real_subjects_are_learned_better_than_the_base_model_knows_them(real: P
         assert checkpoint
         assert gallery
         loss = checkpoint.manifest.metrics.validation_loss
-        assert loss["tuned"] < 0.9 * loss["base"]
+        assert loss.tuned < 0.9 * loss.base
         assert gallery.manifest.metrics.pictures == 12
         assert (gallery.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").count("CC") >= checkpoint.manifest.metrics.train_images

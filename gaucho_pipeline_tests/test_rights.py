@@ -182,3 +182,23 @@ def test_inaturalists_codes_are_version_four_and_null_reserves_all_rights() -> N
 def test_restrictions_become_flags() -> None:
     assert restrictions("personality|Trademarked") == ("personality", "trademarked")
     assert restrictions("") == ()
+
+
+def test_a_single_licence_may_be_allowed_by_its_id() -> None:
+    assert refusal(parse_license("cc-by-4.0"), ("cc-by-4.0",)) is None
+    assert refusal(parse_license("cc-by-3.0"), ("cc-by-4.0",)) == "the concept does not allow cc-by"
+
+
+def test_an_unknown_deed_of_creative_commons_is_unknown_whatever_else_is_said() -> None:
+    said = {"License": "pd", "LicenseUrl": "https://creativecommons.org/licenses/sampling+/1.0/"}
+    assert commons_license(said).family is None
+    assert commons_license({"License": "pd"}).family == "pd"
+
+
+@pytest.mark.parametrize(("value", "free"), [("1", False), ("yes", False), ("true", False), ("0", True), ("false", True), ("", True)])
+def test_what_commons_marks_as_not_free_is_refused(value: str, free: bool) -> None:
+    assert (commons_license({"License": "pd", "NonFree": value}).family == "pd") is free
+
+
+def test_attribution_in_words_is_no_creative_commons_licence() -> None:
+    assert commons_license({"LicenseShortName": "Attribution 2.0"}).family is None

@@ -16,7 +16,7 @@ from gaucho_pipeline.crawl.inaturalist import INaturalist, INaturalistSpec
 from gaucho_pipeline.crawl.openverse import Openverse, OpenverseSpec
 from gaucho_pipeline.crawl.records import Record, plain
 from gaucho_pipeline.crawl.registry import build_sources
-from gaucho_pipeline.crawl.sources import ApiBusy, ApiPage
+from gaucho_pipeline.crawl.sources import ApiBusy, ApiPage, query
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline_tests.conftest import draw_folder
@@ -327,3 +327,106 @@ def test_a_record_survives_its_table() -> None:
         "a" * 40,
     )
     assert Record.from_row(record.to_row()) == record
+
+
+def test_commons_searches_among_files() -> None:
+    url = Commons(CommonsSpec(search="cuia")).start(None).next[0].url
+    assert "gsrnamespace=6" in url
+    assert "gsrsearch=cuia" in url
+
+
+@pytest.mark.parametrize("code", ["maxlag", "ratelimited", "readonly"])
+def test_commons_that_is_busy_is_asked_again(code: str) -> None:
+    with pytest.raises(ApiBusy):
+        read_first(Commons(CommonsSpec(category="Guampa")), {"error": {"code": code, "info": "wait"}})
+
+
+@pytest.mark.parametrize(
+    ("mime", "is_picture"),
+    [("image/jpeg", True), ("image/png", True), ("image/svg+xml", False), ("image/vnd.djvu", False), ("video/webm", False)],
+)
+def test_commons_gives_photographs_and_scans_only(mime: str, is_picture: bool) -> None:
+    page = file_page(7, License="pd")
+    page["imageinfo"][0]["mime"] = mime
+    found = read_first(Commons(CommonsSpec(category="Guampa")), {"batchcomplete": True, "query": {"pages": [page]}})
+    assert bool(found.records) is is_picture
+    assert bool(found.unusable) is not is_picture
+
+
+def test_false_friends_reach_the_sources() -> None:
+    spec = CrawlSpec.model_validate({"sources": [{"commons": {"category": "Farroupilha", "depth": 1}}], "exclude": ["Parque"]})
+    (source,) = build_sources(spec.sources, spec.exclude)
+    pages = [{"pageid": n, "ns": 14, "title": f"Category:{name}"} for n, name in enumerate(("Parque Farroupilha", "Batalhas"))]
+    page = read_first(source, {"batchcomplete": True, "query": {"pages": pages}})
+    assert [request.url.count("Batalhas") for request in page.next] == [1]
+
+
+def test_observations_go_on_below_the_oldest_that_was_read() -> None:
+    source = INaturalist(INaturalistSpec(taxon="Danaus plexippus"))
+    observations = [{"id": n, "quality_grade": "research", "photos": []} for n in (9, 8, 7)]
+    page = read_first(source, {"total_results": 9, "results": observations}, {"id": 48662})
+    assert page.next[0].url.endswith("id_below=7")
+
+
+def test_openverse_is_asked_for_no_page_that_is_not_there() -> None:
+    source = Openverse(OpenverseSpec(query="cuia"))
+    answer = {"result_count": 2, "page_count": 1, "results": [{"id": "a"}]}
+    assert read_first(source, answer).next == ()
+    assert "page=2" in read_first(source, answer | {"page_count": 2}).next[0].url
+
+
+def test_an_endpoint_may_have_parameters_of_its_own() -> None:
+    assert query("https://a.b/w/api.php?x=1", {"y": 2}) == "https://a.b/w/api.php?x=1&y=2"
+    assert query("https://a.b/w/api.php", {"y": 2}) == "https://a.b/w/api.php?y=2"
+
+
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 1)
+    outside = draw_folder(tmp_path / "elsewhere", "araucaria", 1)
+    (folder / "link.png").symlink_to(outside / "00.png")
+    page = Folder(FolderSpec(path=folder, license="pd", author="X", source="Y"), 1).start(None)
+    assert [record.key for record in page.records] == ["folder:00.png"]
+    assert [(row["key"], row["reason"]) for row in page.unusable] == [("folder:link.png", "a link leads out of the folder")]
+
+
+def test_what_the_table_says_of_a_file_wins_over_what_is_stated_for_all(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 2)
+    (tmp_path / "t.csv").write_text("file,license,author,title,source\n00.png,cc-by-sa-4.0,Ana,Uma,https://a.example\n")
+    spec = FolderSpec(path=folder, table=tmp_path / "t.csv", license="cc0", author="João", source="acervo")
+    found = {record.key: (record.license.id, record.author, record.source) for record in Folder(spec, 1).start(None).records}
+    assert found == {
+        "folder:00.png": ("CC-BY-SA-4.0", "Ana", "https://a.example"),
+        "folder:01.png": ("CC0-1.0", "João", "acervo"),
+    }
+
+
+def test_a_bare_name_in_the_table_gives_no_rights_to_one_of_two_files_of_that_name(tmp_path: Path) -> None:
+    for name in "AB":
+        draw_folder(tmp_path / "photos" / name, "araucaria", 1)
+    (tmp_path / "t.csv").write_text("file,license\n00.png,cc0\n")
+    page = Folder(FolderSpec(path=tmp_path / "photos", table=tmp_path / "t.csv"), 1).start(None)
+    assert [record.license.family for record in page.records] == [None, None]
+    assert [row["reason"] for row in page.unusable] == ["the table names it, and it is not there"]
+
+
+def test_a_source_knows_its_paths_its_hosts_and_what_is_wrong_with_them(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 1)
+    right = FolderSpec(path=folder, license="pd", author="X", source="Y")
+    assert (right.paths, right.hosts, right.problem()) == ((folder,), (), None)
+    assert FolderSpec(path=folder, table=tmp_path / "t.csv").problem() == (
+        "table", f"there is no table {tmp_path / 't.csv'}; make it, or correct the path",
+    )  # fmt: skip
+    key, text = right.model_copy(update={"path": tmp_path / "nowhere"}).problem() or ("", "")
+    assert (key, text.startswith("there is no folder")) == ("path", True)
+    assert UrlsSpec(addresses=("https://b.example/1",), license="pd", author="X", source="Y").hosts == ("b.example",)
+    assert (UrlsSpec(table=tmp_path / "u.csv").problem() or ("", ""))[0] == "table"
+    assert CommonsSpec(depicts="chimarrão").hosts == ("commons.wikimedia.org", "www.wikidata.org")
+
+
+def test_a_record_keeps_its_labels_and_whether_it_is_a_file() -> None:
+    record = Record("folder:1", "folder: x", "/a/b", "T", "A", "S", parse_license("cc0"), labels=("Parque", "Cuia"), is_file=True)
+    assert Record.from_row(record.to_row()) == record
+
+
+def test_signs_that_turn_text_around_are_dropped() -> None:
+    assert [plain(f"a{sign}b") for sign in "\u2066\u2067\u2069\u202e\u200b"] == ["a b"] * 5

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from gaucho_pipeline.embedded.demo_site import demo_site
-from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.stage import Progress, Reporter, explain
+from gaucho_pipeline.pipeline import Project, StageRequest
+from gaucho_pipeline.stage import Progress, Reporter, StageResult, ensure, errors_told, explain
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import CONCEPT_NAMES, content_of, gaucho, kill_when, run_stage, stage_command, states
+from gaucho_pipeline_tests.standing import stand
 
 # how far each stage has come when it is killed: a sign of it in the data folder
 SIGNS = {
@@ -154,3 +157,64 @@ def test_progress_gives_the_rate_and_the_time_left() -> None:
 )
 def test_errors_are_explained_in_a_line(error: BaseException, said: str) -> None:
     assert explain(error).startswith(said)
+
+
+def test_memory_that_runs_out_on_a_gpu_is_told_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    with pytest.raises(SystemExit) as ended, errors_told(tmp_path / "error.json"):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    assert ended.value.code == 1
+    assert "memory ran out" in capsys.readouterr().err
+    assert "memory ran out" in (tmp_path / "error.json").read_text()
+
+
+def test_a_mistake_of_the_code_is_not_told_as_one_of_the_users(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), errors_told(tmp_path / "error.json"):
+        raise ZeroDivisionError
+
+
+def test_what_a_killed_run_left_under_another_specification_is_not_taken_up(tmp_path: Path) -> None:
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 2)
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")}), tmp_path / "data")
+    for asset in ("raw_crawl", "curated_set", "checkpoint"):
+        stand(project, asset, "chimarrao")
+    request = project.request("sample_gallery", "chimarrao")
+    seen: list[list[str]] = []
+
+    def leave(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
+        seen.append([path.name for path in staging.iterdir()])
+        (staging / "half").write_text("x")
+        raise KeyboardInterrupt
+
+    for fingerprint in ("one", "one", "two"):
+        with pytest.raises(KeyboardInterrupt):
+            ensure(request.model_copy(update={"fingerprint": fingerprint}), leave, Reporter(None))
+    assert seen == [[], ["half"], []]
+
+
+CHILD = """
+import os, time
+from gaucho_pipeline.stage import _die_with_parent
+_die_with_parent()
+print(os.getpid(), flush=True)
+time.sleep(60)
+"""
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE, text=True)
+print(child.stdout.readline(), flush=True)
+child.wait()
+"""
+
+
+def test_a_stage_ends_when_the_program_that_started_it_is_gone() -> None:
+    process = subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdout=subprocess.PIPE, text=True)
+    assert process.stdout
+    pid = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while Path(f"/proc/{pid}").exists() and ") Z" not in Path(f"/proc/{pid}/stat").read_text():
+        assert time.monotonic() < deadline, "the child goes on"
+        time.sleep(0.1)

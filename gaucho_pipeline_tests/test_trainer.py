@@ -12,7 +12,8 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 from PIL import Image
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact
@@ -23,7 +24,8 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.prompts import class_prompt, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import adapter
-from gaucho_pipeline.training.__main__ import prepare
+from gaucho_pipeline.training.__main__ import data_version, prepare, reload_difference
+from gaucho_pipeline.training.curve import draw_curve
 from gaucho_pipeline.training.examples import ImageSet, Posteriors, encode_images, encode_prompts, generator_for, images_of_step
 from gaucho_pipeline.training.loop import Trainer, lr_factor, min_snr_weights
 from gaucho_pipeline_tests.standing import METRICS
@@ -145,6 +147,29 @@ def test_the_loss_depends_on_the_seed_and_the_step_alone() -> None:
     assert one.loss(3).item() == same.loss(3).item()
     assert one.loss(3).item() != one.loss(4).item()
     assert one.loss(3).item() != other.loss(3).item()
+
+
+def test_latents_are_drawn_anew_around_their_mean() -> None:
+    found = Posteriors(torch.full((2, 4, 8, 8), 3.0), torch.full((2, 4, 8, 8), 0.5))
+    one, other = (found.sample(torch.tensor([0, 1]), torch.Generator().manual_seed(seed)) for seed in (1, 2))
+    assert not torch.equal(one, other)
+    assert one.mean().item() == pytest.approx(3.0, abs=0.1)
+    assert one.std().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_gradients_are_clipped_to_a_norm_of_one(tmp_path: Path) -> None:
+    trainer, norms = new_trainer(max_steps=2, validation_steps=9), []
+    real, step = trainer.loss, trainer.optimizer.step
+    trainer.loss = lambda number: 1e4 * real(number)  # type: ignore[method-assign]
+
+    def observed(*args: Any) -> Any:
+        grads = [p.grad for p in trainer.unet.parameters() if p.grad is not None]
+        norms.append(torch.stack([grad.norm() for grad in grads]).norm().item())
+        return step(*args)
+
+    trainer.optimizer.step = observed
+    trainer.run(tmp_path / "training.pt", Reporter(None))
+    assert norms == pytest.approx([1.0, 1.0], rel=1e-3)
 
 
 # ------------------------------------------------------------------------------------------ flips
@@ -276,6 +301,18 @@ def test_only_the_named_modules_are_adapted_and_only_they_learn() -> None:
     assert all(parameter.dtype == torch.float32 for parameter in trainer.unet.parameters() if parameter.requires_grad)
 
 
+def test_every_name_of_modules_adapts_what_it_says() -> None:
+    adapted = {}
+    for name in ("attention", "attention_ff", "all"):
+        weights = adapter.weights_of(new_trainer(target_modules=name).unet)
+        adapted[name] = {key.rsplit(".lora_", 1)[0] for key in weights}
+    assert adapted["attention"] < adapted["attention_ff"] < adapted["all"]
+    assert any(".ff.net.2" in name for name in adapted["attention_ff"] - adapted["attention"])
+    more = adapted["all"] - adapted["attention_ff"]
+    assert any(name.endswith(".conv1") for name in more)
+    assert any(name.endswith(".time_emb_proj") for name in more)
+
+
 def test_the_same_seed_begins_with_the_same_adapter() -> None:
     one, same, other = (adapter.weights_of(new_trainer(seed=seed).unet) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
@@ -303,6 +340,62 @@ def test_weights_that_give_no_finite_validation_loss_stop_the_run(tmp_path: Path
     trainer.validation.mean[:] = math.nan
     with pytest.raises(GauchoError, match="the weights are not finite at step 0"):
         trainer.run(tmp_path / "training.pt", Reporter(None))
+
+
+# ------------------------------------------------------------------------------------------ what is written
+
+
+def test_an_adapter_that_reads_back_as_something_else_is_refused(tmp_path: Path) -> None:
+    trainer = new_trainer(alpha=8)
+    disturb(trainer, 0.2)
+    file = adapter.save_diffusers(trainer.unet, tmp_path)
+    assert reload_difference(trainer, trainer.spec, file) < 1e-4
+    tensors = load_file(file)
+    save_file({name: tensor * 2 for name, tensor in tensors.items()}, file)  # other weights, and without their alpha
+    with pytest.raises(GauchoError, match="the adapter that was read back predicts something else"):
+        reload_difference(trainer, trainer.spec, file)
+    file.write_bytes(b"nothing")
+    with pytest.raises(GauchoError, match="does not load back"):
+        reload_difference(trainer, trainer.spec, file)
+
+
+def test_kohyas_file_keeps_alpha_rank_and_the_trigger_words(tmp_path: Path) -> None:
+    trainer = new_trainer(alpha=8)
+    weights, spec = adapter.weights_of(trainer.unet), trainer.spec.model_copy(update={"resolution": 64})
+    adapter.save_kohya(tmp_path / "x.safetensors", weights, spec, "stable-diffusion-v1", "x", "mtl tree", "CC0-1.0", 3)
+    tensors = load_file(tmp_path / "x.safetensors")
+    assert {tensor.item() for name, tensor in tensors.items() if name.endswith(".alpha")} == {8.0}
+    with safe_open(tmp_path / "x.safetensors", "np") as file:
+        metadata = file.metadata()
+    assert (metadata["ss_network_alpha"], metadata["ss_network_dim"]) == ("8.0", "4")
+    assert metadata["modelspec.trigger_phrase"] == "mtl tree"
+    for name, tensor in weights.items():
+        path, side = name.removesuffix(".weight").rsplit(".", 1)
+        key = f"lora_unet_{path.replace('.', '_')}.{'lora_down' if side == 'lora_A' else 'lora_up'}.weight"
+        assert np.array_equal(tensors[key], tensor.numpy())
+
+
+def test_weights_and_credits_make_the_data_version() -> None:
+    trainer = new_trainer()
+    weights, spec = adapter.weights_of(trainer.unet), trainer.spec
+    row = {"sha256": "1", "title": "t", "author": "João", "source": "s", "license": "CC0-1.0", "license_url": "u"}
+    version = data_version(weights, spec, [row])
+    assert version == data_version(dict(reversed(weights.items())), spec, [row | {"caption": "another"}])
+    assert version != data_version(weights, spec, [row | {"author": "Ana"}])
+    assert version != data_version(weights, spec.model_copy(update={"alpha": 9.0}), [row])
+    assert version != data_version({name: tensor + 1 for name, tensor in weights.items()}, spec, [row])
+
+
+def test_the_curve_shows_the_validation_loss_and_the_step_that_was_kept(tmp_path: Path) -> None:
+    rows = [{"step": 0, "validation": 1.0, "train": 0.5}, {"step": 5, "validation": 0.7, "train": 0.4}]
+
+    def drawn(curve: list[dict[str, float]], best: int) -> bytes:
+        draw_curve(curve, best, tmp_path / "losses.png")
+        return (tmp_path / "losses.png").read_bytes()
+
+    assert drawn(rows, 5) == drawn([row | {"train": 0.1} for row in rows], 5)
+    assert drawn(rows, 5) != drawn([row | {"validation": 0.9} for row in rows], 5)
+    assert drawn(rows, 5) != drawn(rows, 0)
 
 
 # ------------------------------------------------------------------------------------------ going on

@@ -1,6 +1,6 @@
 """The crawl itself: lists the sources, decides what is wanted, fetches it once, and keeps a journal.
 
-What a source says is in its module, which images are wanted in `choice.py`, how hosts are asked in `fetching.py`. Scrapy's reactor
+What a source says is in its module, which images are wanted in `selection.py`, how hosts are asked in `fetching.py`. Scrapy's reactor
 starts once in a process, so a process crawls once.
 """
 

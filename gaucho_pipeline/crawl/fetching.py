@@ -1,4 +1,4 @@
-"""Asking hosts, with manners: attempts, pauses, redirects, robots.txt, opt-outs and limits, for APIs and for images.
+"""Asking hosts, decently: attempts, pauses, redirects, robots.txt, opt-outs and limits, for APIs and for images.
 
 Scrapy makes the connections (`safety.py` says where they may go); when to ask, and what an answer allows, is decided here.
 """

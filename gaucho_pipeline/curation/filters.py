@@ -111,7 +111,7 @@ FILTERS: tuple[Filter, ...] = (
     ),
     Filter(
         "text or graphics", lambda m, s: m.graphic, lambda s: s.max_graphic, True,
-        "Parece documento, slide, mapa ou ornamento.", "It fingerprints like a document, slide, map or ornament.",
+        "Parece documento, slide, mapa ou ornamento.", "It looks like a document, slide, map or ornament.",
     ),
     Filter(
         "monochrome", lambda m, s: m.chroma, lambda s: 0.0 if s.allow_monochrome else 0.01, False,

@@ -123,7 +123,7 @@ class Pen:
 
 
 def lit(colour: RGB, time: str) -> RGB:
-    """A colour as it fingerprints at a time of day."""
+    """A colour as it looks at a time of day."""
     r, g, b = (min(255, round(c * k)) for c, k in zip(colour, _LIGHT[time], strict=True))
     return r, g, b
 

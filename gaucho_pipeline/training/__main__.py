@@ -79,15 +79,19 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         images_per_second=round(steps_run * spec.batch_size / max(seconds, 1e-6), 2),
         peak_memory_bytes=peak_memory(device),
         trainable_parameters=sum(p.numel() for p in unet.parameters() if p.requires_grad),
-        reload_difference=_reload_difference(trainer, spec, file),
+        reload_difference=reload_difference(trainer, spec, file),
         device=str(device),
     )
     shutil.rmtree(staging / "state")
     loss = metrics.validation_loss
     reporter.info(f"validation loss {loss.base:.4f} before, {loss.tuned:.4f} after; best at step {metrics.best_step}")
-    credited = [[row[name] for name in _CREDIT] for row in train_rows + validation_rows]
-    holds = [adapter.digest_of(adapter.weights_of(unet), spec.effective_alpha), credited]
-    return StageResult(data_version=digest(holds), metrics=metrics)
+    return StageResult(data_version=data_version(adapter.weights_of(unet), spec, train_rows + validation_rows), metrics=metrics)
+
+
+def data_version(weights: dict[str, torch.Tensor], spec: TrainingSpec, rows: list[dict[str, Any]]) -> str:
+    """The hash of what a checkpoint holds: the adapter, and to whom its images are credited."""
+    credited = [[row[name] for name in _CREDIT] for row in rows]
+    return digest([adapter.digest_of(weights, spec.effective_alpha), credited])
 
 
 def prepare(
@@ -135,7 +139,7 @@ def _copy_images(rows: list[dict[str, Any]], curated: Path, staging: Path, name:
     write_table(staging / f"{name}.jsonl", [row | {"file": f"{name}/{Path(row['file']).name}"} for row in rows])
 
 
-def _reload_difference(trainer: Trainer, spec: TrainingSpec, file: Path) -> float:
+def reload_difference(trainer: Trainer, spec: TrainingSpec, file: Path) -> float:
     """How far the prediction with the file read back is from the one with the weights in memory: the largest, over all values.
 
     Raises GauchoError if the file does not load, or gives something else.

@@ -1,6 +1,6 @@
 """The loop that every part of the embedded model is made with: resumable, with an average, a curve and a rate.
 
-What is learned (the VAE, the denoiser, the scorer) is in `make_vae.py`, `make_denoiser.py` and `make_scorer.py`.
+What is learned (the VAE, the denoiser, the scorer) is in `vae.py`, `denoiser.py` and `scorer.py`.
 """
 
 from __future__ import annotations

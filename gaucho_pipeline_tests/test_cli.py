@@ -1,0 +1,116 @@
+"""The command line: what is passed on, what is printed, and the exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gaucho_pipeline import cli
+from gaucho_pipeline.doctor import examine
+from gaucho_pipeline.embedded import demo
+from gaucho_pipeline.gallery import one
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.standing import stand_all
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    return Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+
+
+def gaucho(project: Project, *arguments: str) -> Result:
+    """`gaucho …` in this process."""
+    named = ["--concepts", str(project.concepts_file), "--data", str(project.store.root)]
+    return CliRunner().invoke(cli.main, [*named, *arguments])
+
+
+def test_status_is_for_people_and_for_programs(project: Project) -> None:
+    stand_all(project)
+    said = gaucho(project, "status")
+    assert said.exit_code == 0
+    assert "araucaria  (Conceito de mtl)" in said.output
+    assert said.output.count("fresh") == 5
+    value = json.loads(gaucho(project, "status", "--json").output)
+    assert value["concepts"]["araucaria"]["checkpoint"] == {"state": "fresh", "reasons": []}
+    assert value["gallery_site"] == {"state": "fresh", "reasons": []}
+
+
+def test_show_gives_metrics_to_people_and_the_manifest_to_programs(project: Project) -> None:
+    stand_all(project)
+    assert 'validation_loss        {"base": 0.5, "tuned": 0.4}' in gaucho(project, "show", "checkpoint", "araucaria").output
+    value = json.loads(gaucho(project, "show", "gallery_site", "--json").output)
+    assert value["manifest"]["metrics"] == {"concepts": 1}
+    assert Path(value["folder"]).is_dir()
+
+
+def test_what_was_never_made_is_told_with_the_command_that_makes_it(project: Project) -> None:
+    done = gaucho(project, "show", "checkpoint", "araucaria")
+    assert (done.exit_code, done.stderr) == (
+        1, "error: checkpoint of araucaria was never made; run: gaucho run araucaria --select checkpoint\n",
+    )  # fmt: skip
+    assert gaucho(project, "generate", "araucaria", "x").exit_code == 1
+    assert gaucho(project, "show", "checkpoint", "cuia").exit_code == 2
+
+
+def test_generate_fills_in_the_words_and_writes_where_it_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_all(project)
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(one, "generate_one", lambda *arguments: asked.append(arguments))
+    out = tmp_path / "x.png"
+    done = gaucho(project, "generate", "araucaria", "a photo of {token} {class_noun} at dawn", "--seed", "5", "--out", str(out))
+    assert (done.exit_code, done.output) == (0, f"{out}\n")
+    (checkpoint, prompt, seed, spec, path) = asked[0]
+    assert checkpoint.manifest.asset == "checkpoint"
+    assert (prompt, seed, path) == ("a photo of mtl tree at dawn", 5, out)
+    assert spec == project.concept("araucaria").gallery
+
+
+@pytest.mark.parametrize("prompt", ["{tokn}", "{token", "}", "{token:>9999999999}", "{token!r}", "{}"])
+def test_a_prompt_with_another_placeholder_is_refused(prompt: str, project: Project) -> None:
+    stand_all(project)
+    done = gaucho(project, "generate", "araucaria", prompt)
+    assert done.exit_code == 2
+    assert "has a placeholder other than {token} and {class_noun}" in done.stderr
+
+
+def test_the_doctor_tells_what_would_fail(project: Project, tmp_path: Path) -> None:
+    assert not any(finding.fatal for finding in examine(project))
+    (tmp_path / "file").write_text("x")
+    broken = Project(project.concepts_file, tmp_path / "file")
+    assert [finding.what for finding in examine(broken) if finding.fatal] == ["data"]
+    assert gaucho(broken, "doctor").exit_code == 2
+    project.concepts_file.write_text("concepts: [")
+    wrong = Project(project.concepts_file, project.store.root)
+    assert [finding.what for finding in examine(wrong) if finding.fatal] == ["concepts"]
+
+
+def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tmp_path: Path) -> None:
+    text = project.concepts_file.read_text().replace("validation_steps: 2", "validation_steps: 2\n    base_model: ./nowhere")
+    project.concepts_file.write_text(text)
+    found = [finding for finding in examine(Project(project.concepts_file, project.store.root)) if finding.fatal]
+    assert [(finding.what, "holds no model" in finding.text) for finding in found] == [("base model", True)]
+
+
+def test_a_second_demo_leaves_what_a_person_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "run_concepts", lambda *arguments: [])
+    for name in ("DAGSTER_HOME", "GAUCHO_ALLOW_PRIVATE_HOSTS"):
+        monkeypatch.setenv(name, "x")
+    demo.run_demo(tmp_path / "demo")
+    file = tmp_path / "demo" / "concepts.yaml"
+    edited = file.read_text(encoding="utf-8").replace("max_images: 40", "max_images: 41")
+    file.write_text(edited, encoding="utf-8")
+    demo.run_demo(tmp_path / "demo")
+    assert "max_images: 41" in file.read_text(encoding="utf-8")
+
+
+def test_wrong_usage_ends_with_two(project: Project) -> None:
+    assert gaucho(project, "run", "--plan").exit_code == 2
+    assert gaucho(project, "run", "--refresh-lock", "--select", "raw_crawl").exit_code == 2
+    assert gaucho(project, "show", "nothing").exit_code == 2
+    assert gaucho(project, "run", "cuia").exit_code == 2

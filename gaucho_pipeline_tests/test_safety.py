@@ -1,0 +1,54 @@
+"""Where a crawl may go."""
+
+from __future__ import annotations
+
+import pytest
+
+from gaucho_pipeline.crawl.safety import ForbiddenAddress, check_url, is_listed, is_public
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.0.0.1",
+        "169.254.169.254",
+        "192.168.1.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "fe80::1",
+        "0.0.0.0",
+        "100.64.0.1",
+        "224.0.0.1",
+        "ff0e::1",
+        "::ffff:224.0.0.1",
+    ],
+)
+def test_private_addresses_are_not_public(address: str) -> None:
+    assert not is_public(address)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/a.jpg", "https://10.0.0.1/a.jpg", "https://[::1]/a", "file:///etc/passwd", "https://localhost/a",
+        "https://example.org.evil.example/a", "https://user@evil.example/a",
+    ],
+)  # fmt: skip
+def test_only_https_to_listed_public_hosts_is_let_through(url: str) -> None:
+    with pytest.raises(ForbiddenAddress):
+        check_url(url, ("example.org", "localhost"))
+
+
+def test_a_listed_host_may_stand_for_all_below_it() -> None:
+    assert is_listed("live.staticflickr.com", (".staticflickr.com",))
+    assert not is_listed("staticflickr.com.evil.example", (".staticflickr.com",))
+    assert not is_listed("evilstaticflickr.com", (".staticflickr.com",))
+    assert not is_listed("evilexample.org", ("example.org",))
+    assert is_listed("EXAMPLE.org", ("example.org",))
+
+
+def test_a_public_address_is_public() -> None:
+    assert is_public("93.184.215.14")
+    assert is_public("2606:2800:21f:cb07:6820:80da:af6b:8b2c")
+    check_url("https://example.org/a.jpg", ("example.org",))
