@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench
+.PHONY: setup demo test lint bench mutants record
 
 setup: .venv/.made
 
@@ -24,3 +24,9 @@ lint: setup
 
 bench: setup
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+mutants: setup
+	$(BIN)/python -m gaucho_pipeline_tests.mutants
+
+record: setup
+	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/test_code_versions.py

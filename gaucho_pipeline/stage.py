@@ -64,13 +64,13 @@ class Progress:
     def __init__(self, reporter: Reporter, what: str, total: int, unit: str, done: int) -> None:
         self._reporter, self._what, self._total, self._unit = reporter, what, total, unit
         self._started_at, self._done, self._start = done, done, time.monotonic()
-        self._said = self._start
+        self._reported = self._start
 
     def advance(self, by: int = 1, note: str = "") -> None:
         self._done += by
         moment = time.monotonic()
-        if moment - self._said >= _PROGRESS_SECONDS or self._done == self._total:
-            self._said = moment
+        if moment - self._reported >= _PROGRESS_SECONDS or self._done == self._total:
+            self._reported = moment
             self._reporter.info(self.line(moment - self._start) + (f", {note}" if note else ""))
 
     def line(self, seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,13 +18,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test files run at once, and
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 
 
-_LONGEST_FIRST = ("test_chain", "test_real_subjects", "test_stage", "test_browser", "test_training", "test_crawl")
+_LONGEST_FIRST = (
+    "test_chain", "test_stage", "test_browser", "test_crawl", "test_fetching", "test_trainer", "test_docs", "test_curation",
+    "test_gallery_stage", "test_real_subjects", "test_training", "test_orchestration",
+)  # fmt: skip
 """Files of which each takes a minute or more: begun last, one would keep a worker busy when the other has nothing left to do."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     place = {name: number for number, name in enumerate(_LONGEST_FIRST)}
     items.sort(key=lambda item: place.get(item.path.stem, len(place)))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Ends a run by naming what was skipped, and why."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.section("skipped" if skipped else "nothing was skipped")
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.write_line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
 
 
 @pytest.fixture(scope="session")

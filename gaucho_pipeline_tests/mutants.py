@@ -1,8 +1,8 @@
 """`make mutants`: sabotages of the product, one line each, and whether the tests notice. Prints what survived, and exits 1 if any did.
 
 `mutants.json` lists them: the file, what stands there once, what is put in its place, and the tests that must notice. Each is tried in a
-copy of the project, so that the project itself is never touched. `python -m gaucho_pipeline_tests.mutants [WORD ...]` tries those whose file
-or text holds a word.
+copy of the project, so that the project itself is never touched. `python -m gaucho_pipeline_tests.mutants [WORD ...]` tries those whose
+file or text holds a word.
 """
 
 from __future__ import annotations

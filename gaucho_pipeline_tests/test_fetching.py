@@ -6,6 +6,7 @@ import datetime
 import gzip
 import io
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -42,6 +43,11 @@ from gaucho_pipeline_tests.crawling import Crawled, concept_of, crawl_once, open
 from gaucho_pipeline_tests.replay import send_json, serving
 
 PICTURE = png_bytes(draw_subject("araucaria", 1, side=64))
+
+
+def with_path(folder: Path) -> str:
+    """PYTHONPATH with a folder before what stands there."""
+    return os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
 
 
 class HostileSite:
@@ -206,7 +212,7 @@ def hostile(self_signed: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
     with serving(site) as server, serving(site, "127.0.0.3") as other, pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAUCHO_ALLOW_PRIVATE_HOSTS", f"{HOST},127.0.0.3")
         patch.setenv("GAUCHO_CONTACT", "acervo@museu.example")
-        patch.setenv("PYTHONPATH", str(folder))
+        patch.setenv("PYTHONPATH", with_path(folder))
         addresses = [f"{server.address}/{PLACES.get(name, name)}" for name in sorted(KEPT | NAMED.keys())]
         addresses = [a for a in addresses if not a.endswith(("rebound.png", "self-signed.png", "busy-for-days.png"))]
         addresses += [
@@ -459,7 +465,7 @@ def test_two_records_of_the_same_address_cost_one_request(site: DemoSite, tmp_pa
 
 
 def test_requests_of_a_limited_host_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", with_path(tmp_path))
     (tmp_path / "sitecustomize.py").write_text(
         f"from gaucho_pipeline.crawl import rate_limits\nrate_limits.LIMITS[{HOST!r}] = rate_limits.Limit(1, 0.0, 2)\n"
     )

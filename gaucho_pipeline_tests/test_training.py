@@ -21,7 +21,7 @@ from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.training import adapter
 from gaucho_pipeline.training.examples import generator_for, images_of_step, split
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import content_of, kill_when, run_stage, stage_command
+from gaucho_pipeline_tests.programs import run_stage
 
 
 def rows(count: int) -> list[dict[str, object]]:
@@ -125,21 +125,6 @@ def test_the_images_measured_with_are_not_among_those_learned_from(trained: tupl
     assert len(validation) == 1
     assert len(train) == 4
     assert not validation & train
-
-
-def test_a_run_killed_in_the_middle_ends_as_an_undisturbed_one(trained: tuple[Project, Artifact], tmp_path: Path) -> None:
-    project = project_in(tmp_path)
-    for asset in ("raw_crawl", "curated_set"):
-        run_stage(project, asset, "araucaria", tmp_path / asset)
-    staging = project.store.root / ".staging" / "checkpoint" / "araucaria"
-    command = stage_command(project, "checkpoint", "araucaria", tmp_path / "request")
-    assert kill_when(command, lambda: any(staging.glob("*/state/training.pt")))
-    assert project.store.current("checkpoint", "araucaria") is None
-    done = run_stage(project, "checkpoint", "araucaria", tmp_path / "request")
-    assert "going on from step" in done.stderr
-    resumed = project.store.current("checkpoint", "araucaria")
-    assert resumed
-    assert content_of(resumed.folder) == content_of(trained[1].folder)
 
 
 def test_alpha_is_the_rank_unless_it_is_given() -> None:

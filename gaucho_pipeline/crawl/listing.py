@@ -45,13 +45,13 @@ class Listing:
 
     def add(self, page: ApiPage) -> int:
         """Takes a page in; returns how many of its records are new."""
-        before = len(self.records) + len(self.unusable)
+        count = len(self.records) + len(self.unusable)
         for record in page.records:
             self.records.setdefault(record.key, record)
         for row in page.unusable:
             self.unusable.setdefault(row["key"], row)
         self.total = page.total if page.total is not None else self.total
-        return len(self.records) + len(self.unusable) - before
+        return len(self.records) + len(self.unusable) - count
 
 
 async def list_source(

@@ -159,12 +159,12 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
     """What each kept picture is said to show, and who said it."""
     spec = means.spec
     written = {sha: override.caption for sha, override in overrides.items() if override.caption}
-    described: dict[str, str] = {}
+    answers: dict[str, str] = {}
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
         silent = [sha for sha in kept if sha not in written]
-        described = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", means)
-    captions = {sha: caption_of(crawled[sha]["title"], spec, written.get(sha, ""), described.get(sha, "")) for sha in kept}
+        answers = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", means)
+    captions = {sha: caption_of(crawled[sha]["title"], spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}
     plain = sum(caption.by == "prompt" for caption in captions.values())
     if plain and spec.captions != "prompt":
         means.reporter.info(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")

@@ -35,14 +35,14 @@ def with_token(text: str) -> str:
     return clean if "{token}" in clean else f"{INSTANCE_PROMPT}, {clean}" if clean else INSTANCE_PROMPT
 
 
-def caption_of(title: str, spec: CurationSpec, written: str, described: str) -> Caption:
+def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
     """The curator's words if there are any, else what the specification asks for, else the plain prompt.
 
-    `described` is what a captioning model said, for `captions: model`.
+    `answer` is what a captioning model gave, for `captions: model`.
     """
     if written.strip():
         return Caption(with_token(written), "curator")
-    text = {"title": title, "model": described, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
+    text = {"title": title, "model": answer, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
     return Caption(with_token(text), spec.captions if text.strip() else "prompt")
 
 

@@ -18,7 +18,7 @@ from gaucho_pipeline.curation.measures import THUMB, Measures
 _COMPARED, _SHIFT = 24, 2
 _MOST_TRIES = 12
 _BLOCK = 256
-_TRIES_AT_ONCE, _TRIES_HELD = 1024, 1_000_000
+_TRIES_AT_ONCE, _MAX_TRIES_PENDING = 1024, 1_000_000
 _MOST_BITS = 16
 _UNIFORM = 1e-3
 Block = Mapping[int, Measures]
@@ -50,7 +50,7 @@ def repeats(
     found: dict[str, Repeat] = {}
     staying = _Staying(radius)
 
-    def judge(those: Block, others: Sequence[_Indexed]) -> None:
+    def compare(those: Block, others: Sequence[_Indexed]) -> None:
         copies: dict[int, list[tuple[float, int]]] = {}
         asked = {place: picture for place, picture in those.items() if place >= wanted}
         for place, other, score in _alike_pairs(asked, others, lambda place: pictures[names[place]], correlation):
@@ -66,9 +66,9 @@ def repeats(
     for start in range(0, len(names), _BLOCK):
         those = {place: pictures[names[place]] for place in range(start, min(start + _BLOCK, len(names)))}
         block = {place: picture for place, picture in those.items() if np.ptp(_thumb(picture)) > 0}  # what shows nothing is like nothing
-        judge(block, staying.indexes)
+        compare(block, staying.indexes)
         left = unique(block)  # only these are compared with one another: copies would be like all other copies
-        judge(left, [_Indexed.of(left, radius)])
+        compare(left, [_Indexed.of(left, radius)])
         staying.add(unique(left))
         tell(len(those))
     return found
@@ -157,16 +157,16 @@ def _proposed(block: Block, others: Sequence[_Indexed], is_mirrored: bool) -> np
     """Pairs of windows whose hashes are near, each once, as `np.ravel_multi_index` names them: pair by pair, the nearest first."""
     asked = np.isin(np.arange(len(WINDOWS)), ASKED)
     places, hashes = np.array(list(block)), _hashes(block, is_mirrored).ravel()
-    shape, parts, held = _shape(int(places[0])), [np.empty(0, np.int64)], 0
+    shape, parts, pending = _shape(int(places[0])), [np.empty(0, np.int64)], 0
     for left, other, window, bits in (part for each in others for part in each.near(hashes)):
         place, own = places[left // len(WINDOWS)], left % len(WINDOWS)
         fits = (other < place) & (asked[own] | asked[window])
         columns = (place - places[0], other, bits, own, window)
         parts.append(np.ravel_multi_index(tuple(column[fits] for column in columns), shape))
-        held += len(parts[-1])
-        if held > _TRIES_HELD:  # many alike pictures propose more than can be held
+        pending += len(parts[-1])
+        if pending > _MAX_TRIES_PENDING:  # many alike pictures propose more than can be held
             parts = [_nearest(np.concatenate(parts))]
-            held = len(parts[0])
+            pending = len(parts[0])
     return _nearest(np.concatenate(parts))
 
 
@@ -195,8 +195,8 @@ def _shares() -> tuple[np.ndarray, np.ndarray]:
     found = []
     for first, last in ((1, 3), (0, 2)):
         edges = np.array([np.linspace(window[first], window[last], _COMPARED + 1) for window in WINDOWS])[..., None] * THUMB
-        inside = np.minimum(edges[:, 1:], pixel + 1) - np.maximum(edges[:, :-1], pixel)
-        found.append((inside.clip(0) / (edges[:, 1:] - edges[:, :-1])).astype(np.float32))
+        overlap = np.minimum(edges[:, 1:], pixel + 1) - np.maximum(edges[:, :-1], pixel)
+        found.append((overlap.clip(0) / (edges[:, 1:] - edges[:, :-1])).astype(np.float32))
     return found[0], found[1]
 
 
