@@ -33,6 +33,13 @@ def test_definitions_load_none_of_the_heavy_packages() -> None:
     assert not HEAVY & loaded
 
 
+def test_the_command_line_and_its_checks_load_neither_dagster_nor_a_crawler() -> None:
+    code = "import sys, gaucho_pipeline.cli, gaucho_pipeline.preflight; print(*{name.partition('.')[0] for name in sys.modules})"
+    loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+    assert "click" in loaded
+    assert not (HEAVY | {"dagster"}) & loaded
+
+
 def definitions(tmp_path: Path) -> dg.Definitions:
     return build_defs(Project(DEMO, tmp_path / "data"))
 

@@ -35,6 +35,7 @@ from scrapy.exceptions import (
 
 from gaucho_pipeline.crawl.fetch_errors import BadCertificate, ConnectionRefused, CutOff, FetchError, HostNotFound, TimedOut, TooLarge
 from gaucho_pipeline.crawl.fetching import fetch_error, looks_like_an_image
+from gaucho_pipeline.crawl.rate_limits import PRIVATE
 from gaucho_pipeline.crawl.safety import ForbiddenAddress
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
@@ -322,7 +323,7 @@ def test_a_host_that_asks_to_wait_is_left_alone_by_everybody(tmp_path: Path) -> 
     with serving(answer) as server:
         crawled = crawl_once(tmp_path, concept_of(urls(*(f"{server.address}/{n}.png" for n in range(40)))))
     assert crawled.metrics.kept == 40
-    assert [moment for moment in times if 0.5 < moment - times[0] < 2.9] == []
+    assert sum(moment - times[0] < 2.9 for moment in times) <= PRIVATE.connections  # those that were under way already
 
 
 def test_what_is_no_image_is_seen_from_its_first_bytes() -> None:
