@@ -222,7 +222,7 @@ def hostile(self_signed: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
             f"{other.address}/busy-for-days.png",
         ]
         endless = {"commons": {"category": "Guampa", "endpoint": f"{server.address}/w/api.php"}}
-        crawled = crawl_once(folder, concept_of(urls(*addresses), endless, timeout=1.5, max_image_bytes=1_000_000))
+        crawled = crawl_once(folder, concept_of(urls(*addresses), endless, timeout=3, max_image_bytes=1_000_000))
         yield site, list(server.requested), crawled
 
 

@@ -1,0 +1,128 @@
+"""The contract of a family of base models: what differs between Stable Diffusion, FLUX and the others, and nothing that does not.
+
+Latents are always clean, normalised and unpacked, (n, channels, height, width); `t` is the share of noise, (n,) from 0 to 1. What tells
+whether a family is right is its conformance: with guidance off, `predict` equals what the family's own pipeline hands to `scheduler.step`.
+The training loop and the gallery know this contract and no family. Light to import: torch is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+Conditioning = dict[str, Any]
+"""What a denoiser is told of one prompt, or of a batch of them: tensors by name."""
+
+ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+class Family(ABC):
+    """One family, around a loaded pipeline of it."""
+
+    pipeline_class: ClassVar[str]
+    """The diffusers class that `model_index.json` names."""
+    architecture: ClassVar[str]
+    """Its name in modelspec 1.0.1 and in the files of adapters."""
+    denoiser: ClassVar[Literal["unet", "transformer"]] = "transformer"
+    pixel_multiple: ClassVar[int] = 16
+    """Sides of pictures are multiples of this."""
+    target_modules: ClassVar[dict[str, tuple[str, ...]]]
+    """What `training.target_modules` may name, as PEFT's suffixes."""
+    max_sequence_length: ClassVar[int | None] = None
+    """Tokens of a prompt, where the pipeline takes that as an argument."""
+
+    def __init__(self, pipeline: Any) -> None:
+        self.pipeline = pipeline
+
+    @property
+    def network(self) -> Any:
+        """The denoiser."""
+        return getattr(self.pipeline, self.denoiser)
+
+    @property
+    def resolution(self) -> int:
+        """Side of the pictures that it was made for, in pixels."""
+        size = self.network.config.sample_size
+        return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
+
+    # ------------------------------------------------------------------------------------------ encoded once, and kept
+
+    def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and standard deviation of the latents of pictures, (n, 3, height, width) from -1 to 1."""
+        posterior, config = self.pipeline.vae.encode(pixels).latent_dist, self.pipeline.vae.config
+        shift = getattr(config, "shift_factor", None) or 0.0
+        return (posterior.mean - shift) * config.scaling_factor, posterior.std * config.scaling_factor
+
+    @abstractmethod
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        """What the denoiser is told of one prompt, without the dimension of a batch."""
+
+    def collate(self, conditionings: Sequence[Conditioning]) -> Conditioning:
+        """One batch of several; what is shorter than the longest is filled up with zeros, masks too."""
+        return {name: _stacked([each[name] for each in conditionings]) for name in conditionings[0]}
+
+    # ------------------------------------------------------------------------------------------ the loss
+
+    def draw_noise_levels(self, count: int, generator: torch.Generator, latents: torch.Tensor) -> torch.Tensor:
+        """How noisy each picture of a step is, (count,): logit-normal (arXiv 2403.03206), shifted as the sampler shifts."""
+        import torch
+
+        return self.shift(torch.sigmoid(torch.randn(count, generator=generator)), latents)
+
+    def validation_noise_levels(self, count: int) -> torch.Tensor:
+        """Evenly spread, (count,)."""
+        import torch
+
+        return (torch.arange(count) + 0.5) / count
+
+    def shift(self, t: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
+        """Noise levels moved as the sampler moves its own: by a constant, or with the number of tokens (`use_dynamic_shifting`)."""
+        config = self.pipeline.scheduler.config
+        if not getattr(config, "use_dynamic_shifting", False):
+            return config.shift * t / (1 + (config.shift - 1) * t)
+        return _exponential_shift(t, self.mu(latents))
+
+    def mu(self, latents: torch.Tensor) -> float:
+        """The logarithm of the shift for pictures of this size, as FLUX's pipelines compute it."""
+        config = self.pipeline.scheduler.config
+        tokens = (latents.shape[-2] // 2) * (latents.shape[-1] // 2)
+        slope = (config.max_shift - config.base_shift) / (config.max_image_seq_len - config.base_image_seq_len)
+        return float(tokens * slope + config.base_shift - slope * config.base_image_seq_len)
+
+    def add_noise(self, latents: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """Latents with their share of noise: a straight line from one to the other, for flow matching."""
+        share = t.view(-1, 1, 1, 1)
+        return (1 - share) * latents + share * noise
+
+    def target(self, latents: torch.Tensor, noise: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        """What the denoiser should say."""
+        return noise - latents
+
+    def loss_weights(self, t: torch.Tensor, gamma: float | None) -> torch.Tensor:
+        """The weight of each picture's loss, (n,); min-SNR's gamma means something for diffusion only."""
+        import torch
+
+        return torch.ones(len(t), device=t.device)
+
+    @abstractmethod
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        """What the denoiser says, in the shape of `noisy`; packing and signs are seen to here."""
+
+
+def _exponential_shift(t: torch.Tensor, mu: float) -> torch.Tensor:
+    return math.exp(mu) * t / (1 + (math.exp(mu) - 1) * t)
+
+
+def _stacked(values: list[Any]) -> Any:
+    """Tensors as a batch, those of another length filled up with zeros; what is no tensor stays a list."""
+    import torch
+    from torch.nn.utils.rnn import pad_sequence
+
+    if not all(isinstance(value, torch.Tensor) for value in values):
+        return values
+    return torch.stack(values) if len({value.shape for value in values}) == 1 else pad_sequence(values, batch_first=True)

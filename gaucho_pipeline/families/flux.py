@@ -1,0 +1,53 @@
+"""FLUX.1: a flow-matching transformer over packed latents, with a guidance that is an input where the model was distilled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+
+if TYPE_CHECKING:
+    import torch
+
+_ADDED = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+_FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2", "proj_mlp")
+
+
+class Flux(Family):
+    """https://huggingface.co/docs/diffusers/api/pipelines/flux."""
+
+    pipeline_class = "FluxPipeline"
+    architecture = "flux-1-dev"
+    target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
+        "attention": (*ATTENTION, *_ADDED),
+        "attention_ff": (*ATTENTION, *_ADDED, *_FEED_FORWARD),
+    }
+    max_sequence_length = 512
+    guidance = 1.0
+    """What a model with an embedded guidance is told while it is taught; diffusers' script trains at 3.5."""
+
+    @property
+    def resolution(self) -> int:
+        return 1024
+
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, pooled, _ = self.pipeline.encode_prompt(
+            prompt, None, device=self.pipeline.device, max_sequence_length=self.max_sequence_length
+        )
+        return {"embeds": embeds[0], "pooled": pooled[0]}
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        count, channels, height, width = noisy.shape
+        own, factor = type(self.pipeline), self.pipeline.vae_scale_factor
+        packed = self.network(
+            hidden_states=own._pack_latents(noisy, count, channels, height, width),
+            timestep=t,
+            guidance=noisy.new_full((count,), self.guidance) if self.network.config.guidance_embeds else None,
+            pooled_projections=conditioning["pooled"],
+            encoder_hidden_states=conditioning["embeds"],
+            txt_ids=noisy.new_zeros(conditioning["embeds"].shape[1], 3),
+            img_ids=own._prepare_latent_image_ids(count, height // 2, width // 2, noisy.device, noisy.dtype),
+            return_dict=False,
+        )[0]
+        predicted: torch.Tensor = own._unpack_latents(packed, height * factor, width * factor, factor)
+        return predicted

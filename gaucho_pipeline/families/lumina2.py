@@ -1,0 +1,36 @@
+"""Lumina 2: a flow-matching transformer that counts time from noise to picture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+
+if TYPE_CHECKING:
+    import torch
+
+_FEED_FORWARD = ("feed_forward.linear_1", "feed_forward.linear_2", "feed_forward.linear_3")
+
+
+class Lumina2(Family):
+    """https://huggingface.co/docs/diffusers/api/pipelines/lumina2."""
+
+    pipeline_class = "Lumina2Pipeline"
+    architecture = "lumina-2"
+    target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
+    max_sequence_length = 256
+
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, mask, _, _ = self.pipeline.encode_prompt(
+            prompt, False, device=self.pipeline.device, max_sequence_length=self.max_sequence_length
+        )
+        return {"embeds": embeds[0], "mask": mask[0]}
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        return -self.network(
+            hidden_states=noisy,
+            timestep=1 - t,
+            encoder_hidden_states=conditioning["embeds"],
+            encoder_attention_mask=conditioning["mask"],
+            return_dict=False,
+        )[0]

@@ -1,0 +1,46 @@
+"""Sana: a flow-matching transformer with linear attention, whose encoder gives latents without a spread."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+
+if TYPE_CHECKING:
+    import torch
+
+_FEED_FORWARD = ("ff.conv_inverted", "ff.conv_point")
+
+
+class Sana(Family):
+    """https://huggingface.co/docs/diffusers/api/pipelines/sana."""
+
+    pipeline_class = "SanaPipeline"
+    architecture = "sana"
+    pixel_multiple = 32
+    target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
+    max_sequence_length = 300
+
+    def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        latents = self.pipeline.vae.encode(pixels).latent * self.pipeline.vae.config.scaling_factor
+        return latents, latents.new_zeros(latents.shape)
+
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, mask, _, _ = self.pipeline.encode_prompt(
+            prompt,
+            False,
+            device=self.pipeline.device,
+            max_sequence_length=self.max_sequence_length,
+            complex_human_instruction=None,
+        )
+        return {"embeds": embeds[0], "mask": mask[0]}
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        predicted: torch.Tensor = self.network(
+            noisy,
+            encoder_hidden_states=conditioning["embeds"],
+            encoder_attention_mask=conditioning["mask"],
+            timestep=t * 1000 * self.network.config.timestep_scale,
+            return_dict=False,
+        )[0]
+        return predicted

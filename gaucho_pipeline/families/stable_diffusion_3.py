@@ -1,0 +1,38 @@
+"""Stable Diffusion 3.5: a flow-matching transformer with three text encoders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+
+if TYPE_CHECKING:
+    import torch
+
+_ATTENTION = (*(f"attn.{name}" for name in ATTENTION), "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out")
+_FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
+
+
+class StableDiffusion3(Family):
+    """https://huggingface.co/docs/diffusers/api/pipelines/stable_diffusion/stable_diffusion_3."""
+
+    pipeline_class = "StableDiffusion3Pipeline"
+    architecture = "stable-diffusion-v3.5"
+    target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
+    max_sequence_length = 77
+
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, _, pooled, _ = self.pipeline.encode_prompt(
+            prompt, None, None, device=self.pipeline.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
+        )
+        return {"embeds": embeds[0], "pooled": pooled[0]}
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        predicted: torch.Tensor = self.network(
+            hidden_states=noisy,
+            timestep=t * 1000,
+            encoder_hidden_states=conditioning["embeds"],
+            pooled_projections=conditioning["pooled"],
+            return_dict=False,
+        )[0]
+        return predicted

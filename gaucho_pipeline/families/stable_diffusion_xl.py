@@ -1,0 +1,30 @@
+"""Stable Diffusion XL: as Stable Diffusion, with two text encoders, a pooled vector, and the size that a picture was cut from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gaucho_pipeline.families.base import Conditioning
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+
+if TYPE_CHECKING:
+    import torch
+
+
+class StableDiffusionXL(StableDiffusion):
+    """https://huggingface.co/docs/diffusers/api/pipelines/stable_diffusion/stable_diffusion_xl."""
+
+    pipeline_class = "StableDiffusionXLPipeline"
+    architecture = "stable-diffusion-xl-v1-base"
+
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        device = self.pipeline.device
+        embeds, _, pooled, _ = self.pipeline.encode_prompt(prompt, device=device, do_classifier_free_guidance=False)
+        return {"embeds": embeds[0], "pooled": pooled[0]}
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        height, width = (side * self.pipeline.vae_scale_factor for side in noisy.shape[-2:])
+        sizes = noisy.new_tensor([[height, width, 0, 0, height, width]]).repeat(len(noisy), 1)
+        added = {"text_embeds": conditioning["pooled"], "time_ids": sizes}
+        predicted: torch.Tensor = self.network(noisy, self.timesteps(t), conditioning["embeds"], added_cond_kwargs=added).sample
+        return predicted

@@ -1,0 +1,43 @@
+"""Z-Image: a flow-matching transformer that counts time from noise to picture, with prompts of any length side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+
+if TYPE_CHECKING:
+    import torch
+
+_ATTENTION = tuple(f"attention.{name}" for name in ATTENTION)
+_FEED_FORWARD = ("feed_forward.w1", "feed_forward.w2", "feed_forward.w3")
+
+
+class ZImage(Family):
+    """https://huggingface.co/docs/diffusers/api/pipelines/z_image."""
+
+    pipeline_class = "ZImagePipeline"
+    architecture = "z-image"
+    target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
+    max_sequence_length = 512
+
+    @property
+    def resolution(self) -> int:
+        return 1024
+
+    def encode_prompt(self, prompt: str) -> Conditioning:
+        prompts = [prompt]  # the pipeline writes into the list that it is given
+        embeds, _ = self.pipeline.encode_prompt(
+            prompts, device=self.pipeline.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
+        )
+        return {"embeds": embeds[0]}
+
+    def collate(self, conditionings: Sequence[Conditioning]) -> Conditioning:
+        return {"embeds": [each["embeds"] for each in conditionings]}
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
+        import torch
+
+        clips = list(noisy.unsqueeze(2).unbind(0))
+        return -torch.stack(self.network(clips, 1 - t, conditioning["embeds"], return_dict=False)[0]).squeeze(2)
