@@ -9,15 +9,19 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
 
 from gaucho_pipeline.canonical import folder_digest
 from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.lock_file import LockFile
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import StableDiffusionPipeline
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded" / "model"
 
@@ -52,54 +56,104 @@ def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
     return tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files)
 
 
-Family = Literal["stable-diffusion-v1", "stable-diffusion-xl-v1-base"]
+def model_index(model: str, revision: str | None) -> dict[str, Any]:
+    """What `model_index.json` of a model says: from its folder, or from the hub (or its offline cache) at the pinned commit.
+
+    Raises ConfigError if it is not there or is no such file, GauchoError if a hub cannot be asked.
+    """
+    folder = folder_of(model)
+    if folder is None:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+        try:
+            path = Path(hf_hub_download(model, "model_index.json", revision=revision))
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise GauchoError(f"{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?") from None
+    else:
+        path = folder / "model_index.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise ConfigError(f"{folder or model} holds no model (no model_index.json)") from None
+    if not isinstance(value, dict) or not isinstance(value.get("_class_name"), str):
+        raise ConfigError(f"{folder or model}: its model_index.json names no pipeline")
+    return value
+
+
+def family_of(model: str, revision: str | None, lock_file: LockFile | None = None) -> type[Family]:
+    """The family of a base model. That of a hub's model is asked once and kept in the lock file.
+
+    Raises ConfigError for a model that is none, or of a family that cannot be taught; GauchoError if a hub cannot be asked.
+    """
+    if model == EMBEDDED:
+        return Embedded
+    name, kept = f"{model}@{revision}", None
+    if folder_of(model) is None and lock_file:
+        kept = lock_file.get(_LOCK_KIND, name)
+    class_name = kept["id"] if kept else model_index(model, revision)["_class_name"]
+    if class_name not in FAMILIES:
+        raise ConfigError(f"{model} is a {class_name}; what can be taught: {', '.join(FAMILIES)}")
+    if folder_of(model) is None and lock_file and not kept:
+        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", {"id": class_name})
+    return FAMILIES[class_name]
+
+
+_LOCK_KIND = "base model"
+
+
+def is_recognised(model: str, revision: str | None, lock_file: LockFile) -> bool:
+    """Whether the family of a base model is known without asking anybody."""
+    return folder_of(model) is not None or lock_file.get(_LOCK_KIND, f"{model}@{revision}") is not None
 
 
 @dataclass(frozen=True)
 class Loaded:
     """A base model in memory, float32 or half, on its device."""
 
-    pipeline: StableDiffusionPipeline
     family: Family
-    resolution: int
-    """Side of its pictures in pixels."""
+    """What its family knows, around the pipeline."""
     device: torch.device
+
+    @property
+    def pipeline(self) -> Any:
+        return self.family.pipeline
+
+    @property
+    def resolution(self) -> int:
+        """Side of its pictures in pixels."""
+        return self.family.resolution
 
 
 def load(model: str, revision: str | None, device: torch.device) -> Loaded:
-    """Loads a Stable Diffusion pipeline (safetensors only), in the type that the device computes in.
+    """Loads a pipeline (safetensors only) in the type that the device computes in, from a variant where only that exists.
 
-    Raises GauchoError if it cannot be had, or is of a family that is not known.
+    Raises GauchoError if it cannot be had, or is of a family that is not known, or of a kind that cannot be taught.
     """
     _quiet()
-    from diffusers import StableDiffusionPipeline
+    import diffusers
 
-    folder = folder_of(model)
+    family, folder = family_of(model, revision), folder_of(model)
+    keys: dict[str, Any] = {"dtype": compute_dtype(device), "use_safetensors": True, "revision": None if folder else revision}
+    if "safety_checker" in family.without:
+        keys["requires_safety_checker"] = False
+    keys |= dict.fromkeys(family.without)
+    loader, where = getattr(diffusers, family.pipeline_class), str(folder or model)
     try:
-        config: dict[str, Any] = (
-            json.loads((folder / "model_index.json").read_text())
-            if folder
-            else dict(StableDiffusionPipeline.load_config(model, revision=revision))
-        )
-        if config.get("_class_name") != "StableDiffusionPipeline":
-            raise GauchoError(
-                f"training.base_model: {model} is a {config.get('_class_name')}; StableDiffusionPipeline is what can be taught"
-            )
-        pipeline = StableDiffusionPipeline.from_pretrained(
-            str(folder or model),
-            revision=None if folder else revision,
-            dtype=compute_dtype(device),
-            use_safetensors=True,
-            safety_checker=None,
-            requires_safety_checker=False,
-        )
-    except (OSError, ValueError) as error:
+        try:
+            pipeline = loader.from_pretrained(where, **keys)
+        except (OSError, ValueError):
+            pipeline = loader.from_pretrained(where, variant="fp16", **keys)  # some models are published in half precision only
+    except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise GauchoError(f"training.base_model: {model} cannot be loaded: {first}") from None
+    found = family(pipeline)
+    if reason := found.refusal():
+        raise GauchoError(f"training.base_model: {model} {reason}")
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
-    resolution = pipeline.unet.config.sample_size * pipeline.vae_scale_factor
-    return Loaded(pipeline, "stable-diffusion-v1", resolution, device)
+    return Loaded(found, device)
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:

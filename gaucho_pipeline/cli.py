@@ -147,7 +147,7 @@ def generate(project: Project, concept: str, prompt: str, seed: int, out: Path |
     from gaucho_pipeline.gallery.one import generate_one
 
     path = out or Path(f"{concept}-{seed}.png")
-    generate_one(checkpoint, fill_in(prompt, spec.token, spec.class_noun), seed, spec.gallery, path)
+    generate_one(checkpoint, fill_in(prompt, spec.token, spec.class_noun), seed, project.on_its_base_model(concept).gallery, path)
     click.echo(str(path))
 
 

@@ -15,10 +15,11 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from gaucho_pipeline.canonical import digest, file_digest, folder_digest
 from gaucho_pipeline.crawl.registry import SourceSpec
 from gaucho_pipeline.curation.filters import FilterSpec
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.prompts import PLANS, fill_in, prior_prompts
 from gaucho_pipeline.rights import DEFAULT_LICENSES, FAMILIES, license_name
 from gaucho_pipeline.spec import Absent, Spec, Text
-from gaucho_pipeline.target_modules import TARGET_MODULES
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 EMBEDDED = "embedded"
@@ -165,13 +166,18 @@ class TrainingSpec(Spec):
     def effective_alpha(self) -> float:
         return self.alpha if self.alpha is not None else float(self.rank)
 
-    @property
-    def effective_target_modules(self) -> tuple[str, ...]:
-        """The modules that `target_modules` names."""
-        return TARGET_MODULES[self.target_modules] if isinstance(self.target_modules, str) else self.target_modules
+    def for_family(self, family: type[Family]) -> Self:
+        """The same with what a family recommends where nobody has set a key, and with the modules that `target_modules` names.
 
-    def identity(self) -> dict[str, Any]:
-        return super().identity() | {"target_modules": list(self.effective_target_modules)}
+        Raises ConfigError if the family has no modules of that name.
+        """
+        found = self.with_recommended(family.recommended["training"])
+        name = found.target_modules
+        if isinstance(name, str) and name not in family.target_modules:
+            known = ", ".join(family.target_modules)
+            raise ConfigError(f"training.target_modules: {family.pipeline_class} has {known}, or modules by name; not {name!r}")
+        modules = family.target_modules[name] if isinstance(name, str) else name
+        return found.model_copy(update={"target_modules": modules})
 
 
 class GallerySpec(Spec):
@@ -224,6 +230,11 @@ class Concept(Spec):
         """A stage's own keys."""
         found: Spec = getattr(self, name)
         return found
+
+    def for_family(self, family: type[Family]) -> Concept:
+        """The concept as it is on a base model of a family: see `TrainingSpec.for_family`."""
+        gallery = self.gallery.with_recommended(family.recommended["gallery"])
+        return self.model_copy(update={"training": self.training.for_family(family), "gallery": gallery})
 
     def spec(self, part: str) -> dict[str, Any]:
         """A stage's whole specification as a JSON value: all keys of its part, and of the concept what the stage uses."""

@@ -21,6 +21,7 @@ from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.lock_file import LockFile
 
 
 class StageRequest(BaseModel):
@@ -89,12 +90,40 @@ class Project:
         except KeyError:
             raise ConfigError(f"{self.concepts_file}: there is no concept {slug!r}; there are {', '.join(self.slugs)}") from None
 
+    @property
+    def lock_file(self) -> Path:
+        """The file beside the concepts file that keeps what names stand for."""
+        return self.concepts_file.resolve().with_suffix(".lock.json")
+
+    def recognise(self, slug: str) -> None:
+        """Sees to it that the family of the concept's base model is known; asks a hub once.
+
+        Raises ConfigError for a model that cannot be taught, GauchoError if a hub cannot be asked.
+        """
+        training = self.concept(slug).training
+        base_models.family_of(training.base_model, training.revision, LockFile(self.lock_file))
+
+    def on_its_base_model(self, slug: str) -> Concept:
+        """The concept with all that the family of its base model recommends; asks nobody. Raises GauchoError if that is not known yet."""
+        training = self.concept(slug).training
+        lock_file = LockFile(self.lock_file)
+        if not base_models.is_recognised(training.base_model, training.revision, lock_file):
+            raise GauchoError(f"what {training.base_model} is has not been asked yet; run: gaucho run {slug}")
+        return self.concept(slug).for_family(base_models.family_of(training.base_model, training.revision, lock_file))
+
+    def _concept_for(self, asset: str, slug: str) -> Concept:
+        return self.on_its_base_model(slug) if ASSETS[asset].part in ("training", "gallery") else self.concept(slug)
+
     def spec_version(self, asset: str, slug: str) -> str:
         """The data version of the specification of an asset of a concept; files that it names are read once."""
         key = (asset, slug)
         if key not in self._versions:
-            self._versions[key] = self.concept(slug).spec_version(ASSETS[asset].part)
+            self._versions[key] = self._concept_for(asset, slug).spec_version(ASSETS[asset].part)
         return self._versions[key]
+
+    def resolved_spec(self, asset: str, slug: str) -> dict[str, Any]:
+        """The specification of an asset of a concept, as its version has it."""
+        return self._concept_for(asset, slug).resolved_spec(ASSETS[asset].part)
 
     # -------------------------------------------------------------------------------------------- what is made from what
 
@@ -108,7 +137,7 @@ class Project:
             base = base_models.identity(concept.training.base_model, concept.training.revision)
         return Provenance(
             spec_version=self.spec_version(asset, slug),
-            spec=concept.resolved_spec(ASSETS[asset].part),
+            spec=self.resolved_spec(asset, slug),
             inputs={name: artifact.manifest.data_version for name, artifact in self.inputs(asset, slug).items()},
             code_version=ASSETS[asset].code_version,
             base_model=base,
@@ -155,12 +184,12 @@ class Project:
             asset=asset,
             concept=slug,
             title=name.pt if part and (name := self.concept(slug).name) else "",
-            spec=self.concept(slug).spec(part) if part else provenance.spec,
+            spec=self._concept_for(asset, slug).spec(part) if part else provenance.spec,
             provenance=provenance,
             fingerprint=None if is_crawl else fingerprint(asset, slug, provenance),
             inputs={name: artifact.folder for name, artifact in inputs.items()},
             data=self.store.root,
-            lock_file=self.concepts_file.resolve().with_suffix(".lock.json") if is_crawl else None,
+            lock_file=self.lock_file if is_crawl else None,
             force=force,
         )
 

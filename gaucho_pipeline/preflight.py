@@ -28,5 +28,7 @@ def check_configuration(project: Project, slugs: Sequence[str], select: str, ask
         if select not in (RAW_CRAWL.name, CURATED_SET.name):
             try:
                 base_models.identity(concept.training.base_model, concept.training.revision)
+                project.recognise(slug)
+                project.on_its_base_model(slug)
             except ConfigError as error:
                 raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), str(error)) from None

@@ -46,8 +46,13 @@ class Spec(BaseModel):
 
     def with_paths_below(self, folder: Path) -> Self:
         """The same with every relative path in it taken from a folder, and `~` for the person's own."""
-        changes = {name: _below(folder, getattr(self, name)) for name in type(self).model_fields}
-        return self.model_copy(update=changes)
+        own = {name: getattr(self, name) for name in type(self).model_fields}
+        changes = {name: changed for name, value in own.items() if (changed := _below(folder, value)) != value}
+        return self.model_copy(update=changes)  # what is not changed stays known as not set
+
+    def with_recommended(self, keys: dict[str, Any]) -> Self:
+        """The same with these keys where nobody has set them."""
+        return self.model_copy(update={name: value for name, value in keys.items() if name not in self.model_fields_set})
 
 
 def _plain(value: Any) -> Any:

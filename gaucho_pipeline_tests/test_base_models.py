@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import diffusers
+import huggingface_hub
 import pytest
 import torch
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.families import FAMILIES
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline_tests.tiny_models import TINY
 
 
 def test_another_byte_makes_another_model(tmp_path: Path) -> None:
@@ -36,33 +44,113 @@ def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
 
 def test_a_model_of_a_hub_is_loaded_at_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[str, Any]] = []
-
-    real, real_config = diffusers.StableDiffusionPipeline.from_pretrained, diffusers.StableDiffusionPipeline.load_config
-
-    def load_config(name: str, **keys: Any) -> Any:
-        if name != "owner/name":  # of the folder that stands in for the hub's model
-            return real_config(name, **keys)
-        asked.append((name, keys["revision"]))
-        return {"_class_name": "StableDiffusionPipeline"}
+    real = diffusers.StableDiffusionPipeline.from_pretrained
 
     def from_pretrained(name: str, **keys: Any) -> Any:
         asked.append((name, keys["revision"]))
         assert keys["use_safetensors"] is True
         return real(str(EMBEDDED_FOLDER), safety_checker=None, requires_safety_checker=False)
 
-    monkeypatch.setattr(diffusers.StableDiffusionPipeline, "load_config", load_config)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", recorded_hub(asked))
     monkeypatch.setattr(diffusers.StableDiffusionPipeline, "from_pretrained", from_pretrained)
     base_models.load("owner/name", "b" * 40, torch.device("cpu"))
     assert asked == [("owner/name", "b" * 40)] * 2
 
 
+def recorded_hub(asked: list[tuple[str, Any]]) -> Callable[..., str]:
+    """A hub that has one model, the embedded one."""
+
+    def hf_hub_download(name: str, file: str, revision: str) -> str:
+        asked.append((name, revision))
+        return str(EMBEDDED_FOLDER / file)
+
+    return hf_hub_download
+
+
+def test_a_hub_is_asked_once_what_a_model_is_and_the_answer_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Any]] = []
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", recorded_hub(asked))
+    lock_file = LockFile(tmp_path / "concepts.lock.json")
+    assert not base_models.is_recognised("owner/name", "b" * 40, lock_file)
+    for _ in range(3):
+        assert base_models.family_of("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json")) is StableDiffusion
+    assert asked == [("owner/name", "b" * 40)]
+    assert base_models.is_recognised("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json"))
+    assert not base_models.is_recognised("owner/name", "c" * 40, LockFile(tmp_path / "concepts.lock.json"))
+
+
+def test_a_hub_that_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(GauchoError, match="owner/name cannot be asked for: "):
+        base_models.family_of("owner/name", "b" * 40)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "nothing", '{"_class_name": 7}'])
+def test_a_model_index_that_is_none_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(content)
+    with pytest.raises(ConfigError, match="model_index"):
+        base_models.family_of(str(tmp_path), None)
+
+
+def saved(pipeline: Any, folder: Path, **keys: Any) -> Path:
+    pipeline.save_pretrained(folder, **keys)
+    return folder
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_recognised_and_loaded_from_its_folder(name: str, tmp_path: Path) -> None:
+    folder = saved(TINY[name](), tmp_path / "model")
+    loaded = base_models.load(str(folder), None, torch.device("cpu"))
+    assert type(loaded.family) is FAMILIES[name]
+    assert loaded.family.network.dtype == torch.float32
+
+
+def test_a_model_that_is_published_in_half_precision_only_is_loaded(tmp_path: Path) -> None:
+    folder = saved(TINY["StableDiffusionPipeline"]().to(torch.float16), tmp_path / "model", variant="fp16")
+    assert (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").is_file()
+    assert base_models.load(str(folder), None, torch.device("cpu")).family.network.dtype == torch.float32
+
+
+def edited(folder: Path, part: str, **changes: Any) -> Path:
+    path = next((folder / part).glob("*config.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+def test_a_model_for_inpainting_and_one_that_predicts_pictures_are_refused_by_name(tmp_path: Path) -> None:
+    pipeline = TINY["StableDiffusionPipeline"]()
+    config = {key: value for key, value in pipeline.unet.config.items() if not key.startswith("_")} | {"in_channels": 9}
+    pipeline.unet = diffusers.UNet2DConditionModel.from_config(config)
+    with pytest.raises(GauchoError, match="takes 9 channels for 4 of a picture: it is made for inpainting"):
+        base_models.load(str(saved(pipeline, tmp_path / "inpaint")), None, torch.device("cpu"))
+    folder = edited(saved(TINY["StableDiffusionPipeline"](), tmp_path / "sample"), "scheduler", prediction_type="sample")
+    with pytest.raises(GauchoError, match="predicts 'sample'; what can be taught predicts epsilon or v_prediction"):
+        base_models.load(str(folder), None, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("size", "resolution"), [(None, 128), ([8, 8], 16), (16, 32)])
+def test_a_size_that_is_not_said_or_a_pair_is_understood(size: Any, resolution: int, tmp_path: Path) -> None:
+    folder = edited(saved(TINY["StableDiffusionPipeline"](), tmp_path / "model"), "unet", sample_size=size)
+    assert base_models.load(str(folder), None, torch.device("cpu")).resolution == resolution
+
+
+def test_weights_that_are_cut_off_are_told_in_one_line(tmp_path: Path) -> None:
+    folder = saved(TINY["StableDiffusionPipeline"](), tmp_path / "model")
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(GauchoError, match="cannot be loaded: ") as caught:
+        base_models.load(str(folder), None, torch.device("cpu"))
+    assert "\n" not in str(caught.value)
+
+
 def test_what_is_no_stable_diffusion_is_refused_by_its_class(tmp_path: Path) -> None:
-    (tmp_path / "model_index.json").write_text('{"_class_name": "FluxPipeline"}')
-    with pytest.raises(GauchoError, match="is a FluxPipeline; StableDiffusionPipeline is what can be taught"):
+    (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
+    with pytest.raises(GauchoError, match="is a KandinskyPipeline; what can be taught: StableDiffusionPipeline"):
         base_models.load(str(tmp_path), None, torch.device("cpu"))
 
 
 def test_the_embedded_model_computes_in_float32_on_a_cpu() -> None:
     base = base_models.load("embedded", None, torch.device("cpu"))
     assert base.pipeline.unet.dtype == torch.float32
-    assert (base.resolution, base.family) == (64, "stable-diffusion-v1")
+    assert (base.resolution, type(base.family)) == (64, Embedded)

@@ -68,7 +68,7 @@ def test_generate_fills_in_the_words_and_writes_where_it_is_told(project: Projec
     (checkpoint, prompt, seed, spec, path) = asked[0]
     assert checkpoint.manifest.asset == "checkpoint"
     assert (prompt, seed, path) == ("a photo of mtl tree at dawn", 5, out)
-    assert spec == project.concept("araucaria").gallery
+    assert spec == project.on_its_base_model("araucaria").gallery
 
 
 @pytest.mark.parametrize("prompt", ["{tokn}", "{token", "}", "{token:>9999999999}", "{token!r}", "{}"])

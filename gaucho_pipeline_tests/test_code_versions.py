@@ -26,6 +26,8 @@ from gaucho_pipeline.crawl.commons import CommonsSpec
 from gaucho_pipeline.crawl.registry import SourceSpec
 from gaucho_pipeline.embedded.demo_site import QuietHandler
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.gallery.__main__ import samples_of
 from gaucho_pipeline.gallery.generation import generate
 from gaucho_pipeline.pipeline import Project
@@ -78,7 +80,7 @@ def test_specifications_resolve_to_what_they_did(tmp_path: Path) -> None:
     (tmp_path / "concepts.yaml").write_text(WHOLE, encoding="utf-8")
     loaded = load_concepts(tmp_path / "concepts.yaml")
     for asset in CONCEPT_ASSETS:
-        resolved = {slug: concept.resolved_spec(asset.part) for slug, concept in loaded.concepts.items()}
+        resolved = {slug: concept.for_family(Embedded).resolved_spec(asset.part) for slug, concept in loaded.concepts.items()}
         text = json.dumps(resolved, ensure_ascii=False).replace(str(tmp_path), "HERE")
         hold(f"{asset.part}_spec", asset.code_version, json.loads(text), TABLE)
 
@@ -244,6 +246,7 @@ def test_training_on_the_same_images_loses_what_it_did(tmp_path: Path) -> None:
     torch.set_num_threads(1)
     base = base_models.load("embedded", None, torch.device("cpu"))
     spec = TrainingSpec(rank=4, learning_rate=1e-3, batch_size=2, max_steps=3, validation_steps=1, random_flip=True)
+    spec = spec.for_family(StableDiffusion)
     trainer = prepare(base, spec, "mtl", "tree", rows[:4], rows[4:], tmp_path)
     first = [trainer.loss(step).item() for step in range(3)]
     trainer.run(tmp_path / "training.pt", Reporter(None))
@@ -258,12 +261,16 @@ def test_training_on_the_same_images_loses_what_it_did(tmp_path: Path) -> None:
 def test_the_gallery_asks_for_the_same_pictures_as_it_did() -> None:
     asked: list[dict[str, Any]] = []
 
-    def pipeline(generator: list[torch.Generator], **request: Any) -> Any:
-        asked.append(request | {"seeds": [each.initial_seed() for each in generator]})
-        return type("Output", (), {"images": [Image.new("RGB", (8, 8))] * len(generator)})
+    class Pipeline:
+        def __call__(
+            self, prompt: list[str], generator: list[torch.Generator], guidance_scale: float, negative_prompt: list[str], **request: Any
+        ) -> Any:
+            keys = {"prompt": prompt, "guidance_scale": guidance_scale, "negative_prompt": negative_prompt}
+            asked.append(request | keys | {"seeds": [each.initial_seed() for each in generator]})
+            return type("Output", (), {"images": [Image.new("RGB", (8, 8))] * len(generator)})
 
     for spec in (GallerySpec(), GallerySpec(prompts=("{token} by {class_noun}",), seeds=tuple(range(10)), negative_prompt="text")):
-        generate(pipeline, samples_of(spec, "mtl", "tree"), spec)
+        generate(StableDiffusion(Pipeline()), samples_of(spec, "mtl", "tree"), spec, 512)
     hold("gallery", ASSETS["sample_gallery"].code_version, asked, "gaucho_pipeline/assets.py")
 
 

@@ -14,12 +14,12 @@ from gaucho_pipeline.asset_checks import is_usable, run_check
 from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.engine import Crawl
 from gaucho_pipeline.crawl.listing import Listing
-from gaucho_pipeline.crawl.lock_file import LockFile
 from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.registry import build_sources
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import png_bytes
+from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline.stage import Reporter

@@ -99,8 +99,8 @@ def test_known_pictures_are_predicted_better_with_their_own_caption(base: base_m
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
         timesteps = torch.linspace(200, 950, len(latents)).long()
         noisy, target = pipeline.scheduler.add_noise(latents, noise, timesteps), pipeline.scheduler.get_velocity(latents, noise, timesteps)
-        states = encode_prompts(pipeline, [caption for _, caption in pairs])
-        own = torch.stack([states[caption] for _, caption in pairs])
+        states = encode_prompts(base.family, [caption for _, caption in pairs])
+        own = torch.stack([states[caption]["embeds"] for _, caption in pairs])
         losses = [(pipeline.unet(noisy, timesteps, s).sample - target).square().mean().item() for s in (own, own.roll(1, 0))]
     assert losses[0] < 0.5 * losses[1]
 
@@ -108,8 +108,8 @@ def test_known_pictures_are_predicted_better_with_their_own_caption(base: base_m
 def test_the_same_sample_gives_the_same_picture_whatever_else_is_drawn(base: base_models.Loaded) -> None:
     samples = [Sample("a photo of a tree on the grass by day", 1), Sample("a photo of a cup on a table by day", 2)]
     spec = GallerySpec(num_inference_steps=3, guidance_scale=4.0)
-    alone = generate(base.pipeline, samples[1:], spec)[0]
-    together = generate(base.pipeline, samples, spec)[1]
+    alone = generate(base.family, samples[1:], spec, 64)[0]
+    together = generate(base.family, samples, spec, 64)[1]
     assert np.abs(np.asarray(alone, float) - np.asarray(together, float)).max() <= 2
 
 

@@ -20,11 +20,12 @@ from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.gallery.__main__ import run, samples_of
 from gaucho_pipeline.gallery.generation import generate, through_vae
 from gaucho_pipeline.gallery.one import generate_one
 from gaucho_pipeline.gallery.samples import Sample
-from gaucho_pipeline.gallery.scorers import Embedded, Encoder, clip_i, clip_t, score
+from gaucho_pipeline.gallery.scorers import Embeddings, Encoder, clip_i, clip_t, score
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.metrics import SampleGalleryMetrics
 from gaucho_pipeline.pipeline import Project, StageRequest
@@ -39,11 +40,11 @@ SEEDS = [1, 2]
 
 def new_adapter(folder: Path, disturb: Callable[[torch.Tensor, torch.Generator], torch.Tensor]) -> None:
     """Writes an adapter as training does, with weights of another make."""
-    unet = base_models.load("embedded", None, torch.device("cpu")).pipeline.unet
-    adapter.attach(unet, TrainingSpec(rank=4))
+    family = base_models.load("embedded", None, torch.device("cpu")).family
+    adapter.attach(family.network, TrainingSpec(rank=4).for_family(Embedded))
     generator = torch.Generator().manual_seed(4)
-    adapter.set_weights(unet, {k: disturb(v, generator) for k, v in adapter.weights_of(unet).items()})
-    adapter.save_diffusers(unet, folder)
+    adapter.set_weights(family.network, {k: disturb(v, generator) for k, v in adapter.weights_of(family.network).items()})
+    adapter.save_diffusers(family, folder)
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +148,8 @@ def test_scores_pair_each_picture_with_its_own_prompt_and_with_the_validation_im
         assert i == pytest.approx((images @ validation.T).mean().item(), abs=1e-3)
         assert t == pytest.approx((images * texts).sum(1).mean().item(), abs=1e-3)
     assert metrics.clip_i.base != metrics.clip_i.tuned
-    pipeline = base_models.load("embedded", None, torch.device("cpu")).pipeline
-    back = encoder.embed_images(through_vae(pipeline, real))
+    family = base_models.load("embedded", None, torch.device("cpu")).family
+    back = encoder.embed_images(through_vae(family, real))
     assert metrics.clip_i_ceiling == pytest.approx((back @ validation.T).mean().item(), abs=1e-3)
     assert metrics.clip_i_ceiling != pytest.approx((validation @ validation.T).mean().item(), abs=1e-4)
     assert metrics.encoder == "embedded scorer"
@@ -156,10 +157,10 @@ def test_scores_pair_each_picture_with_its_own_prompt_and_with_the_validation_im
 
 def test_clip_i_is_over_all_pairs_and_clip_t_over_matching_ones() -> None:
     one, other = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0])
-    embedded = Embedded(pictures=torch.stack([one, one]), prompts=torch.stack([one, other]), validation=torch.stack([one, other, other]))
+    embedded = Embeddings(pictures=torch.stack([one, one]), prompts=torch.stack([one, other]), validation=torch.stack([one, other, other]))
     assert clip_i(embedded) == pytest.approx(1 / 3, abs=1e-4)
     assert clip_t(embedded) == 0.5
-    assert clip_t(Embedded(embedded.pictures, embedded.pictures, embedded.validation)) == 1.0
+    assert clip_t(Embeddings(embedded.pictures, embedded.pictures, embedded.validation)) == 1.0
 
 
 def test_the_scorer_prefers_pictures_of_what_the_prompt_says() -> None:
@@ -246,8 +247,8 @@ def test_one_picture_is_that_of_the_checkpoint_and_says_so(project: Project, tmp
         facts = json.loads(image.text["Description"].split("model. ")[1])  # type: ignore[attr-defined]
         drawn = image.convert("RGB")
     assert (facts["seed"], facts["adapter"]) == (7, checkpoint.manifest.data_version)
-    pipeline = base_models.load("embedded", None, torch.device("cpu")).pipeline
-    assert differ(drawn, generate(pipeline, [Sample("a photo of mtl tree", 7)], spec)[0]) > 3
+    family = base_models.load("embedded", None, torch.device("cpu")).family
+    assert differ(drawn, generate(family, [Sample("a photo of mtl tree", 7)], spec, 64)[0]) > 3
 
 
 def test_the_site_shows_each_gallery_and_needs_nothing_else(

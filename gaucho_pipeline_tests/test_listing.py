@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from gaucho_pipeline.crawl.listing import MAX_REQUESTS, PATIENCE, Listing, list_source
-from gaucho_pipeline.crawl.lock_file import LockFile
 from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.sources import ApiPage, ApiRequest, Lookup, Recheck
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.rights import parse_license
 
 

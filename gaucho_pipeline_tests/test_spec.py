@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+import yaml
 from pydantic import Field
 
 from gaucho_pipeline import concepts as concepts_module
@@ -15,6 +16,10 @@ from gaucho_pipeline.concepts import Concept, Concepts, CrawlSpec, GallerySpec, 
 from gaucho_pipeline.crawl.commons import CommonsSpec
 from gaucho_pipeline.crawl.openverse import OpenverseSpec
 from gaucho_pipeline.crawl.registry import SourceSpec
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.families.stable_diffusion_3 import StableDiffusion3
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.prompts import PLANS
 from gaucho_pipeline.spec import Absent, Spec
@@ -146,7 +151,30 @@ def test_naming_the_default_plan_or_its_prompts_is_the_same() -> None:
 
 
 def test_modules_may_be_named_one_by_one() -> None:
-    assert TrainingSpec(target_modules=TARGET_MODULES["attention"]).identity() == TrainingSpec(target_modules="attention").identity()
+    one, other = (TrainingSpec(target_modules=name) for name in (TARGET_MODULES["attention"], "attention"))
+    assert one.for_family(StableDiffusion).identity() == other.for_family(StableDiffusion).identity()
+
+
+def test_a_family_recommends_what_nobody_has_set_and_that_is_part_of_the_version() -> None:
+    spec = TrainingSpec(rank=4).for_family(Embedded)
+    assert (spec.rank, spec.learning_rate, spec.epochs, spec.min_snr_gamma) == (4, 1e-3, 60, None)
+    assert spec.target_modules == TARGET_MODULES["all"]
+    assert TrainingSpec(rank=4).for_family(StableDiffusion).learning_rate == 1e-4
+    assert spec.identity() != TrainingSpec(rank=4).for_family(StableDiffusion).identity()
+    assert TrainingSpec(learning_rate=1e-4).for_family(Embedded).learning_rate == 1e-4  # set, although it is the default
+
+
+def test_modules_that_a_family_does_not_name_are_told() -> None:
+    with pytest.raises(ConfigError, match="StableDiffusion3Pipeline has attention, attention_ff, or modules by name; not 'all'"):
+        TrainingSpec(target_modules="all").for_family(StableDiffusion3)
+
+
+def test_what_is_read_from_a_file_is_known_as_set_or_not(tmp_path: Path) -> None:
+    concept = {"token": "mtl", "class_noun": "tree", "crawl": {"sources": [{"openverse": {"query": "x"}}]}}
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump({"concepts": {"a": concept | {"training": {"rank": 3}}}}))
+    training = concepts_file.load_concepts(tmp_path / "c.yaml").concepts["a"].training
+    assert training.model_fields_set == {"rank"}
+    assert training.for_family(Embedded).learning_rate == 1e-3
 
 
 def test_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:

@@ -21,13 +21,15 @@ from gaucho_pipeline.asset_checks import sound_weights
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.prompts import class_prompt, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import adapter
 from gaucho_pipeline.training.__main__ import data_version, prepare, reload_difference
 from gaucho_pipeline.training.curve import draw_curve
 from gaucho_pipeline.training.examples import ImageSet, Posteriors, encode_images, encode_prompts, generator_for, images_of_step
-from gaucho_pipeline.training.loop import Trainer, lr_factor, min_snr_weights
+from gaucho_pipeline.training.loop import Trainer, lr_factor
+from gaucho_pipeline_tests import tiny_models
 from gaucho_pipeline_tests.standing import METRICS
 
 TOKEN, NOUN = "mtl", "tree"
@@ -42,18 +44,18 @@ def posteriors(count: int, seed: int) -> Posteriors:
 
 def new_trainer(captions: list[str] | None = None, mirrored: bool = False, **keys: Any) -> Trainer:
     base = base_models.load("embedded", None, torch.device("cpu"))
-    spec = TrainingSpec.model_validate(PLAIN | keys)
+    spec = TrainingSpec.model_validate(PLAIN | keys).for_family(StableDiffusion)
     captions = captions or [instance_prompt(TOKEN, NOUN)] * 3
-    embeds = encode_prompts(base.pipeline, [instance_prompt(TOKEN, NOUN), *prior_prompts(NOUN), *captions])
+    conditionings = encode_prompts(base.family, [instance_prompt(TOKEN, NOUN), *prior_prompts(NOUN), *captions])
     train = ImageSet(posteriors(3, 1), captions, posteriors(3, 2) if mirrored else None)
-    return Trainer(base, spec, TOKEN, NOUN, embeds, train, posteriors(2, 3))
+    return Trainer(base, spec, TOKEN, NOUN, conditionings, train, posteriors(2, 3))
 
 
 def disturb(trainer: Trainer, size: float = 0.05) -> None:
     """Gives the adapter weights, so that it changes predictions."""
     generator = torch.Generator().manual_seed(5)
-    weights = adapter.weights_of(trainer.unet)
-    adapter.set_weights(trainer.unet, {k: v + size * torch.randn(v.shape, generator=generator) for k, v in weights.items()})
+    weights = adapter.weights_of(trainer.network)
+    adapter.set_weights(trainer.network, {k: v + size * torch.randn(v.shape, generator=generator) for k, v in weights.items()})
 
 
 class Step:
@@ -72,8 +74,8 @@ class Step:
 
     @torch.no_grad()
     def predict(self, prompts: list[str], count: int | None = None) -> torch.Tensor:
-        embeds = torch.stack([self._trainer.prompt_embeds[prompt] for prompt in prompts])
-        return self._trainer.unet(self.noisy[:count], self.timesteps[:count], embeds).sample  # type: ignore[no-any-return]
+        embeds = torch.stack([self._trainer.conditionings[prompt]["embeds"] for prompt in prompts])
+        return self._trainer.network(self.noisy[:count], self.timesteps[:count], embeds).sample  # type: ignore[no-any-return]
 
 
 def by_hand(trainer: Trainer, number: int = 0) -> Step:
@@ -105,9 +107,9 @@ def test_the_prior_loss_is_how_far_the_adapter_moves_prompts_without_the_token_t
     step = by_hand(once)
     (prompt,) = once._prior_prompts_of(0, 1)
     moved = step.predict([prompt], 1)
-    once.unet.disable_adapters()
+    once.network.disable_adapters()
     prior = (moved - step.predict([prompt], 1)).square().mean().item()
-    once.unet.enable_adapters()
+    once.network.enable_adapters()
     assert prior > 1e-4
     assert once.loss(0).item() - plain.loss(0).item() == pytest.approx(prior, rel=1e-3)
     assert twice.loss(0).item() - plain.loss(0).item() == pytest.approx(2 * prior, rel=1e-3)
@@ -124,20 +126,20 @@ def test_half_of_the_prior_prompts_name_the_class_and_the_rest_others() -> None:
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
 def test_min_snr_caps_the_weight_of_little_noise(prediction_type: str) -> None:
-    scheduler = DDPMScheduler(prediction_type=prediction_type)
+    family = StableDiffusion(tiny_models.stable_diffusion(prediction_type))
     timesteps = torch.tensor([1, 300, 900])
-    snr = [(a / (1 - a)).item() for a in scheduler.alphas_cumprod[timesteps]]
+    snr = [(a / (1 - a)).item() for a in family.noise_scheduler.alphas_cumprod[timesteps]]
     assert snr[0] > 5 > snr[2]
     over = 1 if prediction_type == "v_prediction" else 0
-    assert min_snr_weights(scheduler, timesteps, 5.0).tolist() == pytest.approx([min(s, 5.0) / (s + over) for s in snr], rel=1e-5)
-    assert min_snr_weights(scheduler, timesteps, None).tolist() == [1, 1, 1]
+    assert family.loss_weights(timesteps / 1000, 5.0).tolist() == pytest.approx([min(s, 5.0) / (s + over) for s in snr], rel=1e-5)
+    assert family.loss_weights(timesteps / 1000, None).tolist() == [1, 1, 1]
 
 
 def test_the_loss_is_weighted_image_by_image() -> None:
     trainer = new_trainer(min_snr_gamma=2.0)
     step = by_hand(trainer)
     error = (step.predict([instance_prompt(TOKEN, NOUN)] * 2) - step.target).square().mean(dim=(1, 2, 3))
-    weights = min_snr_weights(trainer.noise_scheduler, step.timesteps, 2.0)
+    weights = trainer.family.loss_weights(step.timesteps / 1000, 2.0)
     assert weights.unique().numel() == 2
     assert trainer.loss(0).item() == pytest.approx((weights * error).mean().item(), rel=1e-5)
 
@@ -163,7 +165,7 @@ def test_gradients_are_clipped_to_a_norm_of_one(tmp_path: Path) -> None:
     trainer.loss = lambda number: 1e4 * real(number)  # type: ignore[method-assign]
 
     def observed(*args: Any) -> Any:
-        grads = [p.grad for p in trainer.unet.parameters() if p.grad is not None]
+        grads = [p.grad for p in trainer.network.parameters() if p.grad is not None]
         norms.append(torch.stack([grad.norm() for grad in grads]).norm().item())
         return step(*args)
 
@@ -192,12 +194,12 @@ def test_a_flipped_image_is_learned_from_its_mirror_images_latents() -> None:
 
 
 def test_a_mirrored_encoding_is_that_of_the_mirrored_picture(tmp_path: Path) -> None:
-    vae = base_models.load("embedded", None, torch.device("cpu")).pipeline.vae
+    family = base_models.load("embedded", None, torch.device("cpu")).family
     picture = draw_subject("chimarrao", 1, side=128)
     picture.save(tmp_path / "a.png")
     picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "b.png")
-    plain, other = encode_images(vae, [tmp_path / "a.png"], 64), encode_images(vae, [tmp_path / "b.png"], 64)
-    mirrored = encode_images(vae, [tmp_path / "a.png"], 64, mirrored=True)
+    plain, other = encode_images(family, [tmp_path / "a.png"], 64), encode_images(family, [tmp_path / "b.png"], 64)
+    mirrored = encode_images(family, [tmp_path / "a.png"], 64, mirrored=True)
     assert torch.allclose(mirrored.mean, other.mean, atol=1e-4)
     assert not torch.allclose(mirrored.mean, plain.mean, atol=1e-2)
 
@@ -208,21 +210,22 @@ def test_the_stage_encodes_what_the_set_says(tmp_path: Path) -> None:
         draw_subject("chimarrao", index, side=128).save(tmp_path / f"{index}.png")
         rows.append({"file": f"{index}.png", "caption": f"a photo of {{token}} {{class_noun}}, cuia {index}"})
     base = base_models.load("embedded", None, torch.device("cpu"))
-    spec = TrainingSpec.model_validate(PLAIN | {"random_flip": True})
+    spec = TrainingSpec.model_validate(PLAIN | {"random_flip": True}).for_family(StableDiffusion)
     trainer = prepare(base, spec, TOKEN, NOUN, rows[:2], rows[2:], tmp_path)
     assert list(trainer.train.captions) == ["a photo of mtl tree, cuia 0", "a photo of mtl tree, cuia 1"]
     files = [tmp_path / "0.png", tmp_path / "1.png"]
-    assert torch.equal(trainer.train.posteriors.mean, encode_images(base.pipeline.vae, files, 64).mean)
+    assert torch.equal(trainer.train.posteriors.mean, encode_images(base.family, files, 64).mean)
     assert trainer.train.mirrored
-    assert torch.equal(trainer.train.mirrored.mean, encode_images(base.pipeline.vae, files, 64, mirrored=True).mean)
-    assert torch.equal(trainer.validation.mean, encode_images(base.pipeline.vae, [tmp_path / "2.png"], 64).mean)
-    assert {instance_prompt(TOKEN, NOUN), *prior_prompts(NOUN), *trainer.train.captions} <= set(trainer.prompt_embeds)
+    assert torch.equal(trainer.train.mirrored.mean, encode_images(base.family, files, 64, mirrored=True).mean)
+    assert torch.equal(trainer.validation.mean, encode_images(base.family, [tmp_path / "2.png"], 64).mean)
+    assert {instance_prompt(TOKEN, NOUN), *prior_prompts(NOUN), *trainer.train.captions} <= set(trainer.conditionings)
 
 
 def test_latents_are_scaled_as_the_pipeline_scales_them(tmp_path: Path) -> None:
-    pipeline = base_models.load("embedded", None, torch.device("cpu")).pipeline
+    family = base_models.load("embedded", None, torch.device("cpu")).family
+    pipeline = family.pipeline
     draw_subject("chimarrao", 1, side=64).save(tmp_path / "a.png")
-    found = encode_images(pipeline.vae, [tmp_path / "a.png"], 64)
+    found = encode_images(family, [tmp_path / "a.png"], 64)
     with torch.no_grad():
         back = pipeline.vae.decode(found.mean / pipeline.vae.config.scaling_factor).sample
     with Image.open(tmp_path / "a.png") as image:
@@ -254,12 +257,12 @@ def test_the_best_weights_are_kept_and_not_the_last(tmp_path: Path, monkeypatch:
     losses, seen = iter([1.0, 0.5, 0.7, 0.6]), []
 
     def measured(self: Trainer, *_: Any) -> float:
-        seen.append(adapter.weights_of(self.unet))
+        seen.append(adapter.weights_of(self.network))
         return next(losses)
 
     monkeypatch.setattr(Trainer, "validation_loss", measured)
     trainer.run(tmp_path / "training.pt", Reporter(None))
-    kept = adapter.weights_of(trainer.unet)
+    kept = adapter.weights_of(trainer.network)
     assert (trainer.state.best_step, trainer.state.best_loss) == (1, 0.5)
     assert all(torch.equal(kept[name], seen[1][name]) for name in kept)
     assert not all(torch.equal(kept[name], seen[3][name]) for name in kept)
@@ -282,7 +285,7 @@ def test_epochs_are_how_often_each_image_is_seen_and_max_steps_wins() -> None:
 
 def test_alpha_over_rank_is_the_adapters_strength() -> None:
     for keys, strength in (({"rank": 4}, 1.0), ({"rank": 4, "alpha": 8}, 2.0), ({"rank": 8, "alpha": 2}, 0.25)):
-        unet = new_trainer(**keys).unet
+        unet = new_trainer(**keys).network
         scalings = {module.scaling["default"] for module in unet.modules() if hasattr(module, "scaling")}
         assert scalings == {strength}
         assert (
@@ -295,16 +298,16 @@ def test_alpha_over_rank_is_the_adapters_strength() -> None:
 
 def test_only_the_named_modules_are_adapted_and_only_they_learn() -> None:
     trainer = new_trainer(target_modules=("to_q",))
-    names = {name.rsplit(".lora_", 1)[0].rpartition(".")[2] for name in adapter.weights_of(trainer.unet)}
+    names = {name.rsplit(".lora_", 1)[0].rpartition(".")[2] for name in adapter.weights_of(trainer.network)}
     assert names == {"to_q"}
-    assert all(("lora_" in name) == parameter.requires_grad for name, parameter in trainer.unet.named_parameters())
-    assert all(parameter.dtype == torch.float32 for parameter in trainer.unet.parameters() if parameter.requires_grad)
+    assert all(("lora_" in name) == parameter.requires_grad for name, parameter in trainer.network.named_parameters())
+    assert all(parameter.dtype == torch.float32 for parameter in trainer.network.parameters() if parameter.requires_grad)
 
 
 def test_every_name_of_modules_adapts_what_it_says() -> None:
     adapted = {}
     for name in ("attention", "attention_ff", "all"):
-        weights = adapter.weights_of(new_trainer(target_modules=name).unet)
+        weights = adapter.weights_of(new_trainer(target_modules=name).network)
         adapted[name] = {key.rsplit(".lora_", 1)[0] for key in weights}
     assert adapted["attention"] < adapted["attention_ff"] < adapted["all"]
     assert any(".ff.net.2" in name for name in adapted["attention_ff"] - adapted["attention"])
@@ -314,7 +317,7 @@ def test_every_name_of_modules_adapts_what_it_says() -> None:
 
 
 def test_the_same_seed_begins_with_the_same_adapter() -> None:
-    one, same, other = (adapter.weights_of(new_trainer(seed=seed).unet) for seed in (1, 1, 2))
+    one, same, other = (adapter.weights_of(new_trainer(seed=seed).network) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
@@ -348,7 +351,7 @@ def test_weights_that_give_no_finite_validation_loss_stop_the_run(tmp_path: Path
 def test_an_adapter_that_reads_back_as_something_else_is_refused(tmp_path: Path) -> None:
     trainer = new_trainer(alpha=8)
     disturb(trainer, 0.2)
-    file = adapter.save_diffusers(trainer.unet, tmp_path)
+    file = adapter.save_diffusers(trainer.family, tmp_path)
     assert reload_difference(trainer, trainer.spec, file) < 1e-4
     tensors = load_file(file)
     save_file({name: tensor * 2 for name, tensor in tensors.items()}, file)  # other weights, and without their alpha
@@ -361,8 +364,8 @@ def test_an_adapter_that_reads_back_as_something_else_is_refused(tmp_path: Path)
 
 def test_kohyas_file_keeps_alpha_rank_and_the_trigger_words(tmp_path: Path) -> None:
     trainer = new_trainer(alpha=8)
-    weights, spec = adapter.weights_of(trainer.unet), trainer.spec.model_copy(update={"resolution": 64})
-    adapter.save_kohya(tmp_path / "x.safetensors", weights, spec, "stable-diffusion-v1", "x", "mtl tree", "CC0-1.0", 3)
+    weights, spec = adapter.weights_of(trainer.network), trainer.spec.model_copy(update={"resolution": 64})
+    adapter.save_single_file(tmp_path / "x.safetensors", trainer.family, spec, "x", "mtl tree", "CC0-1.0", 3)
     tensors = load_file(tmp_path / "x.safetensors")
     assert {tensor.item() for name, tensor in tensors.items() if name.endswith(".alpha")} == {8.0}
     with safe_open(tmp_path / "x.safetensors", "np") as file:
@@ -377,7 +380,7 @@ def test_kohyas_file_keeps_alpha_rank_and_the_trigger_words(tmp_path: Path) -> N
 
 def test_weights_and_credits_make_the_data_version() -> None:
     trainer = new_trainer()
-    weights, spec = adapter.weights_of(trainer.unet), trainer.spec
+    weights, spec = adapter.weights_of(trainer.network), trainer.spec
     row = {"sha256": "1", "title": "t", "author": "João", "source": "s", "license": "CC0-1.0", "license_url": "u"}
     version = data_version(weights, spec, [row])
     assert version == data_version(dict(reversed(weights.items())), spec, [row | {"caption": "another"}])
@@ -419,7 +422,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_undisturbed_one(tmp_path: Pat
     resumed = new_trainer(**keys)
     count = resumed.run(tmp_path / "state.pt", Reporter(None))
     assert count == 2
-    one, other = adapter.weights_of(whole.unet), adapter.weights_of(resumed.unet)
+    one, other = adapter.weights_of(whole.network), adapter.weights_of(resumed.network)
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert resumed.state == whole.state
 

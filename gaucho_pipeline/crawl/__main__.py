@@ -15,11 +15,11 @@ from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.engine import Crawl, download, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.crawl.journal import Journal
-from gaucho_pipeline.crawl.lock_file import LockFile
 from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.registry import build_sources
 from gaucho_pipeline.crawl.report import CrawlReport, Rows, report
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.metrics import RawCrawlMetrics
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main

@@ -23,12 +23,12 @@ from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
 from gaucho_pipeline.crawl.fetching import Web, looks_like_an_image, settings
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.listing import Listing, list_source
-from gaucho_pipeline.crawl.lock_file import LockFile
 from gaucho_pipeline.crawl.rate_limits import PRIVATE
 from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.selection import is_enough, refusal_of, round_robin
 from gaucho_pipeline.crawl.sources import ImageSource
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.stage import Progress, Reporter
 
 

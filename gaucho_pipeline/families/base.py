@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -33,6 +34,10 @@ class Family(ABC):
     """Sides of pictures are multiples of this."""
     target_modules: ClassVar[dict[str, tuple[str, ...]]]
     """What `training.target_modules` may name, as PEFT's suffixes."""
+    recommended: ClassVar[dict[str, dict[str, Any]]] = {"training": {}, "gallery": {}}
+    """Keys of concepts.yaml that are taken where nobody sets them, by part; each family states where they come from."""
+    without: ClassVar[tuple[str, ...]] = ()
+    """Components that are not loaded."""
     max_sequence_length: ClassVar[int | None] = None
     """Tokens of a prompt, where the pipeline takes that as an argument."""
 
@@ -50,6 +55,34 @@ class Family(ABC):
         size = self.network.config.sample_size
         return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
 
+    def refusal(self) -> str | None:
+        """Why this model cannot be taught, in the words that follow its name; None if it can."""
+        return None
+
+    def file_metadata(self) -> dict[str, str]:
+        """What a single file says of the base model that its adapter is for (modelspec 1.0.1, and what A1111 and its kin read)."""
+        return {"modelspec.architecture": f"{self.architecture}/lora"}
+
+    # ------------------------------------------------------------------------------------------ drawing
+
+    def generate(
+        self, prompts: Sequence[str], negative_prompt: str, steps: int, guidance: float, seeds: Sequence[int], side: int
+    ) -> list[Any]:
+        """A square picture of each prompt, from its own seed. What the pipeline does not take is left out."""
+        import torch
+
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        keys: dict[str, Any] = {"num_inference_steps": steps, "generator": generators, "height": side, "width": side}
+        keys |= self.guidance_keys(negative_prompt, guidance, len(prompts))
+        pictures: list[Any] = self.pipeline(prompt=list(prompts), **keys).images
+        return pictures
+
+    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
+        """How the pipeline is told of guidance, and of what not to draw."""
+        taken = signature(type(self.pipeline).__call__).parameters
+        keys = {"guidance_scale": guidance, "negative_prompt": [negative_prompt] * count}
+        return {name: value for name, value in keys.items() if name in taken}
+
     # ------------------------------------------------------------------------------------------ encoded once, and kept
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,6 +90,14 @@ class Family(ABC):
         posterior, config = self.pipeline.vae.encode(pixels).latent_dist, self.pipeline.vae.config
         shift = getattr(config, "shift_factor", None) or 0.0
         return (posterior.mean - shift) * config.scaling_factor, posterior.std * config.scaling_factor
+
+    def decode(self, latents: torch.Tensor) -> list[Any]:
+        """Pictures of latents."""
+        config = self.pipeline.vae.config
+        shift = getattr(config, "shift_factor", None) or 0.0
+        decoded = self.pipeline.vae.decode(latents / config.scaling_factor + shift).sample
+        pictures: list[Any] = self.pipeline.image_processor.postprocess(decoded.float())
+        return pictures
 
     @abstractmethod
     def encode_prompt(self, prompt: str) -> Conditioning:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
 
@@ -29,6 +29,9 @@ class Flux(Family):
     @property
     def resolution(self) -> int:
         return 1024
+
+    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
+        return {"guidance_scale": guidance}  # its own guidance is embedded, and knows no negative prompt
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         embeds, pooled, _ = self.pipeline.encode_prompt(

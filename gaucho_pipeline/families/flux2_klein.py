@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
 
@@ -35,6 +35,13 @@ class Flux2Klein(Family):
         mean = norm.running_mean.view(1, -1, 1, 1)
         std = (norm.running_var.view(1, -1, 1, 1) + self.pipeline.vae.config.batch_norm_eps).sqrt()
         return (own._patchify_latents(posterior.mean) - mean) / std, own._patchify_latents(posterior.std) / std
+
+    def decode(self, latents: torch.Tensor) -> list[Any]:
+        own, norm = type(self.pipeline), self.pipeline.vae.bn
+        std = (norm.running_var.view(1, -1, 1, 1) + self.pipeline.vae.config.batch_norm_eps).sqrt()
+        plain = own._unpatchify_latents(latents * std + norm.running_mean.view(1, -1, 1, 1))
+        pictures: list[Any] = self.pipeline.image_processor.postprocess(self.pipeline.vae.decode(plain).sample.float())
+        return pictures
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         embeds, ids = self.pipeline.encode_prompt(

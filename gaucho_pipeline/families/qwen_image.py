@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
 
@@ -28,10 +28,20 @@ class QwenImage(Family):
     def resolution(self) -> int:
         return 1024
 
+    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
+        return {"true_cfg_scale": guidance, "negative_prompt": [negative_prompt or " "] * count}
+
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         posterior, config = self.pipeline.vae.encode(pixels.unsqueeze(2)).latent_dist, self.pipeline.vae.config
         mean, std = (pixels.new_tensor(values).view(1, -1, 1, 1) for values in (config.latents_mean, config.latents_std))
         return (posterior.mean[:, :, 0] - mean) / std, posterior.std[:, :, 0] / std
+
+    def decode(self, latents: torch.Tensor) -> list[Any]:
+        config = self.pipeline.vae.config
+        mean, std = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (config.latents_mean, config.latents_std))
+        decoded = self.pipeline.vae.decode((latents * std + mean).unsqueeze(2)).sample[:, :, 0]
+        pictures: list[Any] = self.pipeline.image_processor.postprocess(decoded.float())
+        return pictures
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         embeds, mask = self.pipeline.encode_prompt(prompt, device=self.pipeline.device, max_sequence_length=self.max_sequence_length)

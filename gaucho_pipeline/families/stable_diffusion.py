@@ -21,6 +21,33 @@ class StableDiffusion(Family):
     pixel_multiple = 8
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = TARGET_MODULES
 
+    without: ClassVar[tuple[str, ...]] = ("safety_checker", "feature_extractor")
+
+    def refusal(self) -> str | None:
+        latents, taken = self.pipeline.vae.config.latent_channels, self.network.config.in_channels
+        if taken != latents:
+            return f"takes {taken} channels for {latents} of a picture: it is made for inpainting or editing; take a text-to-image model"
+        if (kind := self.noise_scheduler.config.prediction_type) not in ("epsilon", "v_prediction"):
+            return f"predicts {kind!r}; what can be taught predicts epsilon or v_prediction"
+        return None
+
+    @property
+    def is_second(self) -> bool:
+        """Whether it is of the second generation, whose text encoder is 1024 wide."""
+        return bool(self.network.config.cross_attention_dim == 1024)
+
+    def file_metadata(self) -> dict[str, str]:
+        name = {(True, True): "stable-diffusion-v2-768-v", (True, False): "stable-diffusion-v2-512"}
+        found = {"modelspec.architecture": f"{name.get((self.is_second, self._is_velocity), self.architecture)}/lora"}
+        found |= {"modelspec.prediction_type": "v" if self._is_velocity else "epsilon"}
+        found |= {"ss_v2": str(self.is_second), "ss_base_model_version": "sd_v2" if self.is_second else "sd_v1"}
+        return found | ({"ss_v_parameterization": "True"} if self._is_velocity else {})
+
+    @property
+    def resolution(self) -> int:
+        size = self.network.config.sample_size or 64  # as the pipeline itself takes it where it is not said
+        return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
+
     @cached_property
     def noise_scheduler(self) -> Any:
         """The schedule that it was trained on, whichever sampler its pipeline draws with."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
@@ -16,6 +16,12 @@ class StableDiffusionXL(StableDiffusion):
 
     pipeline_class = "StableDiffusionXLPipeline"
     architecture = "stable-diffusion-xl-v1-base"
+    without: ClassVar[tuple[str, ...]] = ()
+
+    def file_metadata(self) -> dict[str, str]:
+        kind = "v" if self._is_velocity else "epsilon"
+        name = f"{self.architecture}/lora"
+        return {"modelspec.architecture": name, "modelspec.prediction_type": kind, "ss_base_model_version": "sdxl_base_v1-0"}
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         device = self.pipeline.device

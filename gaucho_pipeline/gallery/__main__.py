@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from gaucho_pipeline import base_models
@@ -19,10 +18,11 @@ from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atom
 from gaucho_pipeline.canonical import digest, file_digest
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery import pages
 from gaucho_pipeline.gallery.generation import generate, is_black, load_lora, through_vae
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
-from gaucho_pipeline.gallery.scorers import SCORERS, Embedded, Encoder, clip_i, score
+from gaucho_pipeline.gallery.scorers import SCORERS, Embeddings, Encoder, clip_i, score
 from gaucho_pipeline.metrics import SampleGalleryMetrics
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.prompts import fill_in
@@ -41,18 +41,18 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     spec, checkpoint = GallerySpec.model_validate(value), request.inputs["checkpoint"]
     trained = Manifest.model_validate_json((checkpoint / MANIFEST).read_text(encoding="utf-8"))
     samples = samples_of(spec, words["token"], words["class_noun"])
-    pipeline = _load(trained, reporter)
+    family, side = _load(trained, reporter)
     progress = reporter.progress("generating", 2 * len(samples), "pictures")
     started = time.monotonic()
-    pictures: dict[Model, list[Image.Image]] = {"base": generate(pipeline, samples, spec, progress.advance)}
-    load_lora(pipeline, checkpoint)
-    pictures["tuned"] = generate(pipeline, samples, spec, progress.advance)
+    pictures: dict[Model, list[Image.Image]] = {"base": generate(family, samples, spec, side, progress.advance)}
+    load_lora(family, checkpoint)
+    pictures["tuned"] = generate(family, samples, spec, side, progress.advance)
     rate = round(2 * len(samples) / max(time.monotonic() - started, 1e-6), 3)
     rows = _write_pictures(staging, samples, pictures, request, trained)
     black = sum(row["black"] for row in rows if row["model"] == "tuned")
     if black == len(samples):
         raise GauchoError("every picture is black; lower training.learning_rate")
-    metrics = _measure(pictures, samples_of(spec, "a", words["class_noun"]), checkpoint, pipeline, black, rate)
+    metrics = _measure(pictures, samples_of(spec, "a", words["class_noun"]), checkpoint, family, black, rate)
     write_atomically(staging / "contact_sheet.jpg", pages.contact_sheet(samples, pictures, request.title or request.concept))
     shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
     shutil.copyfile(checkpoint / "losses.png", staging / "losses.png")
@@ -77,10 +77,12 @@ def samples_of(spec: GallerySpec, token: str, class_noun: str) -> list[Sample]:
     return [Sample(fill_in(prompt, token, class_noun), seed) for prompt in spec.effective_prompts for seed in spec.seeds]
 
 
-def _load(trained: Manifest, reporter: Reporter) -> StableDiffusionPipeline:
+def _load(trained: Manifest, reporter: Reporter) -> tuple[Family, int]:
+    """The base model that was taught, and the side of the pictures that it was taught with."""
     spec, device = trained.provenance.spec, base_models.best_device()
     reporter.info(f"loading {spec['base_model']} on {device}")
-    return base_models.load(spec["base_model"], spec["revision"], device).pipeline
+    family = base_models.load(spec["base_model"], spec["revision"], device).family
+    return family, spec["resolution"] or family.resolution
 
 
 def _write_pictures(
@@ -111,7 +113,7 @@ def _measure(
     pictures: Mapping[Model, list[Image.Image]],
     samples: list[Sample],
     checkpoint: Path,
-    pipeline: StableDiffusionPipeline,
+    family: Family,
     black: int,
     rate: float,
 ) -> SampleGalleryMetrics:
@@ -122,7 +124,7 @@ def _measure(
     encoder, real = Encoder(), _images(checkpoint, "validation.jsonl")
     prompts = [sample.prompt for sample in samples]
     scores = score(encoder, pictures, prompts, real)
-    back = Embedded(encoder.embed_images(through_vae(pipeline, real)), encoder.embed_texts(prompts), encoder.embed_images(real))
+    back = Embeddings(encoder.embed_images(through_vae(family, real)), encoder.embed_texts(prompts), encoder.embed_images(real))
     return SampleGalleryMetrics(
         pictures=2 * len(samples),
         pictures_per_second=rate,

@@ -16,9 +16,9 @@ def generate_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec
     """Generates a picture with what was learned, and writes a PNG that says so."""
     manifest, device = checkpoint.manifest, base_models.best_device()
     training = manifest.provenance.spec
-    pipeline = base_models.load(training["base_model"], training["revision"], device).pipeline
-    load_lora(pipeline, checkpoint.folder)
-    picture = generate(pipeline, [Sample(prompt, seed)], spec)[0]
+    family = base_models.load(training["base_model"], training["revision"], device).family
+    load_lora(family, checkpoint.folder)
+    picture = generate(family, [Sample(prompt, seed)], spec, training["resolution"] or family.resolution)[0]
     facts = {
         "prompt": prompt,
         "seed": seed,

@@ -46,7 +46,7 @@ class Encoder:
 
 
 @dataclass(frozen=True)
-class Embedded:
+class Embeddings:
     """What scorers compare, as unit vectors of one encoder."""
 
     pictures: torch.Tensor
@@ -63,19 +63,19 @@ class Scorer:
 
     name: str
     """Its key in the metrics."""
-    score: Callable[[Embedded], float]
+    score: Callable[[Embeddings], float]
     pt: str
     en: str
     """What it says, in a few words."""
     higher_is_better: bool = True
 
 
-def clip_i(embedded: Embedded) -> float:
+def clip_i(embedded: Embeddings) -> float:
     """CLIP-I: mean cosine of every picture with every validation image (DreamBooth, arXiv 2208.12242, section 4.2)."""
     return round((embedded.pictures @ embedded.validation.T).mean().item(), 4)
 
 
-def clip_t(embedded: Embedded) -> float:
+def clip_t(embedded: Embeddings) -> float:
     """CLIP-T: mean cosine of each picture with its own prompt (as above)."""
     return round((embedded.pictures * embedded.prompts).sum(1).mean().item(), 4)
 
@@ -91,7 +91,7 @@ def score(
 ) -> dict[str, BaseTuned]:
     """Every scorer's figure of the pictures of both models; `prompts` are those of the pictures, in their order."""
     texts, real = encoder.embed_texts(prompts), encoder.embed_images(validation)
-    embedded = {model: Embedded(encoder.embed_images(pictures[model]), texts, real) for model in MODELS}
+    embedded = {model: Embeddings(encoder.embed_images(pictures[model]), texts, real) for model in MODELS}
     return {each.name: BaseTuned(**{model: each.score(embedded[model]) for model in MODELS}) for each in SCORERS}
 
 

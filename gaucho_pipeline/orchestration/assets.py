@@ -55,7 +55,9 @@ def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> dg.As
     def specification(context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.MaterializeResult[None]:
         try:
             opened = project.open()
-            spec = opened.concept(context.partition_key).resolved_spec(asset.part)
+            if asset.pool:  # what runs on a base model
+                opened.recognise(context.partition_key)
+            spec = opened.resolved_spec(asset.name, context.partition_key)
             version = opened.spec_version(asset.name, context.partition_key)
         except GauchoError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
@@ -98,6 +100,8 @@ def _ensure(
     """
     try:
         project = resource.open()
+        if asset.pool:
+            project.recognise(slug)
         request = project.request(asset.name, slug, force=context.run.tags.get(FORCE_TAG) == "true")
         project.check_inputs(asset.name, slug)
         project.store.check_writable()

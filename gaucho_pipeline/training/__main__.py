@@ -7,14 +7,13 @@ ATTRIBUTION.csv.
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
+from safetensors import SafetensorError
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import read_table, write_attribution, write_table
@@ -22,6 +21,7 @@ from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families import Family
 from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, PromptLosses
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.prompts import fill_in, instance_prompt, prior_prompts
@@ -52,13 +52,12 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     steps_run = trainer.run(staging / "state" / "training.pt", reporter)
     seconds = time.monotonic() - started
     losses = _losses(trainer, instance_prompt(_OTHER_TOKEN, class_noun))
-    unet = trainer.accelerator.unwrap_model(trainer.unet)
-    file = adapter.save_diffusers(unet, staging / "adapter")
-    adapter.save_kohya(
+    network = trainer.accelerator.unwrap_model(trainer.network)
+    file = adapter.save_diffusers(base.family, staging / "adapter")
+    adapter.save_single_file(
         staging / f"{request.concept}.safetensors",
-        adapter.weights_of(unet),
-        spec,
         base.family,
+        spec,
         request.concept,
         f"{token} {class_noun}",
         ", ".join(sorted({row["license"] for row in train_rows})),
@@ -78,14 +77,14 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         validation_images=len(validation_rows),
         images_per_second=round(steps_run * spec.batch_size / max(seconds, 1e-6), 2),
         peak_memory_bytes=peak_memory(device),
-        trainable_parameters=sum(p.numel() for p in unet.parameters() if p.requires_grad),
+        trainable_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
         reload_difference=reload_difference(trainer, spec, file),
         device=str(device),
     )
     shutil.rmtree(staging / "state")
     loss = metrics.validation_loss
     reporter.info(f"validation loss {loss.base:.4f} before, {loss.tuned:.4f} after; best at step {metrics.best_step}")
-    return StageResult(data_version=data_version(adapter.weights_of(unet), spec, train_rows + validation_rows), metrics=metrics)
+    return StageResult(data_version=data_version(adapter.weights_of(network), spec, train_rows + validation_rows), metrics=metrics)
 
 
 def data_version(weights: dict[str, torch.Tensor], spec: TrainingSpec, rows: list[dict[str, Any]]) -> str:
@@ -104,14 +103,15 @@ def prepare(
     curated: Path,
 ) -> Trainer:
     """A trainer with all images and prompts encoded."""
-    vae, side = base.pipeline.vae.to(torch.float32), spec.resolution or base.resolution  # half precision spoils posteriors
+    base.pipeline.vae.to(torch.float32)  # half precision spoils posteriors
+    family, side = base.family, spec.resolution or base.resolution
     files = [curated / row["file"] for row in train_rows]
-    mirrored = encode_images(vae, files, side, mirrored=True) if spec.random_flip else None
+    mirrored = encode_images(family, files, side, mirrored=True) if spec.random_flip else None
     captions = [fill_in(row["caption"], token, class_noun) for row in train_rows]
-    train = ImageSet(encode_images(vae, files, side), captions, mirrored)
-    validation = encode_images(vae, [curated / row["file"] for row in validation_rows], side)
+    train = ImageSet(encode_images(family, files, side), captions, mirrored)
+    validation = encode_images(family, [curated / row["file"] for row in validation_rows], side)
     prompts = [instance_prompt(token, class_noun), instance_prompt(_OTHER_TOKEN, class_noun), *prior_prompts(class_noun), *captions]
-    return Trainer(base, spec, token, class_noun, encode_prompts(base.pipeline, prompts), train, validation)
+    return Trainer(base, spec, token, class_noun, encode_prompts(family, prompts), train, validation)
 
 
 def _losses(trainer: Trainer, other_prompt: str) -> Losses:
@@ -144,25 +144,25 @@ def reload_difference(trainer: Trainer, spec: TrainingSpec, file: Path) -> float
 
     Raises GauchoError if the file does not load, or gives something else.
     """
-    before = _prediction(trainer.base.pipeline, trainer)
-    fresh = base_models.load(spec.base_model, spec.revision, trainer.base.device).pipeline
+    before = _prediction(trainer.base.family, trainer)
+    fresh = base_models.load(spec.base_model, spec.revision, trainer.base.device).family
     try:
-        fresh.load_lora_weights(file.parent, weight_name=file.name)
-    except (ValueError, OSError, json.JSONDecodeError) as error:
+        fresh.pipeline.load_lora_weights(file.parent, weight_name=file.name)
+    except (ValueError, OSError, SafetensorError) as error:
         raise GauchoError(f"the adapter does not load back: {error}") from None
     difference = (before - _prediction(fresh, trainer)).abs().max().item()
-    if not difference < (1e-3 if fresh.unet.dtype is torch.float32 else 0.05):
+    if not difference < (1e-3 if fresh.network.dtype is torch.float32 else 0.05):
         raise GauchoError(f"the adapter that was read back predicts something else (by {difference:.3g})")
     return difference
 
 
 @torch.no_grad()
-def _prediction(pipeline: StableDiffusionPipeline, trainer: Trainer) -> torch.Tensor:
-    latents = trainer.validation.mean[:1].to(pipeline.device, pipeline.unet.dtype)
-    timesteps = torch.tensor([500], device=pipeline.device)
-    embeds = trainer.prompt_embeds[trainer.instance_prompt][None].to(pipeline.unet.dtype)
+def _prediction(family: Family, trainer: Trainer) -> torch.Tensor:
+    dtype = family.network.dtype
+    latents = trainer.validation.mean[:1].to(trainer.base.device, dtype)
+    conditioning = family.collate([trainer.conditionings[trainer.instance_prompt]])
     with trainer.accelerator.autocast():
-        return pipeline.unet(latents, timesteps, embeds).sample.float().cpu()
+        return family.predict(latents, latents.new_full((1,), 0.5), conditioning).float().cpu()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
 from PIL import Image, ImageOps
 
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families.base import Conditioning, Family
 from gaucho_pipeline.images import square, to_tensor
 
 
@@ -33,7 +33,7 @@ def split(rows: list[dict[str, Any]], validation_fraction: float, seed: int) -> 
 
 @dataclass(frozen=True)
 class Posteriors:
-    """What the VAE says of images: mean and standard deviation of their latents, float32, (n, 4, h, w), scaled."""
+    """What the VAE says of images: mean and standard deviation of their latents, float32, (n, channels, height, width), normalised."""
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -42,7 +42,7 @@ class Posteriors:
         return len(self.mean)
 
     def sample(self, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Latents of some images, (len(chosen), 4, h, w)."""
+        """Latents of some images, (len(chosen), channels, height, width)."""
         noise = torch.randn(self.mean[chosen].shape, generator=generator)
         return self.mean[chosen] + self.std[chosen] * noise
 
@@ -59,7 +59,7 @@ class ImageSet:
         return len(self.posteriors)
 
     def sample(self, chosen: torch.Tensor, generator: torch.Generator, flips: torch.Tensor) -> torch.Tensor:
-        """Latents of some images, (len(chosen), 4, h, w), or of their mirror images where `flips`, (len(chosen),) of bool, says so."""
+        """Latents of some images, as `Posteriors.sample` gives them; of their mirror images where `flips`, (n,) of bool, is set."""
         state = generator.get_state()
         latents = self.posteriors.sample(chosen, generator)
         if self.mirrored is None:
@@ -69,7 +69,7 @@ class ImageSet:
 
 
 @torch.no_grad()
-def encode_images(vae: AutoencoderKL, files: list[Path], resolution: int, mirrored: bool = False) -> Posteriors:
+def encode_images(family: Family, files: list[Path], resolution: int, mirrored: bool = False) -> Posteriors:
     """Encodes the middle square of each image, or of its mirror image.
 
     Raises GauchoError if an image has no finite latents.
@@ -78,23 +78,19 @@ def encode_images(vae: AutoencoderKL, files: list[Path], resolution: int, mirror
     for file in files:
         with Image.open(file) as image:
             picture = square(image.convert("RGB"), resolution)
-        pixels = to_tensor(ImageOps.mirror(picture) if mirrored else picture)[None].to(vae.device, vae.dtype)
-        posterior = vae.encode(pixels).latent_dist
-        if not torch.isfinite(posterior.mean).all():
+        vae = family.pipeline.vae
+        mean, std = family.encode_images(to_tensor(ImageOps.mirror(picture) if mirrored else picture)[None].to(vae.device, vae.dtype))
+        if not torch.isfinite(mean).all():
             raise GauchoError(f"{file.name}: the VAE gives no finite latents for it; exclude it in curation")
-        means.append(posterior.mean[0].float().cpu() * vae.config.scaling_factor)
-        stds.append(posterior.std[0].float().cpu() * vae.config.scaling_factor)
+        means.append(mean[0].float().cpu())
+        stds.append(std[0].float().cpu())
     return Posteriors(torch.stack(means), torch.stack(stds))
 
 
 @torch.no_grad()
-def encode_prompts(pipeline: StableDiffusionPipeline, prompts: list[str]) -> dict[str, torch.Tensor]:
-    """The text encoder's states for each distinct prompt, (tokens, width)."""
-    tokenizer, found = pipeline.tokenizer, {}
-    for prompt in dict.fromkeys(prompts):
-        ids = tokenizer(prompt, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt").input_ids
-        found[prompt] = pipeline.text_encoder(ids.to(pipeline.device))[0][0]
-    return found
+def encode_prompts(family: Family, prompts: list[str]) -> dict[str, Conditioning]:
+    """What the denoiser is told of each distinct prompt."""
+    return {prompt: family.encode_prompt(prompt) for prompt in dict.fromkeys(prompts)}
 
 
 def images_of_step(step: int, batch: int, count: int, seed: int) -> torch.Tensor:

@@ -17,12 +17,12 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from diffusers import DDPMScheduler
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.prompts import class_prompt, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import adapter
@@ -46,8 +46,8 @@ class TrainerState:
 class Trainer:
     """One adapter in training.
 
-    `prompt_embeds` holds the encoded text, (tokens, width), of every caption and of the prompts that are measured with. Latents are
-    float32 on the CPU.
+    `conditionings` holds what the denoiser is told of every caption and of the prompts that are measured with. Latents are float32 on the
+    CPU. What differs between base models is their family's to know.
     """
 
     def __init__(
@@ -56,21 +56,20 @@ class Trainer:
         spec: TrainingSpec,
         token: str,
         class_noun: str,
-        prompt_embeds: dict[str, torch.Tensor],
+        conditionings: dict[str, Conditioning],
         train: ImageSet,
         validation: Posteriors,
     ) -> None:
         self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base_models.compute_dtype(base.device)])
-        self.spec, self.base, self.prompt_embeds, self.train, self.validation = spec, base, prompt_embeds, train, validation
+        self.spec, self.base, self.conditionings, self.train, self.validation = spec, base, conditionings, train, validation
         self.instance_prompt, self.class_prompt = instance_prompt(token, class_noun), class_prompt(class_noun)
         self.prior_prompts = prior_prompts(class_noun)
-        self.unet = base.pipeline.unet
-        self.noise_scheduler = DDPMScheduler.from_config(base.pipeline.scheduler.config)
-        params = adapter.attach(self.unet, spec)
+        self.family = base.family
+        params = adapter.attach(self.family.network, spec)
         self.optimizer = torch.optim.AdamW(params, lr=spec.learning_rate, weight_decay=1e-2, fused=base.device.type == "cuda")
-        self.unet, self.optimizer = self.accelerator.prepare(self.unet, self.optimizer)
+        self.network, self.optimizer = self.accelerator.prepare(self.family.network, self.optimizer)
         self.state = TrainerState()
-        self.best: dict[str, torch.Tensor] = adapter.weights_of(self.unet)
+        self.best: dict[str, torch.Tensor] = adapter.weights_of(self.network)
         self._noises: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     @property
@@ -109,7 +108,7 @@ class Trainer:
                 self._validate(loss.item())
                 self._save(state_file)
             progress.advance(note=f"validation loss {state.curve[-1]['validation']:.4f} (base {state.curve[0]['validation']:.4f})")
-        adapter.set_weights(self.accelerator.unwrap_model(self.unet), self.best)
+        adapter.set_weights(self.accelerator.unwrap_model(self.network), self.best)
         return state.step - first
 
     # ------------------------------------------------------------------------------------------ the loss
@@ -121,19 +120,18 @@ class Trainer:
         chosen = images_of_step(step, spec.batch_size, len(self.train), spec.seed)
         latents = self.train.sample(chosen, generator, self._flips(step, len(chosen)))
         noise = torch.randn(latents.shape, generator=generator)
-        timesteps = torch.randint(0, self.noise_scheduler.config.num_train_timesteps, (len(chosen),), generator=generator)
-        latents, noise, timesteps = latents.to(device), noise.to(device), timesteps.to(device)
-        noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
-        target = self._target(latents, noise, timesteps)
-        weights = min_snr_weights(self.noise_scheduler, timesteps, spec.min_snr_gamma)
+        t = self.family.draw_noise_levels(len(chosen), generator, latents)
+        latents, noise, t = latents.to(device), noise.to(device), t.to(device)
+        noisy, target = self.family.add_noise(latents, noise, t), self.family.target(latents, noise, t)
+        weights = self.family.loss_weights(t, spec.min_snr_gamma)
         captions = [self.train.captions[index] for index in chosen.tolist()]
         if not spec.prior_loss_weight:
-            return _weighted_error(self._predict(noisy, timesteps, captions), target, weights)
+            return _weighted_error(self._predict(noisy, t, captions), target, weights)
         count, prior_count = len(chosen), -(-len(chosen) // 2)  # staying the base model needs fewer examples than learning the concept
         prompts = self._prior_prompts_of(step, prior_count)
         with torch.no_grad(), self._without_adapter():
-            prior_target = self._predict(noisy[:prior_count], timesteps[:prior_count], prompts)
-        both = self._predict(torch.cat([noisy, noisy[:prior_count]]), torch.cat([timesteps, timesteps[:prior_count]]), captions + prompts)
+            prior_target = self._predict(noisy[:prior_count], t[:prior_count], prompts)
+        both = self._predict(torch.cat([noisy, noisy[:prior_count]]), torch.cat([t, t[:prior_count]]), captions + prompts)
         prior_loss = _weighted_error(both[count:], prior_target, weights[:prior_count])
         return _weighted_error(both[:count], target, weights) + spec.prior_loss_weight * prior_loss
 
@@ -149,48 +147,42 @@ class Trainer:
         others = torch.randint(1, len(self.prior_prompts), (count,), generator=generator)
         return [self.prior_prompts[0] if i % 2 == step % 2 else self.prior_prompts[int(others[i])] for i in range(count)]
 
-    def _predict(self, noisy: torch.Tensor, timesteps: torch.Tensor, prompts: list[str]) -> torch.Tensor:
-        embeds = torch.stack([self.prompt_embeds[prompt] for prompt in prompts])
+    def _predict(self, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str]) -> torch.Tensor:
+        conditioning = self.family.collate([self.conditionings[prompt] for prompt in prompts])
         with self.accelerator.autocast():
-            return self.unet(noisy, timesteps, embeds).sample.float()
-
-    def _target(self, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor:
-        if self.noise_scheduler.config.prediction_type == "v_prediction":
-            return self.noise_scheduler.get_velocity(latents, noise, timesteps)
-        return noise
+            return self.family.predict(noisy, t, conditioning).float()
 
     @contextlib.contextmanager
     def _without_adapter(self) -> Iterator[None]:
-        unet = self.accelerator.unwrap_model(self.unet)
-        unet.disable_adapters()
+        network = self.accelerator.unwrap_model(self.network)
+        network.disable_adapters()
         try:
             yield
         finally:
-            unet.enable_adapters()
+            network.enable_adapters()
 
     # ------------------------------------------------------------------------------------------ measuring
 
     @torch.no_grad()
     def validation_loss(self, posteriors: Posteriors, prompt: str, with_adapter: bool = True) -> float:
-        """Mean squared error of the prediction on images, over the same noises and evenly spread timesteps every time."""
+        """Mean squared error of the prediction on images, over the same noises and evenly spread noise levels every time."""
         total = 0.0
         for index in range(len(posteriors)):
-            noise, shift, timesteps = self._validation_noise(index, posteriors)
+            noise, shift, t = self._validation_noise(index, posteriors)
             latents = (posteriors.mean[index] + posteriors.std[index] * shift).to(self.base.device)
-            noise, timesteps = noise.to(self.base.device), timesteps.to(self.base.device)
-            noisy = self.noise_scheduler.add_noise(latents, noise, timesteps)
+            noise, t = noise.to(self.base.device), t.to(self.base.device)
+            noisy = self.family.add_noise(latents, noise, t)
             with contextlib.nullcontext() if with_adapter else self._without_adapter():
-                predicted = self._predict(noisy, timesteps, [prompt] * len(timesteps))
-            total += (predicted - self._target(latents, noise, timesteps)).square().mean().item()
+                predicted = self._predict(noisy, t, [prompt] * len(t))
+            total += (predicted - self.family.target(latents, noise, t)).square().mean().item()
         return total / len(posteriors)
 
     def _validation_noise(self, index: int, posteriors: Posteriors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         if index not in self._noises:
             generator = generator_for(0, _VALIDATION, index)  # not the spec's seed: two runs are measured alike
             shape = (_NOISES_PER_IMAGE, *posteriors.mean.shape[1:])
-            levels = (torch.arange(_NOISES_PER_IMAGE) + 0.5) / _NOISES_PER_IMAGE
-            timesteps = (levels * self.noise_scheduler.config.num_train_timesteps).long()
-            self._noises[index] = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator), timesteps
+            t = self.family.validation_noise_levels(_NOISES_PER_IMAGE)
+            self._noises[index] = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator), t
         return self._noises[index]
 
     def _validate(self, training_loss: float) -> None:
@@ -201,7 +193,7 @@ class Trainer:
         self.state.curve.append({"step": self.state.step, "validation": loss, "train": training_loss})
         if loss < self.state.best_loss:
             self.state.best_loss, self.state.best_step = loss, self.state.step
-            self.best = adapter.weights_of(self.accelerator.unwrap_model(self.unet))
+            self.best = adapter.weights_of(self.accelerator.unwrap_model(self.network))
 
     # ------------------------------------------------------------------------------------------ going on after a kill
 
@@ -209,7 +201,7 @@ class Trainer:
         content = {
             "spec": self.spec.identity(),
             "state": vars(self.state),
-            "weights": adapter.weights_of(self.accelerator.unwrap_model(self.unet)),
+            "weights": adapter.weights_of(self.accelerator.unwrap_model(self.network)),
             "best": self.best,
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
@@ -227,7 +219,7 @@ class Trainer:
             raise GauchoError(f"{state_file}: is of a training with another {', '.join(differing)}; remove it to begin anew")
         self.state = TrainerState(**content["state"])
         self.best = content["best"]
-        adapter.set_weights(self.accelerator.unwrap_model(self.unet), content["weights"])
+        adapter.set_weights(self.accelerator.unwrap_model(self.network), content["weights"])
         self.optimizer.load_state_dict(content["optimizer"])
         if content["scaler"]:
             self.accelerator.scaler.load_state_dict(content["scaler"])
@@ -241,19 +233,6 @@ def lr_factor(step: int, max_steps: int) -> float:
         return (step + 1) / warm_up
     share = (step - warm_up) / max(1, max_steps - warm_up)
     return 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share))
-
-
-def min_snr_weights(noise_scheduler: DDPMScheduler, timesteps: torch.Tensor, gamma: float | None) -> torch.Tensor:
-    """Min-SNR: a noise level's weight is capped at gamma over its signal-to-noise ratio; all are 1 without gamma.
-
-    The ratio is one larger for v-prediction (arXiv 2303.09556). `timesteps`: (n,) of int.
-    """
-    if gamma is None:
-        return torch.ones(len(timesteps), device=timesteps.device)
-    alphas = noise_scheduler.alphas_cumprod.to(timesteps.device)[timesteps]
-    snr = alphas / (1 - alphas)
-    over = snr + 1 if noise_scheduler.config.prediction_type == "v_prediction" else snr.clamp(min=1e-8)
-    return snr.clamp(max=gamma) / over
 
 
 def _weighted_error(predicted: torch.Tensor, target: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -45,7 +45,7 @@ def main() -> None:
 
     def drawn(prompts: list[str], seed: int) -> list[Image.Image]:
         samples = [Sample(p, seed + i) for i, p in enumerate(prompts)]
-        return generate(base.pipeline, samples, GallerySpec(num_inference_steps=25, guidance_scale=4.0))
+        return generate(base.family, samples, GallerySpec(num_inference_steps=25, guidance_scale=4.0), base.resolution)
 
     rows = [drawn(prompts, 100 * number) for number, prompts in enumerate(prompts_of_the_sheet(3))]
     names = known_names()
