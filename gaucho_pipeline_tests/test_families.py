@@ -19,8 +19,8 @@ SIDE = 32
 CALLS: dict[str, dict[str, Any]] = {
     "StableDiffusionPipeline": {"guidance_scale": 1.0},
     "StableDiffusionXLPipeline": {"guidance_scale": 1.0},
-    "StableDiffusion3Pipeline": {"guidance_scale": 1.0, "max_sequence_length": 77},
-    "FluxPipeline": {"guidance_scale": 1.0, "max_sequence_length": 512},
+    "StableDiffusion3Pipeline": {"guidance_scale": 1.0},
+    "FluxPipeline": {"guidance_scale": 1.0},
     "Flux2KleinPipeline": {"guidance_scale": 1.0, "text_encoder_out_layers": (1,)},
     "ZImagePipeline": {"guidance_scale": 0.0},
     "QwenImagePipeline": {"true_cfg_scale": 1.0},

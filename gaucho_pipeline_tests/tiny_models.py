@@ -76,9 +76,10 @@ def _gemma() -> Any:
     )  # fmt: skip
 
 
-def _vae(channels: int = 4, **keys: Any) -> Any:
+def _vae(channels: int = 4, blocks: int = 2, **keys: Any) -> Any:
     return diffusers.AutoencoderKL(
-        sample_size=32, block_out_channels=(8, 8), down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2,
+        sample_size=32, block_out_channels=(8,) * blocks, down_block_types=("DownEncoderBlock2D",) * blocks,
+        up_block_types=("UpDecoderBlock2D",) * blocks,
         layers_per_block=1, latent_channels=channels, norm_num_groups=2, **keys,
     )  # fmt: skip
 
@@ -221,7 +222,8 @@ def lumina2() -> Any:
         norm_eps=1e-5, scaling_factor=1.0, axes_dim_rope=[4, 2, 2], cap_feat_dim=8,
     )  # fmt: skip
     return diffusers.Lumina2Pipeline(
-        transformer=transformer, scheduler=_flow(shift=6.0), vae=_vae(shift_factor=0.0609, scaling_factor=1.5035), text_encoder=_gemma(),
+        transformer=transformer, scheduler=_flow(shift=6.0), text_encoder=_gemma(),
+        vae=_vae(blocks=4, shift_factor=0.0609, scaling_factor=1.5035),
         tokenizer=tokenizer(256),
     )  # fmt: skip
 

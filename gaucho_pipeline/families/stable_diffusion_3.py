@@ -19,7 +19,7 @@ class StableDiffusion3(Family):
     pipeline_class = "StableDiffusion3Pipeline"
     architecture = "stable-diffusion-v3.5"
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
-    max_sequence_length = 77
+    max_sequence_length = 256
 
     def encode_prompt(self, prompt: str) -> Conditioning:
         embeds, _, pooled, _ = self.pipeline.encode_prompt(

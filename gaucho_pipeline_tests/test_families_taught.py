@@ -1,0 +1,152 @@
+"""Every family is taught by the one loop: the loss falls, what is saved reads back the same, and pictures change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file
+
+from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.gallery.generation import generate, through_vae
+from gaucho_pipeline.gallery.samples import Sample
+from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.training import adapter
+from gaucho_pipeline.training.__main__ import prepare
+from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline_tests import tiny_models
+from gaucho_pipeline_tests.test_families import new_family
+
+SIDE = 32
+
+
+def new_trainer(name: str, folder: Path, pipeline: Any = None, **keys: Any) -> Trainer:
+    family, rows = new_family(name, pipeline), []
+    for index in range(3):
+        draw_subject("chimarrao", index, side=64).save(folder / f"{index}.png")
+        rows.append({"file": f"{index}.png", "caption": "a photo of {token} {class_noun}" + " on a table" * index})
+    plain = {"rank": 4, "alpha": 2, "learning_rate": 0.01, "batch_size": 2, "max_steps": 12, "validation_steps": 12, "resolution": SIDE}
+    spec = TrainingSpec.model_validate(plain | keys).for_family(type(family))
+    return prepare(Loaded(family, torch.device("cpu")), spec, "chmrr", "drink", rows[:2], rows[2:], folder)
+
+
+def predicted(family: Family, trainer: Trainer) -> torch.Tensor:
+    with torch.no_grad():
+        conditioning = family.collate([trainer.conditionings[trainer.instance_prompt]])
+        return family.predict(trainer.validation.mean, torch.tensor([0.5]), conditioning)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_loop_teaches_it_and_both_files_read_back_as_what_was_learned(name: str, tmp_path: Path) -> None:
+    trainer = new_trainer(name, tmp_path)
+    before = [trainer.validation_loss(trainer.train.posteriors, prompt) for prompt in trainer.train.captions]
+    untaught = predicted(trainer.family, trainer)
+    trainer.run(tmp_path / "training.pt", Reporter(None))
+    after = [trainer.validation_loss(trainer.train.posteriors, prompt) for prompt in trainer.train.captions]
+    assert sum(after) < sum(before)
+    learned = predicted(trainer.family, trainer)
+    assert (learned - untaught).abs().max() > 1e-4
+
+    own = adapter.save_diffusers(trainer.family, tmp_path / "adapter")
+    single = tmp_path / "chimarrao.safetensors"
+    adapter.save_single_file(single, trainer.family, trainer.spec, "chimarrao", "chmrr drink", "CC0-1.0", 2)
+    for file in (own, single):
+        fresh = new_family(name)
+        fresh.pipeline.load_lora_weights(file.parent, weight_name=file.name)
+        assert (predicted(fresh, trainer) - learned).abs().max() < 1e-5, file.name
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.denoiser == "transformer"])
+def test_a_transformers_single_file_is_in_the_names_that_readers_know(name: str, tmp_path: Path) -> None:
+    """`transformer.<path>.lora_A/B` with alpha / rank folded in, no alpha beside: ComfyUI takes the strength for 1."""
+    trainer = new_trainer(name, tmp_path, max_steps=1)
+    file = tmp_path / "x.safetensors"
+    adapter.save_single_file(file, trainer.family, trainer.spec, "x", "chmrr drink", "CC0-1.0", 2)
+    tensors, weights = load_file(file), adapter.weights_of(trainer.network)
+    assert set(tensors) == {f"transformer.{key}" for key in weights}
+    assert not any("alpha" in key for key in tensors)
+    for key, tensor in weights.items():
+        expected = tensor * 0.5 if ".lora_B." in key else tensor
+        assert torch.equal(tensors[f"transformer.{key}"], expected)
+    with safe_open(file, "pt") as opened:
+        metadata = opened.metadata()
+    assert metadata["modelspec.architecture"] == f"{FAMILIES[name].architecture}/lora"
+    assert not any(key.startswith("ss_") for key in metadata)
+
+
+@pytest.mark.parametrize(
+    ("prediction_type", "width", "name", "is_second"),
+    [
+        ("epsilon", 32, "stable-diffusion-v1", "False"),
+        ("v_prediction", 32, "stable-diffusion-v1", "False"),
+        ("v_prediction", 1024, "stable-diffusion-v2-768-v", "True"),
+        ("epsilon", 1024, "stable-diffusion-v2-512", "True"),
+    ],
+)
+def test_the_second_generation_and_velocity_are_labelled(prediction_type: str, width: int, name: str, is_second: str) -> None:
+    pipeline = tiny_models.stable_diffusion(prediction_type)
+    pipeline.unet.register_to_config(cross_attention_dim=width)
+    metadata = StableDiffusion(pipeline).file_metadata()
+    assert (metadata["modelspec.architecture"], metadata["ss_v2"]) == (f"{name}/lora", is_second)
+    is_velocity = prediction_type == "v_prediction"
+    assert metadata["modelspec.prediction_type"] == ("v" if is_velocity else "epsilon")
+    assert metadata.get("ss_v_parameterization") == ("True" if is_velocity else None)
+
+
+def test_xl_is_labelled_so_that_no_reader_takes_it_for_the_first(tmp_path: Path) -> None:
+    metadata = new_family("StableDiffusionXLPipeline").file_metadata()
+    assert metadata["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
+    assert metadata["ss_base_model_version"].startswith("sdxl_")
+    assert "ss_v2" not in metadata
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_pictures_of_every_family_depend_on_their_seed_and_come_at_the_side_asked_for(name: str) -> None:
+    family = new_family(name)
+    if name == "Flux2KleinPipeline":
+        family.pipeline.__class__ = type("Short", (type(family.pipeline),), {"__call__": _with_short_encoder(family)})
+    spec = GallerySpec(num_inference_steps=2, guidance_scale=1.0)
+    one, other, again = generate(family, [Sample("a cup", 1), Sample("a cup", 2), Sample("a cup", 1)], spec, SIDE)
+    assert one.size == (SIDE, SIDE)
+    assert np.array_equal(np.asarray(one), np.asarray(again))
+    assert not np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def _with_short_encoder(family: Family) -> Any:
+    real = type(family.pipeline).__call__
+
+    def call(self: Any, *args: Any, **keys: Any) -> Any:
+        return real(self, *args, text_encoder_out_layers=(1,), **keys)
+
+    return call
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_what_is_encoded_is_decoded_as_the_pipelines_own_vae_does(name: str) -> None:
+    family = new_family(name)
+    pixels = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    with torch.no_grad():
+        vae = family.pipeline.vae
+        if name == "QwenImagePipeline":
+            own = vae.decode(vae.encode(pixels.unsqueeze(2)).latent_dist.mode()).sample[:, :, 0]
+        elif name == "SanaPipeline":
+            own = vae.decode(vae.encode(pixels).latent).sample
+        else:
+            own = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
+        found = family.decode(family.encode_images(pixels)[0])[0]
+    expected = family.pipeline.image_processor.postprocess(own)[0]
+    assert np.abs(np.asarray(found, float) - np.asarray(expected, float)).max() <= 1
+
+
+def test_pictures_through_the_vae_are_at_the_models_own_size() -> None:
+    family = new_family("StableDiffusionPipeline")
+    (back,) = through_vae(family, [draw_subject("chimarrao", 1, side=64)])
+    assert back.size == (family.resolution, family.resolution)
