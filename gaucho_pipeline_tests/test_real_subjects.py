@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,10 +14,20 @@ from gaucho_pipeline_tests.crawling import openverse
 from gaucho_pipeline_tests.programs import CONCEPT_NAMES, gaucho, states
 from gaucho_pipeline_tests.replay import OpenverseReplay, serving
 
-TRAINING = {"target_modules": "attention_ff", "rank": 8, "learning_rate": 1e-3, "epochs": 40, "validation_steps": 10, "min_snr_gamma": None}
-GALLERY = {
-    "seeds": [1, 2, 3],
-    "num_inference_steps": 20,
+LOOKED_AT = os.environ.get("REAL_SUBJECTS")
+"""A folder where galleries are made for a person to look at, with settings that a person would choose; a test alone needs less."""
+
+TRAINING = {
+    "target_modules": "attention_ff",
+    "rank": 8,
+    "learning_rate": 1e-3 if LOOKED_AT else 3e-3,
+    "epochs": 40 if LOOKED_AT else 10,
+    "validation_steps": 10,
+    "min_snr_gamma": None,
+}
+GALLERY: dict[str, Any] = {
+    "seeds": [1, 2, 3] if LOOKED_AT else [1],
+    "num_inference_steps": 20 if LOOKED_AT else 4,
     "guidance_scale": 4.0,
     "prompts": ["a photo of {token} {class_noun}", "a photo of {token} {class_noun} on the beach by day"],
 }
@@ -24,8 +35,7 @@ GALLERY = {
 
 @pytest.fixture
 def project(real: Path, tmp_path: Path) -> Path:
-    """Where the galleries of real subjects are made; REAL_SUBJECTS names another place, for a person to look at them."""
-    folder = Path(os.environ.get("REAL_SUBJECTS", tmp_path))
+    folder = Path(LOOKED_AT or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -63,5 +73,5 @@ def test_real_subjects_are_learned_better_than_the_base_model_knows_them(real: P
         assert gallery
         loss = checkpoint.manifest.metrics.validation_loss
         assert loss.tuned < 0.9 * loss.base
-        assert gallery.manifest.metrics.pictures == 12
+        assert gallery.manifest.metrics.pictures == 2 * len(GALLERY["prompts"]) * len(GALLERY["seeds"])
         assert (gallery.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").count("CC") >= checkpoint.manifest.metrics.train_images
