@@ -34,15 +34,15 @@ class Check:
     blocking: bool = True
 
 
-def run_check(artifact: Artifact) -> CheckResult:
-    """What the check of the artifact's asset says of it; one without a check passes."""
-    check = artifact.asset.check
-    return check.run(artifact, artifact.manifest.metrics) if check else CheckResult(True, "", {})
+def run_check(check: Check, artifact: Artifact) -> CheckResult:
+    """What a check says of an artifact."""
+    return check.run(artifact, artifact.manifest.metrics)
 
 
-def is_usable(artifact: Artifact) -> bool:
-    """Whether anything may be made from an artifact."""
-    return run_check(artifact).passed or not (artifact.asset.check and artifact.asset.check.blocking)
+def blocked_by(artifact: Artifact) -> str:
+    """Why nothing may be made from an artifact; empty if something may."""
+    results = [run_check(check, artifact) for check in artifact.asset.checks if check.blocking]
+    return "; ".join(result.text for result in results if not result.passed)
 
 
 def all_sources_answered(artifact: Artifact, metrics: RawCrawlMetrics) -> CheckResult:
@@ -70,6 +70,18 @@ def sound_weights(artifact: Artifact, metrics: CheckpointMetrics) -> CheckResult
     text = f"not finite: {', '.join(broken)}" if broken else f"finite; read back, predictions differ by {difference:.2g}"
     text = text if files else "there are no weights"
     return CheckResult(bool(files) and not broken, text, {"files": len(files), "reload_difference": difference})
+
+
+def something_learned(artifact: Artifact, metrics: CheckpointMetrics) -> CheckResult:
+    loss, drift = metrics.validation_loss, metrics.drift
+    text = f"learned: {metrics.learned or 'not measured'}; the loss went from {loss.base:.4f} to {loss.tuned:.4f}"
+    if loss.interval:
+        text += f", a change of {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)"
+    if has_drifted := drift is not None and drift > 1:
+        text += f"; without the token the model moved {drift:.1f} times as far as it gained with it"
+    if metrics.learned != "yes":
+        text += "; try more epochs, a higher learning_rate, or images that show the subject alike"
+    return CheckResult(metrics.learned == "yes" and not has_drifted, text, {"learned": metrics.learned or "not measured"})
 
 
 def no_black_pictures(artifact: Artifact, metrics: SampleGalleryMetrics) -> CheckResult:

@@ -54,7 +54,7 @@ class Asset:
     """The asset that it is made from."""
     pool: str | None = None
     """Artifacts of a pool are made one at a time."""
-    check: Check | None = None
+    checks: tuple[Check, ...] = ()
     figure: Figure | None = None
     page: str | None = None
     """The page inside it that people open."""
@@ -82,7 +82,7 @@ RAW_CRAWL = Asset(
     summary=lambda m: f"{m.kept} of {m.found} images kept",
     part="crawl",
     part_description="What to gather for the concept.",
-    check=Check("all_sources_answered", "Every source answered, and was understood.", asset_checks.all_sources_answered, blocking=False),
+    checks=(Check("all_sources_answered", "Every source answered, and was understood.", asset_checks.all_sources_answered, False),),
     retries=1,
 )
 CURATED_SET = Asset(
@@ -96,22 +96,25 @@ CURATED_SET = Asset(
     part="curation",
     part_description="What an image must be to be kept.",
     input="raw_crawl",
-    check=Check("enough_images", "There are enough images to learn from.", asset_checks.enough_images),
+    checks=(Check("enough_images", "There are enough images to learn from.", asset_checks.enough_images),),
     page="review.html",
 )
 CHECKPOINT = Asset(
     name="checkpoint",
     program="gaucho_pipeline.training",
-    code_version="3",
+    code_version="4",
     description="The adapter that teaches the concept to the base model, with the loss on images it has not seen.",
     kinds=frozenset({"pytorch", "huggingface"}),
     metrics=CheckpointMetrics,
-    summary=lambda m: f"validation loss {m.validation_loss.base:.4f} → {m.validation_loss.tuned:.4f}",
+    summary=lambda m: f"validation loss {m.validation_loss.base:.4f} → {m.validation_loss.tuned:.4f}, learned: {m.learned or '?'}",
     part="training",
     part_description="How the concept is taught.",
     input="curated_set",
     pool="gpu",
-    check=Check("sound_weights", "The weights are finite and load back.", asset_checks.sound_weights),
+    checks=(
+        Check("sound_weights", "The weights are finite and load back.", asset_checks.sound_weights),
+        Check("something_learned", "The loss fell beyond its interval, and little else moved.", asset_checks.something_learned, False),
+    ),
     figure=Figure("loss_curve", "losses.png"),
 )
 SAMPLE_GALLERY = Asset(
@@ -126,7 +129,7 @@ SAMPLE_GALLERY = Asset(
     part_description="What is generated of the concept.",
     input="checkpoint",
     pool="gpu",
-    check=Check("no_black_pictures", "No picture is black.", asset_checks.no_black_pictures),
+    checks=(Check("no_black_pictures", "No picture is black.", asset_checks.no_black_pictures),),
     figure=Figure("contact_sheet", "contact_sheet.jpg"),
     page="index.html",
 )

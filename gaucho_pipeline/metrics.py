@@ -5,7 +5,7 @@ Which model is which asset's is in `assets.py`. What the numbers must be for an 
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -100,10 +100,23 @@ class Losses(Metrics):
     validation: PromptLosses = Field(description="On the images kept for measuring")
 
 
-class CheckpointMetrics(Metrics):
-    """Of `checkpoint`."""
+class ValidationLoss(BaseTuned):
+    """The loss on validation images, and how sure its change is."""
 
-    validation_loss: BaseTuned = Field(description="Mean squared error on validation images, with the token")
+    interval: tuple[float, float] | None = Field(None, description="95 % interval of tuned minus base, over images and noises")
+
+
+class CheckpointMetrics(Metrics):
+    """Of `checkpoint`. What says whether anything was learned is null where it was made before that was measured."""
+
+    validation_loss: ValidationLoss = Field(description="Mean squared error on validation images, with the token")
+    learned: Literal["yes", "no", "unclear"] | None = Field(
+        None, description="Whether all, none or some of the interval is a gain above a hundredth of the base model's loss; no at step 0"
+    )
+    drift: float | None = Field(
+        None, description="How far predictions without the token moved, as a share of the gain with it; null without a gain"
+    )
+    reported_apart: bool | None = Field(None, description="Whether the reported images are others than those that chose the step")
     losses: Losses = Field(description="The losses as a set")
     steps: int = Field(description="Optimiser steps of the whole training")
     best_step: int = Field(description="The step whose weights were kept, which had the lowest validation loss")

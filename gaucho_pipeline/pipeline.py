@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, Provenance, Store
-from gaucho_pipeline.asset_checks import is_usable, run_check
+from gaucho_pipeline.asset_checks import blocked_by
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts
@@ -158,8 +158,8 @@ class Project:
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
         for name, artifact in self.inputs(asset, slug).items():
-            if not is_usable(artifact):
-                raise GauchoError(f"{name} of {slug} is not fit for {asset}: {run_check(artifact).text}")
+            if reason := blocked_by(artifact):
+                raise GauchoError(f"{name} of {slug} is not fit for {asset}: {reason}")
 
     def _site_provenance(self) -> Provenance:
         """What the site would be made from: the galleries that there are, in the file's order."""
@@ -172,7 +172,7 @@ class Project:
     def galleries(self) -> dict[str, Artifact]:
         """The galleries that may be shown, by concept."""
         found = {slug: self.store.current(SAMPLE_GALLERY.name, slug) for slug in self.slugs}
-        return {slug: artifact for slug, artifact in found.items() if artifact is not None and is_usable(artifact)}
+        return {slug: artifact for slug, artifact in found.items() if artifact is not None and not blocked_by(artifact)}
 
     def request(self, asset: str, slug: str, force: bool = False) -> StageRequest:
         """What to ask of the stage that makes the asset. Raises GauchoError if its input is missing."""

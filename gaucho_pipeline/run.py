@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gaucho_pipeline.asset_checks import is_usable, run_check
+from gaucho_pipeline.asset_checks import blocked_by
 from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, SAMPLE_GALLERY
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import check_configuration
@@ -56,8 +56,8 @@ def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool
     """Sees to it that one asset is up to date; says what was done and why; returns whether it is up to date and usable now."""
     state, current = project.state(asset, slug), project.store.current(asset, slug)
     if state.state in ("fresh", "waiting") and current and not force:
-        if not is_usable(current):
-            click.secho(f"  {asset:<15} failed   {run_check(current).text}", fg="red", err=True)
+        if reason := blocked_by(current):
+            click.secho(f"  {asset:<15} failed   {reason}", fg="red", err=True)
             return False
         click.echo(f"  {asset:<15} fresh    nothing to do")
         return True

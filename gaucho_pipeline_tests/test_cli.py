@@ -43,7 +43,10 @@ def test_status_is_for_people_and_for_programs(project: Project) -> None:
 
 def test_show_gives_metrics_to_people_and_the_manifest_to_programs(project: Project) -> None:
     stand_all(project)
-    assert 'validation_loss        {"base": 0.5, "tuned": 0.4}' in gaucho(project, "show", "checkpoint", "araucaria").output
+    assert (
+        'validation_loss        {"base": 0.5, "tuned": 0.4, "interval": [-0.12, -0.08]}'
+        in gaucho(project, "show", "checkpoint", "araucaria").output
+    )
     value = json.loads(gaucho(project, "show", "gallery_site", "--json").output)
     assert value["manifest"]["metrics"] == {"concepts": 1}
     assert Path(value["folder"]).is_dir()

@@ -10,7 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from gaucho_pipeline.artifacts import ATTRIBUTION_COLUMNS, Store
-from gaucho_pipeline.asset_checks import is_usable, run_check
+from gaucho_pipeline.asset_checks import blocked_by, run_check
+from gaucho_pipeline.assets import RAW_CRAWL
 from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.engine import Crawl
 from gaucho_pipeline.crawl.listing import Listing
@@ -199,10 +200,10 @@ def test_a_folder_that_is_not_there_today_loses_nothing_and_the_check_says_so(tm
     after = crawl_once(tmp_path, concept_of(*folders))
     assert after.manifest.data_version == before.manifest.data_version
     assert after.artifact
-    result = run_check(after.artifact)
+    result = run_check(RAW_CRAWL.checks[0], after.artifact)
     assert result.text.startswith("missing: folder: b (there is no folder")
     assert not result.passed
-    assert is_usable(after.artifact)
+    assert not blocked_by(after.artifact)
 
 
 def test_a_second_crawl_asks_for_no_image_also_where_max_bytes_binds(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from gaucho_pipeline.artifacts import Manifest, Provenance
@@ -13,7 +14,7 @@ from gaucho_pipeline.gallery import pages
 from gaucho_pipeline.gallery.generation import is_black
 from gaucho_pipeline.gallery.samples import MODELS, Sample
 from gaucho_pipeline.gallery.scorers import SCORERS
-from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, PromptLosses, SampleGalleryMetrics
+from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, PromptLosses, SampleGalleryMetrics, ValidationLoss
 from gaucho_pipeline.provenance import marked_png
 
 PAIR = BaseTuned(base=0.5, tuned=0.4)
@@ -66,19 +67,20 @@ def test_the_contact_sheet_writes_accents_and_cuts_off_what_is_too_long() -> Non
 
 PROMPTS = PromptLosses(token=PAIR, other_token=PAIR, class_noun=PAIR)
 LEARNED = CheckpointMetrics(
-    validation_loss=PAIR, losses=Losses(train=PROMPTS, validation=PROMPTS), steps=4, best_step=2, train_images=4, validation_images=1,
+    validation_loss=ValidationLoss(base=0.5, tuned=0.4, interval=(-0.12, -0.08)), learned="yes", drift=0.1,
+    losses=Losses(train=PROMPTS, validation=PROMPTS), steps=4, best_step=2, train_images=4, validation_images=1,
     images_per_second=1, peak_memory_bytes=1, trainable_parameters=1, reload_difference=0, device="cpu",
 )  # fmt: skip
 
 
-def page(**changes: object) -> str:
+def page(learned: str = "yes", **changes: object) -> str:
     provenance = Provenance(
         spec_version="s", spec={"rank": 4, "alpha": 4.0, "learning_rate": 0.1}, inputs={}, code_version="1",
         base_model={"id": "embedded", "revision": None, "digest": "d"},
     )  # fmt: skip
     trained = Manifest(
         asset="checkpoint", concept="c", fingerprint="f", data_version="d" * 16, provenance=provenance, made_at="", seconds=1,
-        metrics=LEARNED,
+        metrics=LEARNED.model_copy(update={"learned": learned}),
     )  # fmt: skip
     values: dict[str, object] = {
         "slug": "chimarrao",
@@ -105,11 +107,18 @@ def test_the_page_names_the_concept_the_licences_and_the_model() -> None:
 def test_before_stands_before_after_and_only_what_got_better_is_marked() -> None:
     text = page()
     assert text.index("pictures/000-base.png") < text.index("pictures/000-tuned.png")
-    assert text.count('class="n better"') == 4  # the losses fell, which is better, and so did the scores, which is not
+    assert text.count('class="n better"') == 2  # of a fall only that of the token's losses is better: not of other words', or of scores
     better = SampleGalleryMetrics(
         pictures=2, pictures_per_second=1, black=0, clip_i=BaseTuned(base=0.1, tuned=0.2), clip_t=PAIR, clip_i_ceiling=0.9, encoder="e"
     )
-    assert page(metrics=better).count('class="n better"') == 5
+    assert page(metrics=better).count('class="n better"') == 3
+
+
+@pytest.mark.parametrize(("learned", "said"), [("yes", "sim"), ("no", "não"), ("unclear", "não se sabe")])
+def test_the_page_says_whether_anything_was_learned(learned: str, said: str) -> None:
+    text = page(learned)
+    assert f'Aprendeu? <span class="en">Learned?</span> <strong>{said} ' in text
+    assert "-0.1200 e -0.0800 (intervalo de 95 %)" in text
 
 
 def test_a_page_may_load_nothing_from_elsewhere() -> None:

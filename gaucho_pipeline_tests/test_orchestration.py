@@ -96,6 +96,8 @@ def test_a_concept_that_was_removed_fails_the_check_in_words(project: Project, i
         ("raw_crawl", "all_sources_answered", {"failed_sources": {"openverse: x": "timed out"}}, "WARN", "openverse: x (timed out)"),
         ("curated_set", "enough_images", {"kept": 1, "read": 9, "excluded": {"blurred": 8}}, "ERROR", "1 of 9 images are left, 4 are"),
         ("checkpoint", "sound_weights", {}, "ERROR", "not finite: weights.safetensors"),
+        ("checkpoint", "something_learned", {"learned": "no"}, "WARN", "learned: no; the loss went from 0.5000 to 0.4000"),
+        ("checkpoint", "something_learned", {"drift": 1.5}, "WARN", "without the token the model moved 1.5 times as far"),
         ("sample_gallery", "no_black_pictures", {"black": 1}, "ERROR", "1 of 2 pictures are black"),
     ],
 )  # fmt: skip
@@ -103,7 +105,7 @@ def test_each_assets_own_check_is_run_on_what_stands(
     asset: str, check: str, metrics: dict[str, Any], severity: str, description: str, project: Project, instance: dg.DagsterInstance
 ) -> None:
     made = stand(project, asset, "araucaria", data_version="2", **metrics)
-    if asset == "checkpoint":
+    if check == "sound_weights":
         save_file({"weight": np.full(1, np.nan, np.float32)}, made.folder / "weights.safetensors")
     evaluation = run_checks(project, instance, asset, check, "araucaria")
     assert not evaluation.passed
@@ -111,10 +113,10 @@ def test_each_assets_own_check_is_run_on_what_stands(
     assert description in evaluation.description
 
 
-def test_what_fails_blocks_but_for_the_crawls_warning(project: Project) -> None:
+def test_what_fails_blocks_but_for_warnings(project: Project) -> None:
     graph = build_defs(project).resolve_asset_graph()
-    blocking = {key.asset_key.to_user_string() for key in graph.asset_check_keys if graph.get(key).blocking}
-    assert blocking == {"curated_set", "checkpoint", "sample_gallery"}
+    blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
+    assert blocking == {"enough_images", "sound_weights", "no_black_pictures"}
 
 
 # ------------------------------------------------------------------------------------------ runs
@@ -255,6 +257,7 @@ def test_metadata_are_flat_numbers_that_dagster_plots(project: Project) -> None:
     assert (metadata["validation_loss_base"], metadata["validation_loss_tuned"]) == (0.5, 0.4)
     assert metadata["losses_train_class_noun_tuned"] == 0.4
     assert metadata["train_images"] == 7
+    assert metadata["learned"] == "yes"
     assert not any(isinstance(value, dict) for value in metadata.values())
 
 

@@ -25,9 +25,10 @@ from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.prompts import class_prompt, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import adapter
-from gaucho_pipeline.training.__main__ import data_version, prepare, reload_difference
+from gaucho_pipeline.training.__main__ import data_version, measure, prepare, reload_difference
 from gaucho_pipeline.training.curve import draw_curve
 from gaucho_pipeline.training.examples import ImageSet, Posteriors, encode_images, encode_prompts, generator_for, images_of_step
+from gaucho_pipeline.training.learned import verdict
 from gaucho_pipeline.training.loop import Trainer, lr_factor
 from gaucho_pipeline_tests import tiny_models
 from gaucho_pipeline_tests.standing import METRICS
@@ -239,17 +240,54 @@ def test_latents_are_scaled_as_the_pipeline_scales_them(tmp_path: Path) -> None:
 def test_the_validation_loss_is_measured_with_the_adapter_or_without() -> None:
     trainer = new_trainer()
     prompt = instance_prompt(TOKEN, NOUN)
-    before = trainer.validation_loss(trainer.validation, prompt)
-    assert trainer.validation_loss(trainer.validation, prompt, with_adapter=False) == pytest.approx(before)
+    before = trainer.errors(trainer.validation, prompt)
+    assert before.shape == (2, 8)
+    assert torch.allclose(trainer.errors(trainer.validation, prompt, with_adapter=False), before)
     disturb(trainer, 0.2)
-    assert trainer.validation_loss(trainer.validation, prompt) != pytest.approx(before, rel=1e-3)
-    assert trainer.validation_loss(trainer.validation, prompt, with_adapter=False) == pytest.approx(before)
+    assert trainer.validation_loss(trainer.validation, prompt) != pytest.approx(before.mean().item(), rel=1e-3)
+    assert torch.allclose(trainer.errors(trainer.validation, prompt, with_adapter=False), before)
+
+
+def test_what_is_reported_is_measured_under_noises_that_chose_no_weights() -> None:
+    trainer, prompt = new_trainer(), instance_prompt(TOKEN, NOUN)
+    chose, reported = (trainer.errors(trainer.validation, prompt, for_report=report) for report in (False, True))
+    assert not torch.isclose(chose, reported).any()
+    assert torch.equal(trainer.errors(trainer.validation, prompt, for_report=True), reported)
+
+
+def test_of_four_images_two_choose_the_weights_and_two_others_are_reported_on() -> None:
+    four, three = posteriors(4, 1), posteriors(3, 1)
+    chose, reported = four.halves()
+    assert torch.equal(chose.mean, four.mean[[0, 2]])
+    assert torch.equal(reported.std, four.std[[1, 3]])
+    assert three.halves() == (three, three)
+
+
+def test_how_far_the_model_moved_is_measured_without_the_token() -> None:
+    trainer = new_trainer()
+    assert trainer.moved(trainer.validation) == 0
+    disturb(trainer, 0.02)
+    little = trainer.moved(trainer.validation)
+    disturb(trainer, 0.2)
+    assert 0 < little < trainer.moved(trainer.validation)
+    del trainer.conditionings[trainer.instance_prompt]  # it is asked about nothing that names the token
+    assert trainer.moved(trainer.validation) > 0
 
 
 def test_two_runs_of_other_seeds_are_measured_alike() -> None:
     prompt = instance_prompt(TOKEN, NOUN)
     one, other = new_trainer(seed=1), new_trainer(seed=2)
     assert one.validation_loss(one.validation, prompt) == other.validation_loss(other.validation, prompt)
+
+
+@pytest.mark.parametrize(("learning_rate", "expected"), [(1e-9, "no"), (3e-3, "yes")])
+def test_a_run_that_learned_nothing_is_told_from_one_that_did(learning_rate: float, expected: str, tmp_path: Path) -> None:
+    trainer = new_trainer(learning_rate=learning_rate, max_steps=40, validation_steps=10, rank=8)
+    trainer.selection = trainer.reported = trainer.train.posteriors  # what is learned of noise is these three alone
+    trainer.run(tmp_path / "training.pt", Reporter(None))
+    losses, change = measure(trainer, trainer.prior_prompts[1])
+    assert verdict(losses.validation.token.base, change, trainer.state.best_step) == expected
+    assert change[0] <= losses.validation.token.tuned - losses.validation.token.base <= change[1]
 
 
 def test_the_best_weights_are_kept_and_not_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The asset checks, as Dagster shows them. What each looks at is in `asset_checks.py`.
 
-Beside an asset's own check there is `up_to_date`: Dagster does not hand staleness down, so that it calls fresh what stands below
+Beside an asset's own checks there is `up_to_date`: Dagster does not hand staleness down, so that it calls fresh what stands below
 something stale, and it does not look at the site when there are a hundred concepts and more. The check says it there.
 """
 
@@ -21,7 +21,7 @@ def build_checks(partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetCheck
     """The checks of each asset of each concept; those that block stop what is downstream."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Specifying a partitions_def", category=Warning)  # a preview, pinned and tested
-        own = [_own_check(asset, asset.check, partitions) for asset in ASSETS.values() if asset.check]
+        own = [_own_check(asset, check, partitions) for asset in ASSETS.values() for check in asset.checks]
         return [*own, *(_up_to_date_check(asset, partitions) for asset in ASSETS.values())]
 
 
@@ -33,7 +33,7 @@ def _own_check(asset: Asset, what: Check, partitions: dg.PartitionsDefinition[st
         artifact = project.open().store.current(asset.name, context.partition_key)
         if artifact is None:
             return dg.AssetCheckResult(passed=False, description=f"there is no {asset.name} of {context.partition_key}")
-        result = run_check(artifact)
+        result = run_check(what, artifact)
         return dg.AssetCheckResult(passed=result.passed, severity=severity, description=result.text, metadata=result.numbers)
 
     return check

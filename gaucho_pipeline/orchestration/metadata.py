@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from gaucho_pipeline.artifacts import Artifact
-from gaucho_pipeline.metrics import BaseTuned, Metrics, SourceCounts
+from gaucho_pipeline.metrics import Metrics, SourceCounts
 
 _INLINE_BYTES = 100_000
 
@@ -30,9 +30,7 @@ def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key in type(metrics).model_fields:
         value, name = getattr(metrics, key), f"{prefix}{key}"
-        if isinstance(value, BaseTuned):
-            found |= {f"{name}_base": value.base, f"{name}_tuned": value.tuned}
-        elif isinstance(value, Metrics):
+        if isinstance(value, Metrics):
             found |= _flat(value, f"{name}_")
         elif isinstance(value, dict) and all(isinstance(count, int) for count in value.values()):
             found[name] = _counts(value)

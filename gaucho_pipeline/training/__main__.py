@@ -22,13 +22,14 @@ from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, PromptLosses
+from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, PromptLosses, ValidationLoss
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.prompts import fill_in, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter, StageResult, main
 from gaucho_pipeline.training import adapter
 from gaucho_pipeline.training.curve import draw_curve
 from gaucho_pipeline.training.examples import ImageSet, Posteriors, encode_images, encode_prompts, split
+from gaucho_pipeline.training.learned import interval, verdict
 from gaucho_pipeline.training.loop import Trainer, peak_memory
 
 _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
@@ -51,7 +52,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     started = time.monotonic()
     steps_run = trainer.run(staging / "state" / "training.pt", reporter)
     seconds = time.monotonic() - started
-    losses = _losses(trainer, instance_prompt(_OTHER_TOKEN, class_noun))
+    losses, change = measure(trainer, instance_prompt(_OTHER_TOKEN, class_noun))
+    gain = losses.validation.token.base - losses.validation.token.tuned
     network = trainer.accelerator.unwrap_model(trainer.network)
     file = adapter.save_diffusers(base.family, staging / "adapter")
     adapter.save_single_file(
@@ -69,7 +71,10 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_table(staging / "train.jsonl", train_rows)
     write_attribution(staging / "ATTRIBUTION.csv", [row | {"file": Path(row["file"]).name} for row in train_rows])
     metrics = CheckpointMetrics(
-        validation_loss=losses.validation.token,
+        validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
+        learned=verdict(losses.validation.token.base, change, trainer.state.best_step),
+        drift=round(trainer.moved(trainer.reported) / gain, 4) if gain > 0 else None,
+        reported_apart=trainer.reported is not trainer.selection,
         losses=losses,
         steps=trainer.max_steps,
         best_step=trainer.state.best_step,
@@ -84,6 +89,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     shutil.rmtree(staging / "state")
     loss = metrics.validation_loss
     reporter.info(f"validation loss {loss.base:.4f} before, {loss.tuned:.4f} after; best at step {metrics.best_step}")
+    reporter.info(f"learned: {metrics.learned} (the loss changed by {change[0]:.4f} to {change[1]:.4f})")
     return StageResult(data_version=data_version(adapter.weights_of(network), spec, train_rows + validation_rows), metrics=metrics)
 
 
@@ -114,21 +120,28 @@ def prepare(
     return Trainer(base, spec, token, class_noun, encode_prompts(family, prompts), train, validation)
 
 
-def _losses(trainer: Trainer, other_prompt: str) -> Losses:
-    """The losses as a set: on train and validation images; with the token, another made-up word, the class alone."""
+def measure(trainer: Trainer, other_prompt: str) -> tuple[Losses, tuple[float, float]]:
+    """The losses as a set: on train and validation images; with the token, another made-up word, the class alone.
 
-    def of(posteriors: Posteriors) -> PromptLosses:
-        return PromptLosses(
-            token=both(posteriors, trainer.instance_prompt),
-            other_token=both(posteriors, other_prompt),
-            class_noun=both(posteriors, trainer.class_prompt),
-        )
+    Beside them the interval of what changed on validation images with the token.
+    """
 
-    def both(posteriors: Posteriors, prompt: str) -> BaseTuned:
-        base = trainer.validation_loss(posteriors, prompt, with_adapter=False)
-        return BaseTuned(base=round(base, 5), tuned=round(trainer.validation_loss(posteriors, prompt), 5))
+    def both(posteriors: Posteriors, prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+        base, tuned = (trainer.errors(posteriors, prompt, with_adapter, for_report=True) for with_adapter in (False, True))
+        return base, tuned
 
-    return Losses(train=of(trainer.train.posteriors), validation=of(trainer.validation))
+    def of(posteriors: Posteriors, token: tuple[torch.Tensor, torch.Tensor]) -> PromptLosses:
+        other, class_noun = both(posteriors, other_prompt), both(posteriors, trainer.class_prompt)
+        return PromptLosses(token=_means(*token), other_token=_means(*other), class_noun=_means(*class_noun))
+
+    train, validation = (both(posteriors, trainer.instance_prompt) for posteriors in (trainer.train.posteriors, trainer.reported))
+    low, high = interval(*validation)
+    losses = Losses(train=of(trainer.train.posteriors, train), validation=of(trainer.reported, validation))
+    return losses, (round(low, 5), round(high, 5))
+
+
+def _means(base: torch.Tensor, tuned: torch.Tensor) -> BaseTuned:
+    return BaseTuned(base=round(base.mean().item(), 5), tuned=round(tuned.mean().item(), 5))
 
 
 def _copy_images(rows: list[dict[str, Any]], curated: Path, staging: Path, name: str) -> None:

@@ -41,6 +41,12 @@ class Posteriors:
     def __len__(self) -> int:
         return len(self.mean)
 
+    def halves(self) -> tuple[Posteriors, Posteriors]:
+        """Those that choose the best weights, and those that are reported on: other images where there are four or more, else the same."""
+        if len(self) < 4:
+            return self, self
+        return Posteriors(self.mean[::2], self.std[::2]), Posteriors(self.mean[1::2], self.std[1::2])
+
     def sample(self, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Latents of some images, (len(chosen), channels, height, width)."""
         noise = torch.randn(self.mean[chosen].shape, generator=generator)

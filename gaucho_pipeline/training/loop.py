@@ -28,7 +28,7 @@ from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import adapter
 from gaucho_pipeline.training.examples import ImageSet, Posteriors, generator_for, images_of_step
 
-_NOISE, _PRIOR, _VALIDATION, _FLIP = 2, 3, 4, 5  # purposes of random draws
+_NOISE, _PRIOR, _VALIDATION, _FLIP, _REPORT = 2, 3, 4, 5, 6  # purposes of random draws
 _NOISES_PER_IMAGE = 8
 _PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
@@ -70,7 +70,8 @@ class Trainer:
         self.network, self.optimizer = self.accelerator.prepare(self.family.network, self.optimizer)
         self.state = TrainerState()
         self.best: dict[str, torch.Tensor] = adapter.weights_of(self.network)
-        self._noises: dict[int, tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
+        self.selection, self.reported = validation.halves()
+        self._noises: dict[tuple[int, int], tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = {}
 
     @property
     def max_steps(self) -> int:
@@ -163,31 +164,51 @@ class Trainer:
 
     # ------------------------------------------------------------------------------------------ measuring
 
-    @torch.no_grad()
-    def validation_loss(self, posteriors: Posteriors, prompt: str, with_adapter: bool = True) -> float:
+    def validation_loss(self, posteriors: Posteriors, prompt: str) -> float:
         """Mean squared error of the prediction on images, over the same noises and evenly spread noise levels every time."""
-        total = 0.0
+        return self.errors(posteriors, prompt).mean().item()
+
+    @torch.no_grad()
+    def errors(self, posteriors: Posteriors, prompt: str, with_adapter: bool = True, for_report: bool = False) -> torch.Tensor:
+        """Squared error for each image and noise, (images, noises). What is reported is measured under noises that chose no weights."""
+        rows = []
         for index in range(len(posteriors)):
-            noise, shift, t = self._validation_noise(index, posteriors)
-            latents = (posteriors.mean[index] + posteriors.std[index] * shift).to(self.base.device)
-            noise, t = noise.to(self.base.device), t.to(self.base.device)
-            noisy = self.family.add_noise(latents, noise, t)
-            with contextlib.nullcontext() if with_adapter else self._without_adapter():
-                predicted = self._predict(noisy, t, [prompt] * len(t))
-            total += (predicted - self.family.target(latents, noise, t)).square().mean().item()
+            latents, noise, t = self._noised(index, posteriors, _REPORT if for_report else _VALIDATION)
+            predicted = self._predicted(latents, noise, t, [prompt] * len(t), with_adapter)
+            rows.append((predicted - self.family.target(latents, noise, t)).square().mean(dim=(1, 2, 3)).cpu())
+        return torch.stack(rows)
+
+    @torch.no_grad()
+    def moved(self, posteriors: Posteriors) -> float:
+        """Mean squared difference of the prediction, tuned from base, on prompts without the token: the class, and unrelated ones."""
+        total, others = 0.0, self.prior_prompts[1:]
+        prompts = [others[number // 2 % len(others)] if number % 2 else self.class_prompt for number in range(_NOISES_PER_IMAGE)]
+        for index in range(len(posteriors)):
+            noised = self._noised(index, posteriors, _REPORT)
+            tuned, base = (self._predicted(*noised, prompts, with_adapter) for with_adapter in (True, False))
+            total += (tuned - base).square().mean().item()
         return total / len(posteriors)
 
-    def _validation_noise(self, index: int, posteriors: Posteriors) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        if index not in self._noises:
-            generator = generator_for(0, _VALIDATION, index)  # not the spec's seed: two runs are measured alike
+    def _predicted(
+        self, latents: torch.Tensor, noise: torch.Tensor, t: torch.Tensor, prompts: list[str], with_adapter: bool
+    ) -> torch.Tensor:
+        with contextlib.nullcontext() if with_adapter else self._without_adapter():
+            return self._predict(self.family.add_noise(latents, noise, t), t, prompts)
+
+    def _noised(self, index: int, posteriors: Posteriors, purpose: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Latents of an image, noises and noise levels, the same every time."""
+        if (purpose, index) not in self._noises:
+            generator = generator_for(0, purpose, index)  # not the spec's seed: two runs are measured alike
             shape = (_NOISES_PER_IMAGE, *posteriors.mean.shape[1:])
             t = self.family.validation_noise_levels(_NOISES_PER_IMAGE)
-            self._noises[index] = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator), t
-        return self._noises[index]
+            self._noises[purpose, index] = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator), t
+        noise, shift, t = self._noises[purpose, index]
+        device = self.base.device
+        return (posteriors.mean[index] + posteriors.std[index] * shift).to(device), noise.to(device), t.to(device)
 
     def _validate(self, training_loss: float) -> None:
         """Measures the validation loss, and keeps the weights if they are the best so far."""
-        loss = self.validation_loss(self.validation, self.instance_prompt)
+        loss = self.validation_loss(self.selection, self.instance_prompt)
         if not math.isfinite(loss):
             raise GauchoError(f"the weights are not finite at step {self.state.step}; lower training.learning_rate")
         self.state.curve.append({"step": self.state.step, "validation": loss, "train": training_loss})
