@@ -29,4 +29,4 @@ mutants: setup
 	$(BIN)/python -m gaucho_pipeline_tests.mutants
 
 record: setup
-	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/test_code_versions.py
+	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/test_code_versions.py gaucho_pipeline_tests/test_families_taught.py

@@ -52,6 +52,8 @@ class Asset:
     part_description: str = ""
     input: str | None = None
     """The asset that it is made from."""
+    on_base_model: bool = False
+    """Whether it is made with the concept's base model."""
     pool: str | None = None
     """Artifacts of a pool are made one at a time."""
     checks: tuple[Check, ...] = ()
@@ -110,6 +112,7 @@ CHECKPOINT = Asset(
     part="training",
     part_description="How the concept is taught.",
     input="curated_set",
+    on_base_model=True,
     pool="gpu",
     checks=(
         Check("sound_weights", "The weights are finite and load back.", asset_checks.sound_weights),
@@ -128,6 +131,7 @@ SAMPLE_GALLERY = Asset(
     part="gallery",
     part_description="What is generated of the concept.",
     input="checkpoint",
+    on_base_model=True,
     pool="gpu",
     checks=(Check("no_black_pictures", "No picture is black.", asset_checks.no_black_pictures),),
     figure=Figure("contact_sheet", "contact_sheet.jpg"),

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
-from gaucho_pipeline.canonical import folder_digest
+from gaucho_pipeline.canonical import weights_digest
 from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import FAMILIES, Family
@@ -43,17 +42,7 @@ def identity(model: str, revision: str | None) -> dict[str, str | None]:
         return {"id": model, "revision": revision, "digest": None}
     if not (folder / "model_index.json").is_file():
         raise ConfigError(f"{folder} holds no model (no model_index.json)")
-    return {"id": model if model == EMBEDDED else folder.name, "revision": revision, "digest": _folder_digest(folder, _stamp(folder))}
-
-
-@lru_cache(maxsize=16)
-def _folder_digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
-    return folder_digest(folder)
-
-
-def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return tuple((p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in files)
+    return {"id": model if model == EMBEDDED else folder.name, "revision": revision, "digest": weights_digest(folder)}
 
 
 def model_index(model: str, revision: str | None) -> dict[str, Any]:
@@ -64,10 +53,12 @@ def model_index(model: str, revision: str | None) -> dict[str, Any]:
     folder = folder_of(model)
     if folder is None:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
         try:
             path = Path(hf_hub_download(model, "model_index.json", revision=revision))
+        except HFValidationError as error:
+            raise ConfigError(f"{model} is no name that a hub has: {error}") from None
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             first = str(error).strip().splitlines()[0]
             raise GauchoError(f"{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?") from None
@@ -141,13 +132,13 @@ def load(model: str, revision: str | None, device: torch.device) -> Loaded:
     keys |= dict.fromkeys(family.without)
     loader, where = getattr(diffusers, family.pipeline_class), str(folder or model)
     try:
-        try:
-            pipeline = loader.from_pretrained(where, **keys)
-        except (OSError, ValueError):
-            pipeline = loader.from_pretrained(where, variant="fp16", **keys)  # some models are published in half precision only
+        pipeline = loader.from_pretrained(where, **keys)
     except (OSError, ValueError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise GauchoError(f"training.base_model: {model} cannot be loaded: {first}") from None
+        try:
+            pipeline = loader.from_pretrained(where, variant="fp16", **keys)  # some models are published in half precision only
+        except (OSError, ValueError, SafetensorError):
+            first = str(error).strip().splitlines()[0]
+            raise GauchoError(f"training.base_model: {model} cannot be loaded: {first}") from None
     found = family(pipeline)
     if reason := found.refusal():
         raise GauchoError(f"training.base_model: {model} {reason}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,3 +30,14 @@ def folder_digest(folder: Path) -> str:
     """One hash for all files below a folder: their relative names and their bytes, not their times."""
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
     return digest([[p.relative_to(folder).as_posix(), file_digest(p)] for p in files])
+
+
+def weights_digest(folder: Path) -> str:
+    """The same of a model's folder, whose gigabytes are read again only where a file's size or time is another."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return _digest_of_stamp(folder, tuple((p.relative_to(folder).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files))
+
+
+@lru_cache(maxsize=16)
+def _digest_of_stamp(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
+    return folder_digest(folder)

@@ -155,7 +155,7 @@ def generate(project: Project, concept: str, prompt: str, seed: int, out: Path |
 @click.pass_obj
 @_told
 def doctor(project: Project) -> None:
-    """Whether everything that a run needs is there, and what to do about what is not."""
+    """Whether packages, device, concepts file, base models and data folder are as a run needs them, and what to do where not."""
     from gaucho_pipeline.doctor import examine
 
     findings = examine(project)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gaucho_pipeline.canonical import digest, file_digest, folder_digest
+from gaucho_pipeline.canonical import digest, file_digest, folder_digest, weights_digest
 from gaucho_pipeline.crawl.registry import SourceSpec
 from gaucho_pipeline.curation.filters import FilterSpec
 from gaucho_pipeline.errors import ConfigError
@@ -169,9 +169,11 @@ class TrainingSpec(Spec):
     def for_family(self, family: type[Family]) -> Self:
         """The same with what a family recommends where nobody has set a key, and with the modules that `target_modules` names.
 
-        Raises ConfigError if the family has no modules of that name.
+        Raises ConfigError if the family has no modules of that name, or no pictures of that resolution.
         """
         found = self.with_recommended(family.recommended["training"])
+        if found.resolution and found.resolution % family.pixel_multiple:
+            raise ConfigError(f"training.resolution: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
         name = found.target_modules
         if isinstance(name, str) and name not in family.target_modules:
             known = ", ".join(family.target_modules)
@@ -259,7 +261,10 @@ class Concept(Spec):
         """The data version of a stage's specification; the files that it names are part of it."""
         files = [path for source in self.crawl.sources for path in source.spec.paths] if part == "crawl" else []
         files += [self.curation.overrides] if part == "curation" and self.curation.overrides else []
-        return digest({"spec": self.resolved_spec(part), "files": [_content(path) for path in files]})
+        models = [spec.model for spec in (self.curation.relevance, self.curation.captioner) if spec] if part == "curation" else []
+        found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in files]}
+        weights = {model: weights_digest(Path(model)) for model in models if Path(model).is_absolute()}
+        return digest(found | ({"weights": weights} if weights else {}))
 
 
 def _content(path: Path) -> str | None:

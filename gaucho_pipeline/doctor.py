@@ -43,7 +43,7 @@ def _machine() -> Iterator[Finding]:
     if device.type == "cuda":
         yield Finding("device", "a CUDA GPU", True)
     else:
-        yield Finding("device", f"{device}: the embedded model runs on it; Stable Diffusion needs a GPU", False)
+        yield Finding("device", f"{device}: the embedded model runs on it; every other base model needs a GPU", False)
 
 
 def _configuration(project: Project) -> Iterator[Finding]:

@@ -94,10 +94,10 @@ class PromptLosses(Metrics):
 
 
 class Losses(Metrics):
-    """Losses on the images that were learned from and on those that were not."""
+    """Losses on training images and on validation images."""
 
-    train: PromptLosses = Field(description="On the images learned from")
-    validation: PromptLosses = Field(description="On the images kept for measuring")
+    train: PromptLosses = Field(description="On training images")
+    validation: PromptLosses = Field(description="On validation images")
 
 
 class ValidationLoss(BaseTuned):
@@ -120,8 +120,8 @@ class CheckpointMetrics(Metrics):
     losses: Losses = Field(description="The losses as a set")
     steps: int = Field(description="Optimiser steps of the whole training")
     best_step: int = Field(description="The step whose weights were kept, which had the lowest validation loss")
-    train_images: int = Field(description="Images learned from")
-    validation_images: int = Field(description="Images kept for measuring")
+    train_images: int = Field(description="Training images")
+    validation_images: int = Field(description="Validation images")
     images_per_second: float = Field(description="Rate of training, without loading and final measuring")
     peak_memory_bytes: int = Field(description="The most memory taken: the GPU's where there is one, else the process's")
     trainable_parameters: int = Field(description="Numbers that were learned")

@@ -112,7 +112,7 @@ class Project:
         return self.concept(slug).for_family(base_models.family_of(training.base_model, training.revision, lock_file))
 
     def _concept_for(self, asset: str, slug: str) -> Concept:
-        return self.on_its_base_model(slug) if ASSETS[asset].part in ("training", "gallery") else self.concept(slug)
+        return self.on_its_base_model(slug) if ASSETS[asset].on_base_model else self.concept(slug)
 
     def spec_version(self, asset: str, slug: str) -> str:
         """The data version of the specification of an asset of a concept; files that it names are read once."""
@@ -120,6 +120,12 @@ class Project:
         if key not in self._versions:
             self._versions[key] = self._concept_for(asset, slug).spec_version(ASSETS[asset].part)
         return self._versions[key]
+
+    def observed_version(self, asset: str, slug: str) -> str:
+        """What Dagster compares of a specification: its version, and where the asset runs on a base model also the model and its code."""
+        version = self.spec_version(asset, slug)
+        base = self._base_model(asset, slug)
+        return digest([version, base, self.code_version(asset, slug)]) if base else version
 
     def resolved_spec(self, asset: str, slug: str) -> dict[str, Any]:
         """The specification of an asset of a concept, as its version has it."""
@@ -131,17 +137,26 @@ class Project:
         """What the asset would be made from now. Raises GauchoError if its input is missing."""
         if asset == GALLERY_SITE.name:
             return self._site_provenance()
-        concept = self.concept(slug)
-        base = None
-        if asset in ("checkpoint", "sample_gallery"):
-            base = base_models.identity(concept.training.base_model, concept.training.revision)
         return Provenance(
             spec_version=self.spec_version(asset, slug),
             spec=self.resolved_spec(asset, slug),
             inputs={name: artifact.manifest.data_version for name, artifact in self.inputs(asset, slug).items()},
-            code_version=ASSETS[asset].code_version,
-            base_model=base,
+            code_version=self.code_version(asset, slug),
+            base_model=self._base_model(asset, slug),
         )
+
+    def code_version(self, asset: str, slug: str) -> str:
+        """The asset's; behind it, where the asset runs on a base model, that of the model's family once it is another than the first."""
+        own = ASSETS[asset].code_version
+        if not ASSETS[asset].on_base_model:
+            return own
+        training = self.concept(slug).training
+        family = base_models.family_of(training.base_model, training.revision, LockFile(self.lock_file))
+        return own if family.code_version == "1" else f"{own}+{family.code_version}"
+
+    def _base_model(self, asset: str, slug: str) -> dict[str, str | None] | None:
+        training = self.concept(slug).training
+        return base_models.identity(training.base_model, training.revision) if ASSETS[asset].on_base_model else None
 
     def inputs(self, asset: str, slug: str) -> dict[str, Artifact]:
         """What the asset is made from, by asset, or by concept for the site. Raises GauchoError if that is missing."""

@@ -37,7 +37,7 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool)
         for row in plan["sources"]:
             _print_source(row)
             failures += [f"{slug}: {row['failure']}"] if row["failure"] else []
-        fetched, stand = (sum(row[name] for row in plan["sources"]) for name in ("would_be_fetched", "stand_already"))
+        fetched, stand = (sum(row[name] for row in plan["sources"]) for name in ("would_be_fetched", "cached"))
         most = f"at most {plan['max_images']} images and {plan['max_bytes'] / 1e6:.0f} MB"
         click.echo(f"  in all: {fetched} images would be fetched, {stand} stand already ({most})")
     if failures:
@@ -70,7 +70,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _print_source(row: dict[str, Any]) -> None:
     there_are = f" of {row['there_are']}" if row["there_are"] is not None else ""
-    would = f"{row['would_be_fetched']} would be fetched, {row['stand_already']} stand already"
+    would = f"{row['would_be_fetched']} would be fetched, {row['cached']} stand already"
     click.echo(f"  {row['source']}: {row['listed']}{there_are} records; {would}")
     for label in ("licenses", "refused"):
         if row[label]:

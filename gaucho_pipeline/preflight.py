@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.assets import CURATED_SET, RAW_CRAWL
+from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts_file import error_at
 from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.errors import ConfigError
@@ -25,7 +25,7 @@ def check_configuration(project: Project, slugs: Sequence[str], select: str, ask
                 raise error_at(project.concepts_file, ("concepts", slug, "crawl", "sources", number, source.kind, key), text)
         if asks_anyway or project.state(RAW_CRAWL.name, slug).state != "fresh":
             user_agent(host for source in concept.crawl.sources for host in source.spec.hosts)
-        if select not in (RAW_CRAWL.name, CURATED_SET.name):
+        if select not in ASSETS or ASSETS[select].on_base_model:
             try:
                 base_models.identity(concept.training.base_model, concept.training.revision)
                 project.recognise(slug)

@@ -35,7 +35,7 @@ def hold(name: str, code_version: str, result: Any, where: str, relative: float 
         return
     if not os.environ.get(VARIABLE):
         pytest.fail(f"{name}: nothing is recorded for code version {code_version} ({where}); run: make record", pytrace=False)
-    FOLDER.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"code_version": code_version, "result": now}
     path.write_text(json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 

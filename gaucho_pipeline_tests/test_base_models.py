@@ -144,6 +144,20 @@ def test_weights_that_are_cut_off_are_told_in_one_line(tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_weights_that_are_missing_are_told_as_such_and_not_as_those_of_a_variant(tmp_path: Path) -> None:
+    folder = saved(TINY["StableDiffusionPipeline"](), tmp_path / "model")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(GauchoError, match=r"no file named diffusion_pytorch_model\.(safetensors|bin)") as caught:
+        base_models.load(str(folder), None, torch.device("cpu"))
+    assert "fp16" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["owner/na--me", "owner/-name", "owner/name.git"])
+def test_a_name_that_no_hub_has_is_told(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is no name that a hub has"):
+        base_models.family_of(name, "b" * 40)
+
+
 def test_what_is_no_stable_diffusion_is_refused_by_its_class(tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     with pytest.raises(GauchoError, match="is a KandinskyPipeline; what can be taught: StableDiffusionPipeline"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from gaucho_pipeline.training import adapter
 from gaucho_pipeline.training.__main__ import prepare
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline_tests import tiny_models
+from gaucho_pipeline_tests.recording import hold
 from gaucho_pipeline_tests.test_families import new_family
 
 SIDE = 32
@@ -146,7 +148,14 @@ def test_what_is_encoded_is_decoded_as_the_pipelines_own_vae_does(name: str) -> 
     assert np.abs(np.asarray(found, float) - np.asarray(expected, float)).max() <= 1
 
 
-def test_pictures_through_the_vae_are_at_the_models_own_size() -> None:
-    family = new_family("StableDiffusionPipeline")
-    (back,) = through_vae(family, [draw_subject("chimarrao", 1, side=64)])
-    assert back.size == (family.resolution, family.resolution)
+def test_pictures_through_the_vae_are_at_the_side_that_is_generated() -> None:
+    (back,) = through_vae(new_family("StableDiffusionPipeline"), [draw_subject("chimarrao", 1, side=64)], 48)
+    assert back.size == (48, 48)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_loses_in_training_what_it_did(name: str, tmp_path: Path) -> None:
+    trainer = new_trainer(name, tmp_path)
+    losses = [trainer.loss(step).item() for step in range(3)]
+    file = Path(inspect.getfile(FAMILIES[name])).name
+    hold(f"family/{name}", FAMILIES[name].code_version, losses, f"gaucho_pipeline/families/{file}", relative=0.005)

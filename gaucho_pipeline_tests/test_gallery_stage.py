@@ -149,7 +149,7 @@ def test_scores_pair_each_picture_with_its_own_prompt_and_with_the_validation_im
         assert t == pytest.approx((images * texts).sum(1).mean().item(), abs=1e-3)
     assert metrics.clip_i.base != metrics.clip_i.tuned
     family = base_models.load("embedded", None, torch.device("cpu")).family
-    back = encoder.embed_images(through_vae(family, real))
+    back = encoder.embed_images(through_vae(family, real, family.resolution))
     assert metrics.clip_i_ceiling == pytest.approx((back @ validation.T).mean().item(), abs=1e-3)
     assert metrics.clip_i_ceiling != pytest.approx((validation @ validation.T).mean().item(), abs=1e-4)
     assert metrics.encoder == "embedded scorer"

@@ -17,10 +17,12 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
+from gaucho_pipeline import base_models
 from gaucho_pipeline import run as run_module
 from gaucho_pipeline.assets import ALL, ASSETS
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.orchestration import assets
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.metadata import build_metadata
@@ -380,6 +382,26 @@ def test_the_sensors_watch_concepts_without_files_too(project: Project, instance
     (request,) = evaluate(project, instance, "edited_concepts", first.cursor).run_requests or ()
     assert (request.partition_key, request.asset_selection) == ("araucaria", [dg.AssetKey("crawl_spec")])
     assert not evaluate(project, instance, "new_files", files.cursor).run_requests
+
+
+def test_a_base_model_that_nobody_has_asked_about_holds_up_its_own_concept_alone(project: Project, instance: dg.DagsterInstance) -> None:
+    edit(project, "araucaria", "training", base_model="owner/name", revision="b" * 40)
+    first = evaluate(project, instance, "edited_concepts", None)
+    assert {request.partition_key for request in first.run_requests or ()} == {"araucaria", "chimarrao"}
+    assert not evaluate(project, instance, "edited_concepts", first.cursor).run_requests
+    LockFile(project.lock_file).add("base model", f"owner/name@{'b' * 40}", "https://x", {"id": "StableDiffusionPipeline"})
+    (request,) = evaluate(project, instance, "edited_concepts", first.cursor).run_requests or ()
+    assert request.partition_key == "araucaria"
+
+
+def test_dagster_sees_another_base_model_behind_the_same_specification(
+    project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = evaluate(project, instance, "edited_concepts", None)
+    real = base_models.identity
+    monkeypatch.setattr(base_models, "identity", lambda *names: real(*names) | {"digest": "another"})
+    requests = evaluate(project, instance, "edited_concepts", first.cursor).run_requests or ()
+    assert [request.asset_selection for request in requests] == [[dg.AssetKey("training_spec"), dg.AssetKey("gallery_spec")]] * 2
 
 
 def test_a_check_of_what_is_not_there_fails(project: Project, instance: dg.DagsterInstance) -> None:

@@ -13,6 +13,7 @@ from gaucho_pipeline import concepts_file, pipeline
 from gaucho_pipeline.artifacts import MANIFEST, Manifest
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import stand, stand_all
@@ -88,6 +89,27 @@ def test_another_base_model_makes_checkpoint_and_gallery_stale(project: Project,
     states = project.states("araucaria")
     assert words(states) == ["fresh", "fresh", "stale", "stale"]
     assert states["checkpoint"].reasons == ("the base model changed",)
+
+
+def test_another_code_of_a_family_makes_stale_what_runs_on_it_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Embedded, "code_version", "2")
+    opened = Project(project.concepts_file, project.store.root)
+    assert opened.state("checkpoint", "araucaria") == State("stale", ("the code that makes it changed",))
+    assert opened.state("curated_set", "araucaria").state == "fresh"
+    assert opened.provenance("sample_gallery", "araucaria").code_version == f"{ASSETS['sample_gallery'].code_version}+2"
+    assert project.observed_version("checkpoint", "araucaria") != opened.observed_version("raw_crawl", "araucaria")
+
+
+def test_other_weights_of_a_model_that_curates_make_the_set_stale(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "clip").mkdir()
+    weights = tmp_path / "clip" / "model.safetensors"
+    weights.write_bytes(b"1")
+    opened = edited(project, "araucaria", "curation", relevance={"model": str(tmp_path / "clip"), "positive_prompts": ["a tree"]})
+    before = opened.spec_version("curated_set", "araucaria")
+    weights.write_bytes(b"22")
+    again = Project(project.concepts_file, project.store.root)
+    assert again.spec_version("curated_set", "araucaria") != before
+    assert again.spec_version("curated_set", "chimarrao") == project.spec_version("curated_set", "chimarrao")
 
 
 def test_a_new_file_in_a_folder_makes_the_crawl_stale(project: Project, tmp_path: Path) -> None:

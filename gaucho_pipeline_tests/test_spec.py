@@ -17,6 +17,7 @@ from gaucho_pipeline.crawl.commons import CommonsSpec
 from gaucho_pipeline.crawl.openverse import OpenverseSpec
 from gaucho_pipeline.crawl.registry import SourceSpec
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.families.stable_diffusion_3 import StableDiffusion3
@@ -167,6 +168,12 @@ def test_a_family_recommends_what_nobody_has_set_and_that_is_part_of_the_version
 def test_modules_that_a_family_does_not_name_are_told() -> None:
     with pytest.raises(ConfigError, match="StableDiffusion3Pipeline has attention, attention_ff, or modules by name; not 'all'"):
         TrainingSpec(target_modules="all").for_family(StableDiffusion3)
+
+
+def test_a_resolution_that_a_family_has_no_pictures_of_is_told_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match=r"training\.resolution: SanaPipeline takes multiples of 32"):
+        TrainingSpec(resolution=40).for_family(FAMILIES["SanaPipeline"])
+    assert TrainingSpec(resolution=40).for_family(FAMILIES["StableDiffusionPipeline"]).resolution == 40
 
 
 def test_what_is_read_from_a_file_is_known_as_set_or_not(tmp_path: Path) -> None:

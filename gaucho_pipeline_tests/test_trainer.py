@@ -20,7 +20,7 @@ from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.asset_checks import sound_weights
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.prompts import class_prompt, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter
@@ -354,6 +354,11 @@ def test_every_name_of_modules_adapts_what_it_says() -> None:
     assert any(name.endswith(".time_emb_proj") for name in more)
 
 
+def test_modules_that_are_not_there_are_told() -> None:
+    with pytest.raises(ConfigError, match=r"training\.target_modules: the base model has none of nonsense, more"):
+        new_trainer(target_modules=["nonsense", "more"])
+
+
 def test_the_same_seed_begins_with_the_same_adapter() -> None:
     one, same, other = (adapter.weights_of(new_trainer(seed=seed).network) for seed in (1, 1, 2))
     assert all(torch.equal(one[name], same[name]) for name in one)
@@ -423,6 +428,7 @@ def test_weights_and_credits_make_the_data_version() -> None:
     version = data_version(weights, spec, [row])
     assert version == data_version(dict(reversed(weights.items())), spec, [row | {"caption": "another"}])
     assert version != data_version(weights, spec, [row | {"author": "Ana"}])
+    assert data_version(weights, spec, [row, row]) != data_version(weights, spec, [row, row | {"author": "Ana"}])
     assert version != data_version(weights, spec.model_copy(update={"alpha": 9.0}), [row])
     assert version != data_version({name: tensor + 1 for name, tensor in weights.items()}, spec, [row])
 
@@ -471,3 +477,9 @@ def test_a_state_of_another_specification_is_refused_by_name(tmp_path: Path) -> 
         new_trainer(max_steps=1, seed=8).run(tmp_path / "state.pt", Reporter(None))
     with pytest.raises(GauchoError, match="with another rank, learning_rate"):
         new_trainer(max_steps=1, rank=2, learning_rate=0.5e-4).run(tmp_path / "state.pt", Reporter(None))
+
+
+def test_a_key_that_is_gone_makes_it_another_training_too(tmp_path: Path) -> None:
+    new_trainer(max_steps=1).run(tmp_path / "state.pt", Reporter(None))
+    with pytest.raises(GauchoError, match="another max_steps;"):
+        new_trainer().run(tmp_path / "state.pt", Reporter(None))

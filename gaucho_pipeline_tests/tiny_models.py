@@ -211,9 +211,8 @@ def sana() -> Any:
         decoder_layers_per_block=[1, 1], downsample_block_type="conv", upsample_block_type="interpolate", decoder_norm_types="rms_norm",
         decoder_act_fns="silu", scaling_factor=0.41407, **blocks,
     )  # fmt: skip
-    return diffusers.SanaPipeline(
-        transformer=transformer, scheduler=_flow(shift=3.0), vae=vae, text_encoder=_gemma(), tokenizer=tokenizer(300)
-    )
+    solver = diffusers.DPMSolverMultistepScheduler(flow_shift=3.0, use_flow_sigmas=True, prediction_type="flow_prediction")
+    return diffusers.SanaPipeline(transformer=transformer, scheduler=solver, vae=vae, text_encoder=_gemma(), tokenizer=tokenizer(300))
 
 
 def lumina2() -> Any:

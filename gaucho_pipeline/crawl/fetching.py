@@ -115,7 +115,7 @@ class Web:
         self._turns = _Turns()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._rules: dict[str, Any] = {}
-        self.requests = Counter({"api": 0, "media": 0, "other": 0})
+        self.requests = Counter({"api": 0, "image": 0, "other": 0})
         crawler.signals.connect(self._judge_headers, signal=signals.headers_received)
 
     # -------------------------------------------------------------------------------------------- what is asked for
@@ -139,7 +139,7 @@ class Web:
 
     async def image(self, address: str) -> bytes:
         """The bytes of an image, as they come. Raises FetchError, also where its publisher has opted out."""
-        response = await self._get(address, "media", self._max_image_bytes)
+        response = await self._get(address, "image", self._max_image_bytes)
         if response.status != 200:
             raise FetchError(f"HTTP {response.status}", permanent=response.status in (404, 410, 451), retry=False)
         if reason := header_opt_out(_by_name(response.headers)):
@@ -213,7 +213,7 @@ class Web:
             raise FetchError(f"{host} is not told whom to write to (GAUCHO_CONTACT)", retry=False)
         if kind == "api":
             self._days.count(host)
-        if kind == "media" and (reason := (await self._reservations_of(address)).opt_out(address)):
+        if kind == "image" and (reason := (await self._reservations_of(address)).opt_out(address)):
             raise OptedOut(reason, retry=False)
         if not self._is_exempt(address, kind) and not await self._allowed_by_robots(address):
             raise OptedOut("forbidden by robots.txt", retry=False)
@@ -244,7 +244,7 @@ class Web:
 
     def _judge_headers(self, headers: Headers, request: scrapy.Request) -> None:
         """Stops an image at its headers where they forbid the use: what may not be used is not fetched."""
-        if request.meta.get("kind") == "media" and header_opt_out(_by_name(headers)):
+        if request.meta.get("kind") == "image" and header_opt_out(_by_name(headers)):
             raise StopDownload(fail=False)
 
     # -------------------------------------------------------------------------------------------- a host's own rules

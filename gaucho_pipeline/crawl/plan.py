@@ -37,7 +37,7 @@ def plan(crawl: Crawl, fetched: dict[str, str]) -> dict[str, Any]:
                 "licenses": dict(Counter(record.license.id for record in listing.records.values()).most_common()),
                 "refused": dict(refused.most_common()),
                 "would_be_fetched": sum(record.key not in stands for record in own),
-                "stand_already": sum(record.key in stands for record in own),
+                "cached": sum(record.key in stands for record in own),
                 "failure": listing.failure,
                 "note": listing.note,
             }

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER, best_device, folder_of
-from gaucho_pipeline.canonical import folder_digest
+from gaucho_pipeline.canonical import weights_digest
 from gaucho_pipeline.concepts import EMBEDDED, Relevance
 from gaucho_pipeline.errors import GauchoError
 
@@ -28,7 +28,7 @@ def _folder_of(model: str) -> Path | None:
 def model_digest(model: str) -> str | None:
     """What tells the weights in a folder from others that were there before."""
     folder = _folder_of(model)
-    return folder_digest(folder) if folder and folder.is_dir() else None
+    return weights_digest(folder) if folder and folder.is_dir() else None
 
 
 def relevance_model(spec: Relevance) -> Callable[[Image.Image], float]:

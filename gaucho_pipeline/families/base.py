@@ -2,6 +2,7 @@
 
 Latents are always clean, normalised and unpacked, (n, channels, height, width); `t` is the share of noise, (n,) from 0 to 1. What tells
 whether a family is right is its conformance: with guidance off, `predict` equals what the family's own pipeline hands to `scheduler.step`.
+Packing is called on the pipeline's class, where it is private, rather than copied: that equality would tell if it changed.
 The training loop and the gallery know this contract and no family. Light to import: torch is imported where it is used.
 """
 
@@ -25,6 +26,8 @@ ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 class Family(ABC):
     """One family, around a loaded pipeline of it."""
 
+    code_version: ClassVar[str] = "1"
+    """Raised when this family alone trains or draws something else of the same input: it makes what it taught stale, no more."""
     pipeline_class: ClassVar[str]
     """The diffusers class that `model_index.json` names."""
     architecture: ClassVar[str]
@@ -125,7 +128,8 @@ class Family(ABC):
         """Noise levels moved as the sampler moves its own: by a constant, or with the number of tokens (`use_dynamic_shifting`)."""
         config = self.pipeline.scheduler.config
         if not getattr(config, "use_dynamic_shifting", False):
-            return config.shift * t / (1 + (config.shift - 1) * t)
+            shift = config.get("shift") or config.get("flow_shift") or 1.0  # named so by samplers that are not for flows alone
+            return shift * t / (1 + (shift - 1) * t)
         return _exponential_shift(t, self.mu(latents))
 
     def mu(self, latents: torch.Tensor) -> float:

@@ -52,7 +52,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     black = sum(row["black"] for row in rows if row["model"] == "tuned")
     if black == len(samples):
         raise GauchoError("every picture is black; lower training.learning_rate")
-    metrics = _measure(pictures, samples_of(spec, "a", words["class_noun"]), checkpoint, family, black, rate)
+    metrics = _measure(pictures, samples_of(spec, "a", words["class_noun"]), checkpoint, family, black, rate, side)
     write_atomically(staging / "contact_sheet.jpg", pages.contact_sheet(samples, pictures, request.title or request.concept))
     shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
     shutil.copyfile(checkpoint / "losses.png", staging / "losses.png")
@@ -116,6 +116,7 @@ def _measure(
     family: Family,
     black: int,
     rate: float,
+    side: int,
 ) -> SampleGalleryMetrics:
     """Scores against validation images and the prompts; `samples` are those of the pictures, their token left out.
 
@@ -124,7 +125,7 @@ def _measure(
     encoder, real = Encoder(), _images(checkpoint, "validation.jsonl")
     prompts = [sample.prompt for sample in samples]
     scores = score(encoder, pictures, prompts, real)
-    back = Embeddings(encoder.embed_images(through_vae(family, real)), encoder.embed_texts(prompts), encoder.embed_images(real))
+    back = Embeddings(encoder.embed_images(through_vae(family, real, side)), encoder.embed_texts(prompts), encoder.embed_images(real))
     return SampleGalleryMetrics(
         pictures=2 * len(samples),
         pictures_per_second=rate,

@@ -42,11 +42,11 @@ def generate(
 
 
 @torch.inference_mode()
-def through_vae(family: Family, pictures: list[Image.Image]) -> list[Image.Image]:
-    """What is left of pictures after the VAE: the best that the pipeline can generate of them."""
+def through_vae(family: Family, pictures: list[Image.Image], side: int) -> list[Image.Image]:
+    """What is left of pictures after the VAE, at the side that is generated: the best that the pipeline can give of them."""
     pipeline, found = family.pipeline, []
     for picture in pictures:
-        pixels = to_tensor(square(picture, family.resolution))[None].to(pipeline.vae.device, pipeline.vae.dtype)
+        pixels = to_tensor(square(picture, side))[None].to(pipeline.vae.device, pipeline.vae.dtype)
         found += family.decode(family.encode_images(pixels)[0])
     return found
 

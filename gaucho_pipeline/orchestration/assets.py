@@ -55,10 +55,10 @@ def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> dg.As
     def specification(context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.MaterializeResult[None]:
         try:
             opened = project.open()
-            if asset.pool:  # what runs on a base model
+            if asset.on_base_model:
                 opened.recognise(context.partition_key)
             spec = opened.resolved_spec(asset.name, context.partition_key)
-            version = opened.spec_version(asset.name, context.partition_key)
+            version = opened.observed_version(asset.name, context.partition_key)
         except GauchoError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         return dg.MaterializeResult(data_version=dg.DataVersion(version), metadata={"specification": dg.MetadataValue.json(spec)})
@@ -100,7 +100,7 @@ def _ensure(
     """
     try:
         project = resource.open()
-        if asset.pool:
+        if asset.on_base_model:
             project.recognise(slug)
         request = project.request(asset.name, slug, force=context.run.tags.get(FORCE_TAG) == "true")
         project.check_inputs(asset.name, slug)

@@ -89,7 +89,7 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
             opened = project.open()
             slugs = [slug for slug in opened.slugs if slug in partitions]
             watched = [(slug, asset) for slug in slugs for asset in CONCEPT_ASSETS if watches(opened, slug, asset)]
-            versions = {f"{slug}/{asset.name}": opened.spec_version(asset.name, slug) for slug, asset in watched}
+            versions = {f"{slug}/{asset.name}": _version(opened, slug, asset) for slug, asset in watched}
         except GauchoError as error:
             return dg.SkipReason(str(error))
         seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
@@ -103,6 +103,14 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(versions), skip_reason=None if requests else dg.SkipReason(note))
 
     return sensor
+
+
+def _version(project: Project, slug: str, asset: Asset) -> str:
+    """What is compared from tick to tick; what is wrong with one concept is that concept's alone, and its specification's run says it."""
+    try:
+        return project.observed_version(asset.name, slug)
+    except GauchoError as error:
+        return str(error)
 
 
 def _re_evaluation(slug: str, assets: list[Asset]) -> dg.RunRequest:

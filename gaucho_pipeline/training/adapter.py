@@ -19,6 +19,7 @@ from peft.utils import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import save_file
 
 from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import Family
 
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
@@ -31,9 +32,13 @@ def attach(network: Any, spec: TrainingSpec) -> list[torch.nn.Parameter]:
     """
     network.requires_grad_(False)
     torch.manual_seed(spec.seed)  # before the adapter is drawn, not after
-    network.add_adapter(
-        LoraConfig(r=spec.rank, lora_alpha=spec.effective_alpha, init_lora_weights="gaussian", target_modules=list(spec.target_modules))
+    config = LoraConfig(
+        r=spec.rank, lora_alpha=spec.effective_alpha, init_lora_weights="gaussian", target_modules=list(spec.target_modules)
     )
+    try:
+        network.add_adapter(config)
+    except ValueError:
+        raise ConfigError(f"training.target_modules: the base model has none of {', '.join(spec.target_modules)}") from None
     cast_training_params(network, dtype=torch.float32)
     return [p for p in network.parameters() if p.requires_grad]
 

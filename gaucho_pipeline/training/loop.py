@@ -236,7 +236,7 @@ class Trainer:
             return
         content: dict[str, Any] = torch.load(state_file, map_location="cpu", weights_only=True)
         spec = self.spec.identity()
-        if differing := [key for key in spec if content["spec"].get(key) != spec[key]]:
+        if differing := [key for key in {**content["spec"], **spec} if content["spec"].get(key) != spec.get(key)]:
             raise GauchoError(f"{state_file}: is of a training with another {', '.join(differing)}; remove it to begin anew")
         self.state = TrainerState(**content["state"])
         self.best = content["best"]

@@ -26,7 +26,7 @@ from gaucho_pipeline.embedded.making.tokenizer import MAX_TOKENS, learn_tokenize
 
 BATCH = 128
 SHARD = 8000
-HELD_OUT = 256
+VALIDATION_PICTURES = 256
 CAPTION_DROPOUT = 0.1
 
 
@@ -96,9 +96,9 @@ class Learner(torch.nn.Module):
 
 
 def make_shards(work: Path, first: int, count: int) -> None:
-    """Writes shards of latents (float16, SHARD x 4 x 16 x 16) and captions; shard `validation-out` first."""
+    """Writes shards of latents (float16, SHARD x 4 x 16 x 16) and captions; shard `validation` first."""
     vae = AutoencoderKL.from_pretrained(work / "vae").eval()
-    jobs = [("validation-out", 999, HELD_OUT)] + [(f"{i:03d}", 100 + i, SHARD) for i in range(first, first + count)]
+    jobs = [("validation", 999, VALIDATION_PICTURES)] + [(f"{i:03d}", 100 + i, SHARD) for i in range(first, first + count)]
     for name, seed, size in jobs:
         path = work / f"latents-{name}.npz"
         if path.exists():
@@ -161,17 +161,17 @@ def train(work: Path, steps: int, cooldown: int) -> None:
         ids[torch.from_numpy(rng.random(BATCH) < CAPTION_DROPOUT)] = empty
         return error(latents[chosen].float(), ids, step)
 
-    with np.load(work / "latents-validation-out.npz") as shard:
-        validation, held_tokens = torch.from_numpy(shard["latents"]).float(), encode(shard["captions"].tolist())
+    with np.load(work / "latents-validation.npz") as shard:
+        validation, validation_tokens = torch.from_numpy(shard["latents"]).float(), encode(shard["captions"].tolist())
 
     @torch.no_grad()
     def measure() -> dict[str, float]:
         kept = {k: v.clone() for k, v in learner.state_dict().items()}
         learner.load_state_dict(making.average)
-        shuffled = torch.randperm(HELD_OUT, generator=torch.Generator().manual_seed(1))
+        shuffled = torch.randperm(VALIDATION_PICTURES, generator=torch.Generator().manual_seed(1))
         metrics = {
-            "held_out": round(error(validation[shuffled], held_tokens[shuffled], 5).item(), 4),
-            "held_out_other_caption": round(error(validation[shuffled], held_tokens[shuffled.roll(1)], 5).item(), 4),
+            "validation_loss": round(error(validation[shuffled], validation_tokens[shuffled], 5).item(), 4),
+            "validation_loss_other_caption": round(error(validation[shuffled], validation_tokens[shuffled.roll(1)], 5).item(), 4),
         }
         learner.load_state_dict(kept)
         return metrics

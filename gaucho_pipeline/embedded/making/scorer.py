@@ -17,7 +17,7 @@ from gaucho_pipeline.embedded.making.loop import Making, render_world, to_unit
 from gaucho_pipeline.embedded.making.muon import optimisers_for
 from gaucho_pipeline.embedded.making.tokenizer import MAX_TOKENS
 
-BATCH, PICTURES, HELD_OUT = 128, 12_000, 256
+BATCH, PICTURES, VALIDATION_PICTURES = 128, 12_000, 256
 MEAN, STD = [0.5] * 3, [0.5] * 3
 
 
@@ -67,15 +67,15 @@ def main() -> None:
 
     def loss(step: int) -> torch.Tensor:
         rng = np.random.default_rng([3, step])
-        return contrast(np.sort(rng.choice(np.arange(HELD_OUT, PICTURES), BATCH, replace=False)), step % 2 == 1)
+        return contrast(np.sort(rng.choice(np.arange(VALIDATION_PICTURES, PICTURES), BATCH, replace=False)), step % 2 == 1)
 
     @torch.no_grad()
     def measure() -> dict[str, float]:
         kept = {k: v.clone() for k, v in model.state_dict().items()}
         model.load_state_dict(making.average)
-        value = round(contrast(np.arange(HELD_OUT), False).item(), 4)
+        value = round(contrast(np.arange(VALIDATION_PICTURES), False).item(), 4)
         model.load_state_dict(kept)
-        return {"held_out": value}
+        return {"validation_loss": value}
 
     making.run(loss, args.steps, args.steps // 3, BATCH, measure, save_seconds=60)
     model.load_state_dict(making.average)
