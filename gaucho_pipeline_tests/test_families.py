@@ -8,6 +8,7 @@ from typing import Any
 import diffusers
 import pytest
 import torch
+from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.base import Family
@@ -172,6 +173,21 @@ def test_noise_levels_are_shares_and_their_ends_are_picture_and_noise(name: str)
     assert torch.corrcoef(torch.stack([all_.flatten(), noise.flatten()]))[0, 1] > 0.98
 
 
+@pytest.mark.parametrize("name", [name for name in FAMILIES if name not in ("StableDiffusionPipeline", "StableDiffusionXLPipeline")])
+def test_a_denoiser_that_says_the_target_is_drawn_to_the_picture_by_the_sampler(name: str) -> None:
+    """A target of the wrong sign is learned as well as the right one, and draws nothing."""
+    family = new_family(name)
+    latents = latents_of(family)
+    noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(2))
+    scheduler = family.pipeline.scheduler
+    dynamic = {"mu": family.mu(latents)} if getattr(scheduler.config, "use_dynamic_shifting", False) else {}
+    scheduler.set_timesteps(1, **dynamic)
+    t = scheduler.sigmas[:1].float()
+    noisy = family.add_noise(latents, noise, t)
+    drawn = scheduler.step(family.target(latents, noise, t), scheduler.timesteps[0], noisy).prev_sample
+    assert torch.allclose(drawn, latents, atol=1e-4)
+
+
 def test_flow_is_learned_with_the_samplers_own_shift() -> None:
     t = torch.tensor([0.5])
     three = new_family("StableDiffusion3Pipeline")
@@ -184,3 +200,6 @@ def test_flow_is_learned_with_the_samplers_own_shift() -> None:
     shifted = dynamic.pipeline.scheduler.time_shift(dynamic.mu(latents), 1.0, sigmas)
     assert dynamic.shift(t, latents).item() == pytest.approx(shifted.item())
     assert dynamic.mu(latents) < dynamic.mu(latents.repeat(1, 1, 8, 8))
+    tokens, config = latents.shape[-1] * latents.shape[-2] // 4, dynamic.pipeline.scheduler.config
+    ends = (config.base_image_seq_len, config.max_image_seq_len, config.base_shift, config.max_shift)
+    assert dynamic.mu(latents) == pytest.approx(calculate_shift(tokens, *ends))

@@ -165,6 +165,13 @@ def test_a_family_recommends_what_nobody_has_set_and_that_is_part_of_the_version
     assert TrainingSpec(learning_rate=1e-4).for_family(Embedded).learning_rate == 1e-4  # set, although it is the default
 
 
+def test_a_family_recommends_how_to_draw_too(project: Project) -> None:
+    concept = project.concept("araucaria").model_copy(update={"gallery": GallerySpec(num_inference_steps=9)})
+    gallery = concept.for_family(Embedded).gallery
+    assert (gallery.num_inference_steps, gallery.guidance_scale) == (9, 3.0)
+    assert concept.for_family(StableDiffusion).gallery.guidance_scale == 6.0
+
+
 def test_modules_that_a_family_does_not_name_are_told() -> None:
     with pytest.raises(ConfigError, match="StableDiffusion3Pipeline has attention, attention_ff, or modules by name; not 'all'"):
         TrainingSpec(target_modules="all").for_family(StableDiffusion3)

@@ -99,7 +99,7 @@ def stable_diffusion(prediction_type: str = "epsilon") -> Any:
     )  # fmt: skip
     return diffusers.StableDiffusionPipeline(
         vae=_vae(), text_encoder=_clip(), tokenizer=tokenizer(), unet=unet, safety_checker=None, feature_extractor=None,
-        scheduler=_betas(diffusers.DDIMScheduler, prediction_type=prediction_type), requires_safety_checker=False,
+        scheduler=_betas(diffusers.DDIMScheduler, prediction_type=prediction_type, clip_sample=False, set_alpha_to_one=False), requires_safety_checker=False,
     )  # fmt: skip
 
 
