@@ -25,7 +25,7 @@ def check_configuration(project: Project, slugs: Sequence[str], select: str, ask
                 raise error_at(project.concepts_file, ("concepts", slug, "crawl", "sources", number, source.kind, key), text)
         if asks_anyway or project.state(RAW_CRAWL.name, slug).state != "fresh":
             user_agent(host for source in concept.crawl.sources for host in source.spec.hosts)
-        if select not in ASSETS or ASSETS[select].on_base_model:
+        if ASSETS[select].on_base_model or not ASSETS[select].is_partitioned:
             try:
                 base_models.identity(concept.training.base_model, concept.training.revision)
                 project.recognise(slug)

@@ -97,9 +97,10 @@ def stable_diffusion(prediction_type: str = "epsilon") -> Any:
         block_out_channels=(8, 16), layers_per_block=1, sample_size=16, down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"), cross_attention_dim=32, norm_num_groups=2, attention_head_dim=4,
     )  # fmt: skip
+    scheduler = _betas(diffusers.DDIMScheduler, prediction_type=prediction_type, clip_sample=False, steps_offset=1)
     return diffusers.StableDiffusionPipeline(
         vae=_vae(), text_encoder=_clip(), tokenizer=tokenizer(), unet=unet, safety_checker=None, feature_extractor=None,
-        scheduler=_betas(diffusers.DDIMScheduler, prediction_type=prediction_type, clip_sample=False, set_alpha_to_one=False), requires_safety_checker=False,
+        scheduler=scheduler, requires_safety_checker=False,
     )  # fmt: skip
 
 
@@ -112,7 +113,7 @@ def stable_diffusion_xl() -> Any:
     )  # fmt: skip
     return diffusers.StableDiffusionXLPipeline(
         vae=_vae(), text_encoder=_clip(), text_encoder_2=_clip(projection=True), tokenizer=tokenizer(), tokenizer_2=tokenizer(), unet=unet,
-        scheduler=_betas(diffusers.EulerDiscreteScheduler), force_zeros_for_empty_prompt=True,
+        scheduler=_betas(diffusers.EulerDiscreteScheduler, steps_offset=1), force_zeros_for_empty_prompt=True,
     )  # fmt: skip
 
 
