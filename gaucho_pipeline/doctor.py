@@ -56,13 +56,11 @@ def _configuration(project: Project) -> Iterator[Finding]:
     for model, revision in sorted({(c.training.base_model, c.training.revision or "") for c in concepts.values()}):
         try:
             base_models.identity(model, revision or None)
-            place = (
-                "ships with the package"
-                if model == EMBEDDED
-                else "from a hub at the first run"
-                if "/" in model and not os.path.isabs(model)
-                else "on this disk"
-            )
+            if base_models.folder_of(model) is None:
+                place = "from a hub at the first run"
+            else:
+                kind = base_models.family_of(model, None).pipeline_class
+                place = "ships with the package" if model == EMBEDDED else f"on this disk, a {kind}"
             yield Finding("base model", f"{model} ({place})", True)
         except GauchoError as error:
             yield Finding("base model", str(error), False, fatal=True)

@@ -98,6 +98,10 @@ def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tm
     project.concepts_file.write_text(text)
     found = [finding for finding in examine(Project(project.concepts_file, project.store.root)) if finding.fatal]
     assert [(finding.what, "holds no model" in finding.text) for finding in found] == [("base model", True)]
+    (tmp_path / "nowhere").mkdir()
+    (tmp_path / "nowhere" / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
+    found = [finding for finding in examine(Project(project.concepts_file, project.store.root)) if finding.fatal]
+    assert "is a KandinskyPipeline; what can be taught: StableDiffusionPipeline" in found[0].text
 
 
 def test_a_second_demo_leaves_what_a_person_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
