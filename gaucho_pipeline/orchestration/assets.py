@@ -32,6 +32,7 @@ _PROGRAM_ENVIRONMENT = {
     "TRANSFORMERS_VERBOSITY": "error",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",  # else large tensors are given back and faulted in again at every step
     "MALLOC_MMAP_THRESHOLD_": "33554432",
+    "GOMP_SPINCOUNT": "0",  # else threads that wait take the cores from whatever else runs, and a step takes twice as long there
 }
 
 
