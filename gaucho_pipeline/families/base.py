@@ -21,6 +21,8 @@ Conditioning = dict[str, Any]
 """What a denoiser is told of one prompt, or of a batch of them: tensors by name."""
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+ADDED_ATTENTION = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
+"""Those of the prompt, where picture and prompt attend to each other."""
 
 
 class Family(ABC):

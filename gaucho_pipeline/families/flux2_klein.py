@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family
 
 if TYPE_CHECKING:
     import torch
 
-_ADDED = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out", "to_qkv_mlp_proj")
+_ADDED = (*ADDED_ATTENTION, "to_qkv_mlp_proj")
 _FEED_FORWARD = ("ff.linear_in", "ff.linear_out", "ff_context.linear_in", "ff_context.linear_out")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family
 
 if TYPE_CHECKING:
     import torch
 
-_ADDED = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 _FEED_FORWARD = ("img_mlp.net.0.proj", "img_mlp.net.2", "txt_mlp.net.0.proj", "txt_mlp.net.2")
 
 
@@ -19,8 +18,8 @@ class QwenImage(Family):
     pipeline_class = "QwenImagePipeline"
     architecture = "qwen-image"
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
-        "attention": (*ATTENTION, *_ADDED),
-        "attention_ff": (*ATTENTION, *_ADDED, *_FEED_FORWARD),
+        "attention": (*ATTENTION, *ADDED_ATTENTION),
+        "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),
     }
     max_sequence_length = 512
 

@@ -20,7 +20,7 @@ from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery import pages
-from gaucho_pipeline.gallery.generation import generate, is_black, load_lora, through_vae
+from gaucho_pipeline.gallery.generation import generate, is_black, load_base_model, load_lora, through_vae
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
 from gaucho_pipeline.gallery.scorers import SCORERS, Embeddings, Encoder, clip_i, score
 from gaucho_pipeline.metrics import SampleGalleryMetrics
@@ -41,7 +41,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     spec, checkpoint = GallerySpec.model_validate(value), request.inputs["checkpoint"]
     trained = Manifest.model_validate_json((checkpoint / MANIFEST).read_text(encoding="utf-8"))
     samples = samples_of(spec, words["token"], words["class_noun"])
-    family, side = _load(trained, reporter)
+    reporter.info(f"loading {trained.provenance.spec['base_model']} on {base_models.best_device()}")
+    family, side = load_base_model(trained)
     progress = reporter.progress("generating", 2 * len(samples), "pictures")
     started = time.monotonic()
     pictures: dict[Model, list[Image.Image]] = {"base": generate(family, samples, spec, side, progress.advance)}
@@ -75,14 +76,6 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 def samples_of(spec: GallerySpec, token: str, class_noun: str) -> list[Sample]:
     """Every prompt with every seed, prompt by prompt."""
     return [Sample(fill_in(prompt, token, class_noun), seed) for prompt in spec.effective_prompts for seed in spec.seeds]
-
-
-def _load(trained: Manifest, reporter: Reporter) -> tuple[Family, int]:
-    """The base model that was taught, and the side of the pictures that it was taught with."""
-    spec, device = trained.provenance.spec, base_models.best_device()
-    reporter.info(f"loading {spec['base_model']} on {device}")
-    family = base_models.load(spec["base_model"], spec["revision"], device).family
-    return family, spec["resolution"] or family.resolution
 
 
 def _write_pictures(

@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 
+from gaucho_pipeline import base_models
+from gaucho_pipeline.artifacts import Manifest
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
@@ -18,6 +20,13 @@ from gaucho_pipeline.images import square, to_tensor
 
 _BATCH = 8
 _LORA_FILE = "pytorch_lora_weights.safetensors"
+
+
+def load_base_model(trained: Manifest) -> tuple[Family, int]:
+    """The base model that a checkpoint was taught on, and the side of the pictures that it was taught with."""
+    spec = trained.provenance.spec
+    family = base_models.load(spec["base_model"], spec["revision"], base_models.best_device()).family
+    return family, spec["resolution"] or family.resolution
 
 
 def load_lora(family: Family, checkpoint: Path) -> None:

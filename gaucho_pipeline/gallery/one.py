@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.concepts import GallerySpec
-from gaucho_pipeline.gallery.generation import generate, load_lora
+from gaucho_pipeline.gallery.generation import generate, load_base_model, load_lora
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.provenance import marked_png
 
 
 def generate_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec, path: Path) -> None:
     """Generates a picture with what was learned, and writes a PNG that says so."""
-    manifest, device = checkpoint.manifest, base_models.best_device()
-    training = manifest.provenance.spec
-    family = base_models.load(training["base_model"], training["revision"], device).family
+    manifest = checkpoint.manifest
+    family, side = load_base_model(manifest)
     load_lora(family, checkpoint.folder)
-    picture = generate(family, [Sample(prompt, seed)], spec, training["resolution"] or family.resolution)[0]
+    picture = generate(family, [Sample(prompt, seed)], spec, side)[0]
     facts = {
         "prompt": prompt,
         "seed": seed,
