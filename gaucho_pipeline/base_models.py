@@ -6,6 +6,7 @@ Naming and identity need no heavy import; torch and diffusers are imported where
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +123,7 @@ def load(model: str, revision: str | None, device: torch.device) -> Loaded:
 
     Raises GauchoError if it cannot be had, or is of a family that is not known, or of a kind that cannot be taught.
     """
-    _quiet()
+    quiet_libraries()
     import diffusers
 
     family, folder = family_of(model, revision), folder_of(model)
@@ -156,7 +157,7 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
 
 
-def _quiet() -> None:
+def quiet_libraries() -> None:
     """Keeps the libraries' own progress bars and advice out of a log that has its own."""
     from transformers.utils import logging
 
@@ -166,6 +167,14 @@ def _quiet() -> None:
 
     diffusers_logging.set_verbosity_error()
     diffusers_logging.disable_progress_bar()
+
+
+def gpu_names() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES calls the GPUs that may be used; torch is not asked, because that takes seconds."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
 
 
 def best_device() -> torch.device:

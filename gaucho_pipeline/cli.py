@@ -1,4 +1,4 @@
-"""The command line: gaucho doctor | status | run | show | generate | demo.
+"""The command line: gaucho doctor | status | run | show | generate | export | demo.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
 or configuration.
@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import Project, State
@@ -88,18 +89,21 @@ def _print_state(asset: str, state: State) -> None:
 @click.argument("concepts", nargs=-1)
 @click.option("--select", type=click.Choice(tuple(ASSETS)), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
 @click.option("--force", is_flag=True, help="Make the selected asset anew although it is fresh.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), help="Concepts at once; as many as the pool of devices in dagster.yaml allows, if not given."
+)
 @click.option("--plan", is_flag=True, help="With --select raw_crawl: say what would be fetched, and fetch no image.")
 @click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
 @click.pass_obj
 @_told
-def run(project: Project, concepts: tuple[str, ...], select: str, force: bool, plan: bool, refresh_lock: bool) -> None:
+def run(project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None, plan: bool, refresh_lock: bool) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
     if plan or refresh_lock:
         if select != RAW_CRAWL.name or not plan:
             raise ConfigError("--plan: goes with --select raw_crawl, and --refresh-lock with both")
         plan_crawls(project, concepts, refresh_lock)
         return
-    failures = run_concepts(project, concepts, select, force)
+    failures = run_concepts(project, concepts, select, force, jobs)
     if failures:
         raise GauchoError("; ".join(failures))
 
@@ -139,9 +143,7 @@ def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
 def generate(project: Project, concept: str, prompt: str, seed: int, out: Path | None) -> None:
     """Generate a picture of PROMPT with what was learned of CONCEPT; {token} and {class_noun} stand for its words."""
     spec = project.concept(concept)
-    checkpoint = project.store.current("checkpoint", concept)
-    if checkpoint is None:
-        raise GauchoError(f"checkpoint of {concept} was never made; run: gaucho run {concept} --select checkpoint")
+    checkpoint = _checkpoint(project, concept)
     if {"{", "}"} & set(fill_in(prompt, "", "")):
         raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}} and {{class_noun}}")
     from gaucho_pipeline.gallery.one import generate_one
@@ -149,6 +151,28 @@ def generate(project: Project, concept: str, prompt: str, seed: int, out: Path |
     path = out or Path(f"{concept}-{seed}.png")
     generate_one(checkpoint, fill_in(prompt, spec.token, spec.class_noun), seed, project.on_its_base_model(concept).gallery, path)
     click.echo(str(path))
+
+
+@main.command()
+@click.argument("concept")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+@_told
+def export(project: Project, concept: str, folder: Path) -> None:
+    """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
+    from gaucho_pipeline.exporting import export_pipeline
+
+    export_pipeline(_checkpoint(project, concept), folder.resolve())
+    click.echo(str(folder))
+
+
+def _checkpoint(project: Project, concept: str) -> Artifact:
+    """What was learned of a concept last. Raises GauchoError if nothing was."""
+    project.concept(concept)
+    checkpoint = project.store.current("checkpoint", concept)
+    if checkpoint is None:
+        raise GauchoError(f"checkpoint of {concept} was never made; run: gaucho run {concept} --select checkpoint")
+    return checkpoint
 
 
 @main.command()

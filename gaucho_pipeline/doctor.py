@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from gaucho_pipeline import base_models
 from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pipeline import Project
 
 _PACKAGES = ("dagster", "torch", "diffusers", "transformers", "peft", "accelerate", "scrapy", "pillow", "pandas")
@@ -61,7 +62,7 @@ def _configuration(project: Project) -> Iterator[Finding]:
             else:
                 kind = base_models.family_of(model, None).pipeline_class
                 place = "ships with the package" if model == EMBEDDED else f"on this disk, a {kind}"
-            yield Finding("base model", f"{model} ({place})", True)
+            yield Finding("base model", f"{model} ({place}); licence {license_of(model)}", True)
         except GauchoError as error:
             yield Finding("base model", str(error), False, fatal=True)
     contact = os.environ.get("GAUCHO_CONTACT", "").strip()

@@ -5,7 +5,7 @@ Which model is which asset's is in `assets.py`. What the numbers must be for an 
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -106,6 +106,35 @@ class ValidationLoss(BaseTuned):
     interval: tuple[float, float] | None = Field(None, description="95 % interval of tuned minus base, over images and noises")
 
 
+class NoiseLevelLoss(BaseTuned):
+    """The loss on validation images at one level of noise: low ones are details, high ones the whole."""
+
+    noise: float = Field(description="Share of noise, 0 to 1")
+
+
+class TrialResult(Metrics):
+    """One trial of a study."""
+
+    values: dict[str, Any] = Field(description="The values that it tried")
+    loss: float = Field(description="Lowest validation loss on the images that choose")
+    best_step: int = Field(description="The step that had it")
+    steps: int = Field(description="Steps that it ran")
+    kept: bool = Field(description="Whether it is the one that was kept")
+
+
+class Resources(Metrics):
+    """What a training was predicted to take, what it took, and how it was computed."""
+
+    micro_batch: int = Field(description="Images that were computed at once, in the end")
+    gradient_checkpointing: bool = Field(description="Whether parts were computed twice to save memory")
+    why: str = Field(description="Why so")
+    predicted_memory_bytes: int = Field(description="Memory that was predicted after a trial of one image")
+    predicted_seconds: float = Field(description="Seconds that were predicted then, for all steps; an upper bound")
+    seconds: float = Field(description="Seconds that the steps of the last run took")
+    share_of_peak: float | None = Field(description="Operations a second, as a share of what products of large matrices reach here")
+    watt_hours: float | None = Field(description="Energy of the steps of the last run; null where the device does not tell")
+
+
 class CheckpointMetrics(Metrics):
     """Of `checkpoint`. What says whether anything was learned is null where it was made before that was measured."""
 
@@ -118,7 +147,7 @@ class CheckpointMetrics(Metrics):
     )
     reported_apart: bool | None = Field(None, description="Whether the reported images are others than those that chose the step")
     losses: Losses = Field(description="The losses as a set")
-    steps: int = Field(description="Optimiser steps of the whole training")
+    steps: int = Field(description="Optimiser steps that it ran, in all")
     best_step: int = Field(description="The step whose weights were kept, which had the lowest validation loss")
     train_images: int = Field(description="Training images")
     validation_images: int = Field(description="Validation images")
@@ -127,6 +156,13 @@ class CheckpointMetrics(Metrics):
     trainable_parameters: int = Field(description="Numbers that were learned")
     reload_difference: float = Field(description="Largest difference between predictions in memory and with the file read back")
     device: str = Field(description="What it was trained on")
+    method: str = Field("lora", description="How it was taught")
+    learning_rate: float | None = Field(None, description="The rate, which a range test may have found")
+    ended: str = Field("", description="Why it ended before its last step; empty if it did not")
+    by_noise_level: tuple[NoiseLevelLoss, ...] = Field((), description="The loss with the token, from little noise to much")
+    study: tuple[TrialResult, ...] = Field((), description="What a study tried")
+    resources: Resources | None = Field(None, description="What it took, and how it was computed")
+    base_model_license: str = Field("", description="Licence of the base model, and what it asks of what was learned")
 
 
 class SampleGalleryMetrics(Metrics):

@@ -22,6 +22,7 @@ from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.methods import METHODS
 
 
 class StageRequest(BaseModel):
@@ -146,13 +147,15 @@ class Project:
         )
 
     def code_version(self, asset: str, slug: str) -> str:
-        """The asset's; behind it, where the asset runs on a base model, that of the model's family once it is another than the first."""
+        """The asset's; behind it, where it runs on a base model, those of the model's family and of the method, where not the first."""
         own = ASSETS[asset].code_version
         if not ASSETS[asset].on_base_model:
             return own
         training = self.concept(slug).training
         family = base_models.family_of(training.base_model, training.revision, LockFile(self.lock_file))
-        return own if family.code_version == "1" else f"{own}+{family.code_version}"
+        found = own if family.code_version == "1" else f"{own}+{family.code_version}"
+        method = METHODS[training.method]
+        return found if method.code_version == "1" else f"{found}+{method.name} {method.code_version}"
 
     def _base_model(self, asset: str, slug: str) -> dict[str, str | None] | None:
         training = self.concept(slug).training

@@ -18,6 +18,17 @@ PLANS: dict[str, tuple[str, ...]] = {
 }
 """Plans of prompts by name. A new plan is an entry here."""
 
+CONTEXT: dict[str, tuple[str, ...]] = {
+    "medium": ("a photo", "an oil painting", "a drawing", "an engraving", "a sculpture"),
+    "place": (
+        "indoors", "in a field", "in a forest", "in a city street", "in the mountains", "by the water", "on a table",
+        "against a plain background",
+    ),
+    "light": ("by day", "at sunset", "at night", "in the mist"),
+    "view": ("seen close up", "seen from afar", "seen from above"),
+}  # fmt: skip
+"""What captions may say of a picture beside the concept, for `captions: context`, where the specification lists nothing else."""
+
 _OTHER_NOUNS = ("person", "house", "cat", "tree", "cup")
 
 

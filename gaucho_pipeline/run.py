@@ -5,6 +5,7 @@ What is up to date is decided in `pipeline.py`; how an asset is made from the co
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -12,30 +13,41 @@ import click
 
 from gaucho_pipeline.asset_checks import blocked_by
 from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, SAMPLE_GALLERY
+from gaucho_pipeline.base_models import gpu_names
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import check_configuration
+from gaucho_pipeline.side_by_side import run_side_by_side
+from gaucho_pipeline.stage import PARENT_VARIABLE, die_with_parent
 
 if TYPE_CHECKING:
     from gaucho_pipeline.orchestration.runner import Runner
 
 
-def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force: bool) -> list[str]:
-    """Brings concepts up to date, says what was done and why, and returns what failed."""
+def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None = None) -> list[str]:
+    """Brings concepts up to date, says what was done and why, and returns what failed.
+
+    `jobs`: concepts at once; None for as many as the pool of devices allows, at most one for each GPU, or for each core without one.
+    """
+    if PARENT_VARIABLE in os.environ:
+        die_with_parent()
     slugs = list(dict.fromkeys(concepts)) or project.slugs
     for slug in slugs:
         project.concept(slug)
     check_configuration(project, slugs, select)
     project.store.check_writable()
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
-    from gaucho_pipeline.orchestration.runner import Runner, get_instance
+    from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
-    failures = []
+    failures, last = [], SAMPLE_GALLERY.name if select == GALLERY_SITE.name else select
     with get_instance(project) as instance:
         runner = Runner(build_defs(project, lambda: project), instance)
-        wanted = _with_inputs(SAMPLE_GALLERY.name if select == GALLERY_SITE.name else select)
-        for slug in slugs:
+        gpus = gpu_names()
+        at_once = min(len(slugs), jobs or min(pool_limit(instance, SAMPLE_GALLERY.pool), len(gpus) or os.cpu_count() or 1))
+        if at_once > 1:
+            failures += run_side_by_side(project, slugs, last, force and last == select, at_once, gpus)
+        for slug in slugs if at_once == 1 else ():
             click.secho(slug, bold=True)
-            for asset in wanted:
+            for asset in _with_inputs(last):
                 if not _ensure(project, runner, asset, slug, force and asset == select):
                     failures.append(f"{asset} of {slug} failed")
                     break

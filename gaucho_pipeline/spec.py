@@ -26,6 +26,10 @@ class Absent:
     value: Any
 
 
+class Operational:
+    """Marks a key that shapes how something is made and not what: `key: Annotated[bool, Operational()]`. It is in no version."""
+
+
 class Spec(BaseModel):
     """A part of a specification."""
 
@@ -35,9 +39,11 @@ class Spec(BaseModel):
     """Raised when the code behind this part alone makes something else of the same keys: it makes what has this part stale, no more."""
 
     def identity(self) -> dict[str, Any]:
-        """What a version hashes, as a JSON value: the keys that do not stand at their absent value."""
+        """What a version hashes, as a JSON value: the keys that do not stand at their absent value, and are not operational."""
         found = {}
         for name, field in type(self).model_fields.items():
+            if any(isinstance(marker, Operational) for marker in field.metadata):
+                continue
             value = _plain(getattr(self, name))
             absent = [marker.value for marker in field.metadata if isinstance(marker, Absent)]
             if not absent or value != to_jsonable_python(absent[0]):

@@ -100,7 +100,7 @@ def main(run: RunStage) -> None:
     with errors_told(path.parent / ERROR_FILE), contextlib.ExitStack() as stack:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
         if pipes:
-            _die_with_parent()
+            die_with_parent()
         reporter = Reporter(pipes)
         artifact, cached = ensure(read_request(path), run, reporter)
         if pipes:
@@ -172,7 +172,7 @@ def explain(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ends this process when the one that started it is gone: a killed run must not go on computing."""
     parent = int(os.environ.get(PARENT_VARIABLE, os.getppid()))
 

@@ -19,7 +19,8 @@ REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 
 
 _LONGEST_FIRST = (
-    "test_chain", "test_stage", "test_browser", "test_crawl", "test_fetching", "test_trainer", "test_docs", "test_curation",
+    "test_chain", "test_stage", "test_browser", "test_crawl", "test_fetching", "test_loop", "test_families_taught", "test_methods",
+    "test_docs", "test_curation",
     "test_gallery_stage", "test_real_subjects", "test_training", "test_orchestration",
 )  # fmt: skip
 """Files of which each takes a minute or more: begun last, one would keep a worker busy when the other has nothing left to do."""

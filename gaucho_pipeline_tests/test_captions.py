@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
-from gaucho_pipeline.concepts import Captioner, CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, with_token
+from gaucho_pipeline.concepts import Captioner, Context, CurationSpec
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, with_token
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.prompts import INSTANCE_PROMPT
@@ -50,3 +51,42 @@ def test_a_captioning_model_describes_and_its_captions_name_the_concept(captione
     assert caption_of("", spec, "", said).text.startswith(INSTANCE_PROMPT)
     with pytest.raises(GauchoError, match=r"curation\.captioner: .* cannot be loaded"):
         captioning_model(Captioner(model=str(captioner.parent)))
+
+
+CONTEXT = Context(
+    model="embedded", medium=("a photo",), place=("on the grass", "in the snow", "on a table"), light=("by day", "at night"), view=()
+)
+
+
+def test_captions_say_where_and_when_as_a_text_image_model_sees_it() -> None:
+    describe = context_model(CONTEXT, "tree")
+    for scene, said in ((("grass", "day"), "on the grass by day"), (("snow", "night"), "in the snow at night")):
+        answers = [describe(draw_subject("araucaria", index, scene)) for index in range(3)]
+        assert answers == [f"{INSTANCE_PROMPT} {said}"] * 3
+    spec = CurationSpec(captions="context", context=CONTEXT)
+    assert caption_of("Cuia", spec, "", answers[0]) == Caption(f"{INSTANCE_PROMPT} in the snow at night", "context")
+    assert caption_of("Cuia", spec, "na neve", answers[0]).by == "curator"
+
+
+def test_what_is_not_probable_enough_is_not_said() -> None:
+    twice = CONTEXT.model_copy(update={"place": ("on the grass", "on the  grass"), "light": (), "threshold": 0.6})  # which are alike
+    assert context_model(twice, "tree")(draw_subject("araucaria", 1)) == INSTANCE_PROMPT
+    likely = twice.model_copy(update={"threshold": 0.4})
+    assert context_model(likely, "tree")(draw_subject("araucaria", 1)) == f"{INSTANCE_PROMPT} on the grass"
+
+
+def test_the_medium_takes_the_place_of_a_photo_and_the_view_comes_last() -> None:
+    of_view = CONTEXT.model_copy(update={"medium": ("a painting",), "place": (), "light": (), "view": ("seen close up",), "threshold": 0.0})
+    said = context_model(of_view, "tree")(draw_subject("araucaria", 1))
+    assert said == "a painting of {token} {class_noun}, seen close up"
+
+
+def test_context_and_its_model_go_together() -> None:
+    for keys in ({"captions": "context"}, {"context": CONTEXT}):
+        with pytest.raises(ValidationError, match="captions: context and context go together"):
+            CurationSpec.model_validate(keys)
+
+
+def test_a_context_model_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(GauchoError, match=r"curation\.context: .* cannot be loaded"):
+        context_model(CONTEXT.model_copy(update={"model": str(tmp_path)}), "tree")

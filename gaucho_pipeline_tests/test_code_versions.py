@@ -32,7 +32,8 @@ from gaucho_pipeline.gallery.__main__ import samples_of
 from gaucho_pipeline.gallery.generation import generate
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import Reporter
-from gaucho_pipeline.training.__main__ import prepare
+from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline.training.preparing import Images, prepare
 from gaucho_pipeline_tests.programs import run_stage
 from gaucho_pipeline_tests.recording import FOLDER, VARIABLE, differences, hold
 from gaucho_pipeline_tests.replay import send_json, serving
@@ -243,12 +244,12 @@ def test_training_on_the_same_images_loses_what_it_did(tmp_path: Path) -> None:
     for index in range(5):
         draw_subject("araucaria", index, side=128).save(tmp_path / f"{index}.png")
         rows.append({"file": f"{index}.png", "caption": f"a photo of {{token}} {{class_noun}}, pinheiro {index}", "pixels": str(index)})
-    torch.set_num_threads(1)
     base = base_models.load("embedded", None, torch.device("cpu"))
-    spec = TrainingSpec(rank=4, learning_rate=1e-3, batch_size=2, max_steps=3, validation_steps=1, random_flip=True)
+    spec = TrainingSpec(rank=4, learning_rate=1e-3, batch_size=2, max_steps=3, validation_steps=1, random_flip=True, crops=2)
     spec = spec.for_family(StableDiffusion)
-    trainer = prepare(base, spec, "mtl", "tree", rows[:4], rows[4:], tmp_path)
-    first = [trainer.loss(step).item() for step in range(3)]
+    encoded, _ = prepare(base, spec, "mtl", "tree", Images(tmp_path, rows[:4], rows[4:], tmp_path / "class_images"), Reporter(None))
+    trainer = Trainer(base, spec, "mtl", "tree", encoded)
+    first = [trainer.objective.loss(trainer.objective.examples(step)).sum().item() for step in range(3)]
     trainer.run(tmp_path / "training.pt", Reporter(None))
     result = {
         "loss_of_steps": first,

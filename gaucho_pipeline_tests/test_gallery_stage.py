@@ -27,10 +27,10 @@ from gaucho_pipeline.gallery.one import generate_one
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.gallery.scorers import Embeddings, Encoder, clip_i, clip_t, score
 from gaucho_pipeline.images import png_bytes
+from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, Lora
 from gaucho_pipeline.metrics import SampleGalleryMetrics
 from gaucho_pipeline.pipeline import Project, StageRequest
 from gaucho_pipeline.stage import Reporter
-from gaucho_pipeline.training import adapter
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import stand
 
@@ -41,10 +41,11 @@ SEEDS = [1, 2]
 def new_adapter(folder: Path, disturb: Callable[[torch.Tensor, torch.Generator], torch.Tensor]) -> None:
     """Writes an adapter as training does, with weights of another make."""
     family = base_models.load("embedded", None, torch.device("cpu")).family
-    adapter.attach(family.network, TrainingSpec(rank=4).for_family(Embedded))
+    method = Lora(family, TrainingSpec(rank=4).for_family(Embedded))
+    method.attach()
     generator = torch.Generator().manual_seed(4)
-    adapter.set_weights(family.network, {k: disturb(v, generator) for k, v in adapter.weights_of(family.network).items()})
-    adapter.save_diffusers(family, folder)
+    method.set_weights({name: disturb(weight, generator) for name, weight in method.weights().items()})
+    method.save(folder, "x", "mtl tree", "CC0-1.0", 1)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project(write_concepts(folder / "concepts.yaml", {"araucaria": concept}), folder / "data")
     for asset in ("raw_crawl", "curated_set", "checkpoint"):
         artifact = stand(project, asset, "araucaria")
-    new_adapter(artifact.folder / "adapter", lambda w, g: w + 0.15 * torch.randn(w.shape, generator=g))
+    new_adapter(artifact.folder, lambda w, g: w + 0.15 * torch.randn(w.shape, generator=g))
     row = {"title": "Araucária", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example", "sha256": "1"}
     (artifact.folder / "validation").mkdir()
     names = [f"validation/{i}.png" for i in range(3)]
@@ -124,7 +125,7 @@ def test_the_tuned_pictures_are_those_of_the_pipeline_with_the_adapter(
     checkpoint = project.store.current("checkpoint", "araucaria")
     assert checkpoint
     pipeline = base_models.load("embedded", None, torch.device("cpu")).pipeline
-    pipeline.load_lora_weights(checkpoint.folder / "adapter", weight_name=adapter.DIFFUSERS_FILE)
+    pipeline.load_lora_weights(checkpoint.folder / ADAPTER, weight_name=DIFFUSERS_FILE)
     prompt = PROMPTS[1].format(token="mtl", class_noun="tree")
     own = pipeline(prompt, num_inference_steps=3, guidance_scale=3.0, generator=torch.Generator().manual_seed(1)).images[0]
     assert differ(pictures(gallery[0])["tuned", prompt, 1], own) < 1
@@ -188,7 +189,7 @@ def with_adapter(project: Project, folder: Path, disturb: Callable[[torch.Tensor
     """A request for a gallery of a copy of the checkpoint with other weights."""
     request = project.request("sample_gallery", "araucaria")
     shutil.copytree(request.inputs["checkpoint"], folder / "checkpoint")
-    new_adapter(folder / "checkpoint" / "adapter", disturb)
+    new_adapter(folder / "checkpoint", disturb)
     return request.model_copy(update={"inputs": {"checkpoint": folder / "checkpoint"}})
 
 

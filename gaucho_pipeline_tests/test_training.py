@@ -16,42 +16,12 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, read_table
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.concepts import TrainingSpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE
 from gaucho_pipeline.metrics import BaseTuned
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.training import adapter
-from gaucho_pipeline.training.examples import generator_for, images_of_step, split
+from gaucho_pipeline.training.__main__ import data_version
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import run_stage
-
-
-def rows(count: int) -> list[dict[str, object]]:
-    return [{"pixels": f"{i:03d}"} for i in range(count)]
-
-
-def test_the_split_depends_on_the_images_and_the_seed_and_not_on_their_order() -> None:
-    train, validation = split(rows(10), 0.2, 7)
-    again_train, again_validation = split(rows(10)[::-1], 0.2, 7)
-    assert (train, validation) == (again_train, again_validation)
-    assert len(validation) == 2
-    assert split(rows(10), 0.2, 8)[1] != validation
-
-
-def test_one_image_is_not_enough_to_learn_and_to_measure() -> None:
-    assert [len(part) for part in split(rows(2), 0.9, 1)] == [1, 1]
-    with pytest.raises(GauchoError, match="at least two images"):
-        split(rows(1), 0.2, 1)
-
-
-def test_every_image_comes_once_before_any_comes_again() -> None:
-    drawn = torch.cat([images_of_step(step, 4, 6, seed=3) for step in range(6)]).tolist()
-    assert [sorted(drawn[i : i + 6]) for i in range(0, 24, 6)] == [[0, 1, 2, 3, 4, 5]] * 4
-
-
-def test_a_draw_depends_on_seed_purpose_and_number_alone() -> None:
-    draw = lambda *names: torch.randn(3, generator=generator_for(*names)).tolist()  # noqa: E731
-    assert draw(1, 2, 3) == draw(1, 2, 3)
-    assert len({tuple(draw(*names)) for names in ((1, 2, 3), (1, 2, 4), (1, 3, 3), (2, 2, 3))}) == 4
 
 
 def project_in(tmp_path: Path) -> Project:
@@ -88,7 +58,7 @@ def test_the_losses_are_reported_as_a_set(trained: tuple[Project, Artifact]) -> 
 
 def test_diffusers_reads_its_file_back_whole(trained: tuple[Project, Artifact]) -> None:
     assert trained[1].manifest.metrics.reload_difference < 1e-4
-    with safe_open(trained[1].folder / "adapter" / adapter.DIFFUSERS_FILE, "pt") as file:
+    with safe_open(trained[1].folder / ADAPTER / DIFFUSERS_FILE, "pt") as file:
         metadata = json.loads(file.metadata()["lora_adapter_metadata"])
     assert metadata["unet.lora_alpha"] == 4
 
@@ -115,7 +85,7 @@ def test_both_files_give_the_same_pictures(trained: tuple[Project, Artifact]) ->
         return out.images  # type: ignore[no-any-return]
 
     folder = trained[1].folder
-    difference = (picture(folder / "adapter" / adapter.DIFFUSERS_FILE) - picture(folder / "araucaria.safetensors")).abs().max().item()
+    difference = (picture(folder / ADAPTER / DIFFUSERS_FILE) - picture(folder / "araucaria.safetensors")).abs().max().item()
     assert difference < 1e-3
 
 
@@ -130,3 +100,14 @@ def test_the_images_measured_with_are_not_among_those_learned_from(trained: tupl
 def test_alpha_is_the_rank_unless_it_is_given() -> None:
     assert TrainingSpec(rank=8).effective_alpha == 8
     assert TrainingSpec(rank=8, alpha=1).effective_alpha == 1
+
+
+def test_weights_and_credits_make_the_data_version() -> None:
+    weights, spec = {"unet.a": torch.ones(2), "unet.b": torch.zeros(1)}, TrainingSpec()
+    row = {"sha256": "1", "title": "t", "author": "João", "source": "s", "license": "CC0-1.0", "license_url": "u"}
+    version = data_version(weights, spec, [row])
+    assert version == data_version(dict(reversed(weights.items())), spec, [row | {"caption": "another"}])
+    assert version != data_version(weights, spec, [row | {"author": "Ana"}])
+    assert data_version(weights, spec, [row, row]) != data_version(weights, spec, [row, row | {"author": "Ana"}])
+    assert version != data_version(weights, spec.model_copy(update={"alpha": 9.0}), [row])
+    assert version != data_version({name: tensor + 1 for name, tensor in weights.items()}, spec, [row])

@@ -18,16 +18,17 @@ from PIL import Image
 from gaucho_pipeline.artifacts import Store, write_atomically, write_attribution, write_table
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.filters import DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all, small_pictures
-from gaucho_pipeline.curation.relevance import model_digest, relevance_model
+from gaucho_pipeline.curation.relevance import relevance_model
 from gaucho_pipeline.curation.review import review_page
 from gaucho_pipeline.curation.table import Table
+from gaucho_pipeline.curation.text_image import model_digest
 from gaucho_pipeline.curation.writing import write_pictures
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images import BadImage
@@ -56,7 +57,9 @@ class _Means:
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Judges every image of the crawl. Raises GauchoError if none is left."""
-    spec, store = CurationSpec.model_validate(request.spec), Store(request.data)
+    value = dict(request.spec)
+    class_noun = value.pop("class_noun", "")
+    spec, store = CurationSpec.model_validate(value), Store(request.data)
     crawled = Crawled(request.inputs["raw_crawl"] / "images.jsonl")
     decisions = read_overrides(spec.overrides)
     overrides, lost = by_image(decisions, crawled)
@@ -67,7 +70,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     verdicts, pixels = _chosen(measures, bad, overrides, relevance, staging / "images", means)
     kept = [sha for sha in crawled if verdicts[sha].kept]
     excluded = [sha for sha in crawled if not verdicts[sha].kept]
-    captions = _captions(kept, crawled, overrides, means)
+    captions = _captions(kept, crawled, overrides, class_noun, means)
     table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions)
     reasons = Counter(verdicts[sha].reason for sha in excluded) + Counter({DUPLICATE: crawled.records - len(crawled)})
     useless = lost + [override.image for sha, override in overrides.items() if override.decision != "drop" and not verdicts[sha].kept]
@@ -155,14 +158,19 @@ def _relevance(images: Collection[str], means: _Means) -> dict[str, float]:
     return _ask(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", means)
 
 
-def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], means: _Means) -> dict[str, Caption]:
+def _captions(
+    kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], class_noun: str, means: _Means
+) -> dict[str, Caption]:
     """What each kept picture is said to show, and who said it."""
     spec = means.spec
     written = {sha: override.caption for sha, override in overrides.items() if override.caption}
     answers: dict[str, str] = {}
+    silent = [sha for sha in kept if sha not in written]
+    if context := spec.context:
+        asked = [context.model_dump(mode="json"), model_digest(context.model), class_noun, _JUDGED_SIDE]
+        answers = _ask(silent, lambda: context_model(context, class_noun), f"context {digest(asked)}", "captioning", means)
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
-        silent = [sha for sha in kept if sha not in written]
         answers = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", means)
     captions = {sha: caption_of(crawled[sha]["title"], spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}
     plain = sum(caption.by == "prompt" for caption in captions.values())

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gaucho_pipeline.base_models import best_device
-from gaucho_pipeline.concepts import Captioner, CurationSpec
+from gaucho_pipeline.base_models import best_device, quiet_libraries
+from gaucho_pipeline.concepts import Captioner, Context, CurationSpec
+from gaucho_pipeline.curation.text_image import TextImageModel
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.prompts import INSTANCE_PROMPT
 
@@ -23,7 +24,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A prompt, and where it is from: curator, title, model or prompt."""
+    """A prompt, and where it is from: curator, title, model, context or prompt."""
 
     text: str
     by: str
@@ -38,10 +39,12 @@ def with_token(text: str) -> str:
 def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
     """The curator's words if there are any, else what the specification asks for, else the plain prompt.
 
-    `answer` is what a captioning model gave, for `captions: model`.
+    `answer` is what a model gave, for `captions: model` and `captions: context`.
     """
     if written.strip():
         return Caption(with_token(written), "curator")
+    if spec.captions == "context":
+        return Caption(answer, "context")
     text = {"title": title, "model": answer, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
     return Caption(with_token(text), spec.captions if text.strip() else "prompt")
 
@@ -51,6 +54,7 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
     import torch
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
+    quiet_libraries()
     try:
         processor = AutoProcessor.from_pretrained(spec.model, revision=spec.revision)
         model = AutoModelForImageTextToText.from_pretrained(spec.model, revision=spec.revision, use_safetensors=True)
@@ -63,5 +67,31 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
     def describe(picture: Image.Image) -> str:
         inputs = processor(images=picture, return_tensors="pt").to(model.device)
         return str(processor.batch_decode(model.generate(**inputs, max_new_tokens=40), skip_special_tokens=True)[0]).strip()
+
+    return describe
+
+
+def context_model(spec: Context, class_noun: str) -> Callable[[Image.Image], str]:
+    """A function from an RGB picture to a prompt that says where, when and how the concept is seen. Raises GauchoError without the model.
+
+    Of each list the most probable phrase is said, where it is probable enough; the medium always is.
+    """
+    model = TextImageModel("curation.context", spec.model, spec.revision)
+
+    def chosen(picture: Image.Image, phrases: tuple[str, ...], template: str, threshold: float) -> str:
+        if not phrases:
+            return ""
+        shares = model.shares(picture, [template.format(phrase) for phrase in phrases])
+        best = max(range(len(phrases)), key=shares.__getitem__)
+        return phrases[best] if shares[best] >= threshold else ""
+
+    def describe(picture: Image.Image) -> str:
+        noun = class_noun.replace("{", "(").replace("}", ")")
+        medium = chosen(picture, spec.medium, f"{{}} of a {noun}", 0.0)
+        place, light, view = (
+            chosen(picture, phrases, f"{medium} of a {noun} {{}}", spec.threshold) for phrases in (spec.place, spec.light, spec.view)
+        )
+        said = " ".join(part for part in (f"{medium} of {{token}} {{class_noun}}", place, light) if part)
+        return f"{said}, {view}" if view else said
 
     return describe

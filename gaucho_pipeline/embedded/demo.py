@@ -24,9 +24,11 @@ _PORT = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")
 def run_demo(folder: Path) -> None:
     """Puts the demo in a folder, runs it, and says where the gallery is. Raises GauchoError if a concept failed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("concepts.yaml", "dagster.yaml"):
-        if not (folder / name).exists():
-            shutil.copyfile(_HERE / name, folder / name)
+    if not (folder / "concepts.yaml").exists():
+        shutil.copyfile(_HERE / "concepts.yaml", folder / "concepts.yaml")
+    from gaucho_pipeline.orchestration.runner import write_home_config  # here, because Dagster takes a second to import
+
+    write_home_config(folder)
     os.environ["DAGSTER_HOME"] = str(folder.resolve())
     os.environ["GAUCHO_ALLOW_PRIVATE_HOSTS"] = HOST
     with _site_for(folder / "concepts.yaml"):

@@ -39,8 +39,14 @@ class Family(ABC):
     """Sides of pictures are multiples of this."""
     target_modules: ClassVar[dict[str, tuple[str, ...]]]
     """What `training.target_modules` may name, as PEFT's suffixes."""
-    recommended: ClassVar[dict[str, dict[str, Any]]] = {"training": {}, "gallery": {}}
-    """Keys of concepts.yaml that are taken where nobody sets them, by part; each family states where they come from."""
+    recommended: ClassVar[dict[str, dict[str, Any]]] = {
+        "training": {},
+        "dreambooth": {"learning_rate": 5e-6},  # https://huggingface.co/docs/diffusers/training/dreambooth
+        "gallery": {},
+    }
+    """Keys of concepts.yaml that are taken where nobody sets them, by part, and by method; each family states where they come from."""
+    trainable_text_encoders: ClassVar[tuple[str, ...]] = ()
+    """Those that `training.train_text_encoder` teaches; readers of single files know those of Stable Diffusion only."""
     without: ClassVar[tuple[str, ...]] = ()
     """Components that are not loaded."""
     max_sequence_length: ClassVar[int | None] = None
@@ -59,6 +65,22 @@ class Family(ABC):
         """Side of the pictures that it was made for, in pixels."""
         size = self.network.config.sample_size
         return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
+
+    @property
+    def bucket_multiple(self) -> int:
+        """Sides of what is learned from are multiples of this, in pixels: what the denoiser halves comes out whole."""
+        return max(self.pixel_multiple, 32)
+
+    def forget(self, *components: str) -> None:
+        """Takes components out of memory that are not needed any more."""
+        for name in components:
+            if getattr(self.pipeline, name, None) is not None:
+                setattr(self.pipeline, name, None)
+
+    @property
+    def text_encoders(self) -> tuple[str, ...]:
+        """Components that read prompts."""
+        return tuple(name for name in self.pipeline.components if name.startswith("text_encoder"))
 
     def refusal(self) -> str | None:
         """Why this model cannot be taught, in the words that follow its name; None if it can."""

@@ -21,6 +21,7 @@ class StableDiffusion(Family):
     pixel_multiple = 8
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = TARGET_MODULES
 
+    trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     without: ClassVar[tuple[str, ...]] = ("safety_checker", "feature_extractor")
 
     def refusal(self) -> str | None:

@@ -16,6 +16,7 @@ class StableDiffusionXL(StableDiffusion):
 
     pipeline_class = "StableDiffusionXLPipeline"
     architecture = "stable-diffusion-xl-v1-base"
+    trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
     without: ClassVar[tuple[str, ...]] = ()
 
     def file_metadata(self) -> dict[str, str]:

@@ -20,7 +20,7 @@ from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery import pages
-from gaucho_pipeline.gallery.generation import generate, is_black, load_base_model, load_lora, through_vae
+from gaucho_pipeline.gallery.generation import generate, is_black, load_base_model, load_learned, through_vae
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
 from gaucho_pipeline.gallery.scorers import SCORERS, Embeddings, Encoder, clip_i, score
 from gaucho_pipeline.metrics import SampleGalleryMetrics
@@ -46,7 +46,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     progress = reporter.progress("generating", 2 * len(samples), "pictures")
     started = time.monotonic()
     pictures: dict[Model, list[Image.Image]] = {"base": generate(family, samples, spec, side, progress.advance)}
-    load_lora(family, checkpoint)
+    load_learned(family, trained, checkpoint)
     pictures["tuned"] = generate(family, samples, spec, side, progress.advance)
     rate = round(2 * len(samples) / max(time.monotonic() - started, 1e-6), 3)
     rows = _write_pictures(staging, samples, pictures, request, trained)

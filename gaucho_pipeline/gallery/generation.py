@@ -8,18 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors import SafetensorError
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Manifest
 from gaucho_pipeline.concepts import GallerySpec
-from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.images import square, to_tensor
+from gaucho_pipeline.methods import METHODS
 
 _BATCH = 8
-_LORA_FILE = "pytorch_lora_weights.safetensors"
 
 
 def load_base_model(trained: Manifest) -> tuple[Family, int]:
@@ -29,12 +27,9 @@ def load_base_model(trained: Manifest) -> tuple[Family, int]:
     return family, spec["resolution"] or family.resolution
 
 
-def load_lora(family: Family, checkpoint: Path) -> None:
-    """Puts a checkpoint's adapter on a base model. Raises GauchoError if it does not load."""
-    try:
-        family.pipeline.load_lora_weights(checkpoint / "adapter", weight_name=_LORA_FILE)
-    except (OSError, ValueError, SafetensorError) as error:
-        raise GauchoError(f"{checkpoint / 'adapter'} does not load: {error}") from None
+def load_learned(family: Family, trained: Manifest, checkpoint: Path) -> None:
+    """Puts what a checkpoint learned on its base model. Raises GauchoError if it does not load."""
+    METHODS[trained.provenance.spec["method"]].load(family, checkpoint)
 
 
 def generate(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.concepts import GallerySpec
-from gaucho_pipeline.gallery.generation import generate, load_base_model, load_lora
+from gaucho_pipeline.gallery.generation import generate, load_base_model, load_learned
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.provenance import marked_png
 
@@ -15,7 +15,7 @@ def generate_one(checkpoint: Artifact, prompt: str, seed: int, spec: GallerySpec
     """Generates a picture with what was learned, and writes a PNG that says so."""
     manifest = checkpoint.manifest
     family, side = load_base_model(manifest)
-    load_lora(family, checkpoint.folder)
+    load_learned(family, manifest, checkpoint.folder)
     picture = generate(family, [Sample(prompt, seed)], spec, side)[0]
     facts = {
         "prompt": prompt,

@@ -36,6 +36,8 @@ def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
             found[name] = _counts(value)
         elif isinstance(value, dict) and all(isinstance(counts, SourceCounts) for counts in value.values()):
             found[name] = _sources(value)
+        elif value and isinstance(value, tuple) and all(isinstance(row, Metrics) for row in value):
+            found[name] = _rows(value)
         elif isinstance(value, (dict, tuple)):
             found[name] = dg.MetadataValue.json(value)
         else:
@@ -47,6 +49,13 @@ def _counts(value: dict[str, int]) -> Any:
     records = [dg.TableRecord({"what": what, "count": count}) for what, count in value.items()]
     schema = dg.TableSchema([dg.TableColumn("what", "string"), dg.TableColumn("count", "int")])
     return dg.MetadataValue.table(records, schema)
+
+
+def _rows(value: tuple[Metrics, ...]) -> Any:
+    """A line for each, with its keys for columns."""
+    records = [{name: cell if isinstance(cell, (int, float)) else str(cell) for name, cell in row} for row in value]
+    columns = [dg.TableColumn(name, "float" if isinstance(cell, (int, float)) else "string") for name, cell in records[0].items()]
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in records], dg.TableSchema(columns))
 
 
 def _sources(value: dict[str, SourceCounts]) -> Any:

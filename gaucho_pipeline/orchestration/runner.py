@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import warnings
 from collections.abc import Iterator
@@ -14,7 +13,8 @@ from typing import Any
 
 import dagster as dg
 
-from gaucho_pipeline import embedded
+from gaucho_pipeline import base_models, embedded
+from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.assets import FORCE_TAG
@@ -49,11 +49,24 @@ def get_instance(project: Project) -> Iterator[dg.DagsterInstance]:
     else:
         home = project.store.root / ".dagster"
         home.mkdir(parents=True, exist_ok=True)
-        if not (home / "dagster.yaml").exists():
-            shutil.copyfile(_HOME_CONFIG, home / "dagster.yaml")
+        write_home_config(home)
     with dg.DagsterInstance.from_config(str(home)) as instance:
         _end_the_dead(instance)
         yield instance
+
+
+def write_home_config(home: Path) -> None:
+    """Puts a dagster.yaml into a folder that has none; its pool of devices holds the GPUs, or the cores where there is no GPU."""
+    path, limit = home / "dagster.yaml", len(base_models.gpu_names()) or os.cpu_count() or 1
+    if not path.exists():
+        text = _HOME_CONFIG.read_text(encoding="utf-8").replace("default_limit: 1 #", f"default_limit: {limit} #")
+        write_atomically(path, text)
+
+
+def pool_limit(instance: dg.DagsterInstance, pool: str | None) -> int:
+    """How many steps of a pool may run at once."""
+    limit = instance.event_log_storage.get_concurrency_info(pool or "").limit
+    return limit or instance.get_concurrency_config().pool_config.default_pool_limit or 1
 
 
 def _this_process() -> str:

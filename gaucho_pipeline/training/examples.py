@@ -1,22 +1,33 @@
 """What the loop learns from: the curated images split, encoded once, and drawn by step number.
 
-Every draw is a pure function of the seed and the step, so a run that was killed goes on as if it had not been.
+Every draw is a pure function of the seed and the example's number, so a run that was killed goes on as if it had not been, and how a step
+is divided among micro-batches changes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image, ImageOps
 
+from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.base import Conditioning, Family
-from gaucho_pipeline.images import square, to_tensor
+from gaucho_pipeline.images import to_tensor
+from gaucho_pipeline.training.posteriors import Posterior, PosteriorCache
+
+MAX_ASPECT = 2.0
+"""The longer side of a bucket over the shorter one, at most: what is longer still is cut."""
+_LEAST = 0.75
+"""The pixels of a bucket, as a share of the square's, at least."""
+_CUT = 0.7
+"""The smallest part of a side that a random cut shows."""
 
 
 def split(rows: list[dict[str, Any]], validation_fraction: float, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -31,85 +42,147 @@ def split(rows: list[dict[str, Any]], validation_fraction: float, seed: int) -> 
     return ordered[count:], ordered[:count]
 
 
-@dataclass(frozen=True)
-class Posteriors:
-    """What the VAE says of images: mean and standard deviation of their latents, float32, (n, channels, height, width), normalised."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __len__(self) -> int:
-        return len(self.mean)
-
-    def halves(self) -> tuple[Posteriors, Posteriors]:
-        """Those that choose the best weights, and those that are reported on: other images where there are four or more, else the same."""
-        if len(self) < 4:
-            return self, self
-        return Posteriors(self.mean[::2], self.std[::2]), Posteriors(self.mean[1::2], self.std[1::2])
-
-    def sample(self, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Latents of some images, (len(chosen), channels, height, width)."""
-        noise = torch.randn(self.mean[chosen].shape, generator=generator)
-        return self.mean[chosen] + self.std[chosen] * noise
+# ---------------------------------------------------------------------------------------------- encoded once, and kept
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """The images that are learned from, with a caption for each, and their mirror images where these are shown too."""
+    """Images that are learned from: for each its name, its caption and its views, one of which is drawn each time."""
 
-    posteriors: Posteriors
+    names: Sequence[str]
     captions: Sequence[str]
-    mirrored: Posteriors | None = None
+    views: Sequence[Sequence[Posterior]]
 
     def __len__(self) -> int:
-        return len(self.posteriors)
-
-    def sample(self, chosen: torch.Tensor, generator: torch.Generator, flips: torch.Tensor) -> torch.Tensor:
-        """Latents of some images, as `Posteriors.sample` gives them; of their mirror images where `flips`, (n,) of bool, is set."""
-        state = generator.get_state()
-        latents = self.posteriors.sample(chosen, generator)
-        if self.mirrored is None:
-            return latents
-        mirrored = self.mirrored.sample(chosen, generator.set_state(state))
-        return torch.where(flips[:, None, None, None], mirrored, latents)
+        return len(self.names)
 
 
-@torch.no_grad()
-def encode_images(family: Family, files: list[Path], resolution: int, mirrored: bool = False) -> Posteriors:
-    """Encodes the middle square of each image, or of its mirror image.
+@dataclass(frozen=True)
+class Encoded:
+    """All that a training needs of images and prompts; the VAE and the text encoders may leave memory then."""
 
-    Raises GauchoError if an image has no finite latents.
+    train: ImageSet
+    validation: Sequence[Posterior]
+    conditionings: dict[str, Conditioning]
+    class_images: ImageSet | None = None
+    """For `prior: class_images`."""
+
+
+def bucket_of(width: int, height: int, resolution: int, multiple: int) -> tuple[int, int]:
+    """Width and height in pixels at which a picture is learned from.
+
+    The square of `resolution`, or multiples of `multiple` whose product is at most that, at most MAX_ASPECT long: whatever is nearest
+    to the picture's shape.
     """
-    means, stds = [], []
-    for file in files:
-        with Image.open(file) as image:
-            picture = square(image.convert("RGB"), resolution)
-        vae = family.pipeline.vae
-        mean, std = family.encode_images(to_tensor(ImageOps.mirror(picture) if mirrored else picture)[None].to(vae.device, vae.dtype))
-        if not torch.isfinite(mean).all():
-            raise GauchoError(f"{file.name}: the VAE gives no finite latents for it; exclude it in curation")
-        means.append(mean[0].float().cpu())
-        stds.append(std[0].float().cpu())
-    return Posteriors(torch.stack(means), torch.stack(stds))
+    sides = range(multiple, int(resolution * MAX_ASPECT) + 1, multiple)
+    wide = [(side, max(other for other in sides if side * other <= resolution**2)) for side in sides if side * multiple <= resolution**2]
+    tall = [(height, width) for width, height in wide]
+    shaped = [(resolution, resolution), *(size for size in wide + tall if _is_fit(size, resolution))]
+    return min(shaped, key=lambda size: (round(abs(math.log(size[0] / size[1] * height / width)), 6), -size[0] * size[1]))
+
+
+def _is_fit(size: tuple[int, int], resolution: int) -> bool:
+    return max(size) <= MAX_ASPECT * min(size) and size[0] * size[1] >= _LEAST * resolution**2
+
+
+def views_of(picture: Image.Image, name: str, spec: TrainingSpec, resolution: int, multiple: int) -> list[Image.Image]:
+    """The views of a picture that are learned from: whole, cut at places that its name decides; each mirrored, too, if so asked."""
+    found = []
+    for side in (resolution, *spec.further_resolutions):
+        size = bucket_of(*picture.size, side, multiple) if spec.aspect_buckets else (side, side)
+        for crop in range(spec.crops):
+            view = ImageOps.fit(_cut(picture, name, crop) if crop else picture, size, Image.Resampling.LANCZOS)
+            found += [view, ImageOps.mirror(view)] if spec.random_flip else [view]
+    return found
+
+
+def _cut(picture: Image.Image, name: str, number: int) -> Image.Image:
+    width, height = picture.size
+    part, left, top = torch.rand(3, generator=_generator(f"crop {name} {number}")).tolist()
+    part = _CUT + (1 - _CUT) * part
+    x, y = left * (1 - part) * width, top * (1 - part) * height
+    return picture.crop((round(x), round(y), round(x + part * width), round(y + part * height)))
+
+
+def encode_files(
+    family: Family,
+    files: Mapping[Path, str],
+    spec: TrainingSpec,
+    resolution: int,
+    cache: PosteriorCache,
+    advance: Callable[[], None] = lambda: None,
+) -> list[list[Posterior]]:
+    """The views of each image, encoded unless the cache has them; `files` gives the hash of each one's pixels.
+
+    Raises GauchoError if an image cannot be read, or has no finite latents.
+    """
+    found = []
+    shape = [spec.aspect_buckets, spec.crops, spec.random_flip, list(spec.further_resolutions), resolution, family.bucket_multiple]
+    for file, pixels in files.items():
+        views = cache.get(pixels, shape)
+        if views is None:
+            try:
+                with Image.open(file) as image:
+                    pictures = views_of(image.convert("RGB"), pixels, spec, resolution, family.bucket_multiple)
+            except OSError as error:
+                raise GauchoError(f"{file}: cannot be read ({error}); make it anew: gaucho run --select curated_set --force") from None
+            views = [encode_picture(family, picture, file.name) for picture in pictures]
+            cache.put(pixels, shape, views)
+        found.append(views)
+        advance()
+    return found
 
 
 @torch.no_grad()
-def encode_prompts(family: Family, prompts: list[str]) -> dict[str, Conditioning]:
+def encode_picture(family: Family, picture: Image.Image, name: str) -> Posterior:
+    """A picture, encoded as it is. Raises GauchoError if it has no finite latents."""
+    vae = family.pipeline.vae
+    mean, std = family.encode_images(to_tensor(picture)[None].to(vae.device, vae.dtype))
+    if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):
+        raise GauchoError(f"{name}: the VAE gives no finite latents for it; exclude it in curation")
+    return Posterior(mean[0].float().cpu(), std[0].float().cpu())
+
+
+@torch.no_grad()
+def encode_prompts(family: Family, prompts: Sequence[str]) -> dict[str, Conditioning]:
     """What the denoiser is told of each distinct prompt."""
     return {prompt: family.encode_prompt(prompt) for prompt in dict.fromkeys(prompts)}
 
 
-def images_of_step(step: int, batch: int, count: int, seed: int) -> torch.Tensor:
+# ---------------------------------------------------------------------------------------------- drawn by number
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image of a step, as it is learned from."""
+
+    name: str
+    latents: torch.Tensor
+    noise: torch.Tensor
+    t: torch.Tensor
+    """Its share of noise, a number from 0 to 1."""
+    prompt: str
+    share: float
+    """What its error counts for in the step's loss."""
+    prior_prompt: str | None = None
+    """A prompt without the token, on which the base model's own prediction for the same noisy latents is to be kept."""
+    prior_share: float = field(default=0.0)
+
+
+def images_of_step(step: int, batch: int, count: int, seed: int) -> list[int]:
     """Which of `count` images step number `step` learns from: every image once before any comes again."""
     chosen = []
     for position in range(step * batch, (step + 1) * batch):
         epoch, place = divmod(position, count)
         order = torch.randperm(count, generator=generator_for(seed, 1, epoch))
         chosen.append(int(order[place]))
-    return torch.tensor(chosen)
+    return chosen
 
 
 def generator_for(seed: int, purpose: int, number: int) -> torch.Generator:
     """A generator on the CPU that depends on its arguments alone."""
-    name = hashlib.sha256(f"{seed} {purpose} {number}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(name[:7], "big"))
+    return _generator(f"{seed} {purpose} {number}")
+
+
+def _generator(name: str) -> torch.Generator:
+    return torch.Generator().manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big"))

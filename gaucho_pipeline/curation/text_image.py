@@ -1,0 +1,55 @@
+"""A text-image model of CLIP's or SigLIP's kind, by id and revision: how well texts fit a picture, as it was trained to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gaucho_pipeline.base_models import EMBEDDED_FOLDER, best_device, folder_of, quiet_libraries
+from gaucho_pipeline.canonical import weights_digest
+from gaucho_pipeline.concepts import EMBEDDED
+from gaucho_pipeline.errors import GauchoError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+def _folder_of(model: str) -> Path | None:
+    """The folder of a model that is on this disk; None for one from a hub, which its commit pins."""
+    return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else folder_of(model)
+
+
+def model_digest(model: str) -> str | None:
+    """What tells the weights in a folder from others that were there before."""
+    folder = _folder_of(model)
+    return weights_digest(folder) if folder and folder.is_dir() else None
+
+
+class TextImageModel:
+    """A loaded model. Raises GauchoError if it cannot be had; `key` is the key of the specification that names it."""
+
+    def __init__(self, key: str, model: str, revision: str | None) -> None:
+        from transformers import AutoModel, AutoProcessor
+
+        quiet_libraries()
+        where, self._name = str(_folder_of(model) or model), f"{key}: {model}"
+        try:
+            self._model = AutoModel.from_pretrained(where, revision=revision, use_safetensors=True).eval().to(best_device())
+            self._processor = AutoProcessor.from_pretrained(where, revision=revision)
+        except (OSError, ValueError) as error:
+            raise GauchoError(f"{self._name} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+
+    def shares(self, picture: Image.Image, texts: list[str]) -> list[float]:
+        """How probable each text is among all of them, 0 to 1, for an RGB picture. Raises GauchoError if the model gives no number."""
+        import torch
+
+        with torch.no_grad():
+            logits = self._model(**self._inputs(picture, texts)).logits_per_image[0]
+        if not torch.isfinite(logits).all():
+            raise GauchoError(f"{self._name} gives no number for a picture; its weights are broken")
+        found: list[float] = logits.softmax(0).tolist()
+        return found
+
+    def _inputs(self, picture: Image.Image, texts: list[str]) -> Any:
+        inputs: Any = self._processor(text=texts, images=picture, return_tensors="pt", padding="max_length", truncation=True)
+        return inputs.to(self._model.device)

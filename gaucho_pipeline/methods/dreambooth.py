@@ -1,0 +1,86 @@
+"""DreamBooth (arXiv 2208.12242): all weights of the denoiser learn. Only they are stored; the rest is the base model's, by id and digest.
+
+`unet/` or `transformer/` (and the text encoders, where they learned) are in diffusers' format in float32: what is gone on from.
+`gaucho export` makes a whole pipeline of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families import Family
+from gaucho_pipeline.methods.base import Method, Weights
+
+
+class DreamBooth(Method):
+    """What is learned is as large as the denoiser; a frozen copy of it stays in memory for what the base model says."""
+
+    name = "dreambooth"
+
+    def attach(self) -> None:
+        import torch
+
+        self._frozen: dict[str, Any] = {}
+        for name, module in self.modules.items():
+            self._frozen[name] = copy.deepcopy(module).requires_grad_(False)
+            module.to(torch.float32).requires_grad_(True)
+
+    def weights(self) -> Weights:
+        return {
+            f"{name}.{key}": tensor.detach().cpu() for name, module in self.modules.items() for key, tensor in module.named_parameters()
+        }
+
+    def set_weights(self, weights: Weights) -> None:
+        import torch
+
+        with torch.no_grad():
+            for name, module in self.modules.items():
+                for key, tensor in module.named_parameters():
+                    tensor.copy_(weights[f"{name}.{key}"])
+
+    @contextlib.contextmanager
+    def untouched(self) -> Iterator[None]:
+        learning = self.modules
+        self._put(self._frozen)
+        try:
+            yield
+        finally:
+            self._put(learning)
+
+    def detach(self) -> None:
+        self._put(self._frozen)
+        self._frozen = {}
+
+    def release(self) -> None:
+        self._frozen = {}
+
+    def _put(self, modules: dict[str, Any]) -> None:
+        for name, module in modules.items():
+            setattr(self.family.pipeline, name, module)
+
+    def save(self, folder: Path, title: str, words: str, license_: str, images: int) -> None:
+        for name, module in self.modules.items():
+            module.save_pretrained(folder / name, safe_serialization=True)
+
+    @staticmethod
+    def load(family: Family, folder: Path) -> None:
+        from safetensors import SafetensorError
+
+        for name in (family.denoiser, *family.trainable_text_encoders):
+            if not (folder / name).is_dir():
+                continue
+            own = getattr(family.pipeline, name)
+            try:
+                learned = type(own).from_pretrained(folder / name, dtype=own.dtype, use_safetensors=True)
+            except (OSError, ValueError, SafetensorError) as error:
+                raise GauchoError(f"{folder / name} does not load: {error}") from None
+            setattr(family.pipeline, name, learned.to(own.device).eval())
+
+    @staticmethod
+    def fuse(family: Family) -> None:
+        """Nothing: they are the model's own weights already."""

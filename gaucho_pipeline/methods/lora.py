@@ -1,0 +1,170 @@
+"""LoRA (arXiv 2106.09685): a low-rank adapter beside the base model's weights, and the two files that it travels in.
+
+`adapter/pytorch_lora_weights.safetensors` is diffusers' format in float32, with PEFT's own settings: what is gone on from. The single file
+`<concept>.safetensors` is what other programs read, in half precision: kohya's layout for UNets and their text encoders (ComfyUI, A1111,
+Forge), `transformer.<path>.lora_A/B` with alpha / rank folded in for transformers, where kohya's would be ignored without a word.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.families import Family
+from gaucho_pipeline.methods.base import Method, Weights
+
+ADAPTER = Path("adapter")
+DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+TEXT_ENCODER_MODULES = ("q_proj", "k_proj", "v_proj", "out_proj")
+
+
+class Lora(Method):
+    """The base model stays as it is; what is learned is a few megabytes."""
+
+    name = "lora"
+
+    def attach(self) -> None:
+        import torch
+        from diffusers.training_utils import cast_training_params
+        from peft import LoraConfig
+
+        torch.manual_seed(self.spec.seed)  # before the adapter is drawn, not after
+        for name, module in self.modules.items():
+            targets = list(self.spec.target_modules) if name == self.family.denoiser else list(TEXT_ENCODER_MODULES)
+            config = LoraConfig(
+                r=self.spec.rank, lora_alpha=self.spec.effective_alpha, init_lora_weights="gaussian", target_modules=targets
+            )
+            module.requires_grad_(False)
+            try:
+                module.add_adapter(config)
+            except ValueError:
+                raise ConfigError(f"training.target_modules: the base model has none of {', '.join(targets)}") from None
+            cast_training_params(module, dtype=torch.float32)
+
+    def weights(self) -> Weights:
+        from peft.utils import get_peft_model_state_dict
+
+        return {
+            f"{name}.{key}": tensor.detach().cpu()
+            for name, module in self.modules.items()
+            for key, tensor in get_peft_model_state_dict(module).items()
+        }
+
+    def set_weights(self, weights: Weights) -> None:
+        from peft.utils import set_peft_model_state_dict
+
+        for name, module in self.modules.items():
+            set_peft_model_state_dict(module, _of(weights, name))
+
+    @contextlib.contextmanager
+    def untouched(self) -> Iterator[None]:
+        for module in self.modules.values():
+            module.disable_adapters()
+        try:
+            yield
+        finally:
+            for module in self.modules.values():
+                module.enable_adapters()
+
+    def detach(self) -> None:
+        for module in self.modules.values():
+            module.delete_adapter("default") if hasattr(module, "delete_adapter") else module.delete_adapters("default")
+
+    def release(self) -> None:
+        """Nothing: the adapter goes with the module that it sits on."""
+
+    def save(self, folder: Path, title: str, words: str, license_: str, images: int) -> None:
+        self._save_diffusers(folder / ADAPTER)
+        self._save_single_file(folder / f"{title}.safetensors", title, words, license_, images)
+
+    def _save_diffusers(self, folder: Path) -> None:
+        """Writes the adapter with its rank and alpha, without which diffusers would take alpha for the rank."""
+        from peft.utils import get_peft_model_state_dict
+
+        folder.mkdir(parents=True, exist_ok=True)
+        named: dict[str, Any] = {}
+        for name, module in self.modules.items():
+            # PEFT's own names: diffusers' older ones are read back in halves
+            named[f"{name}_lora_layers"] = get_peft_model_state_dict(module)
+            settings = module.peft_config["default"].to_dict()
+            ordered = {key: sorted(value) if isinstance(value, (set, list)) else value for key, value in sorted(settings.items())}
+            named[f"{name}_lora_adapter_metadata"] = ordered
+        type(self.family.pipeline).save_lora_weights(folder, weight_name=DIFFUSERS_FILE, **named)
+
+    def _save_single_file(self, path: Path, title: str, words: str, license_: str, images: int) -> None:
+        """Writes the file that other programs read, with the metadata that they show (modelspec 1.0.1; kohya's `ss_` for UNets)."""
+        import torch
+        from safetensors.torch import save_file
+
+        is_unet, spec = self.family.denoiser == "unet", self.spec
+        named = to_kohya(self.weights(), spec.effective_alpha) if is_unet else to_folded(self.weights(), spec.effective_alpha / spec.rank)
+        metadata = {
+            "modelspec.sai_model_spec": "1.0.1",
+            "modelspec.implementation": "https://github.com/huggingface/diffusers",
+            "modelspec.title": title,
+            "modelspec.resolution": f"{spec.resolution}x{spec.resolution}",
+            "modelspec.trigger_phrase": words,
+            "modelspec.license": license_,
+        } | self.family.file_metadata()
+        if is_unet:
+            metadata |= {
+                "ss_output_name": path.stem,
+                "ss_network_module": "networks.lora",
+                "ss_network_dim": str(spec.rank),
+                "ss_network_alpha": str(spec.effective_alpha),
+                "ss_learning_rate": str(spec.learning_rate),
+                "ss_tag_frequency": json.dumps({path.stem: {words: images}}, ensure_ascii=False),
+                "ss_dataset_dirs": json.dumps({path.stem: {"n_repeats": 1, "img_count": images}}),
+            }
+        half = {name: tensor if name.endswith(".alpha") else tensor.to(torch.float16) for name, tensor in named.items()}
+        save_file(half, path, metadata)
+
+    @staticmethod
+    def load(family: Family, folder: Path) -> None:
+        from safetensors import SafetensorError
+
+        try:
+            family.pipeline.load_lora_weights(folder / ADAPTER, weight_name=DIFFUSERS_FILE)
+        except (OSError, ValueError, SafetensorError) as error:
+            raise GauchoError(f"{folder / ADAPTER} does not load: {error}") from None
+
+    @staticmethod
+    def fuse(family: Family) -> None:
+        family.pipeline.fuse_lora()
+        family.pipeline.unload_lora_weights()
+
+
+def _of(weights: Weights, component: str) -> Weights:
+    start = f"{component}."
+    return {name.removeprefix(start): tensor for name, tensor in weights.items() if name.startswith(start)}
+
+
+def to_kohya(weights: Weights, alpha: float) -> Weights:
+    """An adapter in kohya's names, with alpha beside each module.
+
+    `lora_unet_<path with _>.lora_down.weight` and its like; `lora_te_text_model_…` for one text encoder, `lora_te1_…` and `lora_te2_…` for
+    two.
+    """
+    import torch
+
+    two = any(name.startswith("text_encoder_2.") for name in weights)
+    starts = {"unet": "lora_unet", "text_encoder": "lora_te1" if two else "lora_te", "text_encoder_2": "lora_te2"}
+    named = {}
+    for name, tensor in weights.items():
+        component, key = name.split(".", 1)
+        path, side = key.removesuffix(".weight").rsplit(".", 1)
+        if component != "unet":
+            path = f"text_model.{path.removeprefix('text_model.')}"  # which transformers has done away with, and readers have not
+        module = f"{starts[component]}_{path.replace('.', '_')}"
+        named[f"{module}.{'lora_down' if side == 'lora_A' else 'lora_up'}.weight"] = tensor.contiguous()
+        named[f"{module}.alpha"] = torch.tensor(float(alpha))
+    return named
+
+
+def to_folded(weights: Weights, strength: float) -> Weights:
+    """A transformer's adapter in diffusers' names with its strength, alpha / rank, folded into lora_B: readers take it for 1."""
+    return {name: (tensor * strength if ".lora_B." in name else tensor).contiguous() for name, tensor in weights.items()}

@@ -1,0 +1,70 @@
+"""Images of the class, for `prior: class_images`: the user's own, or made once by the base model and kept for all that ask for the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.canonical import digest, file_digest
+from gaucho_pipeline.concepts import ClassImages, TrainingSpec
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.images import BadImage, decode, png_bytes
+from gaucho_pipeline.prompts import class_prompt
+from gaucho_pipeline.rights import parse_license
+from gaucho_pipeline.stage import Reporter
+
+_BATCH = 4
+
+
+def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) -> list[dict[str, Any]]:
+    """The user's images of the class, decoded safely into a folder, with their credits. What is no image is named and left out.
+
+    Raises ConfigError if there is none.
+    """
+    rows, rights = list[dict[str, Any]](), parse_license(spec.license)
+    into.mkdir(exist_ok=True)
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        if len(rows) == spec.count:
+            break
+        try:
+            picture = decode(path.read_bytes())
+        except BadImage as error:
+            reporter.info(f"class image left out: {path.name}: {error}")
+            continue
+        sha = file_digest(path)
+        write_atomically(into / f"{sha}.png", png_bytes(picture))
+        credit = {"author": spec.author, "source": spec.source, "license": rights.id, "license_url": rights.url}
+        rows.append({"file": f"{into.name}/{sha}.png", "title": path.stem, "sha256": sha, "pixels": sha, **credit})
+    if not rows:
+        raise ConfigError(f"training.class_images: {folder} holds no image that can be read")
+    return rows
+
+
+def generated_images(
+    base: Loaded, spec: TrainingSpec, wanted: ClassImages, side: int, class_noun: str, root: Path, reporter: Reporter
+) -> dict[Path, str]:
+    """Images of the class that the base model generates, each from its own seed, with the hash of each.
+
+    They stand under a hash of all that shapes them; those that a killed run has made are kept. Batches are the same whatever is missing,
+    because a picture depends on its batch in the last digits.
+    """
+    family, prompt = base.family, class_prompt(class_noun)
+    model = base_models.identity(spec.base_model, spec.revision)
+    made_by = [model, family.code_version, prompt, side, wanted.num_inference_steps, wanted.guidance_scale, spec.seed]
+    folder = root / digest(made_by)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{number:05d}.png" for number in range(wanted.count)]
+    batches = [range(start, start + _BATCH) for start in range(0, wanted.count, _BATCH)]
+    missing = [batch for batch in batches if not all(file.is_file() for file in files[batch.start : batch.stop])]
+    progress = reporter.progress("generating class images", _BATCH * len(missing), "pictures")
+    for batch in missing:
+        seeds = [(spec.seed * 100_003 + number) % 2**31 for number in batch]
+        pictures = family.generate([prompt] * _BATCH, "", wanted.num_inference_steps, wanted.guidance_scale, seeds, side)
+        for number, picture in zip(batch, pictures, strict=True):
+            if number < len(files) and not files[number].is_file():
+                write_atomically(files[number], png_bytes(picture))
+        progress.advance(_BATCH)
+    return {file: file_digest(file) for file in files}

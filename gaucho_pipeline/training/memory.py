@@ -1,0 +1,159 @@
+"""How many images are computed at once: what a trial of one image takes, what there is, and what follows from both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.training.objective import Objective
+from gaucho_pipeline.training.tuned import TunedModel
+
+_MARGIN = 0.85
+"""The share of what is free that may be planned with."""
+_OPTIMIZER_BYTES = {"adamw": 12, "adamw_8bit": 6}  # for each number that learns: its gradient and the optimiser's averages
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one image took, forward and back."""
+
+    memory_bytes: int
+    seconds: float
+    flops: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a step is computed, and what it will take."""
+
+    micro_batch: int
+    gradient_checkpointing: bool
+    memory_bytes: int
+    """At the peak, in all."""
+    seconds: float
+    """Of a step, or less: images that are computed together take less each."""
+    flops: int
+    """Of a step."""
+    why: str
+
+
+def plan(model: TunedModel, objective: Objective, spec: TrainingSpec) -> Plan:
+    """Tries one image, and plans with what it took and what there is; the keys that the specification sets are kept to."""
+    examples = objective.examples(0)
+    checkpointing = bool(spec.gradient_checkpointing)
+    learning = sum(parameter.numel() for group in model.method.parameter_groups() for parameter in group["params"])
+    held, free = resident_bytes(model.device) + _OPTIMIZER_BYTES[spec.optimizer] * learning, free_bytes(model.device)
+
+    def trial() -> Trial:
+        model.set_gradient_checkpointing(checkpointing)
+        return try_out(model, lambda: objective.loss(examples[:1]).sum())
+
+    def room(tried: Trial) -> int:
+        return int((_MARGIN * free - _OPTIMIZER_BYTES[spec.optimizer] * learning) / max(tried.memory_bytes, 1))
+
+    tried, why = trial(), "as the specification says"
+    if spec.gradient_checkpointing is None and room(tried) < 1:
+        checkpointing, why = True, "one image does not fit otherwise"
+        tried = trial()
+    if spec.micro_batch != "auto":
+        size = spec.micro_batch
+    else:
+        size = max(1, min(spec.batch_size, room(tried)))
+        if why.startswith("as"):
+            why = f"{free / 1e9:.1f} GB are free, an image takes {tried.memory_bytes / 1e9:.2f}"
+    size = min(size, len(examples))
+    return Plan(size, checkpointing, held + size * tried.memory_bytes, tried.seconds * len(examples), tried.flops * len(examples), why)
+
+
+def try_out(model: TunedModel, loss: Callable[[], torch.Tensor]) -> Trial:
+    """Computes a loss and its gradient, which is thrown away, twice: the first time takes what comes once."""
+
+    def act() -> None:
+        model.accelerator.backward(loss())
+        for group in model.method.parameter_groups():
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    with FlopCounterMode(display=False) as counter:
+        act()
+    before = resident_bytes(model.device)
+    _reset_peak(model.device)
+    started = time.monotonic()
+    act()
+    seconds = time.monotonic() - started
+    return Trial(max(0, peak_bytes(model.device) - before), seconds, counter.get_total_flops())
+
+
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second that products of large matrices reach on a device: what a training's rate is held against."""
+    side, repeats = (8192, 8) if device.type == "cuda" else (1024, 4)
+    one = torch.randn(side, side, device=device, dtype=dtype)
+    one @ one
+    _wait(device)
+    started = time.monotonic()
+    for _ in range(repeats):
+        one @ one
+    _wait(device)
+    return repeats * 2 * side**3 / max(time.monotonic() - started, 1e-9)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of a GPU or of the machine."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most memory taken since the process began or the peak was reset: the GPU's where there is one, else the process's."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    return _status("VmHWM") or int(psutil.Process().memory_info().rss)
+
+
+def resident_bytes(device: torch.device) -> int:
+    """Memory taken now."""
+    return int(torch.cuda.memory_allocated(device)) if device.type == "cuda" else int(psutil.Process().memory_info().rss)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that can still be had: of the GPU, or of the machine, or of the container that this runs in."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return free
+    return min(free, int(limit) - used) if limit.isdigit() else free
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    except OSError:
+        return  # no Linux: the peak is that of the whole run
+
+
+def _status(name: str) -> int:
+    """A figure of this process in bytes, as Linux tells it; 0 elsewhere."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return 0
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -1,0 +1,126 @@
+"""The model card of a checkpoint, README.md: how to use what was learned, how well it was learned, its limits, and whom to credit.
+
+Its head is what model hubs read (https://huggingface.co/docs/hub/model-cards); the rest is for people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import yaml
+
+from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
+from gaucho_pipeline.families import Family
+from gaucho_pipeline.metrics import CheckpointMetrics
+from gaucho_pipeline.model_licenses import license_of
+from gaucho_pipeline.prompts import instance_prompt
+
+_LEARNED = {
+    "yes": "The loss on images that it never learned from fell beyond chance.",
+    "no": "**Nothing worth the name was learned**: the loss on images that it never learned from did not fall beyond chance.",
+    "unclear": "Whether anything was learned is unclear: part of the interval is no gain.",
+}
+
+
+def model_card(
+    slug: str,
+    title: str,
+    words: tuple[str, str],
+    spec: TrainingSpec,
+    family: type[Family],
+    metrics: CheckpointMetrics,
+    credited: Sequence[dict[str, Any]],
+) -> str:
+    """The card as Markdown. `credited`: the training images' rows, with title, author, source, license and license_url."""
+    sections = [
+        _head(slug, words, spec),
+        f"# {_plain(title or slug)}\n\nWhat `{spec.base_model}` learned of it, {'by LoRA' if spec.method == 'lora' else 'by DreamBooth'}: "
+        f"write **{words[0]} {words[1]}** where it shall be drawn. Every picture that is made with it is generated, and should say so.",
+        _use(slug, words, spec, family),
+        _measured(metrics),
+        _limits(spec, metrics),
+        _attribution(credited),
+        "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _head(slug: str, words: tuple[str, str], spec: TrainingSpec) -> str:
+    value = {
+        "library_name": "diffusers",
+        "pipeline_tag": "text-to-image",
+        "tags": ["text-to-image", spec.method],
+        "instance_prompt": instance_prompt(*words),
+        "license": "other",
+        "license_name": "as-the-base-model-and-the-images",
+    } | ({} if spec.base_model == "embedded" or spec.base_model.startswith("/") else {"base_model": spec.base_model})
+    return f"---\n{yaml.safe_dump(value, allow_unicode=True, sort_keys=False)}---"
+
+
+def _use(slug: str, words: tuple[str, str], spec: TrainingSpec, family: type[Family]) -> str:
+    gallery = GallerySpec().with_recommended(family.recommended["gallery"])
+    drawn = f"num_inference_steps={gallery.num_inference_steps}, guidance_scale={gallery.guidance_scale:g}"
+    base = "the embedded model's folder" if spec.base_model == "embedded" else spec.base_model
+    if spec.method == "dreambooth":
+        load = f'pipe = {family.pipeline_class}.from_pretrained("exported")  # made by: gaucho export {slug} exported'
+    else:
+        load = f'pipe = {family.pipeline_class}.from_pretrained("{base}")\npipe.load_lora_weights("adapter")'
+    text = f'## How to use it\n\n```python\n{load}\npipe("{instance_prompt(*words)}", {drawn}).images[0]\n```\n'
+    if spec.method == "lora":
+        readers = "ComfyUI, A1111 and Forge" if family.denoiser == "unet" else "ComfyUI"
+        text += f"\n`{slug}.safetensors` is for {readers}, with strength 1 beside the same base model: in ComfyUI with *Load LoRA*"
+        text += f", in A1111 and Forge with `<lora:{slug}:1>` in the prompt." if family.denoiser == "unet" else "."
+    else:
+        text += f"\n`gaucho export {slug} FOLDER` makes a whole pipeline of it and the base model."
+    return text + f" Sampler settings: {gallery.num_inference_steps} steps, guidance {gallery.guidance_scale:g}."
+
+
+def _measured(metrics: CheckpointMetrics) -> str:
+    loss, rows = metrics.validation_loss, ""
+    for name, pair in (
+        ("with the token", metrics.losses.validation.token),
+        ("with another made-up word", metrics.losses.validation.other_token),
+        ("with the class noun alone", metrics.losses.validation.class_noun),
+        ("on training images, with the token", metrics.losses.train.token),
+    ):
+        rows += f"| {name} | {pair.base:.4f} | {pair.tuned:.4f} |\n"
+    change = f" The change is {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)." if loss.interval else ""
+    apart = "" if metrics.reported_apart else " There were too few images to report on others than those that chose the step."
+    ended = f" It ended before its last step: {metrics.ended}." if metrics.ended else ""
+    return (
+        f"## What was measured\n\nLearned: **{metrics.learned}**. {_LEARNED.get(metrics.learned or '', '')}{change}{apart}{ended}\n\n"
+        f"| loss | base model | tuned |\n| --- | --- | --- |\n{rows}\n![Loss over the steps](losses.png)\n\n{_took(metrics)}"
+    )
+
+
+def _took(metrics: CheckpointMetrics) -> str:
+    text = f"{metrics.steps} steps on {metrics.device}, {metrics.images_per_second:g} images/s, {metrics.peak_memory_bytes / 1e9:.1f} GB"
+    if found := metrics.resources:
+        text += f", {found.seconds / 60:.1f} min"
+        text += f", {found.watt_hours:g} Wh" if found.watt_hours is not None else "; the device does not tell its energy"
+    return text + "."
+
+
+def _limits(spec: TrainingSpec, metrics: CheckpointMetrics) -> str:
+    license_ = license_of(spec.base_model)
+    return (
+        "## Limits, and what the result can bear\n\n"
+        f"It learned from {metrics.train_images} images: what they do not show, it invents. It is no evidence of how anything looked.\n\n"
+        f"The base model's licence is {license_.name}{f' ({license_.url})' if license_.url else ''}: {license_.conditions}. "
+        "The images' licences are beside each of them; those that ask for attribution ask for it wherever this model is published."
+    )
+
+
+def _attribution(credited: Sequence[dict[str, Any]]) -> str:
+    rows = "".join(
+        f"| {_plain(row['title'])} | {_plain(row['author'])} | {_plain(row['license'])} | {_plain(row['source'])} |\n" for row in credited
+    )
+    return f"## The images that it learned from\n\n| title | author | licence | source |\n| --- | --- | --- | --- |\n{rows}".rstrip()
+
+
+def _plain(text: Any) -> str:
+    """A text from the web, so that Markdown takes nothing in it for markup."""
+    clean = " ".join(str(text or "").split())
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|!~" else sign for sign in clean)

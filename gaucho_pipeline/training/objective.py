@@ -1,0 +1,90 @@
+"""What a step learns from, and its loss: DreamBooth's (arXiv 2208.12242) with min-SNR weighting (arXiv 2303.09556).
+
+What keeps the rest as it was is the base model's own prediction on prompts without the token, or images of the class.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.prompts import class_prompt, prior_prompts
+from gaucho_pipeline.training.examples import Encoded, Example, ImageSet, generator_for, images_of_step
+from gaucho_pipeline.training.tuned import TunedModel
+
+_EXAMPLE, _PRIOR, _CLASS_EXAMPLE = 2, 3, 4  # purposes of random draws
+
+
+class Objective:
+    """The loss of a training, step by step."""
+
+    def __init__(self, model: TunedModel, spec: TrainingSpec, encoded: Encoded, class_noun: str) -> None:
+        self.model, self.spec, self.encoded = model, spec, encoded
+        self.class_prompt, self.prior_prompts = class_prompt(class_noun), prior_prompts(class_noun)
+
+    def examples(self, step: int) -> list[Example]:
+        """What step number `step` learns from: a function of the seed and the step alone."""
+        spec, train, count = self.spec, self.encoded.train, self.spec.batch_size
+        first, chosen = step * count, images_of_step(step, count, len(train), spec.seed)
+        found = [self._example(train, index, first + place, _EXAMPLE, 1 / count) for place, index in enumerate(chosen)]
+        if not spec.prior_loss_weight:
+            return found
+        prior_count = -(-count // 2)  # staying the base model needs fewer examples than learning the concept
+        share = spec.prior_loss_weight / prior_count
+        if class_images := self.encoded.class_images:
+            chosen = images_of_step(step, prior_count, len(class_images), spec.seed)
+            first = step * prior_count
+            return found + [self._example(class_images, index, first + n, _CLASS_EXAMPLE, share) for n, index in enumerate(chosen)]
+        prompts = self.prior_prompts_of(step, prior_count)
+        kept = [_with_prior(example, prompt, share) for example, prompt in zip(found, prompts, strict=False)]
+        return kept + found[prior_count:]
+
+    def _example(self, images: ImageSet, index: int, number: int, purpose: int, share: float) -> Example:
+        generator, views = generator_for(self.spec.seed, purpose, number), images.views[index]
+        view, is_silent = torch.rand(2, generator=generator).tolist()
+        latents = views[int(view * len(views))].sample(generator)
+        noise = torch.randn(latents.shape, generator=generator)
+        t = self.model.family.draw_noise_levels(1, generator, latents[None])[0]
+        prompt = "" if is_silent < self.spec.caption_dropout else images.captions[index]
+        return Example(images.names[index], latents, noise, t, prompt, share)
+
+    def prior_prompts_of(self, step: int, count: int) -> list[str]:
+        """Half of them the class, the rest drawn from the others."""
+        generator = generator_for(self.spec.seed, _PRIOR, step)
+        others = torch.randint(1, len(self.prior_prompts), (count,), generator=generator)
+        return [self.prior_prompts[0] if i % 2 == step % 2 else self.prior_prompts[int(others[i])] for i in range(count)]
+
+    def micro_batches(self, examples: list[Example], size: int) -> list[list[Example]]:
+        """A step's examples in parts that are computed at once: of one shape, and at most `size` of them."""
+        by_shape: dict[torch.Size, list[Example]] = {}
+        for example in examples:
+            by_shape.setdefault(example.latents.shape, []).append(example)
+        return [alike[start : start + size] for alike in by_shape.values() for start in range(0, len(alike), size)]
+
+    def loss(self, examples: list[Example]) -> torch.Tensor:
+        """What examples of one shape add to their step's loss, each one by itself, (len(examples),)."""
+        device, family = self.model.device, self.model.family
+        latents = torch.stack([example.latents for example in examples]).to(device)
+        noise = torch.stack([example.noise for example in examples]).to(device)
+        t = torch.stack([example.t for example in examples]).to(device)
+        noisy, target = family.add_noise(latents, noise, t), family.target(latents, noise, t)
+        weights, prompts = family.loss_weights(t, self.spec.min_snr_gamma), [example.prompt for example in examples]
+        shares = weights * weights.new_tensor([example.share for example in examples])
+        places = [place for place, example in enumerate(examples) if example.prior_prompt is not None]
+        if not places:
+            return shares * _errors(self.model.predict(noisy, t, prompts), target)
+        prior_prompts = [prompt for example in examples if (prompt := example.prior_prompt) is not None]
+        with torch.no_grad():
+            prior_target = self.model.predict(noisy[places], t[places], prior_prompts, tuned=False)
+        both = self.model.predict(torch.cat([noisy, noisy[places]]), torch.cat([t, t[places]]), prompts + prior_prompts)
+        prior_shares = weights[places] * weights.new_tensor([examples[place].prior_share for place in places])
+        loss = shares * _errors(both[: len(examples)], target)
+        return loss.index_add(0, torch.tensor(places, device=device), prior_shares * _errors(both[len(examples) :], prior_target))
+
+
+def _with_prior(example: Example, prompt: str, share: float) -> Example:
+    return Example(example.name, example.latents, example.noise, example.t, example.prompt, example.share, prompt, share)
+
+
+def _errors(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    return (predicted - target.float()).square().mean(dim=(1, 2, 3))

@@ -1,0 +1,91 @@
+"""Everything that is encoded before the first step: images by the VAE, prompts by the text encoders, which then leave memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.concepts import ClassImages, TrainingSpec
+from gaucho_pipeline.prompts import class_prompt, fill_in, instance_prompt, prior_prompts
+from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.training.class_images import generated_images, own_images
+from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_files, encode_prompts
+from gaucho_pipeline.training.posteriors import PosteriorCache
+
+OTHER_TOKEN = "xqv"
+"""A word that means nothing, to see whether the concept answers to its own token only."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Where a training's images are: rows of the curated set, relative to its folder."""
+
+    curated: Path
+    train: Sequence[dict[str, Any]]
+    validation: Sequence[dict[str, Any]]
+    class_images: Path
+    """Where the user's own images of the class are put, decoded."""
+    data: Path | None = None
+    """The data folder, where posteriors and generated class images are kept; None: nowhere."""
+
+
+def prepare(
+    base: Loaded, spec: TrainingSpec, token: str, class_noun: str, images: Images, reporter: Reporter
+) -> tuple[Encoded, list[dict[str, Any]]]:
+    """All images and prompts of a training encoded; and the credits of the user's own images of the class.
+
+    Raises GauchoError if an image cannot be read or has no finite latents.
+    """
+    family, side = base.family, spec.resolution or base.resolution
+    class_files, class_rows = _class_files(base, spec, side, class_noun, images, reporter)
+    family.pipeline.vae.to(torch.float32)  # half precision spoils posteriors
+    whole = spec.model_copy(update={"crops": 1, "random_flip": False, "further_resolutions": ()})
+    wanted = [(_files(images, images.train), spec), (_files(images, images.validation), whole), (class_files, whole)]
+    cache = _cache(base, spec, images)
+    progress = reporter.progress("encoding", sum(len(files) for files, _ in wanted), "images")
+    train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance) for files, how in wanted)
+    captions = [fill_in(row["caption"], token, class_noun) for row in images.train]
+    prompts = [instance_prompt(token, class_noun), instance_prompt(OTHER_TOKEN, class_noun), *prior_prompts(class_noun), *captions]
+    names = [Path(row["file"]).name for row in images.train]
+    told = [class_prompt(class_noun)] * len(of_class)
+    encoded = Encoded(
+        train=ImageSet(names, captions, train),
+        validation=[views[0] for views in validation],
+        conditionings=encode_prompts(family, prompts),
+        class_images=ImageSet([file.name for file in class_files], told, of_class) if of_class else None,
+    )
+    reads = any(trial.train_text_encoder for _, trial in spec.trials())
+    family.forget("vae", *(() if reads else family.text_encoders))
+    return encoded, class_rows
+
+
+def _files(images: Images, rows: Sequence[dict[str, Any]]) -> Mapping[Path, str]:
+    return {images.curated / row["file"]: row["pixels"] for row in rows}
+
+
+def _cache(base: Loaded, spec: TrainingSpec, images: Images) -> PosteriorCache:
+    if images.data is None:
+        return PosteriorCache(None)
+    model: dict[str, Any] = base_models.identity(spec.base_model, spec.revision)
+    return PosteriorCache(images.data / ".posteriors", model, base.device.type)
+
+
+def _class_files(
+    base: Loaded, spec: TrainingSpec, side: int, class_noun: str, images: Images, reporter: Reporter
+) -> tuple[Mapping[Path, str], list[dict[str, Any]]]:
+    """The images of the class, where the prior is made of them, and the credits of the user's own."""
+    tried = [trial for _, trial in spec.trials() if trial.prior == "class_images" and trial.prior_loss_weight]
+    if not tried:
+        return {}, []
+    wanted = tried[0].class_images or ClassImages()
+    if wanted.folder:
+        rows = own_images(wanted, wanted.folder, images.class_images, reporter)
+        return {images.class_images.parent / row["file"]: row["pixels"] for row in rows}, rows
+    root = images.data / ".class_images" if images.data else images.class_images
+    return generated_images(base, spec, wanted, side, class_noun, root, reporter), []

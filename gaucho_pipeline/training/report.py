@@ -1,0 +1,136 @@
+"""What is said of a training when it is over: losses as a set, whether anything was learned, what it took, and that it reads back."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import torch
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.families import Family
+from gaucho_pipeline.families.base import Conditioning
+from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, NoiseLevelLoss, PromptLosses, Resources, ValidationLoss
+from gaucho_pipeline.prompts import instance_prompt
+from gaucho_pipeline.training import validation
+from gaucho_pipeline.training.learned import interval, verdict
+from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline.training.memory import peak_bytes, peak_flops
+from gaucho_pipeline.training.posteriors import Posterior
+from gaucho_pipeline.training.preparing import OTHER_TOKEN
+from gaucho_pipeline.training.study import Study
+
+_LEVELS = 4
+
+
+def measure(study: Study, class_noun: str, watt_hours: float | None, base_model_license: str) -> CheckpointMetrics:
+    """All metrics of a checkpoint but for the reading back."""
+    trainer = study.trainer
+    state, spec, model, encoded = trainer.state, trainer.spec, trainer.model, trainer.encoded
+    reported = validation.reported_of(encoded.validation)
+    losses, change, by_noise_level = losses_of(trainer, class_noun)
+    gain = losses.validation.token.base - losses.validation.token.tuned
+    drift = validation.moved(model, reported, trainer.objective.prior_prompts) / gain if gain > 0 else None
+    return CheckpointMetrics(
+        validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
+        learned=verdict(losses.validation.token.base, change, state.best_step),
+        drift=None if drift is None else round(drift, 4),
+        reported_apart=len(encoded.validation) >= 4,
+        losses=losses,
+        by_noise_level=by_noise_level,
+        steps=state.step,
+        best_step=state.best_step,
+        train_images=len(encoded.train),
+        validation_images=len(encoded.validation),
+        images_per_second=round(trainer.steps_run * spec.batch_size / max(trainer.seconds, 1e-6), 2),
+        peak_memory_bytes=peak_bytes(model.device),
+        trainable_parameters=sum(parameter.numel() for parameter in trainer.parameters),
+        reload_difference=0.0,
+        device=torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else str(model.device),
+        method=spec.method,
+        learning_rate=float(spec.learning_rate),
+        ended=state.ended,
+        study=tuple(study.results),
+        resources=_resources(trainer, watt_hours),
+        base_model_license=base_model_license,
+    )
+
+
+def losses_of(trainer: Trainer, class_noun: str) -> tuple[Losses, tuple[float, float], tuple[NoiseLevelLoss, ...]]:
+    """The losses as a set: on train and validation images; with the token, another made-up word, the class alone.
+
+    Beside them the interval of what changed on validation images with the token, and the loss at each level of noise.
+    """
+    model, other = trainer.model, instance_prompt(OTHER_TOKEN, class_noun)
+
+    def both(images: list[Posterior], prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+        base, tuned = (validation.errors(model, images, prompt, which, for_report=True) for which in (False, True))
+        return base, tuned
+
+    def of(images: list[Posterior], token: tuple[torch.Tensor, torch.Tensor]) -> PromptLosses:
+        others = (_means(*both(images, prompt)) for prompt in (other, trainer.objective.class_prompt))
+        return PromptLosses(token=_means(*token), other_token=next(others), class_noun=next(others))
+
+    encoded = trainer.encoded
+    train, reported = list(validation.measured_of(encoded.train.views)), list(validation.reported_of(encoded.validation))
+    with_token = both(reported, trainer.instance_prompt)
+    low, high = interval(*with_token)
+    losses = Losses(train=of(train, both(train, trainer.instance_prompt)), validation=of(reported, with_token))
+    levels = model.family.validation_noise_levels(validation.NOISES).view(_LEVELS, -1).mean(dim=1).tolist()
+    means = [errors.mean(dim=0).view(_LEVELS, -1).mean(dim=1).tolist() for errors in with_token]
+    by_noise_level = tuple(
+        NoiseLevelLoss(noise=round(level, 3), base=round(base, 5), tuned=round(tuned, 5))
+        for level, base, tuned in zip(levels, *means, strict=True)
+    )
+    return losses, (round(low, 5), round(high, 5)), by_noise_level
+
+
+def _means(base: torch.Tensor, tuned: torch.Tensor) -> BaseTuned:
+    return BaseTuned(base=round(base.mean().item(), 5), tuned=round(tuned.mean().item(), 5))
+
+
+def _resources(trainer: Trainer, watt_hours: float | None) -> Resources | None:
+    plan, state = trainer.plan, trainer.state
+    if plan is None:  # all steps were run by a process that is gone
+        return None
+    rate = trainer.steps_run * plan.flops / max(trainer.seconds, 1e-6)
+    share = rate / peak_flops(trainer.model.device, base_models.compute_dtype(trainer.model.device))
+    return Resources(
+        micro_batch=state.micro_batch,
+        gradient_checkpointing=state.gradient_checkpointing,
+        why=plan.why,
+        predicted_memory_bytes=plan.memory_bytes,
+        predicted_seconds=round(plan.seconds * trainer.steps_run, 1),
+        seconds=round(trainer.seconds, 1),
+        share_of_peak=round(share, 4),
+        watt_hours=None if watt_hours is None else round(watt_hours, 2),
+    )
+
+
+def read_back(study: Study, folder: Path) -> float:
+    """How far the prediction with what was stored is from the one with the weights in memory: the largest difference, over all values.
+
+    The trained model leaves memory first. Raises GauchoError if what was stored does not load, or gives something else.
+    """
+    trainer = study.trainer
+    spec, device, prompt, latents = trainer.spec, trainer.model.device, trainer.instance_prompt, trainer.encoded.validation[0].mean[None]
+    conditioning = None if spec.train_text_encoder else trainer.encoded.conditionings[prompt]
+    before = _prediction(trainer.model.family, latents, prompt, conditioning)
+    trainer.release()
+    gc.collect()
+    fresh = base_models.load(spec.base_model, spec.revision, device).family
+    METHODS[spec.method].load(fresh, folder)
+    difference = (before - _prediction(fresh, latents, prompt, conditioning)).abs().max().item()
+    if not difference < (1e-3 if fresh.network.dtype is torch.float32 else 0.05):
+        raise GauchoError(f"what was stored, read back, predicts something else (by {difference:.3g})")
+    return difference
+
+
+@torch.no_grad()
+def _prediction(family: Family, latents: torch.Tensor, prompt: str, conditioning: Conditioning | None) -> torch.Tensor:
+    device, dtype = family.network.device, base_models.compute_dtype(family.network.device)
+    told = family.collate([family.encode_prompt(prompt) if conditioning is None else conditioning])
+    with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
+        return family.predict(latents.to(device, dtype), latents.new_full((1,), 0.5, device=device), told).float().cpu()

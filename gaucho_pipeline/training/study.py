@@ -1,0 +1,119 @@
+"""Trying values: a study trains each combination, a range test finds a learning rate. Both share what is encoded."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.metrics import TrialResult
+from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.training import validation
+from gaucho_pipeline.training.examples import Encoded
+from gaucho_pipeline.training.loop import Trainer
+
+_STEPS, _EVERY = 60, 3
+_RANGE = {"lora": (1e-5, 3e-2), "dreambooth": (1e-7, 3e-3)}
+_BELOW = 3.0
+"""How far below the rate that lowered the loss fastest to stay: a whole training is longer than the test."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a concept is called in prompts, and what its images hash to."""
+
+    token: str
+    class_noun: str
+    images: str
+
+
+@dataclass(frozen=True)
+class Study:
+    """What came of all trials, of which there may be one."""
+
+    trainer: Trainer
+    """Of the best trial, with its weights in place."""
+    results: list[TrialResult]
+    """Of each, where there was more than one."""
+    curves: dict[str, list[dict[str, float]]]
+    kept: str
+    """The name of the curve of the best trial."""
+    steps_run: int
+    """Of all, in this process."""
+
+
+def train_all(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, states: Path, reporter: Reporter) -> Study:
+    """Trains what the specification asks for, each trial from the base model, and ends with the best one's weights in place.
+
+    A trial that has ended already is not run again. Raises GauchoError as `Trainer.run` does.
+    """
+    trials, results, curves, ran = spec.trials(), list[TrialResult](), dict[str, list[dict[str, float]]](), 0
+    for number, (values, tried) in enumerate(trials):
+        if values:
+            reporter.info(f"trial {number + 1} of {len(trials)}: {_named(values)}")
+        trainer = _trained(base, tried, words, encoded, states / str(number), reporter)
+        ran += trainer.steps_run
+        state = trainer.state
+        curves[_named(values) or "while training"] = state.curve
+        results.append(TrialResult(values=values, loss=round(state.best_loss, 5), best_step=state.best_step, steps=state.step, kept=False))
+        best = min(range(len(results)), key=lambda place: results[place].loss)
+        if number + 1 < len(trials) or best != number:
+            trainer.model.method.detach()
+    if best != len(trials) - 1:
+        trainer = _trained(base, trials[best][1], words, encoded, states / str(best), reporter)
+    results = [result.model_copy(update={"kept": number == best}) for number, result in enumerate(results)]
+    return Study(trainer, results if len(trials) > 1 else [], curves, list(curves)[best], ran)
+
+
+def _trained(base: Loaded, tried: TrainingSpec, words: Words, encoded: Encoded, state: Path, reporter: Reporter) -> Trainer:
+    state.mkdir(parents=True, exist_ok=True)
+    spec = tried.for_family(type(base.family))
+    if spec.learning_rate == "find":
+        spec = spec.model_copy(update={"learning_rate": find_rate(base, spec, words, encoded, state / "range_test.json", reporter)})
+    trainer = Trainer(base, spec, words.token, words.class_noun, encoded, words.images)
+    trainer.run(state / "training.pt", reporter)
+    return trainer
+
+
+def _named(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+
+
+def find_rate(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, kept: Path, reporter: Reporter) -> float:
+    """A learning rate, by a range test (arXiv 1506.01186): it rises from step to step, and the validation loss is looked at.
+
+    Taken is a third of the rate at which the loss was lowest. Raises GauchoError if no rate lowered it.
+    """
+    if kept.is_file():
+        return float(json.loads(kept.read_text(encoding="utf-8"))["learning_rate"])
+    low, high = _RANGE[spec.method]
+    trainer = Trainer(base, spec.model_copy(update={"learning_rate": low, "ema_decay": None}), words.token, words.class_noun, encoded)
+    images, rows = trainer.selection[:4], list[tuple[float, float]]()
+    try:
+        for step in range(_STEPS + 1):
+            rate = low * (high / low) ** (step / _STEPS)
+            if step % _EVERY == 0:
+                loss = validation.errors(trainer.model, images, trainer.instance_prompt).mean().item()
+                rows.append((rate, loss))
+                if not math.isfinite(loss) or loss > 1.5 * rows[0][1]:
+                    break
+            for group in trainer.optimizer.param_groups:
+                group["lr"] = rate
+            trainer.learn(trainer.objective.examples(step), reporter)
+    except GauchoError:
+        pass  # a rate at which nothing is finite any more ends the test
+    finally:
+        trainer.model.method.detach()
+    rate, loss = min(rows, key=lambda row: row[1] if math.isfinite(row[1]) else math.inf)
+    if rate == rows[0][0]:
+        raise GauchoError(f"learning_rate: find: no rate from {low:g} to {high:g} lowered the validation loss; set one")
+    found = float(f"{rate / _BELOW:.2g}")
+    reporter.info(f"learning_rate: find took {found:g}: the loss was lowest, {loss:.4f} after {rows[0][1]:.4f}, at {rate:.2g}")
+    write_atomically(kept, json.dumps({"learning_rate": found, "tried": rows}))
+    return found

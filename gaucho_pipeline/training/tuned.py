@@ -1,0 +1,61 @@
+"""The model in training: what it predicts, tuned or untouched.
+
+What it learns from is in `objective.py`, how it is measured in `validation.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import torch
+from accelerate import Accelerator
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.families.base import Conditioning
+from gaucho_pipeline.methods import METHODS
+
+_PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
+
+
+class TunedModel:
+    """A base model with what is learned of a concept on it.
+
+    `conditionings` holds what the untouched text encoders say of every prompt. What differs between base models is their family's to know,
+    and what is learned in is the method's.
+    """
+
+    def __init__(self, base: Loaded, spec: TrainingSpec, conditionings: dict[str, Conditioning]) -> None:
+        self.family, self.device = base.family, base.device
+        self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base_models.compute_dtype(base.device)])
+        self.method = METHODS[spec.method](base.family, spec)
+        self.method.attach()
+        self._conditionings, self._is_reading = conditionings, spec.train_text_encoder
+        self._is_checkpointing = False
+        if spec.channels_last:
+            self.family.network.to(memory_format=torch.channels_last)
+        if spec.compile:
+            self.family.network.compile(dynamic=True)
+
+    def predict(self, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], tuned: bool = True) -> torch.Tensor:
+        """What the denoiser says of noisy latents under prompts, float32: as it was taught, or untouched."""
+        with contextlib.nullcontext() if tuned else self.method.untouched(), self.accelerator.autocast():
+            return self.family.predict(noisy, t, self._conditioning(prompts, tuned)).float()
+
+    def _conditioning(self, prompts: list[str], tuned: bool) -> Conditioning:
+        if tuned and self._is_reading:
+            return self.family.collate([self.family.encode_prompt(prompt) for prompt in prompts])
+        return self.family.collate([self._conditionings[prompt] for prompt in prompts])
+
+    def set_gradient_checkpointing(self, on: bool) -> None:
+        """Has parts of what learns computed twice, which saves memory, or not."""
+        if on == self._is_checkpointing:
+            return
+        self._is_checkpointing = on
+        for module in self.method.modules.values():
+            if hasattr(module, "activation_checkpointing_enable"):  # a text encoder, of transformers
+                module.train(on)  # which asks for that
+                module.activation_checkpointing_enable() if on else module.activation_checkpointing_disable()
+            else:
+                module.enable_gradient_checkpointing() if on else module.disable_gradient_checkpointing()

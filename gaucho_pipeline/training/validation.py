@@ -1,0 +1,97 @@
+"""Measuring: the error of the prediction on images, under noises and noise levels that are the same every time, tuned and untouched.
+
+What measuring costs is bounded here as well: a tenth of the training's time, in passes through the denoiser.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.training.examples import generator_for
+from gaucho_pipeline.training.posteriors import Posterior
+from gaucho_pipeline.training.tuned import TunedModel
+
+NOISES = 8
+"""Noises and noise levels for each image."""
+COST = 0.1
+"""The share of a training's time that measuring may take."""
+_MOST = {"selection": 12, "reported": 24, "train": 4}
+"""Images that are measured, at most: more make it no surer, and slower."""
+_MOST_MEASUREMENTS = 40
+_SELECTION, _REPORT = 4, 6  # purposes of random draws
+
+
+def selection_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
+    """The images that choose the best weights: every other one, or all where there are fewer than four."""
+    return _at_most(validation[::2] if len(validation) >= 4 else validation, "selection")
+
+
+def reported_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
+    """The images that are reported on: others than those that choose, where there are four or more."""
+    return _at_most(validation[1::2] if len(validation) >= 4 else validation, "reported")
+
+
+def measured_of(train: Sequence[Sequence[Posterior]]) -> Sequence[Posterior]:
+    """The training images that are reported on, each whole and unmirrored."""
+    return _at_most([views[0] for views in train], "train")
+
+
+def _at_most(images: Sequence[Posterior], what: str) -> Sequence[Posterior]:
+    most = _MOST[what]
+    return images if len(images) <= most else [images[place * len(images) // most] for place in range(most)]
+
+
+@torch.no_grad()
+def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: bool = True, for_report: bool = False) -> torch.Tensor:
+    """Squared error for each image and noise, (images, NOISES), from little noise to much.
+
+    What is reported is measured under noises that chose no weights.
+    """
+    rows = []
+    for index, image in enumerate(images):
+        latents, noise, t = _noised(model, image, index, _REPORT if for_report else _SELECTION)
+        predicted = model.predict(model.family.add_noise(latents, noise, t), t, [prompt] * len(t), tuned)
+        rows.append((predicted - model.family.target(latents, noise, t)).square().mean(dim=(1, 2, 3)).cpu())
+    return torch.stack(rows)
+
+
+@torch.no_grad()
+def moved(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]) -> float:
+    """Mean squared difference of the prediction, tuned from untouched, on prompts without the token: every other one is the first."""
+    total, others = 0.0, prompts[1:]
+    told = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(NOISES)]
+    for index, image in enumerate(images):
+        latents, noise, t = _noised(model, image, index, _REPORT)
+        noisy = model.family.add_noise(latents, noise, t)
+        tuned, untouched = (model.predict(noisy, t, told, which) for which in (True, False))
+        total += (tuned - untouched).square().mean().item()
+    return total / len(images)
+
+
+def _noised(model: TunedModel, image: Posterior, index: int, purpose: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Latents of an image, noises and noise levels, the same every time."""
+    generator = generator_for(0, purpose, index)  # not the spec's seed: two runs are measured alike
+    shape = (NOISES, *image.mean.shape)
+    noise, drawn = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
+    t, device = model.family.validation_noise_levels(NOISES), model.device
+    return (image.mean + image.std * drawn).to(device), noise.to(device), t.to(device)
+
+
+def steps_to_measure(spec: TrainingSpec, max_steps: int, selected: int, reported: int, trained: int) -> list[int]:
+    """The steps after which the validation loss is measured: the last, the one at a third, and as many others as COST allows.
+
+    `selected`, `reported`, `trained`: how many images of each kind are measured. A pass through the denoiser costs one, its gradient two.
+    """
+    if spec.validation_steps:
+        spread = range(spec.validation_steps, max_steps, spec.validation_steps)
+    else:
+        of_a_step = 3 * spec.batch_size + (4 * -(-spec.batch_size // 2) if spec.prior_loss_weight else 0)
+        report = NOISES * (6 * (reported + trained) + 2 * reported)
+        affordable = (COST * max_steps * of_a_step - report) / (NOISES * selected) - 2  # the first, and the one at a third
+        count = int(min(max(affordable, 1), _MOST_MEASUREMENTS))
+        spread = range(0, max_steps, math.ceil(max_steps / count))
+    return sorted({*spread, math.ceil(max_steps / 3), max_steps} - {0})

@@ -1,0 +1,97 @@
+"""What is planned from a trial of one image, and how memory is measured."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+import torch
+
+from gaucho_pipeline.training import memory
+from gaucho_pipeline.training.memory import Plan, plan
+from gaucho_pipeline_tests.trainers import copied, new_trainer, same
+
+CPU = torch.device("cpu")
+GB = 10**9
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, free: float, an_image: float, checkpointed: float = 0.1, **keys: Any) -> Plan:
+    """What is planned where so many gigabytes are free and an image takes so many."""
+    trainer = new_trainer(batch_size=8, **keys)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: int(free * GB))
+
+    def tried(model: Any, loss: Any) -> memory.Trial:
+        return memory.Trial(int((checkpointed if model._is_checkpointing else an_image) * GB), 0.5, 100)
+
+    monkeypatch.setattr(memory, "try_out", tried)
+    return plan(trainer.model, trainer.objective, trainer.spec)
+
+
+def test_as_many_images_are_computed_at_once_as_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert planned(monkeypatch, free=100, an_image=1).micro_batch == 8
+    found = planned(monkeypatch, free=4, an_image=1)
+    assert (found.micro_batch, found.gradient_checkpointing) == (3, False)
+    assert "4.0 GB are free, an image takes 1.00" in found.why
+
+
+def test_parts_are_computed_twice_where_one_image_does_not_fit_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = planned(monkeypatch, free=0.5, an_image=1)
+    assert (found.micro_batch, found.gradient_checkpointing, found.why) == (4, True, "one image does not fit otherwise")
+
+
+def test_what_the_specification_says_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert planned(monkeypatch, free=0.5, an_image=1, micro_batch=2, gradient_checkpointing=False).micro_batch == 2
+    assert not planned(monkeypatch, free=0.5, an_image=1, gradient_checkpointing=False).gradient_checkpointing
+    assert planned(monkeypatch, free=100, an_image=1, gradient_checkpointing=True).gradient_checkpointing
+
+
+def test_time_and_memory_of_a_step_are_those_of_all_its_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = planned(monkeypatch, free=100, an_image=1)
+    assert (found.seconds, found.flops) == (4.0, 800)
+    fewer = planned(monkeypatch, free=100, an_image=1, micro_batch=2)
+    assert found.memory_bytes - fewer.memory_bytes == pytest.approx(6 * GB, rel=0.02)
+
+
+def test_a_trial_changes_nothing_and_counts_what_is_computed() -> None:
+    trainer = new_trainer()
+    before = copied(trainer)
+    found = plan(trainer.model, trainer.objective, trainer.spec)
+    assert same(before, copied(trainer))
+    assert all(parameter.grad is None for parameter in trainer.parameters)
+    with_prior = new_trainer(prior_loss_weight=1.0)
+    more = plan(with_prior.model, with_prior.objective, with_prior.spec)
+    assert more.flops / found.flops == pytest.approx(7 / 3, rel=0.25)  # untouched, and a second one forward and back
+
+
+def test_the_peak_is_that_since_it_was_reset() -> None:
+    def taken() -> int:
+        before = memory.resident_bytes(CPU)
+        memory._reset_peak(CPU)
+        big = torch.ones(50_000_000)
+        del big
+        return memory.peak_bytes(CPU) - before
+
+    assert taken() == pytest.approx(2e8, rel=0.2)
+    memory._reset_peak(CPU)
+    assert memory.peak_bytes(CPU) - memory.resident_bytes(CPU) < 1e8
+
+
+def test_what_is_free_is_no_more_than_the_machine_or_its_container_has() -> None:
+    assert 1e8 < memory.free_bytes(CPU) < 1e13
+
+
+def test_errors_of_memory_are_told_from_others() -> None:
+    assert memory.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert memory.is_out_of_memory(MemoryError())
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(10**16)
+    assert memory.is_out_of_memory(error.value)
+    assert not memory.is_out_of_memory(RuntimeError("shapes do not match"))
+
+
+def test_the_rate_of_large_products_is_a_rate() -> None:
+    started = time.monotonic()
+    found = memory.peak_flops(CPU, torch.float32)
+    seconds = time.monotonic() - started
+    assert found > 4 * 2 * 1024**3 / seconds  # the product that comes first is not counted

@@ -1,0 +1,64 @@
+"""Trainers in this process, on the embedded model and on noise for images: for tests of what is learned from, measured and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.prompts import instance_prompt, prior_prompts
+from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_prompts
+from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline.training.posteriors import Posterior
+from gaucho_pipeline.training.preparing import OTHER_TOKEN
+
+TOKEN, NOUN = "mtl", "tree"
+PLAIN = {
+    "target_modules": "attention", "rank": 4, "batch_size": 2, "min_snr_gamma": None, "prior_loss_weight": 0.0, "early_stopping": False,
+}  # fmt: skip
+"""Nothing but the error of the prediction, to its last step."""
+
+
+def posteriors(count: int, seed: int, height: int = 16, width: int = 16) -> list[Posterior]:
+    generator = torch.Generator().manual_seed(seed)
+
+    def drawn() -> torch.Tensor:
+        return torch.randn(4, height, width, generator=generator)
+
+    return [Posterior(drawn(), drawn().abs() * 0.1) for _ in range(count)]
+
+
+def encoded(captions: Sequence[str] = (), views: Sequence[Sequence[Posterior]] = (), **keys: Any) -> Encoded:
+    """Three images of noise under a caption each, and two others to measure with."""
+    base = base_models.load("embedded", None, torch.device("cpu"))
+    captions = captions or [instance_prompt(TOKEN, NOUN)] * 3
+    prompts = [instance_prompt(TOKEN, NOUN), instance_prompt(OTHER_TOKEN, NOUN), *prior_prompts(NOUN), *captions]
+    train = ImageSet([f"{index}.png" for index in range(len(captions))], captions, views or [[each] for each in posteriors(3, 1)])
+    return Encoded(train, posteriors(2, 3), encode_prompts(base.family, prompts), **keys)
+
+
+def new_trainer(images: Encoded | None = None, **keys: Any) -> Trainer:
+    base = base_models.load("embedded", None, torch.device("cpu"))
+    spec = TrainingSpec.model_validate(PLAIN | keys).for_family(StableDiffusion)
+    return Trainer(base, spec, TOKEN, NOUN, images or encoded(), "images")
+
+
+def disturb(trainer: Trainer, size: float = 0.05) -> None:
+    """Gives what learns other weights, so that it changes predictions."""
+    generator = torch.Generator().manual_seed(5)
+    with torch.no_grad():
+        for parameter in trainer.parameters:
+            parameter.add_(size * torch.randn(parameter.shape, generator=generator))
+
+
+def copied(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """What is learned, as it is now."""
+    return {name: tensor.clone() for name, tensor in trainer.model.method.weights().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
