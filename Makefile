@@ -1,7 +1,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench mutants record
+.PHONY: setup demo test lint bench gpu mutants record
 
 setup: .venv/.made
 
@@ -23,7 +23,10 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	for name in crawl curation scale training; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+gpu: setup
+	$(BIN)/python benchmarks/gpu.py
 
 mutants: setup
 	$(BIN)/python -m gaucho_pipeline_tests.mutants

@@ -1,64 +1,169 @@
-"""What caching the VAE's posteriors saves: a training step with the cache, beside one that encodes its images again.
+"""Training beside diffusers' own DreamBooth LoRA script: the same base, photographs, batch, rank, targets and steps, in one run.
 
-`python benchmarks/training.py` prints a table and, as its last line, the metrics as JSON; `ratio` is the time of a step that encodes
-over that of one that does not, both in this run, on the embedded model.
+`python benchmarks/training.py [--diffusers CHECKOUT] [--model FOLDER] [--steps N] [--batch N] [--compile]` prints images per second, peak
+memory and the seconds to a finished checkpoint, without a prior on both sides and with one; the last line is the figures as JSON, with
+`ratio`: our rate over theirs on equal work without a prior, null without a checkout. A rate is that of the steps between a short run and a
+long one, so that loading counts on neither side; measuring counts on ours. Where torchvision is missing, its five transforms are given
+to the script in PIL's and numpy's words. MODEL is the embedded one, or a folder such as `benchmarks/real_size.py` makes.
 """
 
 from __future__ import annotations
 
+import argparse
+import importlib.util
 import json
-import statistics
+import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.concepts import TrainingSpec
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.families.embedded import Embedded
-from gaucho_pipeline.prompts import instance_prompt, prior_prompts
-from gaucho_pipeline.training.examples import ImageSet, encode_images, encode_prompts
-from gaucho_pipeline.training.loop import Trainer
+import torch
+import yaml
+from memory import peak_memory
+from originals import originals
 
-STEPS = 20
+from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline.concepts import EMBEDDED
+from gaucho_pipeline.pipeline import Project
+
+IMAGES, SIDE, RANK, RATE = 16, 2000, 8, 1e-4
+_TORCHVISION = '''
+"""The transforms that diffusers' scripts ask for, where there is no torchvision."""
+import random
+from enum import Enum
+import numpy as np
+import torch
+from PIL import Image
+class InterpolationMode(Enum):
+    NEAREST, BILINEAR, BICUBIC, LANCZOS = "nearest", "bilinear", "bicubic", "lanczos"
+class Compose:
+    def __init__(self, steps): self.steps = steps
+    def __call__(self, value):
+        for step in self.steps: value = step(value)
+        return value
+class Resize:
+    def __init__(self, size, interpolation=InterpolationMode.BILINEAR): self.size, self.how = size, interpolation
+    def __call__(self, image):
+        scale = self.size / min(image.size)
+        return image.resize([round(side * scale) for side in image.size], getattr(Image.Resampling, self.how.name))
+class CenterCrop:
+    def __init__(self, size): self.size = size
+    def __call__(self, image):
+        left, top = ((side - self.size) // 2 for side in image.size)
+        return image.crop((left, top, left + self.size, top + self.size))
+class RandomCrop(CenterCrop):
+    def __call__(self, image):
+        left, top = (random.randint(0, side - self.size) for side in image.size)
+        return image.crop((left, top, left + self.size, top + self.size))
+class ToTensor:
+    def __call__(self, image): return torch.from_numpy(np.array(image, np.uint8)).permute(2, 0, 1).float() / 255
+class Normalize:
+    def __init__(self, mean, std): self.mean, self.std = mean[0], std[0]
+    def __call__(self, value): return (value - self.mean) / self.std
+'''
 
 
 def main() -> None:
-    base = base_models.load("embedded", None, base_models.best_device())
-    spec = TrainingSpec(target_modules="all", rank=8, learning_rate=1e-3, min_snr_gamma=None).for_family(Embedded)
-    with tempfile.TemporaryDirectory() as name:
-        files = [Path(name) / f"{i}.png" for i in range(8)]
-        for i, file in enumerate(files):
-            draw_subject("chimarrao", i, side=256).save(file)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--diffusers", type=Path, help="a checkout of diffusers")
+    parser.add_argument("--model", default=EMBEDDED, help="the base model: 'embedded' or a folder")
+    parser.add_argument("--steps", type=int, default=40, help="steps of the short run; the long one has three times as many")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--compile", action="store_true", help="compile our denoiser")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gaucho-bench-") as name:
+        place = Path(name)
+        photos = place / "photos"
+        photos.mkdir()
+        found = [picture for picture in originals(SIDE) if min(picture.size) >= 512][:IMAGES]
+        for number, picture in enumerate(found):
+            picture.resize((SIDE, SIDE * picture.height // picture.width)).save(photos / f"{number:02d}.jpg", quality=92)
+        rows: dict[str, dict[str, float]] = {}
+        for prior in (False, True):
+            rows[f"ours{', with a prior' if prior else ''}"] = _measured(
+                asked, lambda steps, prior=prior: _ours(place, asked, steps, prior)
+            )
+            if asked.diffusers:
+                label = f"diffusers{', with a prior' if prior else ''}"
+                rows[label] = _measured(asked, lambda steps, prior=prior: _theirs(place, asked, steps, prior))
+    device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
+    print(f"{asked.model}, batch {asked.batch}, {3 * asked.steps} steps, {device}")
+    for label, row in rows.items():
+        print(f"{label:<24} {row['images_per_second']:8.2f} images/s {row['peak_mb']:8.0f} MB {row['seconds']:8.1f} s to a checkpoint")
+    ratio = rows["ours"]["images_per_second"] / rows["diffusers"]["images_per_second"] if asked.diffusers else None
+    print(json.dumps({"model": asked.model, "device": device, "batch": asked.batch, "runs": rows, "ratio": ratio}))
 
-        def encode(chosen: list[Path]) -> object:
-            return encode_images(base.family, chosen, base.resolution)
 
-        posteriors = encode_images(base.family, files, base.resolution)
-        conditionings = encode_prompts(base.family, [instance_prompt("dnc", "cup"), *prior_prompts("cup")])
-        train = ImageSet(posteriors, [instance_prompt("dnc", "cup")] * len(files))
-        trainer = Trainer(base, spec, "dnc", "cup", conditionings, train, posteriors)
-        cached = _median(lambda step: _step(trainer, step))
-        encoding = _median(lambda step: (encode(files[: spec.batch_size]), _step(trainer, step)))
-    print(f"with cached posteriors   {1000 * cached:7.1f} ms a step\nencoding at every step   {1000 * encoding:7.1f} ms a step")
-    print(json.dumps({"cached_seconds": cached, "encoding_seconds": encoding, "ratio": encoding / cached}))
+def _measured(asked: argparse.Namespace, command_of: Callable[[int], tuple[list[str], dict[str, str]]]) -> dict[str, float]:
+    """Seconds and peak memory of a long run, and the rate between it and a short one."""
+    seconds, peak = [], 0.0
+    for steps in (asked.steps, 3 * asked.steps):
+        command, environment = command_of(steps)
+        started = time.monotonic()
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        with process, peak_memory(process.pid) as found:
+            output = process.communicate()[0]
+        if process.returncode:
+            raise SystemExit(f"{' '.join(command)}\n{output[-3000:]}")
+        seconds.append(time.monotonic() - started)
+        peak = max(peak, found["peak_mb"])
+    rate = 2 * asked.steps * asked.batch / (seconds[1] - seconds[0])
+    return {"images_per_second": round(rate, 3), "peak_mb": round(peak), "seconds": round(seconds[1], 1)}
 
 
-def _step(trainer: Trainer, step: int) -> None:
-    trainer.accelerator.backward(trainer.loss(step))
-    trainer.optimizer.step()
-    trainer.optimizer.zero_grad(set_to_none=True)
+def _ours(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tuple[list[str], dict[str, str]]:
+    """Our stage on the photographs as they are; crawl and curation are made first, and not timed."""
+    training = {
+        "base_model": asked.model, "target_modules": "attention", "rank": RANK, "learning_rate": RATE, "batch_size": asked.batch,
+        "max_steps": steps, "prior_loss_weight": float(prior), "min_snr_gamma": None, "aspect_buckets": False, "early_stopping": False,
+        "compile": asked.compile,
+    }  # fmt: skip
+    source = {"folder": {"path": "photos", "license": "cc0", "author": "benchmark", "source": "benchmark"}}
+    open_filters = {"min_side": 64, "max_side": 2048, "min_sharpness": 0.0, "max_graphic": 1.0, "near_duplicate_correlation": 1.0}
+    concept = {"token": "sks", "class_noun": "thing", "crawl": {"sources": [source]}, "curation": open_filters, "training": training}
+    (place / "concepts.yaml").write_text(yaml.safe_dump({"concepts": {"thing": concept}}), encoding="utf-8")
+    project = Project(place / "concepts.yaml", place / "data")
+    for asset in ("raw_crawl", "curated_set"):
+        subprocess.run(_program(project, asset, place), check=True, capture_output=True)
+    return _program(project, "checkpoint", place), {**os.environ, "GOMP_SPINCOUNT": "0", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 
 
-def _median(act: Callable[[int], object]) -> float:
-    act(0)
-    seconds = []
-    for step in range(1, STEPS + 1):
-        started = time.perf_counter()
-        act(step)
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds)
+def _program(project: Project, asset: str, place: Path) -> list[str]:
+    request = place / f"{asset}.json"
+    request.write_text(project.request(asset, "thing", force=asset == "checkpoint").model_dump_json(), encoding="utf-8")
+    names = {"raw_crawl": "crawl", "curated_set": "curation", "checkpoint": "training"}
+    return [sys.executable, "-m", f"gaucho_pipeline.{names[asset]}", str(request)]
+
+
+def _theirs(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tuple[list[str], dict[str, str]]:
+    """Diffusers' script; its images of the class are the photographs again, so that none has to be generated."""
+    model = str(EMBEDDED_FOLDER) if asked.model == EMBEDDED else asked.model
+    unet = json.loads((Path(model) / "unet" / "config.json").read_text(encoding="utf-8"))
+    side = 8 * unet["sample_size"] if asked.model != EMBEDDED else 64
+    command = [
+        sys.executable, str(asked.diffusers / "examples" / "dreambooth" / "train_dreambooth_lora.py"),
+        "--pretrained_model_name_or_path", model, "--instance_data_dir", str(place / "photos"), "--instance_prompt", "a photo of sks thing",
+        "--output_dir", str(place / "theirs"), "--resolution", str(side), "--center_crop", "--train_batch_size", str(asked.batch),
+        "--max_train_steps", str(steps), "--rank", str(RANK), "--learning_rate", str(RATE), "--lr_scheduler", "constant", "--seed", "7",
+        "--checkpointing_steps", "1000000", "--pre_compute_text_embeddings",
+    ]  # fmt: skip
+    if torch.cuda.is_available():
+        command += ["--mixed_precision", "bf16"]
+    if prior:
+        count = str(len(list((place / "photos").iterdir())))
+        command += ["--with_prior_preservation", "--class_data_dir", str(place / "photos"), "--class_prompt", "a photo of a thing"]
+        command += ["--num_class_images", count]
+    environment = dict(os.environ)
+    if importlib.util.find_spec("torchvision") is None:
+        package = place / "shim" / "torchvision"
+        package.mkdir(parents=True, exist_ok=True)
+        (package / "__init__.py").write_text("from . import transforms\n", encoding="utf-8")
+        (package / "transforms.py").write_text(_TORCHVISION, encoding="utf-8")
+        environment["PYTHONPATH"] = f"{place / 'shim'}{os.pathsep}{environment.get('PYTHONPATH', '')}"
+    return command, environment
 
 
 if __name__ == "__main__":

@@ -182,8 +182,8 @@ class ClassImages(Spec):
 
 
 _STUDIED_ALIKE = (
-    "study", "base_model", "revision", "validation_fraction", "seed", "resolution", "further_resolutions", "aspect_buckets", "crops",
-    "random_flip",
+    "study", "base_model", "revision", "validation_fraction", "validation_noises", "seed", "resolution", "further_resolutions",
+    "aspect_buckets", "crops", "random_flip",
 )  # fmt: skip
 """What a study's trials share: what they are measured on, and what is encoded once for all of them."""
 
@@ -245,6 +245,9 @@ class TrainingSpec(Spec):
     validation_fraction: float = Field(0.2, gt=0, lt=0.9, description="Share of the images kept for measuring only")
     validation_steps: Annotated[int | None, Absent(50)] = Field(
         None, ge=1, description="Steps between two measurements of the validation loss; absent: as often as a tenth of the time allows"
+    )
+    validation_noises: Annotated[int, Absent(8)] = Field(
+        8, ge=1, le=32, description="Noises, from little to much, under which each image is measured"
     )
     keep_best: Annotated[bool, Absent(True)] = Field(True, description="Keep the weights of the lowest validation loss; false: the last")
     early_stopping: Annotated[bool, Absent(False)] = Field(

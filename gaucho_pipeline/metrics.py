@@ -162,6 +162,7 @@ class CheckpointMetrics(Metrics):
     by_noise_level: tuple[NoiseLevelLoss, ...] = Field((), description="The loss with the token, from little noise to much")
     study: tuple[TrialResult, ...] = Field((), description="What a study tried")
     resources: Resources | None = Field(None, description="What it took, and how it was computed")
+    notes: tuple[str, ...] = Field((), description="What a person should know before believing it")
     base_model_license: str = Field("", description="Licence of the base model, and what it asks of what was learned")
 
 

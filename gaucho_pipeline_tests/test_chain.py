@@ -49,7 +49,7 @@ def test_gaucho_run_makes_what_a_change_concerns_and_nothing_else(change: str, b
 def test_taking_a_change_back_reuses_what_stands(by_command: Path) -> None:
     edit(by_command, "araucaria", "gallery", guidance_scale=5.0)
     made(by_command)
-    edit(by_command, "araucaria", "gallery", guidance_scale=3.0)  # what the embedded model's family recommends
+    edit(by_command, "araucaria", "gallery", guidance_scale=2.0)  # what the embedded model's family recommends
     assert made(by_command) == ["araucaria/sample_gallery cached", "all concepts/gallery_site cached"]
 
 

@@ -67,13 +67,13 @@ def test_a_trial_changes_nothing_and_counts_what_is_computed() -> None:
 def test_the_peak_is_that_since_it_was_reset() -> None:
     def taken() -> int:
         before = memory.resident_bytes(CPU)
-        memory._reset_peak(CPU)
+        memory.reset_peak(CPU)
         big = torch.ones(50_000_000)
         del big
         return memory.peak_bytes(CPU) - before
 
     assert taken() == pytest.approx(2e8, rel=0.2)
-    memory._reset_peak(CPU)
+    memory.reset_peak(CPU)
     assert memory.peak_bytes(CPU) - memory.resident_bytes(CPU) < 1e8
 
 

@@ -158,7 +158,7 @@ def test_modules_may_be_named_one_by_one() -> None:
 
 def test_a_family_recommends_what_nobody_has_set_and_that_is_part_of_the_version() -> None:
     spec = TrainingSpec(rank=4).for_family(Embedded)
-    assert (spec.rank, spec.learning_rate, spec.epochs, spec.min_snr_gamma) == (4, 1e-3, 60, None)
+    assert (spec.rank, spec.learning_rate, spec.epochs, spec.min_snr_gamma) == (4, 2e-3, 95, None)
     assert spec.target_modules == TARGET_MODULES["all"]
     assert TrainingSpec(rank=4).for_family(StableDiffusion).learning_rate == 1e-4
     assert spec.identity() != TrainingSpec(rank=4).for_family(StableDiffusion).identity()
@@ -168,7 +168,7 @@ def test_a_family_recommends_what_nobody_has_set_and_that_is_part_of_the_version
 def test_a_family_recommends_how_to_draw_too(project: Project) -> None:
     concept = project.concept("araucaria").model_copy(update={"gallery": GallerySpec(num_inference_steps=9)})
     gallery = concept.for_family(Embedded).gallery
-    assert (gallery.num_inference_steps, gallery.guidance_scale) == (9, 3.0)
+    assert (gallery.num_inference_steps, gallery.guidance_scale) == (9, 2.0)
     assert concept.for_family(StableDiffusion).gallery.guidance_scale == 6.0
 
 

@@ -19,7 +19,7 @@ def test_errors_are_measured_tuned_or_untouched_for_each_image_and_noise() -> No
     trainer = new_trainer()
     model, images = trainer.model, trainer.encoded.validation
     before = validation.errors(model, images, PROMPT)
-    assert before.shape == (2, validation.NOISES)
+    assert before.shape == (2, 8)
     assert torch.allclose(validation.errors(model, images, PROMPT, tuned=False), before)
     disturb(trainer, 0.2)
     assert validation.errors(model, images, PROMPT).mean() != pytest.approx(before.mean().item(), rel=1e-3)
@@ -82,8 +82,8 @@ def test_measuring_takes_at_most_a_tenth_of_the_training_at_any_size(images: int
     selected, reported = len(validation.selection_of(validated)), len(validation.reported_of(validated))
     measured = validation.steps_to_measure(spec, steps, selected, reported, 4)
     of_a_step = 3 * 4 + (2 * 1 + 2 * 3 if weight else 0)  # two examples of the prior: untouched, then with a gradient
-    passes = (len(measured) + 1) * selected * validation.NOISES  # the untouched model is measured first
-    passes += validation.NOISES * (6 * (reported + 4) + 2 * reported)
+    passes = (len(measured) + 1) * selected * 8  # the untouched model is measured first
+    passes += 8 * (6 * (reported + 4) + 2 * reported)
     assert passes <= 0.1 * steps * of_a_step
     assert len(measured) >= 5
 

@@ -82,6 +82,10 @@ class Family(ABC):
         """Components that read prompts."""
         return tuple(name for name in self.pipeline.components if name.startswith("text_encoder"))
 
+    def offers(self, token: str) -> bool:
+        """Whether a word that this model knows is one that it keeps for users' concepts."""
+        return False
+
     def refusal(self) -> str | None:
         """Why this model cannot be taught, in the words that follow its name; None if it can."""
         return None

@@ -27,6 +27,7 @@ from gaucho_pipeline.training.model_card import model_card
 from gaucho_pipeline.training.preparing import Images, prepare
 from gaucho_pipeline.training.report import measure, read_back
 from gaucho_pipeline.training.study import Words, train_all
+from gaucho_pipeline.training.tokens import notes_on_words
 
 _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
 
@@ -40,6 +41,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     base, spec = _load(spec, reporter)
     images = Images(curated, train_rows, validation_rows, staging / "class_images", request.data)
     encoded, class_rows = prepare(base, spec, token, class_noun, images, reporter)
+    notes = notes_on_words(base.family, token, encoded.train.captions)
+    for note in notes:
+        reporter.info(f"note: {note}")
     words = Words(token, class_noun, digest([row["pixels"] for row in train_rows + validation_rows]))
     meter = EnergyMeter(base.device)
     meter.start()
@@ -49,7 +53,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     licenses = sorted({row["license"] for row in train_rows + class_rows})
     method.save(staging, request.concept, f"{token} {class_noun}", ", ".join(licenses), len(train_rows))
     version = data_version(method.weights(), trainer.spec, train_rows + validation_rows + class_rows)
-    metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging)})
+    metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(notes)})
     write_table(staging / "losses.jsonl", [row | {"trial": name} for name, curve in study.curves.items() for row in curve])
     draw_curves(study.curves, study.kept, metrics.best_step, staging / "losses.png")
     write_logs(study.curves, staging / "logs")

@@ -26,7 +26,7 @@ MAX_ASPECT = 2.0
 """The longer side of a bucket over the shorter one, at most: what is longer still is cut."""
 _LEAST = 0.75
 """The pixels of a bucket, as a share of the square's, at least."""
-_CUT = 0.7
+_CUT = 0.85
 """The smallest part of a side that a random cut shows."""
 
 

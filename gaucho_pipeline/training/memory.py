@@ -84,7 +84,7 @@ def try_out(model: TunedModel, loss: Callable[[], torch.Tensor]) -> Trial:
     with FlopCounterMode(display=False) as counter:
         act()
     before = resident_bytes(model.device)
-    _reset_peak(model.device)
+    reset_peak(model.device)
     started = time.monotonic()
     act()
     seconds = time.monotonic() - started
@@ -135,7 +135,7 @@ def free_bytes(device: torch.device) -> int:
     return min(free, int(limit) - used) if limit.isdigit() else free
 
 
-def _reset_peak(device: torch.device) -> None:
+def reset_peak(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         return

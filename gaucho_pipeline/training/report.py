@@ -23,6 +23,7 @@ from gaucho_pipeline.training.preparing import OTHER_TOKEN
 from gaucho_pipeline.training.study import Study
 
 _LEVELS = 4
+"""Levels of noise that losses are told for, at most."""
 
 
 def measure(study: Study, class_noun: str, watt_hours: float | None, base_model_license: str) -> CheckpointMetrics:
@@ -78,13 +79,17 @@ def losses_of(trainer: Trainer, class_noun: str) -> tuple[Losses, tuple[float, f
     with_token = both(reported, trainer.instance_prompt)
     low, high = interval(*with_token)
     losses = Losses(train=of(train, both(train, trainer.instance_prompt)), validation=of(reported, with_token))
-    levels = model.family.validation_noise_levels(validation.NOISES).view(_LEVELS, -1).mean(dim=1).tolist()
-    means = [errors.mean(dim=0).view(_LEVELS, -1).mean(dim=1).tolist() for errors in with_token]
+    parts = [torch.chunk(levels, _LEVELS) for levels in (model.family.validation_noise_levels(model.noises), *_by_noise(with_token))]
+    levels, *means = ([part.mean().item() for part in chunks] for chunks in parts)
     by_noise_level = tuple(
         NoiseLevelLoss(noise=round(level, 3), base=round(base, 5), tuned=round(tuned, 5))
         for level, base, tuned in zip(levels, *means, strict=True)
     )
     return losses, (round(low, 5), round(high, 5)), by_noise_level
+
+
+def _by_noise(errors: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
+    return [each.mean(dim=0) for each in errors]
 
 
 def _means(base: torch.Tensor, tuned: torch.Tensor) -> BaseTuned:

@@ -33,6 +33,8 @@ class TunedModel:
         self.method.attach()
         self._conditionings, self._is_reading = conditionings, spec.train_text_encoder
         self._is_checkpointing = False
+        self.noises = spec.validation_noises
+        """Under how many it is measured."""
         if spec.channels_last:
             self.family.network.to(memory_format=torch.channels_last)
         if spec.compile:

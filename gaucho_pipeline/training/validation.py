@@ -15,8 +15,6 @@ from gaucho_pipeline.training.examples import generator_for
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.tuned import TunedModel
 
-NOISES = 8
-"""Noises and noise levels for each image."""
 COST = 0.1
 """The share of a training's time that measuring may take."""
 _MOST = {"selection": 12, "reported": 24, "train": 4}
@@ -47,7 +45,7 @@ def _at_most(images: Sequence[Posterior], what: str) -> Sequence[Posterior]:
 
 @torch.no_grad()
 def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: bool = True, for_report: bool = False) -> torch.Tensor:
-    """Squared error for each image and noise, (images, NOISES), from little noise to much.
+    """Squared error for each image and noise, (images, noises), from little noise to much.
 
     What is reported is measured under noises that chose no weights.
     """
@@ -63,7 +61,7 @@ def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: b
 def moved(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]) -> float:
     """Mean squared difference of the prediction, tuned from untouched, on prompts without the token: every other one is the first."""
     total, others = 0.0, prompts[1:]
-    told = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(NOISES)]
+    told = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(model.noises)]
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, _REPORT)
         noisy = model.family.add_noise(latents, noise, t)
@@ -75,9 +73,9 @@ def moved(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]
 def _noised(model: TunedModel, image: Posterior, index: int, purpose: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Latents of an image, noises and noise levels, the same every time."""
     generator = generator_for(0, purpose, index)  # not the spec's seed: two runs are measured alike
-    shape = (NOISES, *image.mean.shape)
+    shape = (model.noises, *image.mean.shape)
     noise, drawn = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
-    t, device = model.family.validation_noise_levels(NOISES), model.device
+    t, device = model.family.validation_noise_levels(model.noises), model.device
     return (image.mean + image.std * drawn).to(device), noise.to(device), t.to(device)
 
 
@@ -90,8 +88,8 @@ def steps_to_measure(spec: TrainingSpec, max_steps: int, selected: int, reported
         spread = range(spec.validation_steps, max_steps, spec.validation_steps)
     else:
         of_a_step = 3 * spec.batch_size + (4 * -(-spec.batch_size // 2) if spec.prior_loss_weight else 0)
-        report = NOISES * (6 * (reported + trained) + 2 * reported)
-        affordable = (COST * max_steps * of_a_step - report) / (NOISES * selected) - 2  # the first, and the one at a third
+        report = spec.validation_noises * (6 * (reported + trained) + 2 * reported)
+        affordable = (COST * max_steps * of_a_step - report) / (spec.validation_noises * selected) - 2  # the first, and the one at a third
         count = int(min(max(affordable, 1), _MOST_MEASUREMENTS))
         spread = range(0, max_steps, math.ceil(max_steps / count))
     return sorted({*spread, math.ceil(max_steps / 3), max_steps} - {0})

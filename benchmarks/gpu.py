@@ -1,0 +1,227 @@
+"""`make gpu`: what only a GPU can show, without a network, on tiny models of every family and at SD 1.5's real geometry.
+
+Each line of the table is one check, with what it took; the last line is the same as JSON. It exits 1 if one failed. On a CPU the checks
+that need a GPU are named as not run, and the others run there.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import torch
+from real_size import make
+
+from gaucho_pipeline import base_models
+from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline.training.memory import peak_bytes, reset_peak
+from gaucho_pipeline.training.preparing import Images, prepare
+from gaucho_pipeline_tests import tiny_models
+
+HAS_GPU = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if HAS_GPU else "cpu")
+DTYPES = (torch.bfloat16, torch.float16) if HAS_GPU else (torch.float32,)
+
+
+class Quiet(Reporter):
+    """Says nothing, and keeps what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.lines: list[str] = []
+
+    def info(self, text: str) -> None:
+        self.lines.append(text)
+
+
+class NotHere(Exception):
+    """A check that needs a GPU."""
+
+
+@contextmanager
+def computing_in(dtype: torch.dtype) -> Any:
+    with patch.object(base_models, "compute_dtype", lambda device: dtype):
+        yield
+
+
+def new_trainer(place: Path, base: Loaded, side: int, **keys: Any) -> Trainer:
+    place.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for index in range(4):
+        draw_subject("chimarrao", index, side=min(side, 256)).save(place / f"{index}.png")
+        rows.append({"file": f"{index}.png", "pixels": str(index), "caption": "a photo of {token} {class_noun}"})
+    plain = {
+        "rank": 4,
+        "learning_rate": 1e-3,
+        "batch_size": 2,
+        "max_steps": 4,
+        "resolution": side,
+        "early_stopping": False,
+        "keep_best": False,
+    }
+    spec = TrainingSpec.model_validate(plain | keys).for_family(type(base.family))
+    encoded, _ = prepare(base, spec, "mtl", "tree", Images(place, rows[:3], rows[3:], place / "class_images"), Quiet())
+    return Trainer(base, spec, "mtl", "tree", encoded)
+
+
+def embedded(place: Path, **keys: Any) -> Trainer:
+    return new_trainer(place, base_models.load("embedded", None, DEVICE), 64, **keys)
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in trainer.model.method.weights().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def trained(trainer: Trainer, place: Path) -> Trainer:
+    trainer.run(place / "training.pt", Quiet())
+    assert all(torch.isfinite(tensor).all() for tensor in weights(trainer).values()), "the weights are not finite"
+    return trainer
+
+
+# ------------------------------------------------------------------------------------------ the checks
+
+
+def every_family_in_half_precision(place: Path) -> str:
+    """A few steps of every tiny family, by both methods, in each type that the card computes in."""
+    count = 0
+    for name in FAMILIES:
+        for method in METHODS:
+            for dtype in DTYPES:
+                with computing_in(dtype):
+                    pipeline = tiny_models.TINY[name]().to(DEVICE, dtype)
+                    family: Family = FAMILIES[name](pipeline)
+                    here = place / f"{name}-{method}-{dtype}".replace("torch.", "")
+                    trained(new_trainer(here, Loaded(family, DEVICE), 32, method=method), here)
+                    count += 1
+    return f"{count} trainings"
+
+
+def a_killed_run_goes_on(place: Path) -> str:
+    """With the scaler's state in fp16: the weights of an undisturbed run."""
+    for dtype in DTYPES:
+        with computing_in(dtype):
+            whole = trained(embedded(place / f"whole {dtype}", save_minutes=0.0001), place / f"whole {dtype}")
+            stopped = embedded(place / f"stopped {dtype}", save_minutes=0.0001)
+            real = stopped.objective.examples
+
+            def examples(step: int, stopped: Trainer = stopped, real: Any = real) -> Any:
+                if stopped.plan and step == 3:
+                    raise KeyboardInterrupt
+                return real(step)
+
+            stopped.objective.examples = examples  # type: ignore[method-assign]
+            with suppress(KeyboardInterrupt):
+                stopped.run(place / f"stopped {dtype}" / "training.pt", Quiet())
+            resumed = trained(embedded(place / f"stopped {dtype}", save_minutes=0.0001), place / f"stopped {dtype}")
+            assert resumed.steps_run < 4, "it began anew"
+            difference = max((a - b).abs().max().item() for a, b in zip(weights(whole).values(), weights(resumed).values(), strict=True))
+            assert difference < 1e-3, f"weights differ by {difference}"
+    return f"largest difference {difference:.1e}"
+
+
+def two_runs_are_alike(place: Path) -> str:
+    one, other = (weights(trained(embedded(place / str(number)), place / str(number))) for number in range(2))
+    exact = same(one, other)
+    difference = max((one[name] - other[name]).abs().max().item() for name in one)
+    assert difference < 1e-3, f"weights differ by {difference}"
+    return "bit for bit" if exact else f"to {difference:.1e}"
+
+
+def memory_that_runs_out(place: Path) -> str:
+    """On purpose: the card is filled until a whole batch does not fit."""
+    if not HAS_GPU:
+        raise NotHere
+    whole = trained(embedded(place / "whole", batch_size=16), place / "whole")
+    trainer, told = embedded(place / "short", batch_size=16, micro_batch=16), Quiet()
+    free = torch.cuda.mem_get_info()[0]
+    torch.cuda.set_per_process_memory_fraction(1.0)
+    one = trainer.objective.examples(0)
+    reset_peak(DEVICE)
+    trainer.objective.loss(one[:1]).sum().backward()
+    an_image = peak_bytes(DEVICE) - torch.cuda.memory_allocated()
+    ballast = torch.empty(max(0, free - 6 * an_image - 256 * 2**20), dtype=torch.uint8, device=DEVICE)
+    trainer.run(place / "short" / "training.pt", told)
+    del ballast
+    halved = [line for line in told.lines if "ran out" in line]
+    assert halved, "memory did not run out"
+    difference = max((a - b).abs().max().item() for a, b in zip(weights(whole).values(), weights(trainer).values(), strict=True))
+    return f"halved {len(halved)} times, weights differ by {difference:.1e}"
+
+
+def the_fused_optimiser(place: Path) -> str:
+    if not HAS_GPU:
+        raise NotHere
+    group = embedded(place).optimizer.param_groups[0]
+    assert group["fused"], "it is not fused"
+    return "fused"
+
+
+def a_compiled_denoiser(place: Path) -> str:
+    if not HAS_GPU:
+        raise NotHere
+    plain = trained(embedded(place / "plain", max_steps=8), place / "plain")
+    compiled = trained(embedded(place / "compiled", max_steps=8, compile=True), place / "compiled")
+    difference = max((a - b).abs().max().item() for a, b in zip(weights(plain).values(), weights(compiled).values(), strict=True))
+    assert difference < 5e-3, f"weights differ by {difference}"
+    return f"{plain.seconds / compiled.seconds:.2f} times as fast with its making, weights differ by {difference:.1e}"
+
+
+def real_geometry(place: Path) -> str:
+    """Stable Diffusion 1.5's sizes at 512 px by LoRA, for a few steps: the memory that is predicted, and that is taken."""
+    if not HAS_GPU:
+        raise NotHere
+    make("sd15", place / "model")
+    base = base_models.load(str(place / "model"), None, DEVICE)
+    trainer = new_trainer(place / "images", base, 512, batch_size=4, max_steps=20, prior_loss_weight=0.0)
+    trainer.run(place / "training.pt", Quiet())
+    assert trainer.plan
+    rate = 20 * 4 / trainer.seconds
+    return f"{rate:.2f} images/s, {peak_bytes(DEVICE) / 1e9:.1f} GB, predicted {trainer.plan.memory_bytes / 1e9:.1f} GB"
+
+
+CHECKS: tuple[Callable[[Path], str], ...] = (
+    every_family_in_half_precision, a_killed_run_goes_on, two_runs_are_alike, memory_that_runs_out, the_fused_optimiser,
+    a_compiled_denoiser, real_geometry,
+)  # fmt: skip
+
+
+def main() -> int:
+    name = torch.cuda.get_device_name(0) if HAS_GPU else "no GPU: what needs one is not run"
+    print(name)
+    rows: list[dict[str, Any]] = []
+    for check in CHECKS:
+        label, started = check.__name__.replace("_", " "), time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="gaucho-gpu-") as folder:
+            try:
+                outcome, text = "well", check(Path(folder))
+            except NotHere:
+                outcome, text = "not run", "needs a GPU"
+            except (AssertionError, Exception) as error:
+                outcome, text = "failed", f"{type(error).__name__}: {error}".splitlines()[0]
+        seconds = time.monotonic() - started
+        rows.append({"check": label, "outcome": outcome, "text": text, "seconds": round(seconds, 1)})
+        print(f"{label:<34} {outcome:<8} {seconds:6.1f} s  {text}", flush=True)
+    print(json.dumps({"device": name, "embedded_recommends": Embedded.recommended["training"], "checks": rows}))
+    return 1 if any(row["outcome"] == "failed" for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""What is learned of drawn and of photographed subjects, by each method, with three seeds: the table of docs/results.md.
+
+`python benchmarks/learned.py [FOLDER] [--steps N]` trains the embedded model on the demo's subjects, and on the photographed subjects below
+FOLDER (a folder of photographs for each), and prints the validation loss of the base model and of the tuned one, with the 95 % interval of
+the change, as Markdown; the last line is JSON. Two trainings run side by side, with a thread each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from originals import FOLDER
+
+from gaucho_pipeline.embedded.demo_subjects import DRAWERS, draw_subject
+
+SEEDS, METHODS, MOST = (1, 2, 3), ("lora", "dreambooth"), 24
+WORDS = {"araucaria": ("mtl", "tree"), "chimarrao": ("dnc", "cup"), "backpack_dog": ("dnc", "backpack"), "galah": ("mtl", "bird")}
+
+
+class Quiet:
+    """Tells nothing."""
+
+    def info(self, text: str) -> None:
+        pass
+
+    def progress(self, *_: Any, **__: Any) -> Any:
+        return type("Progress", (), {"advance": lambda self, by=1, note="": None})()
+
+
+def train(subject: str, files: list[str], method: str, seed: int, steps: int) -> dict[str, Any]:
+    """One training, and its figures."""
+    import torch
+
+    torch.set_num_threads(1)
+    from gaucho_pipeline import base_models
+    from gaucho_pipeline.canonical import file_digest
+    from gaucho_pipeline.concepts import TrainingSpec
+    from gaucho_pipeline.families.embedded import Embedded
+    from gaucho_pipeline.training.examples import split
+    from gaucho_pipeline.training.preparing import Images, prepare
+    from gaucho_pipeline.training.report import measure
+    from gaucho_pipeline.training.study import Words, train_all
+
+    token, class_noun = WORDS.get(subject, ("dnc", "thing"))
+    spec = TrainingSpec(method=method, seed=seed, max_steps=steps).for_family(Embedded)
+    base, told = base_models.load("embedded", None, torch.device("cpu")), Quiet()
+    rows = [{"file": file, "pixels": file_digest(Path(file)), "caption": "a photo of {token} {class_noun}"} for file in files]
+    learned_from, measured_with = split(rows, spec.validation_fraction, seed)
+    with tempfile.TemporaryDirectory() as name:
+        images = Images(Path("/"), learned_from, measured_with, Path(name) / "class_images")
+        encoded, _ = prepare(base, spec, token, class_noun, images, told)  # type: ignore[arg-type]
+        study = train_all(base, spec, Words(token, class_noun, ""), encoded, Path(name) / "state", told)  # type: ignore[arg-type]
+        metrics = measure(study, class_noun, None, "")
+    loss = metrics.validation_loss
+    found = {"subject": subject, "method": method, "seed": seed, "base": loss.base, "tuned": loss.tuned, "interval": loss.interval}
+    return found | {"learned": metrics.learned, "steps": metrics.steps, "drift": metrics.drift, "images": len(rows)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER / "photos" / "dreambooth")
+    parser.add_argument("--steps", type=int, default=200)
+    asked = parser.parse_args()
+    os.environ |= {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
+    with tempfile.TemporaryDirectory() as name:
+        subjects: dict[str, list[str]] = {}
+        for subject in DRAWERS:
+            folder = Path(name) / subject
+            folder.mkdir()
+            for index in range(MOST):
+                draw_subject(subject, index, side=256).save(folder / f"{index:02d}.png")
+            subjects[subject] = [str(path) for path in sorted(folder.iterdir())]
+        for folder in sorted(path for path in asked.folder.glob("*") if path.is_dir()):
+            photos = [str(path) for path in sorted(folder.rglob("*")) if path.suffix.lower() in (".jpg", ".jpeg", ".png")]
+            subjects[folder.name] = photos[:MOST]
+        jobs = [(subject, files, method, seed, asked.steps) for subject, files in subjects.items() for method in METHODS for seed in SEEDS]
+        with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+            rows = list(pool.map(train, *zip(*jobs, strict=True)))
+    print("| subject | images | method | seed | base | tuned | change (95 %) | drift | learned | steps |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for row in rows:
+        low, high = row["interval"]
+        drift = "" if row["drift"] is None else f"{row['drift']:.2f}"
+        print(
+            f"| {row['subject']} | {row['images']} | {row['method']} | {row['seed']} | {row['base']:.3f} | {row['tuned']:.3f} | "
+            f"{low:.3f} to {high:.3f} | {drift} | {row['learned']} | {row['steps']} |"
+        )
+    print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
