@@ -132,7 +132,9 @@ class Resources(Metrics):
     predicted_seconds: float = Field(description="Seconds that were predicted then, for all steps; an upper bound")
     seconds: float = Field(description="Seconds that the steps of the last run took")
     share_of_peak: float | None = Field(description="Operations a second, as a share of what products of large matrices reach here")
-    watt_hours: float | None = Field(description="Energy of the steps of the last run; null where the device does not tell")
+    watt_hours: float | None = Field(
+        description="Energy of loading, encoding and the steps of the last run; null where the device does not tell"
+    )
 
 
 class CheckpointMetrics(Metrics):

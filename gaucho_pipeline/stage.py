@@ -58,6 +58,13 @@ class Reporter:
         return Progress(self, what, total, unit, done)
 
 
+class SilentReporter(Reporter):
+    """Tells nothing."""
+
+    def info(self, text: str) -> None:
+        pass
+
+
 class Progress:
     """Counts work that is done, and every few seconds says how much, how fast and how long it will still take."""
 

@@ -7,53 +7,79 @@ ATTRIBUTION.csv.
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import read_table, write_atomically, write_attribution, write_table
+from gaucho_pipeline.artifacts import Store, read_table, write_atomically, write_attribution, write_table
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.methods.base import Weights, weights_digest
 from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.stage import Reporter, StageResult, main
+from gaucho_pipeline.stage import Reporter, SilentReporter, StageResult, main, read_request
+from gaucho_pipeline.training import processes
 from gaucho_pipeline.training.curve import draw_curves, write_logs
 from gaucho_pipeline.training.energy import EnergyMeter
 from gaucho_pipeline.training.examples import split
 from gaucho_pipeline.training.model_card import model_card
 from gaucho_pipeline.training.preparing import Images, prepare
 from gaucho_pipeline.training.report import measure, read_back
-from gaucho_pipeline.training.study import Words, train_all
+from gaucho_pipeline.training.study import Study, Words, train_all
 from gaucho_pipeline.training.tokens import notes_on_words
 
 _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
 
 
-def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
-    """Teaches the concept to the base model, and measures what was learned."""
+@dataclass(frozen=True)
+class _Taught:
+    """What came of a training, and what it was made of."""
+
+    study: Study
+    words: tuple[str, str]
+    train_rows: list[dict[str, Any]]
+    validation_rows: list[dict[str, Any]]
+    class_rows: list[dict[str, Any]]
+    notes: list[str]
+
+
+def teach(request: StageRequest, staging: Path, reporter: Reporter) -> _Taught:
+    """Teaches the concept to the base model; every process of a distributed run does the same."""
     value = dict(request.spec)
-    token, class_noun = value.pop("token"), value.pop("class_noun")
+    words = value.pop("token"), value.pop("class_noun")
     spec, curated = TrainingSpec.model_validate(value), request.inputs["curated_set"]
     train_rows, validation_rows = split(read_table(curated / "images.jsonl"), spec.validation_fraction, spec.seed)
     base, spec = _load(spec, reporter)
     images = Images(curated, train_rows, validation_rows, staging / "class_images", request.data)
-    encoded, class_rows = prepare(base, spec, token, class_noun, images, reporter)
-    notes = notes_on_words(base.family, token, encoded.train.captions)
+    encoded, class_rows = prepare(base, spec, *words, images, reporter)
+    notes = notes_on_words(base.family, words[0], encoded.train.captions)
     for note in notes:
         reporter.info(f"note: {note}")
-    words = Words(token, class_noun, digest([row["pixels"] for row in train_rows + validation_rows]))
-    meter = EnergyMeter(base.device)
+    pixels = digest([row["pixels"] for row in train_rows + validation_rows])
+    study = train_all(base, spec, Words(*words, pixels), encoded, staging / "state", reporter)
+    return _Taught(study, words, train_rows, validation_rows, class_rows, notes)
+
+
+def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
+    """Teaches the concept to the base model, measures what was learned, and writes all of it."""
+    device = base_models.best_device()
+    meter = EnergyMeter(device)
     meter.start()
-    study = train_all(base, spec, words, encoded, staging / "state", reporter)
-    watt_hours, trainer, method = meter.stop(), study.trainer, study.trainer.model.method
-    metrics = measure(study, class_noun, watt_hours, str(license_of(spec.base_model)))
+    taught = teach(request, staging, reporter)
+    watt_hours, study, curated = meter.stop(), taught.study, request.inputs["curated_set"]
+    (token, class_noun), train_rows, class_rows = taught.words, taught.train_rows, taught.class_rows
+    validation_rows, trainer, method = taught.validation_rows, study.trainer, study.trainer.model.method
+    family = type(trainer.model.family)
+    metrics = measure(study, class_noun, watt_hours, str(license_of(trainer.spec.base_model)))
     licenses = sorted({row["license"] for row in train_rows + class_rows})
     method.save(staging, request.concept, f"{token} {class_noun}", ", ".join(licenses), len(train_rows))
     version = data_version(method.weights(), trainer.spec, train_rows + validation_rows + class_rows)
-    metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(notes)})
+    metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(taught.notes)})
     write_table(staging / "losses.jsonl", [row | {"trial": name} for name, curve in study.curves.items() for row in curve])
     draw_curves(study.curves, study.kept, metrics.best_step, staging / "losses.png")
     write_logs(study.curves, staging / "logs")
@@ -61,7 +87,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_table(staging / "train.jsonl", train_rows)
     credited = [row | {"file": Path(row["file"]).name} for row in train_rows + class_rows]
     write_attribution(staging / "ATTRIBUTION.csv", credited)
-    card = model_card(request.concept, request.title, (token, class_noun), trainer.spec, type(base.family), metrics, credited)
+    card = model_card(request.concept, request.title, (token, class_noun), trainer.spec, family, metrics, credited)
     write_atomically(staging / "README.md", card)
     for folder in ("state", "class_images"):
         shutil.rmtree(staging / folder, ignore_errors=True)
@@ -94,5 +120,16 @@ def _copy_images(rows: list[dict[str, Any]], curated: Path, staging: Path, name:
     write_table(staging / f"{name}.jsonl", [row | {"file": f"{name}/{Path(row['file']).name}"} for row in rows])
 
 
+def follow(path: Path) -> None:
+    """What every process but the first does: the same training, of which it keeps nothing."""
+    request = read_request(path)
+    if request.cached() is None:
+        staging = Store(request.data).root / ".staging" / request.asset / request.concept / str(request.fingerprint)
+        teach(request, staging, SilentReporter(None))
+
+
 if __name__ == "__main__":
-    main(run)
+    if processes.start(sys.argv, os.environ) == 0:
+        main(run)
+    else:
+        follow(Path(sys.argv[1]))

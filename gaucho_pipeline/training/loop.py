@@ -19,7 +19,7 @@ from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.prompts import instance_prompt
 from gaucho_pipeline.stage import Reporter
-from gaucho_pipeline.training import validation
+from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded, Example
 from gaucho_pipeline.training.learned import interval
 from gaucho_pipeline.training.memory import Plan, is_out_of_memory, plan
@@ -47,6 +47,7 @@ class Trainer:
         self.selection = validation.selection_of(encoded.validation)
         self.max_steps = spec.max_steps or max(1, math.ceil(spec.epochs * len(encoded.train) / spec.batch_size))
         self._first_errors: torch.Tensor | None = None
+        self._is_asked = False
         self.plan: Plan | None = None
         self.steps_run, self.seconds = 0, 0.0
         """What `run` did in this process."""
@@ -72,37 +73,39 @@ class Trainer:
         with _asked_to_stop() as asked:
             while state.step < self.max_steps and not state.ended:
                 self._set_rate()
-                loss = self.learn(self.objective.examples(state.step), reporter)
+                loss = self.learn(self.objective.examples(state.step), reporter, bool(asked))
                 state.step += 1
                 if state.step in measured:
                     self._measure(loss, state_file.parent)
                     state.ended = self._why_end() if spec.early_stopping else ""
-                since, ends = time.monotonic() - saved, bool(asked or state.ended or state.step == self.max_steps)
+                since, ends = time.monotonic() - saved, bool(self._is_asked or state.ended or state.step == self.max_steps)
                 if ends or ((state.step in measured or since > 60 * spec.save_minutes) and since > _SAVING * save_took):
                     started = time.monotonic()
                     self._save(state_file)
                     saved = time.monotonic()
                     save_took = saved - started
-                if asked and state.step < self.max_steps:
+                if self._is_asked and state.step < self.max_steps and not state.ended:
                     raise GauchoError(f"asked to stop: saved at step {state.step} of {self.max_steps}; run the same again to go on")
                 progress.advance(note=f"validation loss {state.curve[-1]['validation']:.4f} (base {state.curve[0]['validation']:.4f})")
         if state.ended:
             reporter.info(f"ended at step {state.step} of {self.max_steps}: {state.ended}")
+        processes.wait()
         self.model.method.set_weights(load_best(state_file.parent, state.best_step))
         self.steps_run, self.seconds = state.step - first, time.monotonic() - began
 
-    def learn(self, examples: list[Example], reporter: Reporter) -> float:
-        """One step of the optimiser; returns its loss."""
+    def learn(self, examples: list[Example], reporter: Reporter, asked: bool = False) -> float:
+        """One step of the optimiser; returns its loss. `asked`: whether this process was asked to stop, which all then are."""
         while True:
             try:
-                loss = self._accumulate(examples)
+                loss = self._accumulate(processes.share(examples))
                 break
             except (RuntimeError, MemoryError) as error:
                 self.optimizer.zero_grad(set_to_none=True)
                 if not is_out_of_memory(error):
                     raise
                 self._take_less_memory(reporter)
-        accelerator = self.model.accelerator
+        loss, stops = processes.add_up(self.parameters, loss, float(asked))
+        self._is_asked, accelerator = stops > 0, self.model.accelerator
         norm = accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm or math.inf)
         if not accelerator.scaler and norm is not None and not torch.isfinite(norm):
             raise GauchoError(f"the gradient is not finite at step {self.state.step} ({_names(examples)}); lower training.learning_rate")
@@ -177,7 +180,10 @@ class Trainer:
     def _measure(self, training_loss: float, folder: Path) -> None:
         """Measures the validation loss, and keeps the weights if they are the best so far, or the last where that is asked for."""
         with self._averaged():
-            errors = validation.errors(self.model, self.selection, self.instance_prompt)
+            errors = torch.zeros(len(self.selection), self.spec.validation_noises)
+            if processes.is_first():
+                errors = validation.errors(self.model, self.selection, self.instance_prompt)
+            errors = processes.of_the_first(errors, self.model.device)
             loss, state = errors.mean().item(), self.state
             if not math.isfinite(loss):
                 raise GauchoError(f"the weights are not finite at step {state.step}; lower training.learning_rate")
@@ -188,7 +194,8 @@ class Trainer:
             state.curve.append(row if math.isnan(training_loss) else row | {"train": training_loss})
             if loss < state.best_loss or not self.spec.keep_best:
                 state.best_loss, state.best_step = loss, state.step
-                save_best(folder, state.step, self.model.method.weights())
+                if processes.is_first():
+                    save_best(folder, state.step, self.model.method.weights())
 
     def _why_end(self) -> str:
         """Why a training is not worth going on with; empty if it is."""
@@ -216,6 +223,8 @@ class Trainer:
     # ------------------------------------------------------------------------------------------ going on after a kill
 
     def _save(self, path: Path) -> None:
+        if not processes.is_first():
+            return
         scaler = self.model.accelerator.scaler
         content = {
             "state": vars(self.state),
@@ -229,7 +238,9 @@ class Trainer:
         forget_worse(path.parent, self.state.best_step)
 
     def _resume(self, path: Path, reporter: Reporter) -> None:
+        processes.wait()
         content: dict[str, Any] | None = load_state(path, self.inputs)
+        processes.wait()  # nobody saves while another still reads
         if content is None:
             return
         self.state, self._first_errors = TrainerState(**content["state"]), content["first_errors"]

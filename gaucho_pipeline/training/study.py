@@ -14,7 +14,7 @@ from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.metrics import TrialResult
 from gaucho_pipeline.stage import Reporter
-from gaucho_pipeline.training import validation
+from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
 from gaucho_pipeline.training.loop import Trainer
 
@@ -90,7 +90,9 @@ def find_rate(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, 
 
     Taken is a third of the rate at which the loss was lowest. Raises GauchoError if no rate lowered it.
     """
-    if kept.is_file():
+    was_found = kept.is_file()
+    processes.wait()
+    if was_found:
         return float(json.loads(kept.read_text(encoding="utf-8"))["learning_rate"])
     low, high = _RANGE[spec.method]
     trainer = Trainer(base, spec.model_copy(update={"learning_rate": low, "ema_decay": None}), words.token, words.class_noun, encoded)
