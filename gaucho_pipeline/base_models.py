@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,8 +119,10 @@ class Loaded:
         return self.family.resolution
 
 
-def load(model: str, revision: str | None, device: torch.device) -> Loaded:
+def load(model: str, revision: str | None, device: torch.device, quantization: str | None = None) -> Loaded:
     """Loads a pipeline (safetensors only) in the type that the device computes in, from a variant where only that exists.
+
+    `quantization` as in `training.quantization`. Raises ConfigError where that cannot be had here.
 
     Raises GauchoError if it cannot be had, or is of a family that is not known, or of a kind that cannot be taught.
     """
@@ -131,6 +134,8 @@ def load(model: str, revision: str | None, device: torch.device) -> Loaded:
     if "safety_checker" in family.without:
         keys["requires_safety_checker"] = False
     keys |= dict.fromkeys(family.without)
+    if quantization:
+        keys["quantization_config"] = _four_bits(family, device)
     loader, where = getattr(diffusers, family.pipeline_class), str(folder or model)
     try:
         pipeline = loader.from_pretrained(where, **keys)
@@ -146,6 +151,18 @@ def load(model: str, revision: str | None, device: torch.device) -> Loaded:
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
     return Loaded(found, device)
+
+
+def _four_bits(family: type[Family], device: torch.device) -> Any:
+    """https://huggingface.co/docs/diffusers/quantization/bitsandbytes; the denoiser only, which is what is large while it is taught."""
+    from diffusers.quantizers import PipelineQuantizationConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise ConfigError("training.quantization: nf4 needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'")
+    if device.type != "cuda":
+        raise ConfigError("training.quantization: nf4 needs a CUDA GPU")
+    settings = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": compute_dtype(device)}
+    return PipelineQuantizationConfig(quant_backend="bitsandbytes_4bit", quant_kwargs=settings, components_to_quantize=[family.denoiser])
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:

@@ -182,8 +182,8 @@ class ClassImages(Spec):
 
 
 _STUDIED_ALIKE = (
-    "study", "base_model", "revision", "validation_fraction", "validation_noises", "seed", "resolution", "further_resolutions",
-    "aspect_buckets", "crops", "random_flip",
+    "study", "base_model", "revision", "quantization", "validation_fraction", "validation_noises", "seed", "resolution",
+    "further_resolutions", "aspect_buckets", "crops", "random_flip",
 )  # fmt: skip
 """What a study's trials share: what they are measured on, and what is encoded once for all of them."""
 
@@ -196,6 +196,9 @@ class TrainingSpec(Spec):
     )
     base_model: Text = Field(EMBEDDED, description="'embedded', a folder, or a hub id such as owner/name")
     revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
+    quantization: Annotated[Literal["nf4"] | None, Absent(None)] = Field(
+        None, description="nf4: the base model's denoiser in four bits, for cards that it does not fit (the extra bitsandbytes; lora only)"
+    )
     resolution: int | None = Field(None, ge=32, le=2048, multiple_of=8, description="Side in pixels; the model's own if absent")
     further_resolutions: Annotated[tuple[int, ...], Absent(())] = Field((), description="Sides that images are learned from at, too")
     aspect_buckets: Annotated[bool, Absent(False)] = Field(
@@ -277,6 +280,8 @@ class TrainingSpec(Spec):
     def _goes_together(self) -> Self:
         if self.class_images and self.prior != "class_images":
             raise ValueError("class_images goes with prior: class_images")
+        if self.quantization and self.method != "lora":
+            raise ValueError("quantization goes with method: lora")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError("betas must be from 0 to 1, without 1")
         if any(side % 8 or not 32 <= side <= 2048 for side in self.further_resolutions):

@@ -36,14 +36,14 @@ def states(project: Path) -> dict[str, dict[str, str]]:
 
 
 def made(project: Path) -> list[str]:
-    """Runs everything; the assets that were made or cached rather than left alone, as `concept/asset word`."""
+    """Runs everything; the assets that were made or cached rather than left alone, as `concept/asset word`, concept by concept."""
     concept, found = "", []
     for line in gaucho(project, "run").stdout.splitlines():
         if not line.startswith(" "):
             concept = line.strip()
         elif (words := line.split())[1] in ("made", "cached"):
             found.append(f"{concept}/{words[0]} {words[1]}")
-    return found
+    return sorted(found, key=lambda name: (name.startswith("all "), name.split("/")[0]))  # which are made side by side
 
 
 def write_request(folder: Path, request: StageRequest) -> Path:

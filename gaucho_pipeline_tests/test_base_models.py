@@ -168,3 +168,19 @@ def test_the_embedded_model_computes_in_float32_on_a_cpu() -> None:
     base = base_models.load("embedded", None, torch.device("cpu"))
     assert base.pipeline.unet.dtype == torch.float32
     assert (base.resolution, type(base.family)) == (64, Embedded)
+
+
+def test_four_bits_are_refused_where_they_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"training\.quantization: nf4 needs the extra: pip install 'gaucho-pipeline\[bitsandbytes\]'"):
+        base_models.load("embedded", None, torch.device("cpu"), "nf4")
+    monkeypatch.setattr(base_models, "find_spec", lambda name: object())
+    with pytest.raises(ConfigError, match=r"training\.quantization: nf4 needs a CUDA GPU"):
+        base_models.load("embedded", None, torch.device("cpu"), "nf4")
+
+
+def test_four_bits_are_asked_of_the_denoiser_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_models, "find_spec", lambda name: object())
+    monkeypatch.setattr(base_models, "compute_dtype", lambda device: torch.bfloat16)
+    found = base_models._four_bits(FAMILIES["FluxPipeline"], torch.device("cuda"))
+    assert found.components_to_quantize == ["transformer"]
+    assert found.quant_kwargs == {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -233,3 +234,29 @@ def test_the_digest_of_weights_is_theirs_whatever_their_order_and_tells_settings
     assert found == weights_digest(dict(reversed(weights.items())), "lora", 4.0)
     assert found != weights_digest(weights, "lora", 8.0)
     assert found != weights_digest({name: tensor + 1 for name, tensor in weights.items()}, "lora", 4.0)
+
+
+A1111 = (
+    r"lora_unet_conv_in", r"lora_unet_conv_out", r"lora_unet_time_embedding_linear_\d+",
+    r"lora_unet_down_blocks_\d+_(attentions|resnets)_\d+_.+", r"lora_unet_mid_block_(attentions|resnets)_\d+_.+",
+    r"lora_unet_up_blocks_\d+_(attentions|resnets)_\d+_.+", r"lora_unet_down_blocks_\d+_downsamplers_0_conv",
+    r"lora_unet_up_blocks_\d+_upsamplers_0_conv", r"lora_te_text_model_encoder_layers_\d+_(self_attn|mlp)_.+",
+)  # fmt: skip
+"""The names that A1111 and Forge turn into their own (`convert_diffusers_name_to_compvis` of their networks.py)."""
+
+
+def test_every_name_in_kohyas_file_is_one_that_its_readers_take(tmp_path: Path) -> None:
+    """ComfyUI takes `lora_unet_` and the path of any weight of diffusers' UNet, `lora_te_text_model_` and that of CLIP's text model."""
+    trainer = new_trainer(target_modules="all", train_text_encoder=True)
+    pipeline = base_models.load("embedded", None, torch.device("cpu")).pipeline
+    unet = {name.removesuffix(".weight").replace(".", "_") for name, _ in pipeline.unet.named_parameters() if name.endswith(".weight")}
+    text = {
+        name.removesuffix(".weight").removeprefix("text_model.").replace(".", "_") for name, _ in pipeline.text_encoder.named_parameters()
+    }
+    comfyui = {f"lora_unet_{name}" for name in unet} | {f"lora_te_text_model_{name}" for name in text}
+    tensors, _ = single_file(trainer, tmp_path)
+    sides = {"lora_down.weight", "lora_up.weight", "alpha"}
+    for module in {name.split(".", 1)[0] for name in tensors}:
+        assert module in comfyui
+        assert any(re.fullmatch(pattern, module) for pattern in A1111), module
+        assert {name.split(".", 1)[1] for name in tensors if name.split(".", 1)[0] == module} == sides

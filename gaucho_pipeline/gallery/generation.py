@@ -23,7 +23,7 @@ _BATCH = 8
 def load_base_model(trained: Manifest) -> tuple[Family, int]:
     """The base model that a checkpoint was taught on, and the side of the pictures that it was taught with."""
     spec = trained.provenance.spec
-    family = base_models.load(spec["base_model"], spec["revision"], base_models.best_device()).family
+    family = base_models.load(spec["base_model"], spec["revision"], base_models.best_device(), spec.get("quantization")).family
     return family, spec["resolution"] or family.resolution
 
 

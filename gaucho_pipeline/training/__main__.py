@@ -101,8 +101,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 def _load(spec: TrainingSpec, reporter: Reporter) -> tuple[Loaded, TrainingSpec]:
     """The base model, and the specification with the side of its pictures."""
     device = base_models.best_device()
-    reporter.info(f"loading {spec.base_model} on {device}")
-    base = base_models.load(spec.base_model, spec.revision, device)
+    reporter.info(f"loading {spec.base_model} on {device}{', its denoiser in four bits' if spec.quantization else ''}")
+    base = base_models.load(spec.base_model, spec.revision, device, spec.quantization)
     return base, spec.model_copy(update={"resolution": spec.resolution or base.resolution})
 
 

@@ -105,9 +105,11 @@ def _took(metrics: CheckpointMetrics) -> str:
 
 def _limits(spec: TrainingSpec, metrics: CheckpointMetrics) -> str:
     license_ = license_of(spec.base_model)
+    bits = " The base model's denoiser was in four bits (nf4) while it was taught." if spec.quantization else ""
     return (
         "## Limits, and what the result can bear\n\n"
-        f"It learned from {metrics.train_images} images: what they do not show, it invents. It is no evidence of how anything looked.\n\n"
+        f"It learned from {metrics.train_images} images: what they do not show, it invents. "
+        f"It is no evidence of how anything looked.{bits}\n\n"
         f"The base model's licence is {license_.name}{f' ({license_.url})' if license_.url else ''}: {license_.conditions}. "
         "The images' licences are beside each of them; those that ask for attribution ask for it wherever this model is published."
     )

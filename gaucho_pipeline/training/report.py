@@ -125,7 +125,7 @@ def read_back(study: Study, folder: Path) -> float:
     before = _prediction(trainer.model.family, latents, prompt, conditioning)
     trainer.release()
     gc.collect()
-    fresh = base_models.load(spec.base_model, spec.revision, device).family
+    fresh = base_models.load(spec.base_model, spec.revision, device, spec.quantization).family
     METHODS[spec.method].load(fresh, folder)
     difference = (before - _prediction(fresh, latents, prompt, conditioning)).abs().max().item()
     if not difference < (1e-3 if fresh.network.dtype is torch.float32 else 0.05):
