@@ -24,16 +24,6 @@ SEEDS, METHODS, MOST = (1, 2, 3), ("lora", "dreambooth"), 24
 WORDS = {"araucaria": ("mtl", "tree"), "chimarrao": ("dnc", "cup"), "backpack_dog": ("dnc", "backpack"), "galah": ("mtl", "bird")}
 
 
-class Quiet:
-    """Tells nothing."""
-
-    def info(self, text: str) -> None:
-        pass
-
-    def progress(self, *_: Any, **__: Any) -> Any:
-        return type("Progress", (), {"advance": lambda self, by=1, note="": None})()
-
-
 def train(subject: str, files: list[str], method: str, seed: int, steps: int) -> dict[str, Any]:
     """One training, and its figures."""
     import torch
@@ -43,6 +33,7 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
     from gaucho_pipeline.canonical import file_digest
     from gaucho_pipeline.concepts import TrainingSpec
     from gaucho_pipeline.families.embedded import Embedded
+    from gaucho_pipeline.stage import SilentReporter
     from gaucho_pipeline.training.examples import split
     from gaucho_pipeline.training.preparing import Images, prepare
     from gaucho_pipeline.training.report import measure
@@ -50,13 +41,13 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
 
     token, class_noun = WORDS.get(subject, ("dnc", "thing"))
     spec = TrainingSpec(method=method, seed=seed, max_steps=steps).for_family(Embedded)
-    base, told = base_models.load("embedded", None, torch.device("cpu")), Quiet()
+    base, told = base_models.load("embedded", None, torch.device("cpu")), SilentReporter(None)
     rows = [{"file": file, "pixels": file_digest(Path(file)), "caption": "a photo of {token} {class_noun}"} for file in files]
     learned_from, measured_with = split(rows, spec.validation_fraction, seed)
     with tempfile.TemporaryDirectory() as name:
         images = Images(Path("/"), learned_from, measured_with, Path(name) / "class_images")
-        encoded, _ = prepare(base, spec, token, class_noun, images, told)  # type: ignore[arg-type]
-        study = train_all(base, spec, Words(token, class_noun, ""), encoded, Path(name) / "state", told)  # type: ignore[arg-type]
+        encoded, _ = prepare(base, spec, token, class_noun, images, told)
+        study = train_all(base, spec, Words(token, class_noun, ""), encoded, Path(name) / "state", told)
         metrics = measure(study, class_noun, None, "")
     loss = metrics.validation_loss
     found = {"subject": subject, "method": method, "seed": seed, "base": loss.base, "tuned": loss.tuned, "interval": loss.interval}

@@ -14,7 +14,7 @@ _CHUNK = 1 << 20
 def digest(value: Any) -> str:
     """The SHA-256 (32 hex digits of it) of a JSON value, whatever the order of its keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]  # a file may have a name that is no UTF-8
 
 
 def file_digest(path: Path) -> str:

@@ -182,10 +182,10 @@ class ClassImages(Spec):
 
 
 _STUDIED_ALIKE = (
-    "study", "base_model", "revision", "quantization", "validation_fraction", "validation_noises", "seed", "resolution",
-    "further_resolutions", "aspect_buckets", "crops", "random_flip",
+    "study", "method", "base_model", "revision", "quantization", "class_images", "validation_fraction", "validation_noises", "seed",
+    "resolution", "further_resolutions", "aspect_buckets", "crops", "random_flip",
 )  # fmt: skip
-"""What a study's trials share: what they are measured on, and what is encoded once for all of them."""
+"""What a study's trials share: how they are taught and stored, what they are measured on, and what is encoded once for all of them."""
 
 
 class TrainingSpec(Spec):

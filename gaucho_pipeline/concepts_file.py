@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +18,9 @@ from gaucho_pipeline.assets import PARTS
 from gaucho_pipeline.concepts import SLUG, Concept, Concepts
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.spec import Spec
+
+_UNION_MEMBER = re.compile(r"(constrained-|literal\[|tuple\[|lax-|function-)")
+"""What pydantic adds to the place of a mistake where a key may be of several kinds: it is no key."""
 
 
 def load_concepts(path: Path) -> Concepts:
@@ -63,7 +67,11 @@ def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
     def fixed(concept: Concept) -> Concept:
         whole = concept.with_paths_below(folder)
         curation = whole.curation
-        models = {name: _with_absolute(part, "model", folder) for name in ("relevance", "captioner") if (part := getattr(curation, name))}
+        models = {
+            name: _with_absolute(part, "model", folder)
+            for name in ("relevance", "captioner", "context")
+            if (part := getattr(curation, name))
+        }
         training = _with_absolute(whole.training, "base_model", folder)
         return whole.model_copy(update={"training": training, "curation": curation.model_copy(update=models)})
 
@@ -209,7 +217,7 @@ def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
 
 def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt key explains a missing one
-    location = tuple(first["loc"])
+    location = tuple(step for step in first["loc"] if not _UNION_MEMBER.match(str(step)))
     location = lines.inherited(location)
     kind = first["type"]
     if kind == "extra_forbidden":

@@ -35,8 +35,8 @@ def export_pipeline(checkpoint: Artifact, folder: Path) -> None:
         family.pipeline.save_pretrained(whole, safe_serialization=True)
         for file in ("README.md", "ATTRIBUTION.csv", "losses.png"):
             shutil.copyfile(checkpoint.folder / file, whole / file)
-        made_from = {"checkpoint": checkpoint.manifest.data_version, "base_model": checkpoint.manifest.provenance.base_model}
-        (whole / "made_from.json").write_text(json.dumps(made_from, indent=1) + "\n", encoding="utf-8")
+        provenance = {"checkpoint": checkpoint.manifest.data_version, "base_model": checkpoint.manifest.provenance.base_model}
+        (whole / "made_from.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
         if folder.exists():
             folder.rmdir()
         os.replace(whole, folder)

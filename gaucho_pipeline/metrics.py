@@ -116,7 +116,7 @@ class TrialResult(Metrics):
     """One trial of a study."""
 
     values: dict[str, Any] = Field(description="The values that it tried")
-    loss: float = Field(description="Lowest validation loss on the images that choose")
+    loss: float | None = Field(description="Lowest validation loss on the images that choose; null where nothing was finite")
     best_step: int = Field(description="The step that had it")
     steps: int = Field(description="Steps that it ran")
     kept: bool = Field(description="Whether it is the one that was kept")
@@ -129,7 +129,7 @@ class Resources(Metrics):
     gradient_checkpointing: bool = Field(description="Whether parts were computed twice to save memory")
     why: str = Field(description="Why so")
     predicted_memory_bytes: int = Field(description="Memory that was predicted after a trial of one image")
-    predicted_seconds: float = Field(description="Seconds that were predicted then, for all steps; an upper bound")
+    predicted_seconds: float = Field(description="Seconds that were predicted then for the steps, without measuring and saving")
     seconds: float = Field(description="Seconds that the steps of the last run took")
     share_of_peak: float | None = Field(description="Operations a second, as a share of what products of large matrices reach here")
     watt_hours: float | None = Field(
@@ -150,11 +150,13 @@ class CheckpointMetrics(Metrics):
     reported_apart: bool | None = Field(None, description="Whether the reported images are others than those that chose the step")
     losses: Losses = Field(description="The losses as a set")
     steps: int = Field(description="Optimiser steps that it ran, in all")
-    best_step: int = Field(description="The step whose weights were kept, which had the lowest validation loss")
+    best_step: int = Field(
+        description="The step whose weights were kept: that of the lowest validation loss, unless the last was asked for"
+    )
     train_images: int = Field(description="Training images")
     validation_images: int = Field(description="Validation images")
     images_per_second: float = Field(description="Rate of training, without loading and final measuring")
-    peak_memory_bytes: int = Field(description="The most memory taken: the GPU's where there is one, else the process's")
+    peak_memory_bytes: int = Field(description="The most memory that training took: the GPU's where there is one, else the process's")
     trainable_parameters: int = Field(description="Numbers that were learned")
     reload_difference: float = Field(description="Largest difference between predictions in memory and with the file read back")
     device: str = Field(description="What it was trained on")

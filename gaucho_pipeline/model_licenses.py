@@ -64,16 +64,16 @@ _KNOWN: tuple[tuple[str, ModelLicense], ...] = (
 def license_of(model: str) -> ModelLicense:
     """The licence of a base model, by its hub id, or as its folder's README.md says; UNKNOWN where neither tells."""
     if Path(model).is_absolute():
-        return _said_in(Path(model) / "README.md")
+        return _of_card(Path(model) / "README.md")
     return next((license_ for pattern, license_ in _KNOWN if re.fullmatch(pattern, model)), UNKNOWN)
 
 
-def _said_in(card: Path) -> ModelLicense:
+def _of_card(card: Path) -> ModelLicense:
     """What the first lines of a model card say (https://huggingface.co/docs/hub/model-cards)."""
     try:
         text = card.read_text(encoding="utf-8")[:20_000]
-        said = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else None
+        head = yaml.safe_load(text.split("---")[1]) if text.startswith("---") else None
     except (OSError, UnicodeDecodeError, yaml.YAMLError, IndexError):
         return UNKNOWN
-    name = said.get("license_name") or said.get("license") if isinstance(said, dict) else None
+    name = head.get("license_name") or head.get("license") if isinstance(head, dict) else None
     return ModelLicense(str(name), f"as {card.name} of its folder says; read it before you publish what was learned") if name else UNKNOWN

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from gaucho_pipeline.orchestration.runner import Runner
 
 
-def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None = None) -> list[str]:
+def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None = 1) -> list[str]:
     """Brings concepts up to date, says what was done and why, and returns what failed.
 
     `jobs`: concepts at once; None for as many as the pool of devices allows, at most one for each GPU, or for each core without one.

@@ -10,8 +10,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
 from typing import IO
@@ -57,7 +58,7 @@ def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force:
         finally:
             places.put(place)
 
-    with ThreadPoolExecutor(jobs) as pool:
+    with ThreadPoolExecutor(jobs) as pool, _terminated_as_interrupted():
         futures = [pool.submit(bring, slug) for slug in slugs]
         try:
             return [error for future in futures if (error := future.result())]
@@ -67,6 +68,16 @@ def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force:
             for process in running:
                 process.send_signal(signal.SIGINT)  # they save where they stand
             raise
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Has SIGTERM come as Ctrl-C does, so that what runs is asked to save."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _environment(place: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:
@@ -90,7 +101,9 @@ def _run_one(
     """Runs one concept; returns what went wrong, or nothing."""
     command = [sys.executable, "-m", "gaucho_pipeline.cli", "--concepts", str(project.concepts_file), "--data", str(project.store.root)]
     command += ["run", slug, "--select", select, "--jobs", "1", *(["--force"] if force else [])]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8") as process:
+    keys = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
+    # in a session of its own: a terminal's Ctrl-C is handed on once, by the one that it is meant for
+    with subprocess.Popen(command, env=environment, start_new_session=True, **keys) as process:  # type: ignore[call-overload]
         running.append(process)
         assert process.stdout
         assert process.stderr

@@ -108,6 +108,8 @@ def main(run: RunStage) -> None:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
         if pipes:
             die_with_parent()
+            with contextlib.suppress(PermissionError):  # where it is the first of its session already
+                os.setpgid(0, 0)  # Dagster hands on a terminal's Ctrl-C; twice would be once too often
         reporter = Reporter(pipes)
         artifact, cached = ensure(read_request(path), run, reporter)
         if pipes:
@@ -175,7 +177,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
     if isinstance(error, MemoryError) or type(error).__name__ == _TORCH_MEMORY_ERROR:
-        return "memory ran out; lower training.batch_size or training.resolution"
+        return "memory ran out; lower training.resolution or training.validation_noises, or take a smaller base_model"
     return " ".join(str(error).split())
 
 

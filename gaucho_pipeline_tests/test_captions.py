@@ -81,6 +81,12 @@ def test_the_medium_takes_the_place_of_a_photo_and_the_view_comes_last() -> None
     assert said == "a painting of {token} {class_noun}, seen close up"
 
 
+def test_a_caption_always_names_the_concept() -> None:
+    assert caption_of("", CurationSpec(captions="context", context=CONTEXT), "", "") == Caption(INSTANCE_PROMPT, "prompt")
+    odd = CONTEXT.model_copy(update={"medium": ("a {rough} sketch",), "place": (), "light": ()})
+    assert context_model(odd, "tree")(draw_subject("araucaria", 1)) == "a {rough} sketch of {token} {class_noun}"
+
+
 def test_context_and_its_model_go_together() -> None:
     for keys in ({"captions": "context"}, {"context": CONTEXT}):
         with pytest.raises(ValidationError, match="captions: context and context go together"):

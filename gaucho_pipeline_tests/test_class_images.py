@@ -61,14 +61,18 @@ def test_the_users_own_are_decoded_with_their_credited_and_what_is_none_is_named
 ) -> None:
     folder = draw_folder(tmp_path / "trees", "araucaria", 3)
     (folder / "notes.txt").write_text("no picture")
+    (folder / "zz.png").symlink_to(draw_folder(tmp_path / "others", "chimarrao", 1) / "00.png")
+    (folder / "twice.png").write_bytes((folder / "00.png").read_bytes())
     spec = ClassImages(count=2, folder=folder, **RIGHTS)
     rows = own_images(spec, folder, tmp_path / "class_images", Reporter(None))
     assert [row["title"] for row in rows] == ["00", "01"]
     assert {(row["author"], row["license"], row["source"]) for row in rows} == {("João", "CC-BY-4.0", "https://museu.example")}
     with Image.open(tmp_path / rows[0]["file"]) as picture, Image.open(folder / "00.png") as original:
         assert np.array_equal(np.asarray(picture), np.asarray(original.convert("RGB")))
-    own_images(ClassImages(folder=folder, **RIGHTS), folder, tmp_path / "class_images", Reporter(None))
-    assert "class image left out: notes.txt: not-an-image" in capsys.readouterr().err
+    assert len(own_images(ClassImages(folder=folder, **RIGHTS), folder, tmp_path / "class_images", Reporter(None))) == 3
+    told = capsys.readouterr().err
+    for reason in ("notes.txt: not-an-image", "zz.png: outside", "twice.png: duplicate"):
+        assert f"class image left out: {reason}" in told
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"training\.class_images: .*empty holds no image that can be read"):
         own_images(spec, tmp_path / "empty", tmp_path / "class_images", Reporter(None))

@@ -14,6 +14,7 @@ from gaucho_pipeline.artifacts import MANIFEST, Manifest
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import stand, stand_all
@@ -91,12 +92,24 @@ def test_another_base_model_makes_checkpoint_and_gallery_stale(project: Project,
     assert states["checkpoint"].reasons == ("the base model changed",)
 
 
-def test_another_code_of_a_family_makes_stale_what_runs_on_it_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Embedded, "code_version", "2")
+def test_another_code_of_a_method_makes_stale_what_was_taught_by_it_and_nothing_else(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(METHODS["dreambooth"], "code_version", "2")
+    assert Project(project.concepts_file, project.store.root).state("checkpoint", "araucaria").state == "fresh"
+    monkeypatch.setattr(METHODS["lora"], "code_version", "2")
     opened = Project(project.concepts_file, project.store.root)
     assert opened.state("checkpoint", "araucaria") == State("stale", ("the code that makes it changed",))
     assert opened.state("curated_set", "araucaria").state == "fresh"
-    assert opened.provenance("sample_gallery", "araucaria").code_version == f"{ASSETS['sample_gallery'].code_version}+2"
+    assert opened.provenance("checkpoint", "araucaria").code_version.endswith("+lora 2")
+
+
+def test_another_code_of_a_family_makes_stale_what_runs_on_it_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Embedded, "code_version", "99")
+    opened = Project(project.concepts_file, project.store.root)
+    assert opened.state("checkpoint", "araucaria") == State("stale", ("the code that makes it changed",))
+    assert opened.state("curated_set", "araucaria").state == "fresh"
+    assert opened.provenance("sample_gallery", "araucaria").code_version == f"{ASSETS['sample_gallery'].code_version}+99"
     assert project.observed_version("checkpoint", "araucaria") != opened.observed_version("raw_crawl", "araucaria")
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -70,33 +72,51 @@ def test_a_new_instances_pool_holds_the_gpus_or_the_cores(tmp_path: Path, monkey
     assert (tmp_path / "gpus" / "dagster.yaml").read_text() == "{}\n"
 
 
-def test_nobody_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def training_side_by_side(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Two endless trainings, until both are under way; then it is up to the test."""
     start(tmp_path)
     for slug in ("araucaria", "chimarrao"):
         edit(tmp_path, slug, "training", epochs=9999, early_stopping=False)
-    command = [sys.executable, "-m", "gaucho_pipeline.cli", "run", "--jobs", "2"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + 120
-        while len(_stages(process.pid)) < 2 and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert len(_stages(process.pid)) == 2
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        deadline = time.monotonic() + 60
-        while _stages(process.pid) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert not _stages(process.pid)
+    command = [sys.executable, "-m", "gaucho_pipeline.cli", "run", "--jobs", "2", "--select", "checkpoint"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: len([*tmp_path.glob("data/.staging/checkpoint/*/*/state/training.pt")]) == 2)
+        yield process
+        wait_until(lambda: not _stages(tmp_path))
 
 
-def _stages(session: int) -> list[int]:
-    """Programs of training that run in a session."""
+def wait_until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not so():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.2)
+
+
+def test_nobody_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
+    with training_side_by_side(tmp_path) as process:
+        assert len(_stages(tmp_path)) == 2
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_has_all_of_them_save(number: int, tmp_path: Path) -> None:
+    with training_side_by_side(tmp_path) as process:
+        process.send_signal(number)
+        assert process.stderr
+        text = process.stderr.read()
+    assert text.count("asked to stop: saved at step") >= 2
+    assert process.returncode != 0
+
+
+def _stages(project: Path) -> list[int]:
+    """Programs of training that run for a project."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+            is_dead = (folder / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
         except OSError:
             continue
-        if int(fields[3]) == session and fields[0] != "Z" and b"gaucho_pipeline.training" in words:
+        if "gaucho_pipeline.training" in words and any(word.startswith(str(project)) for word in words) and not is_dead:
             found.append(int(folder.name))
     return found

@@ -188,7 +188,7 @@ def test_what_is_read_from_a_file_is_known_as_set_or_not(tmp_path: Path) -> None
     (tmp_path / "c.yaml").write_text(yaml.safe_dump({"concepts": {"a": concept | {"training": {"rank": 3}}}}))
     training = concepts_file.load_concepts(tmp_path / "c.yaml").concepts["a"].training
     assert training.model_fields_set == {"rank"}
-    assert training.for_family(Embedded).learning_rate == 1e-3
+    assert training.for_family(Embedded).learning_rate == 2e-3
 
 
 def test_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:

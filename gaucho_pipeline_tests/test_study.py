@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import validation
+from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.study import Study, Words, find_rate, train_all
 from gaucho_pipeline_tests.test_report import known
 from gaucho_pipeline_tests.trainers import NOUN, PLAIN, TOKEN, copied, new_trainer, same
@@ -43,7 +46,7 @@ def test_every_combination_is_tried_and_the_best_is_kept(tmp_path: Path) -> None
     assert found.trainer.spec.rank == best.values["rank"]
     assert found.trainer.state.best_loss == pytest.approx(best.loss, abs=1e-5)
     assert list(found.curves) == [f"learning_rate {rate:g}, rank {rank}" for rate in (3e-3, 1e-9) for rank in (2, 4)]
-    assert found.steps_run == 24
+    assert found.trainer.steps_run == 6
 
 
 def test_a_trial_learns_what_it_would_alone(tmp_path: Path) -> None:
@@ -56,15 +59,47 @@ def test_a_trial_learns_what_it_would_alone(tmp_path: Path) -> None:
 def test_trials_that_have_ended_are_not_run_again(tmp_path: Path) -> None:
     first = studied(tmp_path, study={"learning_rate": [3e-3, 1e-3]})
     again = studied(tmp_path, study={"learning_rate": [3e-3, 1e-3]})
-    assert (first.steps_run, again.steps_run) == (12, 0)
+    assert (first.trainer.steps_run, again.trainer.steps_run) == (6, 0)
     assert same(copied(first.trainer), copied(again.trainer))
     assert again.results == first.results
+
+
+def test_a_trial_that_comes_to_nothing_finite_counts_as_the_worst(tmp_path: Path) -> None:
+    found = studied(tmp_path, study={"learning_rate": [0.1, 1e-3]}, method="dreambooth", max_grad_norm=None, max_steps=12)
+    assert [result.loss is None for result in found.results] == [True, False]
+    assert [result.kept for result in found.results] == [False, True]
+
+
+def test_no_trial_stands_in_memory_beside_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive, real, made = list[int](), Trainer.run, list[Any]()
+
+    def run(self: Trainer, *args: Any) -> None:
+        gc.collect()
+        alive.append(sum(each() is not None for each in made))
+        made.append(weakref.ref(self.optimizer))
+        real(self, *args)
+
+    monkeypatch.setattr(Trainer, "run", run)
+    studied(tmp_path, study={"rank": [2, 3, 4]}, max_steps=1)
+    assert alive == [0, 0, 0, 0]
+
+
+def test_computing_parts_twice_in_one_trial_is_not_taken_into_the_next(tmp_path: Path) -> None:
+    base = base_models.load("embedded", None, torch.device("cpu"))
+    for on in (True, False):
+        trainer = Trainer(base, spec_of(gradient_checkpointing=on), TOKEN, NOUN, known())
+        (tmp_path / str(on)).mkdir()
+        trainer.run(tmp_path / str(on) / "training.pt", Reporter(None))
+        assert base.family.network.is_gradient_checkpointing is on
+        trainer.end()
+        trainer.model.method.detach()
 
 
 @pytest.mark.parametrize(
     ("study", "message"),
     [
         ({"nonsense": [1, 2]}, "nonsense is no key of training that can be tried"),
+        ({"method": ["lora", "dreambooth"]}, "method is no key of training that can be tried"),
         ({"seed": [1, 2]}, "seed is no key of training that can be tried"),
         ({"rank": [4, 4]}, "rank needs values, each once"),
         ({"rank": []}, "rank needs values, each once"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.families import Family
+from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.prompts import instance_prompt, prior_prompts
 from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_prompts
@@ -34,11 +37,21 @@ def posteriors(count: int, seed: int, height: int = 16, width: int = 16) -> list
 
 def encoded(captions: Sequence[str] = (), views: Sequence[Sequence[Posterior]] = (), **keys: Any) -> Encoded:
     """Three images of noise under a caption each, and two others to measure with."""
-    base = base_models.load("embedded", None, torch.device("cpu"))
     captions = captions or [instance_prompt(TOKEN, NOUN)] * 3
     prompts = [instance_prompt(TOKEN, NOUN), instance_prompt(OTHER_TOKEN, NOUN), *prior_prompts(NOUN), *captions]
     train = ImageSet([f"{index}.png" for index in range(len(captions))], captions, views or [[each] for each in posteriors(3, 1)])
-    return Encoded(train, posteriors(2, 3), encode_prompts(base.family, prompts), **keys)
+    return Encoded(train, posteriors(2, 3), {prompt: _encoded(prompt) for prompt in prompts}, **keys)
+
+
+@lru_cache(maxsize=64)
+def _encoded(prompt: str) -> Conditioning:
+    return encode_prompts(_reader(), [prompt])[prompt]
+
+
+@lru_cache(maxsize=1)
+def _reader() -> Family:
+    """A model that is never taught."""
+    return base_models.load("embedded", None, torch.device("cpu")).family
 
 
 def new_trainer(images: Encoded | None = None, **keys: Any) -> Trainer:

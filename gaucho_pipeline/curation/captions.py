@@ -44,7 +44,7 @@ def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Cap
     if written.strip():
         return Caption(with_token(written), "curator")
     if spec.captions == "context":
-        return Caption(answer, "context")
+        return Caption(with_token(answer), "context" if answer else "prompt")
     text = {"title": title, "model": answer, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
     return Caption(with_token(text), spec.captions if text.strip() else "prompt")
 
@@ -81,7 +81,7 @@ def context_model(spec: Context, class_noun: str) -> Callable[[Image.Image], str
     def chosen(picture: Image.Image, phrases: tuple[str, ...], template: str, threshold: float) -> str:
         if not phrases:
             return ""
-        shares = model.shares(picture, [template.format(phrase) for phrase in phrases])
+        shares = model.shares(picture, [template.replace("{}", phrase) for phrase in phrases])
         best = max(range(len(phrases)), key=shares.__getitem__)
         return phrases[best] if shares[best] >= threshold else ""
 
@@ -91,7 +91,7 @@ def context_model(spec: Context, class_noun: str) -> Callable[[Image.Image], str
         place, light, view = (
             chosen(picture, phrases, f"{medium} of a {noun} {{}}", spec.threshold) for phrases in (spec.place, spec.light, spec.view)
         )
-        said = " ".join(part for part in (f"{medium} of {{token}} {{class_noun}}", place, light) if part)
-        return f"{said}, {view}" if view else said
+        text = " ".join(part for part in (f"{medium} of {{token}} {{class_noun}}", place, light) if part)
+        return f"{text}, {view}" if view else text
 
     return describe

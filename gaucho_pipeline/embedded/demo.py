@@ -33,7 +33,7 @@ def run_demo(folder: Path) -> None:
     os.environ["GAUCHO_ALLOW_PRIVATE_HOSTS"] = HOST
     with _site_for(folder / "concepts.yaml"):
         project = Project(folder / "concepts.yaml", folder / "data")
-        failures = run_concepts(project, (), GALLERY_SITE.name, False)
+        failures = run_concepts(project, (), GALLERY_SITE.name, False, jobs=None)
     if failures:
         raise GauchoError("; ".join(failures))
     site = project.store.current(GALLERY_SITE.name, ALL)

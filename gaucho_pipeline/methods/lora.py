@@ -89,7 +89,7 @@ class Lora(Method):
         named: dict[str, Any] = {}
         for name, module in self.modules.items():
             # PEFT's own names: diffusers' older ones are read back in halves
-            named[f"{name}_lora_layers"] = get_peft_model_state_dict(module)
+            named[f"{name}_lora_layers"] = {key: tensor.contiguous() for key, tensor in get_peft_model_state_dict(module).items()}
             settings = module.peft_config["default"].to_dict()
             ordered = {key: sorted(value) if isinstance(value, (set, list)) else value for key, value in sorted(settings.items())}
             named[f"{name}_lora_adapter_metadata"] = ordered

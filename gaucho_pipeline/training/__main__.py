@@ -37,7 +37,7 @@ _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
 
 
 @dataclass(frozen=True)
-class _Taught:
+class _Trained:
     """What came of a training, and what it was made of."""
 
     study: Study
@@ -48,7 +48,7 @@ class _Taught:
     notes: list[str]
 
 
-def teach(request: StageRequest, staging: Path, reporter: Reporter) -> _Taught:
+def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> _Trained:
     """Teaches the concept to the base model; every process of a distributed run does the same."""
     value = dict(request.spec)
     words = value.pop("token"), value.pop("class_noun")
@@ -62,7 +62,7 @@ def teach(request: StageRequest, staging: Path, reporter: Reporter) -> _Taught:
         reporter.info(f"note: {note}")
     pixels = digest([row["pixels"] for row in train_rows + validation_rows])
     study = train_all(base, spec, Words(*words, pixels), encoded, staging / "state", reporter)
-    return _Taught(study, words, train_rows, validation_rows, class_rows, notes)
+    return _Trained(study, words, train_rows, validation_rows, class_rows, notes)
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -70,16 +70,16 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     device = base_models.best_device()
     meter = EnergyMeter(device)
     meter.start()
-    taught = teach(request, staging, reporter)
-    watt_hours, study, curated = meter.stop(), taught.study, request.inputs["curated_set"]
-    (token, class_noun), train_rows, class_rows = taught.words, taught.train_rows, taught.class_rows
-    validation_rows, trainer, method = taught.validation_rows, study.trainer, study.trainer.model.method
+    trained = train_concept(request, staging, reporter)
+    watt_hours, study, curated = meter.stop(), trained.study, request.inputs["curated_set"]
+    (token, class_noun), train_rows, class_rows = trained.words, trained.train_rows, trained.class_rows
+    validation_rows, trainer, method = trained.validation_rows, study.trainer, study.trainer.model.method
     family = type(trainer.model.family)
     metrics = measure(study, class_noun, watt_hours, str(license_of(trainer.spec.base_model)))
     licenses = sorted({row["license"] for row in train_rows + class_rows})
     method.save(staging, request.concept, f"{token} {class_noun}", ", ".join(licenses), len(train_rows))
     version = data_version(method.weights(), trainer.spec, train_rows + validation_rows + class_rows)
-    metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(taught.notes)})
+    metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(trained.notes)})
     write_table(staging / "losses.jsonl", [row | {"trial": name} for name, curve in study.curves.items() for row in curve])
     draw_curves(study.curves, study.kept, metrics.best_step, staging / "losses.png")
     write_logs(study.curves, staging / "logs")
@@ -125,7 +125,7 @@ def follow(path: Path) -> None:
     request = read_request(path)
     if request.cached() is None:
         staging = Store(request.data).root / ".staging" / request.asset / request.concept / str(request.fingerprint)
-        teach(request, staging, SilentReporter(None))
+        train_concept(request, staging, SilentReporter(None))
 
 
 if __name__ == "__main__":

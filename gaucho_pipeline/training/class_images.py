@@ -17,6 +17,7 @@ from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline.stage import Reporter
 
 _BATCH = 4
+_MOST_BYTES = 100_000_000
 
 
 def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) -> list[dict[str, Any]]:
@@ -26,15 +27,23 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
     """
     rows, rights = list[dict[str, Any]](), parse_license(spec.license)
     into.mkdir(exist_ok=True)
+    inside, seen = folder.resolve(), set[str]()
     for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
         if len(rows) == spec.count:
             break
         try:
+            if not path.resolve().is_relative_to(inside):
+                raise BadImage("outside", "a link that leads out of the folder")
+            if path.stat().st_size > _MOST_BYTES:
+                raise BadImage("too-large", f"more than {_MOST_BYTES // 10**6} MB")
             picture = decode(path.read_bytes())
+            sha = file_digest(path)
+            if sha in seen:
+                raise BadImage("duplicate", "the same bytes again")
         except BadImage as error:
-            reporter.info(f"class image left out: {path.name}: {error}")
+            reporter.info(f"class image left out: {ascii(path.name)[1:-1] if not path.name.isprintable() else path.name}: {error}")
             continue
-        sha = file_digest(path)
+        seen.add(sha)
         write_atomically(into / f"{sha}.png", png_bytes(picture))
         credit = {"author": spec.author, "source": spec.source, "license": rights.id, "license_url": rights.url}
         rows.append({"file": f"{into.name}/{sha}.png", "title": path.stem, "sha256": sha, "pixels": sha, **credit})
@@ -52,7 +61,7 @@ def generated_images(
     because a picture depends on its batch in the last digits.
     """
     family, prompt = base.family, class_prompt(class_noun)
-    model = base_models.identity(spec.base_model, spec.revision)
+    model = [base_models.identity(spec.base_model, spec.revision), spec.quantization, base.device.type]
     made_by = [model, family.code_version, prompt, side, wanted.num_inference_steps, wanted.guidance_scale, spec.seed]
     folder = root / digest(made_by)
     folder.mkdir(parents=True, exist_ok=True)

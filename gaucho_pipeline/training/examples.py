@@ -24,7 +24,7 @@ from gaucho_pipeline.training.posteriors import Posterior, PosteriorCache
 
 MAX_ASPECT = 2.0
 """The longer side of a bucket over the shorter one, at most: what is longer still is cut."""
-_LEAST = 0.75
+_MIN_PIXELS = 0.75
 """The pixels of a bucket, as a share of the square's, at least."""
 _CUT = 0.85
 """The smallest part of a side that a random cut shows."""
@@ -77,12 +77,12 @@ def bucket_of(width: int, height: int, resolution: int, multiple: int) -> tuple[
     sides = range(multiple, int(resolution * MAX_ASPECT) + 1, multiple)
     wide = [(side, max(other for other in sides if side * other <= resolution**2)) for side in sides if side * multiple <= resolution**2]
     tall = [(height, width) for width, height in wide]
-    shaped = [(resolution, resolution), *(size for size in wide + tall if _is_fit(size, resolution))]
+    shaped = [(resolution, resolution), *(size for size in wide + tall if _is_allowed(size, resolution))]
     return min(shaped, key=lambda size: (round(abs(math.log(size[0] / size[1] * height / width)), 6), -size[0] * size[1]))
 
 
-def _is_fit(size: tuple[int, int], resolution: int) -> bool:
-    return max(size) <= MAX_ASPECT * min(size) and size[0] * size[1] >= _LEAST * resolution**2
+def _is_allowed(size: tuple[int, int], resolution: int) -> bool:
+    return max(size) <= MAX_ASPECT * min(size) and size[0] * size[1] >= _MIN_PIXELS * resolution**2
 
 
 def views_of(picture: Image.Image, name: str, spec: TrainingSpec, resolution: int, multiple: int) -> list[Image.Image]:

@@ -1,6 +1,6 @@
 """Whether anything was learned: the interval of what changed on validation images, and the verdict that follows from it.
 
-How the errors come about is in `loop.py`.
+How the errors come about is in `validation.py`.
 """
 
 from __future__ import annotations

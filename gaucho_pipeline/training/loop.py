@@ -27,8 +27,13 @@ from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.state import TrainerState, forget_worse, load_best, load_state, save_best, save_state
 from gaucho_pipeline.training.tuned import TunedModel
 
+
+class NotFinite(GauchoError):
+    """Something that is learned, or learned from, is no number any more."""
+
+
 _SAVING = 20
-"""Saving takes at most this part of the time."""
+"""Saving states takes at most this part of the time; better weights are kept whenever they are found."""
 
 
 class Trainer:
@@ -64,7 +69,7 @@ class Trainer:
         began = saved = time.monotonic()
         save_took = 0.0
         if state.step < self.max_steps and not state.ended:
-            self._make_plan(reporter)
+            self.make_plan(reporter)
         reported = (len(validation.reported_of(self.encoded.validation)), len(validation.measured_of(self.encoded.train.views)))
         measured = set(validation.steps_to_measure(spec, self.max_steps, len(self.selection), *reported))
         progress = reporter.progress("training", self.max_steps, "steps", state.step)
@@ -74,6 +79,7 @@ class Trainer:
             while state.step < self.max_steps and not state.ended:
                 self._set_rate()
                 loss = self.learn(self.objective.examples(state.step), reporter, bool(asked))
+                self._is_asked |= bool(asked) and processes.count() == 1  # who is not alone is heard in the next step
                 state.step += 1
                 if state.step in measured:
                     self._measure(loss, state_file.parent)
@@ -108,7 +114,7 @@ class Trainer:
         self._is_asked, accelerator = stops > 0, self.model.accelerator
         norm = accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm or math.inf)
         if not accelerator.scaler and norm is not None and not torch.isfinite(norm):
-            raise GauchoError(f"the gradient is not finite at step {self.state.step} ({_names(examples)}); lower training.learning_rate")
+            raise NotFinite(f"the gradient is not finite at step {self.state.step} ({_names(examples)}); lower training.learning_rate")
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
@@ -122,7 +128,7 @@ class Trainer:
             losses = self.objective.loss(part)
             if not torch.isfinite(losses).all():
                 bad = [example for example, loss in zip(part, losses, strict=True) if not torch.isfinite(loss)]
-                raise GauchoError(
+                raise NotFinite(
                     f"the loss is not finite at step {self.state.step} ({_names(bad)}); "
                     "lower training.learning_rate, or exclude the image in curation"
                 )
@@ -135,26 +141,34 @@ class Trainer:
         for group, own in zip(self.optimizer.param_groups, self.groups, strict=True):
             group["lr"] = own["lr"] * share
 
-    def release(self) -> None:
-        """Takes all that only training needs out of memory; nothing is to be asked of it any more."""
+    def end(self) -> None:
+        """Takes all that only learning needs out of memory; the model may still be asked."""
+        self.model.accelerator.free_memory()
         self.optimizer = self.average = None
         self.groups, self.parameters = [], []
+
+    def release(self) -> None:
+        """Takes the model out of memory, too; nothing is to be asked of it any more."""
         self.model.method.release()
+        self.end()
         self.model.family.forget(self.model.family.denoiser)
 
     # ------------------------------------------------------------------------------------------ memory
 
-    def _make_plan(self, reporter: Reporter) -> None:
+    def make_plan(self, reporter: Reporter) -> None:
         spec, state, count = self.spec, self.state, len(self.encoded.train)
         self.plan = found = plan(self.model, self.objective, spec)
-        if state.micro_batch:  # of the state that is gone on from, which may have had to be smaller
-            self.model.set_gradient_checkpointing(state.gradient_checkpointing)
-        else:
-            state.micro_batch, state.gradient_checkpointing = found.micro_batch, found.gradient_checkpointing
+        before = state.micro_batch if spec.micro_batch == "auto" else 0  # of the state that is gone on from: it may have had to be smaller
+        state.micro_batch = min(before or found.micro_batch, found.micro_batch)
+        state.gradient_checkpointing = found.gradient_checkpointing or (
+            state.gradient_checkpointing and spec.gradient_checkpointing is None
+        )
+        self.model.set_gradient_checkpointing(state.gradient_checkpointing)
+        self.model.at_once = state.micro_batch
         reporter.info(f"{spec.method}, rate {float(spec.learning_rate):g}: {self.max_steps} steps of {spec.batch_size} on {count} images")
         reporter.info(
             f"{state.micro_batch} images at once ({found.why}){', parts computed twice' if state.gradient_checkpointing else ''}; "
-            f"about {found.memory_bytes / 1e9:.1f} GB, and {found.seconds * (self.max_steps - state.step) / 60:.0f} min or less"
+            f"about {found.memory_bytes / 1e9:.1f} GB, and {found.seconds * (self.max_steps - state.step) / 60:.0f} min for the steps"
         )
 
     def _take_less_memory(self, reporter: Reporter) -> None:
@@ -163,7 +177,7 @@ class Trainer:
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
         if state.micro_batch > 1:
-            state.micro_batch //= 2
+            self.model.at_once = state.micro_batch = state.micro_batch // 2
             reporter.info(f"memory ran out at step {state.step}: {state.micro_batch} images at once from here on; the result is the same")
         elif not state.gradient_checkpointing and self.spec.gradient_checkpointing is None:
             state.gradient_checkpointing = True
@@ -186,7 +200,7 @@ class Trainer:
             errors = processes.of_the_first(errors, self.model.device)
             loss, state = errors.mean().item(), self.state
             if not math.isfinite(loss):
-                raise GauchoError(f"the weights are not finite at step {state.step}; lower training.learning_rate")
+                raise NotFinite(f"the weights are not finite at step {state.step}; lower training.learning_rate")
             if self._first_errors is None:
                 self._first_errors = errors
             low, high = interval(self._first_errors, errors)
@@ -225,13 +239,13 @@ class Trainer:
     def _save(self, path: Path) -> None:
         if not processes.is_first():
             return
-        scaler = self.model.accelerator.scaler
+        scaler, is_over = self.model.accelerator.scaler, bool(self.state.ended) or self.state.step == self.max_steps
         content = {
             "state": vars(self.state),
             "weights": self.model.method.weights(),
             "first_errors": self._first_errors,
-            "optimizer": self.optimizer.state_dict(),
-            "average": self.average.state_dict() if self.average else None,
+            "optimizer": None if is_over else self.optimizer.state_dict(),  # which is most of a state, and of no use any more
+            "average": self.average.state_dict() if self.average and not is_over else None,
             "scaler": scaler.state_dict() if scaler else None,
         }
         save_state(path, self.inputs, content)
@@ -245,9 +259,11 @@ class Trainer:
             return
         self.state, self._first_errors = TrainerState(**content["state"]), content["first_errors"]
         self.model.method.set_weights(content["weights"])
-        self.optimizer.load_state_dict(content["optimizer"])
-        if self.average:
+        if content["optimizer"]:
+            self.optimizer.load_state_dict(content["optimizer"])
+        if self.average and content["average"]:
             self.average.load_state_dict(content["average"])
+            self.average.to(self.model.device)
         if content["scaler"]:
             self.model.accelerator.scaler.load_state_dict(content["scaler"])
         reporter.info(f"going on from step {self.state.step} of {self.max_steps}")
@@ -278,18 +294,27 @@ def _names(examples: list[Example]) -> str:
     return f"images: {', '.join(sorted({example.name for example in examples}))}"
 
 
+_REPEATED = 10.0
+
+
 @contextlib.contextmanager
 def _asked_to_stop() -> Iterator[list[int]]:
-    """A list that is no longer empty once Ctrl-C or SIGTERM has come; a second one ends the process as it always does."""
-    asked: list[int] = []
+    """A list that is no longer empty once Ctrl-C or SIGTERM has come.
+
+    One that comes later still ends the process as it always does; those of the same moment are one (a terminal's and Dagster's).
+    """
+    asked, first = list[int](), list[float]()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
     def note(number: int, frame: object) -> None:
+        if asked and time.monotonic() - first[0] > _REPEATED:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+            signal.raise_signal(number)
+        first.append(time.monotonic())
         asked.append(number)
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

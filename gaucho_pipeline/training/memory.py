@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,12 +14,17 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.tuned import TunedModel
 
+_CGROUP = Path("/sys/fs/cgroup")
 _MARGIN = 0.85
 """The share of what is free that may be planned with."""
-_OPTIMIZER_BYTES = {"adamw": 12, "adamw_8bit": 6}  # for each number that learns: its gradient and the optimiser's averages
+_GRADIENT_BYTES = 4
+_OPTIMIZER_BYTES = {"adamw": _GRADIENT_BYTES + 8, "adamw_8bit": _GRADIENT_BYTES + 2}
+"""For each number that learns: its gradient and the optimiser's averages."""
+_STEPS_LOOKED_AT = 16
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,6 @@ class Trial:
 
     memory_bytes: int
     seconds: float
-    flops: int
 
 
 @dataclass(frozen=True)
@@ -38,69 +44,96 @@ class Plan:
     memory_bytes: int
     """At the peak, in all."""
     seconds: float
-    """Of a step, or less: images that are computed together take less each."""
-    flops: int
-    """Of a step."""
+    """Of a step, without measuring and saving; images that are computed together take less each."""
     why: str
 
 
 def plan(model: TunedModel, objective: Objective, spec: TrainingSpec) -> Plan:
-    """Tries one image, and plans with what it took and what there is; the keys that the specification sets are kept to."""
-    examples = objective.examples(0)
-    checkpointing = bool(spec.gradient_checkpointing)
-    learning = sum(parameter.numel() for group in model.method.parameter_groups() for parameter in group["params"])
-    held, free = resident_bytes(model.device) + _OPTIMIZER_BYTES[spec.optimizer] * learning, free_bytes(model.device)
+    """Tries one image, the largest of the first steps, and plans with what it took and what there is; keys that are set are kept to.
 
-    def trial() -> Trial:
+    Raises GauchoError if one image does not fit.
+    """
+    example = max((each for step in range(_STEPS_LOOKED_AT) for each in objective.examples(step)), key=lambda each: each.latents.numel())
+    count, checkpointing = len(objective.examples(0)), bool(spec.gradient_checkpointing)
+    learning = sum(parameter.numel() for group in model.method.parameter_groups() for parameter in group["params"])
+    optimizer = _OPTIMIZER_BYTES[spec.optimizer] * learning
+    taken, free = resident_bytes(model.device) + optimizer, free_bytes(model.device)
+
+    def trial() -> Trial | None:
         model.set_gradient_checkpointing(checkpointing)
-        return try_out(model, lambda: objective.loss(examples[:1]).sum())
+        try:
+            return try_out(model, lambda: objective.loss([example]).sum(), _GRADIENT_BYTES * learning)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            forget_gradients(model)
+            return None
 
     def room(tried: Trial) -> int:
-        return int((_MARGIN * free - _OPTIMIZER_BYTES[spec.optimizer] * learning) / max(tried.memory_bytes, 1))
+        return int((_MARGIN * free - optimizer) / max(tried.memory_bytes, 1))
 
     tried, why = trial(), "as the specification says"
-    if spec.gradient_checkpointing is None and room(tried) < 1:
+    if spec.gradient_checkpointing is None and (tried is None or room(tried) < 1):
         checkpointing, why = True, "one image does not fit otherwise"
         tried = trial()
+    if tried is None:
+        raise GauchoError("memory does not hold one image; lower training.resolution, or take a smaller base_model")
     if spec.micro_batch != "auto":
         size = spec.micro_batch
     else:
         size = max(1, min(spec.batch_size, room(tried)))
-        if why.startswith("as"):
+        if not checkpointing:
             why = f"{free / 1e9:.1f} GB are free, an image takes {tried.memory_bytes / 1e9:.2f}"
-    size = min(size, len(examples))
-    return Plan(size, checkpointing, held + size * tried.memory_bytes, tried.seconds * len(examples), tried.flops * len(examples), why)
+    size = min(size, count)
+    return Plan(size, checkpointing, taken + size * tried.memory_bytes, tried.seconds * count, why)
 
 
-def try_out(model: TunedModel, loss: Callable[[], torch.Tensor]) -> Trial:
-    """Computes a loss and its gradient, which is thrown away, twice: the first time takes what comes once."""
+def try_out(model: TunedModel, loss: Callable[[], torch.Tensor], gradients: int = 0) -> Trial:
+    """Computes a loss and its gradient, which is thrown away, twice: the first time takes what comes once.
+
+    `gradients`: the bytes of the gradients, which all images of a step share.
+    """
 
     def act() -> None:
         model.accelerator.backward(loss())
-        for group in model.method.parameter_groups():
-            for parameter in group["params"]:
-                parameter.grad = None
+        wait_for(model.device)
+        forget_gradients(model)
 
-    with FlopCounterMode(display=False) as counter:
-        act()
+    act()
+    _give_back()
     before = resident_bytes(model.device)
     reset_peak(model.device)
     started = time.monotonic()
     act()
     seconds = time.monotonic() - started
-    return Trial(max(0, peak_bytes(model.device) - before), seconds, counter.get_total_flops())
+    return Trial(max(0, peak_bytes(model.device) - before - gradients), seconds)
+
+
+def forget_gradients(model: TunedModel) -> None:
+    for group in model.method.parameter_groups():
+        for parameter in group["params"]:
+            parameter.grad = None
+
+
+def flops_of(model: TunedModel, objective: Objective) -> int:
+    """Operations of a whole step, forward and back, counted in one."""
+    with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
+        for example in objective.examples(0):
+            model.accelerator.backward(objective.loss([example]).sum())
+            forget_gradients(model)
+    return int(counter.get_total_flops())
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
-    """Operations a second that products of large matrices reach on a device: what a training's rate is held against."""
+    """Operations a second that products of large matrices reach on a device: what a training's rate is taken against."""
     side, repeats = (8192, 8) if device.type == "cuda" else (1024, 4)
     one = torch.randn(side, side, device=device, dtype=dtype)
     one @ one
-    _wait(device)
+    wait_for(device)
     started = time.monotonic()
     for _ in range(repeats):
         one @ one
-    _wait(device)
+    wait_for(device)
     return repeats * 2 * side**3 / max(time.monotonic() - started, 1e-9)
 
 
@@ -128,8 +161,10 @@ def free_bytes(device: torch.device) -> int:
         return int(torch.cuda.mem_get_info(device)[0]) + kept
     free = int(psutil.virtual_memory().available)
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text(encoding="utf-8"))
+        limit = (_CGROUP / "memory.max").read_text(encoding="utf-8").strip()
+        used = int((_CGROUP / "memory.current").read_text(encoding="utf-8"))
+        lines = (_CGROUP / "memory.stat").read_text(encoding="utf-8").splitlines()
+        used -= next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)  # files that were read: given back
     except (OSError, ValueError):
         return free
     return min(free, int(limit) - used) if limit.isdigit() else free
@@ -154,6 +189,12 @@ def _status(name: str) -> int:
     return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
 
 
-def _wait(device: torch.device) -> None:
+def _give_back() -> None:
+    """Has memory that was freed leave the process, so that its peak tells what is taken anew (malloc_trim(3), of Linux's C library)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def wait_for(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -31,7 +31,7 @@ class Objective:
             return found
         prior_count = -(-count // 2)  # staying the base model needs fewer examples than learning the concept
         share = spec.prior_loss_weight / prior_count
-        if class_images := self.encoded.class_images:
+        if spec.prior == "class_images" and (class_images := self.encoded.class_images):
             chosen = images_of_step(step, prior_count, len(class_images), spec.seed)
             first = step * prior_count
             return found + [self._example(class_images, index, first + n, _CLASS_EXAMPLE, share) for n, index in enumerate(chosen)]

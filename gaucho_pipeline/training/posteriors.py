@@ -18,7 +18,8 @@ from safetensors.torch import save
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.canonical import digest
 
-_LAYOUT = 1
+_LAYOUT = 2
+"""Raised when views are cut otherwise."""
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,10 @@ class PosteriorCache:
         try:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                said = (file.metadata() or {}).get("sha256")
+                expected = (file.metadata() or {}).get("sha256")
         except (SafetensorError, OSError):
             return None
-        if said != _hash_of(tensors):
+        if expected != _hash_of(tensors):
             return None
         return [Posterior(tensors[f"{number}.mean"], tensors[f"{number}.std"]) for number in range(len(tensors) // 2)]
 

@@ -72,7 +72,7 @@ def _files(images: Images, rows: Sequence[dict[str, Any]]) -> Mapping[Path, str]
 def _cache(base: Loaded, spec: TrainingSpec, images: Images) -> PosteriorCache:
     if images.data is None:
         return PosteriorCache(None)
-    model: dict[str, Any] = base_models.identity(spec.base_model, spec.revision)
+    model = {**base_models.identity(spec.base_model, spec.revision), "code": base.family.code_version}
     return PosteriorCache(images.data / ".posteriors", model, base.device.type)
 
 

@@ -14,10 +14,10 @@ from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, NoiseLevelLoss, PromptLosses, Resources, ValidationLoss
 from gaucho_pipeline.prompts import instance_prompt
-from gaucho_pipeline.training import validation
+from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.learned import interval, verdict
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.memory import peak_bytes, peak_flops
+from gaucho_pipeline.training.memory import flops_of, peak_bytes, peak_flops
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
 from gaucho_pipeline.training.study import Study
@@ -100,8 +100,8 @@ def _resources(trainer: Trainer, watt_hours: float | None) -> Resources | None:
     plan, state = trainer.plan, trainer.state
     if plan is None:  # all steps were run by a process that is gone
         return None
-    rate = trainer.steps_run * plan.flops / max(trainer.seconds, 1e-6)
-    share = rate / peak_flops(trainer.model.device, base_models.compute_dtype(trainer.model.device))
+    rate = trainer.steps_run * flops_of(trainer.model, trainer.objective) / max(trainer.seconds, 1e-6)
+    share = rate / peak_flops(trainer.model.device, base_models.compute_dtype(trainer.model.device)) / processes.count()
     return Resources(
         micro_batch=state.micro_batch,
         gradient_checkpointing=state.gradient_checkpointing,
@@ -127,10 +127,13 @@ def read_back(study: Study, folder: Path) -> float:
     gc.collect()
     fresh = base_models.load(spec.base_model, spec.revision, device, spec.quantization).family
     METHODS[spec.method].load(fresh, folder)
-    difference = (before - _prediction(fresh, latents, prompt, conditioning)).abs().max().item()
-    if not difference < (1e-3 if fresh.network.dtype is torch.float32 else 0.05):
-        raise GauchoError(f"what was stored, read back, predicts something else (by {difference:.3g})")
-    return difference
+    difference = (before - _prediction(fresh, latents, prompt, conditioning)).abs()
+    is_exact = base_models.compute_dtype(device) is torch.float32
+    # in half precision single values may differ by much where weights were learned in single precision: the mean tells
+    close = difference.max() < 1e-3 if is_exact else difference.mean() < 0.05 * before.std()
+    if not close:
+        raise GauchoError(f"what was stored, read back, predicts something else (by {difference.max().item():.3g})")
+    return float(difference.max())
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -45,8 +46,9 @@ def load_state(path: Path, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         then = content["inputs"]
-    except (RuntimeError, EOFError, KeyError, ValueError, OSError) as error:
-        raise GauchoError(f"{path}: cannot be read ({str(error).splitlines()[0][:80]}); remove it to begin anew") from None
+    except (RuntimeError, EOFError, LookupError, ValueError, OSError, UnpicklingError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:80]
+        raise GauchoError(f"{path}: cannot be read ({first}); remove it to begin anew") from None
     if differing := [key for key in {**then, **inputs} if then.get(key) != inputs.get(key)]:
         raise GauchoError(f"{path}: is of a training with another {', '.join(differing)}; remove it to begin anew")
     return content
@@ -56,6 +58,8 @@ def save_best(folder: Path, step: int, weights: Weights) -> None:
     """Keeps the weights of a step, in a file of its own: a whole denoiser would take too much memory."""
     part = folder / f".best-{step}.part"
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
     os.replace(part, _best_file(folder, step))
 
 

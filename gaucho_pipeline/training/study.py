@@ -16,12 +16,13 @@ from gaucho_pipeline.metrics import TrialResult
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
-from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline.training.loop import NotFinite, Trainer
+from gaucho_pipeline.training.memory import Plan
 
 _STEPS, _EVERY = 60, 3
 _RANGE = {"lora": (1e-5, 3e-2), "dreambooth": (1e-7, 3e-3)}
 _BELOW = 3.0
-"""How far below the rate that lowered the loss fastest to stay: a whole training is longer than the test."""
+"""How far below the rate at which the loss was lowest to stay: a whole training is longer than the test."""
 
 
 @dataclass(frozen=True)
@@ -44,41 +45,52 @@ class Study:
     curves: dict[str, list[dict[str, float]]]
     kept: str
     """The name of the curve of the best trial."""
-    steps_run: int
-    """Of all, in this process."""
 
 
 def train_all(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, states: Path, reporter: Reporter) -> Study:
     """Trains what the specification asks for, each trial from the base model, and ends with the best one's weights in place.
 
-    A trial that has ended already is not run again. Raises GauchoError as `Trainer.run` does.
+    A trial that has ended already is not run again; one of several that comes to nothing finite counts as the worst. Raises GauchoError as
+    `Trainer.run` does.
     """
-    trials, results, curves, ran = spec.trials(), list[TrialResult](), dict[str, list[dict[str, float]]](), 0
+    trials = spec.trials()
+    if len(trials) == 1:
+        trainer = _new_trainer(base, spec, words, encoded, states, reporter)
+        trainer.run(states / "training.pt", reporter)
+        return Study(trainer, [], {"while training": trainer.state.curve}, "while training")
+    results, curves, took = list[TrialResult](), dict[str, list[dict[str, float]]](), list[tuple[int, float, Plan | None]]()
     for number, (values, tried) in enumerate(trials):
-        if values:
-            reporter.info(f"trial {number + 1} of {len(trials)}: {_named(values)}")
-        trainer = _trained(base, tried, words, encoded, states / str(number), reporter)
-        ran += trainer.steps_run
-        state = trainer.state
-        curves[_named(values) or "while training"] = state.curve
-        results.append(TrialResult(values=values, loss=round(state.best_loss, 5), best_step=state.best_step, steps=state.step, kept=False))
-        best = min(range(len(results)), key=lambda place: results[place].loss)
-        if number + 1 < len(trials) or best != number:
-            trainer.model.method.detach()
-    if best != len(trials) - 1:
-        trainer = _trained(base, trials[best][1], words, encoded, states / str(best), reporter)
+        reporter.info(f"trial {number + 1} of {len(trials)}: {_named(values)}")
+        trainer = _new_trainer(base, tried, words, encoded, states / str(number), reporter)
+        result = TrialResult(values=values, loss=None, best_step=0, steps=0, kept=False)
+        try:
+            trainer.run(states / str(number) / "training.pt", reporter)
+            state = trainer.state
+            result = result.model_copy(update={"loss": round(state.best_loss, 5), "best_step": state.best_step, "steps": state.step})
+        except NotFinite as error:
+            reporter.info(f"trial {number + 1} came to nothing: {error}")
+        curves[_named(values)] = trainer.state.curve
+        results.append(result)
+        took.append((trainer.steps_run, trainer.seconds, trainer.plan))
+        trainer.end()
+        trainer.model.method.detach()
+        del trainer  # or the next one would stand beside it in memory
+    if all(result.loss is None for result in results):
+        raise NotFinite("no trial of the study came to anything finite; lower training.learning_rate")
+    best = min(range(len(results)), key=lambda place: math.inf if (loss := results[place].loss) is None else loss)
+    trainer = _new_trainer(base, trials[best][1], words, encoded, states / str(best), reporter)
+    trainer.run(states / str(best) / "training.pt", reporter)
+    trainer.steps_run, trainer.seconds, trainer.plan = took[best]
     results = [result.model_copy(update={"kept": number == best}) for number, result in enumerate(results)]
-    return Study(trainer, results if len(trials) > 1 else [], curves, list(curves)[best], ran)
+    return Study(trainer, results, curves, list(curves)[best])
 
 
-def _trained(base: Loaded, tried: TrainingSpec, words: Words, encoded: Encoded, state: Path, reporter: Reporter) -> Trainer:
+def _new_trainer(base: Loaded, tried: TrainingSpec, words: Words, encoded: Encoded, state: Path, reporter: Reporter) -> Trainer:
     state.mkdir(parents=True, exist_ok=True)
     spec = tried.for_family(type(base.family))
     if spec.learning_rate == "find":
         spec = spec.model_copy(update={"learning_rate": find_rate(base, spec, words, encoded, state / "range_test.json", reporter)})
-    trainer = Trainer(base, spec, words.token, words.class_noun, encoded, words.images)
-    trainer.run(state / "training.pt", reporter)
-    return trainer
+    return Trainer(base, spec, words.token, words.class_noun, encoded, words.images)
 
 
 def _named(values: dict[str, Any]) -> str:
@@ -97,6 +109,7 @@ def find_rate(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, 
     low, high = _RANGE[spec.method]
     trainer = Trainer(base, spec.model_copy(update={"learning_rate": low, "ema_decay": None}), words.token, words.class_noun, encoded)
     images, rows = trainer.selection[:4], list[tuple[float, float]]()
+    trainer.make_plan(reporter)
     try:
         for step in range(_STEPS + 1):
             rate = low * (high / low) ** (step / _STEPS)
@@ -108,9 +121,10 @@ def find_rate(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, 
             for group in trainer.optimizer.param_groups:
                 group["lr"] = rate
             trainer.learn(trainer.objective.examples(step), reporter)
-    except GauchoError:
+    except NotFinite:
         pass  # a rate at which nothing is finite any more ends the test
     finally:
+        trainer.end()
         trainer.model.method.detach()
     rate, loss = min(rows, key=lambda row: row[1] if math.isfinite(row[1]) else math.inf)
     if rate == rows[0][0]:

@@ -32,7 +32,9 @@ class TunedModel:
         self.method = METHODS[spec.method](base.family, spec)
         self.method.attach()
         self._conditionings, self._is_reading = conditionings, spec.train_text_encoder
-        self._is_checkpointing = False
+        self._is_checkpointing: bool | None = None  # of the model that is given it may be either
+        self.at_once = 0
+        """Images that are computed at once where nothing is learned; 0: all."""
         self.noises = spec.validation_noises
         """Under how many it is measured."""
         if spec.channels_last:
@@ -57,7 +59,7 @@ class TunedModel:
         self._is_checkpointing = on
         for module in self.method.modules.values():
             if hasattr(module, "activation_checkpointing_enable"):  # a text encoder, of transformers
-                module.train(on)  # which asks for that
+                module.train(on)  # as that asks for
                 module.activation_checkpointing_enable() if on else module.activation_checkpointing_disable()
             else:
                 module.enable_gradient_checkpointing() if on else module.disable_gradient_checkpointing()

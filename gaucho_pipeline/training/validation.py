@@ -52,7 +52,7 @@ def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: b
     rows = []
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, _REPORT if for_report else _SELECTION)
-        predicted = model.predict(model.family.add_noise(latents, noise, t), t, [prompt] * len(t), tuned)
+        predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [prompt] * len(t), tuned)
         rows.append((predicted - model.family.target(latents, noise, t)).square().mean(dim=(1, 2, 3)).cpu())
     return torch.stack(rows)
 
@@ -65,9 +65,16 @@ def moved(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, _REPORT)
         noisy = model.family.add_noise(latents, noise, t)
-        tuned, untouched = (model.predict(noisy, t, told, which) for which in (True, False))
+        tuned, untouched = (_predicted(model, noisy, t, told, which) for which in (True, False))
         total += (tuned - untouched).square().mean().item()
     return total / len(images)
+
+
+def _predicted(model: TunedModel, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], tuned: bool) -> torch.Tensor:
+    """A prediction, of as many at once as memory was found to hold."""
+    size = model.at_once or len(t)
+    parts = [slice(start, start + size) for start in range(0, len(t), size)]
+    return torch.cat([model.predict(noisy[part], t[part], prompts[part], tuned) for part in parts])
 
 
 def _noised(model: TunedModel, image: Posterior, index: int, purpose: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -87,7 +94,8 @@ def steps_to_measure(spec: TrainingSpec, max_steps: int, selected: int, reported
     if spec.validation_steps:
         spread = range(spec.validation_steps, max_steps, spec.validation_steps)
     else:
-        of_a_step = 3 * spec.batch_size + (4 * -(-spec.batch_size // 2) if spec.prior_loss_weight else 0)
+        of_the_prior = {"self": 4, "class_images": 3}[spec.prior] if spec.prior_loss_weight else 0
+        of_a_step = 3 * spec.batch_size + of_the_prior * -(-spec.batch_size // 2)
         report = spec.validation_noises * (6 * (reported + trained) + 2 * reported)
         affordable = (COST * max_steps * of_a_step - report) / (spec.validation_noises * selected) - 2  # the first, and the one at a third
         count = int(min(max(affordable, 1), _MOST_MEASUREMENTS))
