@@ -121,7 +121,10 @@ def _run_one(
 
 
 def _forward_errors(stream: IO[str], slug: str, printer: Printer, last: list[str]) -> None:
+    """Prints lines as they come, but for an error that nothing follows: that is told once, at the end of all."""
     for line in stream:
+        if last and last[-1].startswith("error: "):
+            printer.err(slug, last[-1])
         last[:] = [line.rstrip("\n")]
-        if not line.startswith("error: "):  # which is told once, at the end of all
-            printer.err(slug, line.rstrip("\n"))
+        if not last[-1].startswith("error: "):
+            printer.err(slug, last[-1])

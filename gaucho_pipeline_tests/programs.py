@@ -36,14 +36,14 @@ def states(project: Path) -> dict[str, dict[str, str]]:
 
 
 def made(project: Path) -> list[str]:
-    """Runs everything; the assets that were made or cached rather than left alone, as `concept/asset word`, concept by concept."""
+    """Runs everything; the assets that were made or cached rather than left alone, as `concept/asset word`."""
     concept, found = "", []
-    for line in gaucho(project, "run").stdout.splitlines():
+    for line in gaucho(project, "run", "--jobs", "1").stdout.splitlines():
         if not line.startswith(" "):
             concept = line.strip()
         elif (words := line.split())[1] in ("made", "cached"):
             found.append(f"{concept}/{words[0]} {words[1]}")
-    return sorted(found, key=lambda name: (name.startswith("all "), name.split("/")[0]))  # which are made side by side
+    return found
 
 
 def write_request(folder: Path, request: StageRequest) -> Path:
@@ -97,10 +97,14 @@ def content_of(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         name = path.relative_to(folder).as_posix()
+        if name.startswith("logs/"):  # which hold the moment of every figure
+            continue
         found[name] = _weights(path) if path.suffix == ".safetensors" else path.read_bytes()
     manifest = json.loads(found.pop("manifest.json"))
     for volatile in ("made_at", "seconds"):
         manifest.pop(volatile)
-    for volatile in ("images_per_second", "peak_memory_bytes", "pictures_per_second", "requests"):
+    for volatile in ("images_per_second", "peak_memory_bytes", "pictures_per_second", "requests", "resources"):
         manifest["metrics"].pop(volatile, None)
+    if "README.md" in found:
+        found["README.md"] = [line for line in found["README.md"].splitlines() if b" images/s, " not in line]
     return found | {"manifest": manifest}

@@ -48,8 +48,8 @@ def test_parts_are_computed_twice_where_one_image_does_not_fit_otherwise(monkeyp
 
 
 def test_what_the_specification_says_is_kept_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert planned(monkeypatch, free=0.5, an_image=1, micro_batch=2, gradient_checkpointing=False).micro_batch == 2
-    assert not planned(monkeypatch, free=0.5, an_image=1, gradient_checkpointing=False).gradient_checkpointing
+    assert planned(monkeypatch, free=1, an_image=0.9, micro_batch=2, gradient_checkpointing=False).micro_batch == 2
+    assert not planned(monkeypatch, free=1, an_image=0.9, gradient_checkpointing=False).gradient_checkpointing
     assert planned(monkeypatch, free=100, an_image=1, gradient_checkpointing=True).gradient_checkpointing
 
 

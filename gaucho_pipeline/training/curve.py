@@ -41,4 +41,6 @@ def write_logs(curves: Mapping[str, Curve], folder: Path) -> bool:
                 for key in ("validation", "train"):
                     if key in row:
                         writer.add_scalar(f"loss/{key}", row[key], int(row["step"]))
+    for file in folder.rglob("*tfevents*"):
+        file.rename(file.with_name("events.out.tfevents.training"))  # it is called after the machine
     return True
