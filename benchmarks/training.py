@@ -3,8 +3,8 @@
 `python benchmarks/training.py [--diffusers CHECKOUT] [--model FOLDER] [--steps N] [--batch N] [--compile]` prints images per second, peak
 memory and the seconds to a finished checkpoint, without a prior on both sides and with one; the last line is the figures as JSON, with
 `ratio`: our rate over theirs on equal work without a prior, null without a checkout. A rate is that of the steps between a short run and a
-long one, so that loading counts on neither side; measuring counts on ours. Where torchvision is missing, its five transforms are given
-to the script in PIL's and numpy's words. MODEL is the embedded one, or a folder such as `benchmarks/real_size.py` makes.
+long one, so that loading counts on neither side; measuring counts on ours. Where torchvision is missing, the script's import
+of it is replaced by the same transforms in PIL's and numpy's words. MODEL is the embedded one, or a folder such as `benchmarks/real_size.py` makes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.pipeline import Project
 
 IMAGES, SIDE, RANK, RATE = 16, 2000, 8, 1e-4
-_TORCHVISION = '''
+_TRANSFORMS = '''
 """The transforms that diffusers' scripts ask for, where there is no torchvision."""
 import random
 from enum import Enum
@@ -83,12 +84,8 @@ def main() -> None:
             picture.resize((SIDE, SIDE * picture.height // picture.width)).save(photos / f"{number:02d}.jpg", quality=92)
         rows: dict[str, dict[str, float]] = {}
         for prior in (False, True):
-            rows[f"ours{', with a prior' if prior else ''}"] = _measured(
-                asked, lambda steps, prior=prior: _ours(place, asked, steps, prior)
-            )
-            if asked.diffusers:
-                label = f"diffusers{', with a prior' if prior else ''}"
-                rows[label] = _measured(asked, lambda steps, prior=prior: _theirs(place, asked, steps, prior))
+            for name, command in (("ours", _ours), ("diffusers", _theirs))[: 2 if asked.diffusers else 1]:
+                rows[f"{name}, with a prior" if prior else name] = _measured(asked, partial(command, place, asked, prior))
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
     print(f"{asked.model}, batch {asked.batch}, {3 * asked.steps} steps, {device}")
     for label, row in rows.items():
@@ -158,11 +155,10 @@ def _theirs(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> 
         command += ["--num_class_images", count]
     environment = dict(os.environ)
     if importlib.util.find_spec("torchvision") is None:
-        package = place / "shim" / "torchvision"
-        package.mkdir(parents=True, exist_ok=True)
-        (package / "__init__.py").write_text("from . import transforms\n", encoding="utf-8")
-        (package / "transforms.py").write_text(_TORCHVISION, encoding="utf-8")
-        environment["PYTHONPATH"] = f"{place / 'shim'}{os.pathsep}{environment.get('PYTHONPATH', '')}"
+        (place / "pil_transforms.py").write_text(_TRANSFORMS, encoding="utf-8")
+        text = Path(command[1]).read_text(encoding="utf-8")
+        (place / "script.py").write_text(text.replace("from torchvision import transforms", "import pil_transforms as transforms"))
+        command[1] = str(place / "script.py")
     return command, environment
 
 

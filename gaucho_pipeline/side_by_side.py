@@ -20,7 +20,7 @@ from typing import IO
 import click
 
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.stage import PARENT_VARIABLE
+from gaucho_pipeline.stage import PARENT_VARIABLE, SIDE_BY_SIDE_VARIABLE
 
 
 @dataclass
@@ -85,6 +85,7 @@ def _environment(place: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:
     if gpus:
         found["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
     else:
+        found[SIDE_BY_SIDE_VARIABLE] = str(jobs)
         found.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     return found
 

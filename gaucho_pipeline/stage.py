@@ -29,6 +29,8 @@ from gaucho_pipeline.pipeline import StageRequest
 ERROR_FILE = "error.json"
 PARENT_VARIABLE = "GAUCHO_PARENT"
 """Names the process that a stage must not outlive, because it may be gone before the stage has begun to look."""
+SIDE_BY_SIDE_VARIABLE = "GAUCHO_SIDE_BY_SIDE"
+"""How many stages share this machine's memory, where there is no GPU for each."""
 _PROGRESS_SECONDS = 5.0
 _TORCH_MEMORY_ERROR = "OutOfMemoryError"  # by its name, because torch is not for this module to import
 

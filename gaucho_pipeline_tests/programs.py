@@ -29,10 +29,10 @@ def gaucho(project: Path, *arguments: str, check: bool = True, **variables: str)
 
 
 def states(project: Path) -> dict[str, dict[str, str]]:
-    """What `gaucho status --json` says, a word for each concept and asset."""
-    value = json.loads(gaucho(project, "status", "--json").stdout)
-    found = {slug: {asset: row["state"] for asset, row in assets.items()} for slug, assets in value["concepts"].items()}
-    return found | {"all": {"gallery_site": value["gallery_site"]["state"]}}
+    """Whether each asset of each concept is up to date, a word for each, as `gaucho status` tells it."""
+    opened = Project(project / "concepts.yaml", project / "data")
+    found = {slug: {asset: state.state for asset, state in opened.states(slug).items()} for slug in opened.slugs}
+    return found | {"all": {"gallery_site": opened.site_state().state}}
 
 
 def made(project: Path) -> list[str]:

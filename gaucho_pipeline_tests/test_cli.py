@@ -105,7 +105,7 @@ def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tm
 
 
 def test_a_second_demo_leaves_what_a_person_wrote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "run_concepts", lambda *arguments: [])
+    monkeypatch.setattr(demo, "run_concepts", lambda *arguments, **keys: [])
     for name in ("DAGSTER_HOME", "GAUCHO_ALLOW_PRIVATE_HOSTS"):
         monkeypatch.setenv(name, "x")
     demo.run_demo(tmp_path / "demo")

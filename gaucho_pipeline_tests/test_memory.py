@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -124,6 +125,21 @@ def test_the_peak_is_that_since_it_was_reset() -> None:
     assert taken() == pytest.approx(2e8, rel=0.2)
     memory.reset_peak(CPU)
     assert memory.peak_bytes(CPU) - memory.resident_bytes(CPU) < 1e8
+
+
+def test_what_is_free_is_shared_with_who_stands_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = memory.free_bytes(CPU)
+    monkeypatch.setenv("GAUCHO_SIDE_BY_SIDE", "4")
+    assert memory.free_bytes(CPU) == pytest.approx(alone / 4, rel=0.1)
+
+
+def test_a_containers_limit_counts_without_the_files_that_were_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    for name, text in (("memory.max", "1000000\n"), ("memory.current", "900000\n"), ("memory.stat", "anon 5\ninactive_file 300000\n")):
+        (tmp_path / name).write_text(text)
+    assert memory.free_bytes(CPU) == 400_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_bytes(CPU) > 1e8
 
 
 def test_what_is_free_is_no_more_than_the_machine_or_its_container_has() -> None:

@@ -20,6 +20,7 @@ LOOKED_AT = os.environ.get("REAL_SUBJECTS")
 TRAINING = {
     "target_modules": "attention_ff",
     "rank": 8,
+    "crops": 4 if LOOKED_AT else 1,
     "learning_rate": 1e-3 if LOOKED_AT else 3e-3,
     "epochs": 40 if LOOKED_AT else 10,
     "validation_steps": 10,

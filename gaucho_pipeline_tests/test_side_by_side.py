@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,12 +73,22 @@ def test_a_new_instances_pool_holds_the_gpus_or_the_cores(tmp_path: Path, monkey
     assert (tmp_path / "gpus" / "dagster.yaml").read_text() == "{}\n"
 
 
-@contextlib.contextmanager
-def training_side_by_side(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Two endless trainings, until both are under way; then it is up to the test."""
-    start(tmp_path)
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two concepts up to their curated sets, with endless trainings before them."""
+    folder = start(tmp_path_factory.mktemp("curated"))
     for slug in ("araucaria", "chimarrao"):
-        edit(tmp_path, slug, "training", epochs=9999, early_stopping=False)
+        edit(folder, slug, "training", epochs=9999, early_stopping=False)
+    gaucho(folder, "run", "--select", "curated_set", "--jobs", "2")
+    return folder
+
+
+@contextlib.contextmanager
+def training_side_by_side(curated: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Two trainings, until both are under way; then it is up to the test."""
+    shutil.copytree(curated, tmp_path, dirs_exist_ok=True)
+    text = (tmp_path / "concepts.yaml").read_text(encoding="utf-8").replace(str(curated), str(tmp_path))
+    (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "gaucho_pipeline.cli", "run", "--jobs", "2", "--select", "checkpoint"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         wait_until(lambda: len([*tmp_path.glob("data/.staging/checkpoint/*/*/state/training.pt")]) == 2)
@@ -92,14 +103,14 @@ def wait_until(so: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def test_nobody_outlives_a_run_that_is_killed(tmp_path: Path) -> None:
-    with training_side_by_side(tmp_path) as process:
+def test_nobody_outlives_a_run_that_is_killed(curated: Path, tmp_path: Path) -> None:
+    with training_side_by_side(curated, tmp_path) as process:
         assert len(_stages(tmp_path)) == 2
         process.kill()
 
 
-def test_a_run_that_is_asked_to_stop_has_all_of_them_save(tmp_path: Path) -> None:
-    with training_side_by_side(tmp_path) as process:
+def test_a_run_that_is_asked_to_stop_has_all_of_them_save(curated: Path, tmp_path: Path) -> None:
+    with training_side_by_side(curated, tmp_path) as process:
         process.send_signal(signal.SIGTERM)
         assert process.stderr
         text = process.stderr.read()

@@ -25,6 +25,15 @@ ADDED_ATTENTION = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 """Those of the prompt, where picture and prompt attend to each other."""
 
 
+def recommended_keys(num_inference_steps: int | None = None, guidance_scale: float | None = None) -> dict[str, dict[str, Any]]:
+    """A recommendation that is a pipeline's own defaults for drawing, and for all weights the rate of diffusers' guide to DreamBooth.
+
+    https://huggingface.co/docs/diffusers/training/dreambooth
+    """
+    drawing = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale} if num_inference_steps else {}
+    return {"training": {}, "dreambooth": {"learning_rate": 5e-6}, "gallery": drawing}
+
+
 class Family(ABC):
     """One family, around a loaded pipeline of it."""
 
@@ -39,11 +48,7 @@ class Family(ABC):
     """Sides of pictures are multiples of this."""
     target_modules: ClassVar[dict[str, tuple[str, ...]]]
     """What `training.target_modules` may name, as PEFT's suffixes."""
-    recommended: ClassVar[dict[str, dict[str, Any]]] = {
-        "training": {},
-        "dreambooth": {"learning_rate": 5e-6},  # https://huggingface.co/docs/diffusers/training/dreambooth
-        "gallery": {},
-    }
+    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys()
     """Keys of concepts.yaml that are taken where nobody sets them, by part, and by method; each family states where they come from."""
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ()
     """Those that `training.train_text_encoder` teaches; readers of single files know those of Stable Diffusion only."""

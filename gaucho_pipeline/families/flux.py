@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, recommended_keys
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +17,7 @@ class Flux(Family):
 
     pipeline_class = "FluxPipeline"
     architecture = "flux-1-dev"
+    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(28, 3.5)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *ADDED_ATTENTION),
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, recommended_keys
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,7 @@ class Flux2Klein(Family):
 
     pipeline_class = "Flux2KleinPipeline"
     architecture = "flux-2-klein"
+    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 4.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *_ADDED),
         "attention_ff": (*ATTENTION, *_ADDED, *_FEED_FORWARD),

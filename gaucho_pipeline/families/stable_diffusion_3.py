@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
 
 if TYPE_CHECKING:
     import torch
@@ -18,6 +18,7 @@ class StableDiffusion3(Family):
 
     pipeline_class = "StableDiffusion3Pipeline"
     architecture = "stable-diffusion-v3.5"
+    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(28, 7.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 256
 

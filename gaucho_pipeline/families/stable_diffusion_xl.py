@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import Conditioning
+from gaucho_pipeline.families.base import Conditioning, recommended_keys
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ class StableDiffusionXL(StableDiffusion):
 
     pipeline_class = "StableDiffusionXLPipeline"
     architecture = "stable-diffusion-xl-v1-base"
+    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 5.0)
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
     without: ClassVar[tuple[str, ...]] = ()
 

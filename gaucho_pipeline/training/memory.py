@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.stage import SIDE_BY_SIDE_VARIABLE
 from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.tuned import TunedModel
 
@@ -155,19 +157,19 @@ def resident_bytes(device: torch.device) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that can still be had: of the GPU, or of the machine, or of the container that this runs in."""
+    """Memory that can still be had: of the GPU, or of the machine or the container that this runs in, shared with who stands beside."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept
-    free = int(psutil.virtual_memory().available)
+    free, others = int(psutil.virtual_memory().available), int(os.environ.get(SIDE_BY_SIDE_VARIABLE, "1"))
     try:
         limit = (_CGROUP / "memory.max").read_text(encoding="utf-8").strip()
         used = int((_CGROUP / "memory.current").read_text(encoding="utf-8"))
         lines = (_CGROUP / "memory.stat").read_text(encoding="utf-8").splitlines()
         used -= next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)  # files that were read: given back
     except (OSError, ValueError):
-        return free
-    return min(free, int(limit) - used) if limit.isdigit() else free
+        return free // others
+    return (min(free, int(limit) - used) if limit.isdigit() else free) // others
 
 
 def reset_peak(device: torch.device) -> None:
