@@ -2,9 +2,9 @@
 
 `python benchmarks/training.py [--diffusers CHECKOUT] [--model FOLDER] [--steps N] [--batch N] [--compile]` prints images per second, peak
 memory and the seconds to a finished checkpoint, without a prior on both sides and with one; the last line is the figures as JSON, with
-`ratio`: our rate over theirs on equal work without a prior, null without a checkout. A rate is that of the steps between a short run and a
-long one, so that loading counts on neither side; measuring counts on ours. Where torchvision is missing, the script's import
-of it is replaced by the same transforms in PIL's and numpy's words. MODEL is the embedded one, or a folder such as `benchmarks/real_size.py` makes.
+`ratio`: our rate over theirs on equal work without a prior, null without a checkout. A rate is that of the steps between a short run and
+a long one, so that loading counts on neither side; measuring counts on ours. Where torchvision is missing, the script's import of it is
+replaced by the same transforms in PIL's and numpy's words. MODEL is the embedded one, or a folder such as `benchmarks/real_size.py` makes.
 """
 
 from __future__ import annotations
