@@ -200,3 +200,26 @@ def test_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:
     loaded = concepts_file.load_concepts(file).concepts["araucaria"]
     assert [path for source in loaded.crawl.sources for path in source.spec.paths] == [tmp_path / n for n in ("photos", "t.csv", "u.csv")]
     assert loaded.curation.overrides == tmp_path / "mine.csv"
+
+
+def test_folders_of_models_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:
+    asked = {"model": "./clip"}
+    curation = {
+        "relevance": asked | {"positive_prompts": ["a tree"]}, "captions": "context", "context": asked | {"view": []},
+    }  # fmt: skip
+    concept = {"token": "mtl", "class_noun": "tree", "curation": curation, "training": {"base_model": "./sd"}}
+    crawl = {"sources": [{"openverse": {"query": "x"}}]}
+    file = write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept | {"crawl": crawl}})
+    loaded = concepts_file.load_concepts(file).concepts["araucaria"]
+    assert loaded.curation.relevance
+    assert loaded.curation.context
+    assert loaded.curation.relevance.model == loaded.curation.context.model == str(tmp_path / "clip")
+    assert loaded.training.base_model == str(tmp_path / "sd")
+
+
+def test_how_it_is_computed_is_in_no_version_and_what_is_learned_from_is() -> None:
+    plain = TrainingSpec()
+    for keys in ({"micro_batch": 1}, {"gradient_checkpointing": True}, {"compile": True}, {"channels_last": True}, {"save_minutes": 9}):
+        assert TrainingSpec.model_validate(keys).identity() == plain.identity()
+    for keys in ({"crops": 2}, {"caption_dropout": 0.1}, {"betas": (0.8, 0.9)}, {"keep_best": False}, {"study": {"rank": [2, 4]}}):
+        assert TrainingSpec.model_validate(keys).identity() != plain.identity()
