@@ -26,7 +26,7 @@ bench: setup
 	for name in crawl curation scale training; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 gpu: setup
-	$(BIN)/python benchmarks/gpu.py
+	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py
 
 mutants: setup
 	$(BIN)/python -m gaucho_pipeline_tests.mutants

@@ -24,14 +24,14 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.stage import SilentReporter
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.memory import peak_bytes, reset_peak
 from gaucho_pipeline.training.preparing import Images, prepare
-from gaucho_pipeline_tests import tiny_models
+from gaucho_pipeline_tests.test_families import new_family
 
 HAS_GPU = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if HAS_GPU else "cpu")
@@ -97,8 +97,8 @@ def every_family_in_half_precision(place: Path) -> str:
         for method in METHODS:
             for dtype in DTYPES:
                 with computing_in(dtype):
-                    pipeline = tiny_models.TINY[name]().to(DEVICE, dtype)
-                    family: Family = FAMILIES[name](pipeline)
+                    family = new_family(name)
+                    family.pipeline.to(DEVICE, dtype)
                     here = place / f"{name}-{method}-{dtype}".replace("torch.", "")
                     trained(new_trainer(here, Loaded(family, DEVICE), 32, method=method), here)
                     count += 1
@@ -198,6 +198,7 @@ CHECKS: tuple[Callable[[Path], str], ...] = (
 def main() -> int:
     name = torch.cuda.get_device_name(0) if HAS_GPU else "no GPU: what needs one is not run"
     print(name)
+    base_models.quiet_libraries()
     rows: list[dict[str, Any]] = []
     for check in CHECKS:
         label, started = check.__name__.replace("_", " "), time.monotonic()

@@ -103,8 +103,9 @@ def test_images_of_the_class_are_learned_from_under_the_class_prompt_times_the_p
     assert step.examples[2].prompt == class_prompt(NOUN)
     errors = step.errors()
     assert loss_of(trainer, 1) == pytest.approx((errors[:2].mean() + 0.5 * errors[2]).item(), rel=1e-5)
-    drawn = {example.name for number in range(4) for example in trainer.objective.examples(number)}
-    assert {"c0", "c1"} < drawn
+    of_class = [trainer.objective.examples(number)[2] for number in range(6)]
+    assert {example.name for example in of_class} == {"c0", "c1"}
+    assert len({example.noise[0, 0, 0].item() for example in of_class}) == 6  # each time under another noise
 
 
 @pytest.mark.parametrize("prediction_type", ["epsilon", "v_prediction"])
@@ -124,6 +125,21 @@ def test_the_loss_is_weighted_image_by_image() -> None:
     weights = trainer.model.family.loss_weights(step.timesteps / 1000, 2.0)
     assert weights.unique().numel() == 2
     assert loss_of(trainer, 0) == pytest.approx((weights * step.errors()).mean().item(), rel=1e-5)
+
+
+def test_the_prior_is_weighted_as_its_image_is() -> None:
+    trainer = new_trainer(min_snr_gamma=2.0, prior_loss_weight=1.0)
+    disturb(trainer)
+    step = ByHand(trainer)
+    weights = trainer.model.family.loss_weights(step.timesteps / 1000, 2.0)
+    assert weights[0] != 1
+    prompt = step.examples[0].prior_prompt
+    assert prompt
+    moved = step.predict([prompt], 1)
+    with trainer.model.method.untouched():
+        prior = (moved - step.predict([prompt], 1)).square().mean()
+    expected = (weights * step.errors()).mean() + weights[0] * prior
+    assert loss_of(trainer, 0) == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_a_step_depends_on_the_seed_and_its_number_alone() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,7 +15,7 @@ import yaml
 from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.metrics import CheckpointMetrics
-from gaucho_pipeline.model_licenses import license_of
+from gaucho_pipeline.model_licenses import ModelLicense, license_of
 from gaucho_pipeline.prompts import instance_prompt
 
 _LEARNED = {
@@ -33,18 +34,30 @@ def model_card(
     metrics: CheckpointMetrics,
     credited: Sequence[dict[str, Any]],
 ) -> str:
-    """The card as Markdown. `credited`: the training images' rows, with title, author, source, license and license_url."""
+    """The card as Markdown. `credited`: the training images' rows, with title, author, source, license and license_url.
+
+    Of folders of this machine their names alone are told.
+    """
+    license_ = license_of(spec.base_model)
+    spec = _without_paths(spec)
     sections = [
         _head(slug, words, spec),
         f"# {_plain(title or slug)}\n\nWhat `{spec.base_model}` learned of it, {'by LoRA' if spec.method == 'lora' else 'by DreamBooth'}: "
         f"write **{words[0]} {words[1]}** where it shall be drawn. Every picture that is made with it is generated, and should say so.",
         _use(slug, words, spec, family),
         _measured(metrics),
-        _limits(spec, metrics),
+        _limits(spec, metrics, license_),
         _attribution(credited),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _without_paths(spec: TrainingSpec) -> TrainingSpec:
+    changes: dict[str, Any] = {"base_model": Path(spec.base_model).name} if spec.base_model.startswith("/") else {}
+    if (images := spec.class_images) and images.folder:
+        changes["class_images"] = images.model_copy(update={"folder": Path(images.folder.name)})
+    return spec.model_copy(update=changes)
 
 
 def _head(slug: str, words: tuple[str, str], spec: TrainingSpec) -> str:
@@ -55,7 +68,7 @@ def _head(slug: str, words: tuple[str, str], spec: TrainingSpec) -> str:
         "instance_prompt": instance_prompt(*words),
         "license": "other",
         "license_name": "as-the-base-model-and-the-images",
-    } | ({} if spec.base_model == "embedded" or spec.base_model.startswith("/") else {"base_model": spec.base_model})
+    } | ({} if "/" not in spec.base_model else {"base_model": spec.base_model})
     return f"---\n{yaml.safe_dump(value, allow_unicode=True, sort_keys=False)}---"
 
 
@@ -103,8 +116,7 @@ def _took(metrics: CheckpointMetrics) -> str:
     return text + "."
 
 
-def _limits(spec: TrainingSpec, metrics: CheckpointMetrics) -> str:
-    license_ = license_of(spec.base_model)
+def _limits(spec: TrainingSpec, metrics: CheckpointMetrics, license_: ModelLicense) -> str:
     bits = " The base model's denoiser was in four bits (nf4) while it was taught." if spec.quantization else ""
     return (
         "## Limits, and what the result can bear\n\n"
