@@ -79,7 +79,15 @@ SMALL = {
         "near_duplicate_correlation": 0.98,
         "max_graphic": 1.0,
     },
-    "training": {"target_modules": "attention", "rank": 4, "learning_rate": 0.001, "epochs": 4, "validation_steps": 2, "crops": 1},
+    "training": {
+        "target_modules": "attention",
+        "rank": 4,
+        "learning_rate": 0.001,
+        "epochs": 4,
+        "validation_steps": 2,
+        "validation_noises": 2,
+        "crops": 1,
+    },
     "gallery": {"seeds": [1], "num_inference_steps": 2, "prompts": ["a photo of {token} {class_noun}"]},
 }
 """Stages so small that a whole chain takes seconds."""

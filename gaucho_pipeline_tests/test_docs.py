@@ -117,7 +117,7 @@ def test_the_first_concept_runs_as_it_is_written(tmp_path: Path) -> None:
     section = text[text.index("## One concept of your own") : text.index("## The web UI")]
     (_, concepts), (_, shell) = BLOCK.findall(section)
     assert "epochs: 60" in concepts
-    quick = concepts.replace("epochs: 60", "max_steps: 4").replace("seeds: [1, 2, 3]", "seeds: [1]")
+    quick = concepts.replace("epochs: 60", "max_steps: 4, validation_noises: 2").replace("seeds: [1, 2, 3]", "seeds: [1]")
     (tmp_path / "cuia.yaml").write_text(quick, encoding="utf-8")
     draw_folder(tmp_path / "photos" / "cuia", "chimarrao", 6)
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")

@@ -22,8 +22,9 @@ TRAINING = {
     "rank": 8,
     "crops": 4 if LOOKED_AT else 1,
     "learning_rate": 1e-3 if LOOKED_AT else 3e-3,
-    "epochs": 40 if LOOKED_AT else 10,
+    "epochs": 40 if LOOKED_AT else 6,
     "validation_steps": 10,
+    "validation_noises": 8 if LOOKED_AT else 2,
     "min_snr_gamma": None,
 }
 GALLERY: dict[str, Any] = {

@@ -26,7 +26,7 @@ def known() -> Encoded:
 
 
 def measured(tmp_path: Path, **keys: Any) -> CheckpointMetrics:
-    trainer = new_trainer(known(), **({"max_steps": 40, "validation_steps": 10, "rank": 8} | keys))
+    trainer = new_trainer(known(), **({"max_steps": 40, "validation_steps": 20, "rank": 8, "validation_noises": 4} | keys))
     trainer.run(tmp_path / "training.pt", Reporter(None))
     return measure(Study(trainer, [], {"while training": trainer.state.curve}, "while training"), NOUN, 0.5, "free")
 

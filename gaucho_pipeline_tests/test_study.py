@@ -17,13 +17,18 @@ from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.stage import Reporter
-from gaucho_pipeline.training import validation
+from gaucho_pipeline.training import study, validation
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.study import Study, Words, find_rate, train_all
 from gaucho_pipeline_tests.test_report import known
 from gaucho_pipeline_tests.trainers import NOUN, PLAIN, TOKEN, copied, new_trainer, same
 
 WORDS = Words(TOKEN, NOUN, "images")
+
+
+@pytest.fixture(autouse=True)
+def short_range_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "_STEPS", 21)
 
 
 def spec_of(**keys: Any) -> TrainingSpec:
@@ -96,7 +101,7 @@ def test_computing_parts_twice_in_one_trial_is_not_taken_into_the_next(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("study", "message"),
+    ("tried", "message"),
     [
         ({"nonsense": [1, 2]}, "nonsense is no key of training that can be tried"),
         ({"method": ["lora", "dreambooth"]}, "method is no key of training that can be tried"),
@@ -109,9 +114,9 @@ def test_computing_parts_twice_in_one_trial_is_not_taken_into_the_next(tmp_path:
         ({"learning_rate": [1e-4, "fast"]}, "learning_rate"),
     ],
 )
-def test_a_study_that_makes_no_sense_is_refused(study: dict[str, Any], message: str) -> None:
+def test_a_study_that_makes_no_sense_is_refused(tried: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        TrainingSpec.model_validate({"study": study})
+        TrainingSpec.model_validate({"study": tried})
 
 
 def test_a_trial_may_name_modules_of_its_family(tmp_path: Path) -> None:

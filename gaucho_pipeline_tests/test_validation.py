@@ -16,7 +16,7 @@ PROMPT = instance_prompt(TOKEN, NOUN)
 
 
 def test_errors_are_measured_tuned_or_untouched_for_each_image_and_noise() -> None:
-    trainer = new_trainer()
+    trainer = new_trainer(validation_noises=8)
     model, images = trainer.model, trainer.encoded.validation
     before = validation.errors(model, images, PROMPT)
     assert before.shape == (2, 8)
@@ -27,13 +27,13 @@ def test_errors_are_measured_tuned_or_untouched_for_each_image_and_noise() -> No
 
 
 def test_errors_are_those_of_the_target_from_little_noise_to_much() -> None:
-    trainer = new_trainer()
+    trainer = new_trainer(validation_noises=8)
     found = validation.errors(trainer.model, trainer.encoded.validation, PROMPT).mean(dim=0)
     assert found[0] > found[-1]  # the velocity of a nearly clean picture is its noise, which is not to be seen
 
 
 def test_what_is_reported_is_measured_under_noises_that_chose_no_weights() -> None:
-    trainer = new_trainer()
+    trainer = new_trainer(validation_noises=8)
     images = trainer.encoded.validation
     chose, reported = (validation.errors(trainer.model, images, PROMPT, for_report=report) for report in (False, True))
     assert not torch.isclose(chose, reported).any()
@@ -56,7 +56,7 @@ def test_of_many_images_some_are_measured_spread_over_all() -> None:
 
 
 def test_how_far_the_model_moved_is_measured_without_the_token() -> None:
-    trainer, prompts = new_trainer(), prior_prompts(NOUN)
+    trainer, prompts = new_trainer(validation_noises=8), prior_prompts(NOUN)
     images = trainer.encoded.validation
     assert validation.moved(trainer.model, images, prompts) == 0
     disturb(trainer, 0.02)

@@ -22,6 +22,7 @@ from gaucho_pipeline.training.preparing import OTHER_TOKEN
 TOKEN, NOUN = "mtl", "tree"
 PLAIN = {
     "target_modules": "attention", "rank": 4, "batch_size": 2, "min_snr_gamma": None, "prior_loss_weight": 0.0, "early_stopping": False,
+    "validation_noises": 2,
 }  # fmt: skip
 """Nothing but the error of the prediction, to its last step."""
 
