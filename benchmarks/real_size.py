@@ -20,12 +20,11 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-import yaml
 from memory import peak_memory
 from originals import originals
+from stages import curated_project, stage_command
 
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER
-from gaucho_pipeline.pipeline import Project
 
 SIDES = {"sd15": 512, "sdxl": 1024}
 
@@ -91,14 +90,8 @@ def run(geometry: str, method: str, steps: int) -> None:
             "validation_steps": 1000, "prior_loss_weight": 0.0, "early_stopping": False, "save_minutes": 0.01,
             "gradient_checkpointing": True,
         }  # fmt: skip
-        source = {"folder": {"path": "photos", "license": "cc0", "author": "benchmark", "source": "benchmark"}}
-        filters = {"min_side": 64, "min_sharpness": 0.0, "max_graphic": 1.0, "near_duplicate_correlation": 1.0}
-        concept = {"token": "sks", "class_noun": "thing", "crawl": {"sources": [source]}, "curation": filters, "training": training}
-        (place / "concepts.yaml").write_text(yaml.safe_dump({"concepts": {"thing": concept}}), encoding="utf-8")
-        project = Project(place / "concepts.yaml", place / "data")
-        for asset in ("raw_crawl", "curated_set"):
-            subprocess.run(_program(project, asset, place), check=True, capture_output=True)
-        command = _program(project, "checkpoint", place)
+        project = curated_project(place, training)
+        command = stage_command(project, "checkpoint", place)
         state = place / "data" / ".staging" / "checkpoint" / "thing"
         rows = {}
         if steps > 1:
@@ -114,13 +107,6 @@ def run(geometry: str, method: str, steps: int) -> None:
             print(f"{geometry} by {method}, {label:<20} {row['seconds']:7.1f} s {row['peak_mb']:8.0f} MB")
         figures = {key: metrics[key] for key in ("steps", "reload_difference", "trainable_parameters", "resources")}
         print(json.dumps({"geometry": geometry, "method": method, "runs": rows, "loads_as": type(loaded).__name__, **figures}))
-
-
-def _program(project: Project, asset: str, place: Path) -> list[str]:
-    request = place / f"{asset}.json"
-    request.write_text(project.request(asset, "thing").model_dump_json(), encoding="utf-8")
-    names = {"raw_crawl": "crawl", "curated_set": "curation", "checkpoint": "training"}
-    return [sys.executable, "-m", f"gaucho_pipeline.{names[asset]}", str(request)]
 
 
 def _watched(command: list[str], is_over: Any) -> dict[str, float]:

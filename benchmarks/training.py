@@ -22,13 +22,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
-import yaml
 from memory import peak_memory
 from originals import originals
+from stages import curated_project, stage_command
 
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER
 from gaucho_pipeline.concepts import EMBEDDED
-from gaucho_pipeline.pipeline import Project
 
 IMAGES, SIDE, RANK, RATE = 16, 2000, 8, 1e-4
 _TRANSFORMS = '''
@@ -118,21 +117,9 @@ def _ours(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tu
         "max_steps": steps, "prior_loss_weight": float(prior), "min_snr_gamma": None, "aspect_buckets": False, "early_stopping": False,
         "compile": asked.compile,
     }  # fmt: skip
-    source = {"folder": {"path": "photos", "license": "cc0", "author": "benchmark", "source": "benchmark"}}
-    open_filters = {"min_side": 64, "max_side": 2048, "min_sharpness": 0.0, "max_graphic": 1.0, "near_duplicate_correlation": 1.0}
-    concept = {"token": "sks", "class_noun": "thing", "crawl": {"sources": [source]}, "curation": open_filters, "training": training}
-    (place / "concepts.yaml").write_text(yaml.safe_dump({"concepts": {"thing": concept}}), encoding="utf-8")
-    project = Project(place / "concepts.yaml", place / "data")
-    for asset in ("raw_crawl", "curated_set"):
-        subprocess.run(_program(project, asset, place), check=True, capture_output=True)
-    return _program(project, "checkpoint", place), {**os.environ, "GOMP_SPINCOUNT": "0", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
-
-
-def _program(project: Project, asset: str, place: Path) -> list[str]:
-    request = place / f"{asset}.json"
-    request.write_text(project.request(asset, "thing", force=asset == "checkpoint").model_dump_json(), encoding="utf-8")
-    names = {"raw_crawl": "crawl", "curated_set": "curation", "checkpoint": "training"}
-    return [sys.executable, "-m", f"gaucho_pipeline.{names[asset]}", str(request)]
+    project = curated_project(place, training, max_side=2048)
+    command = stage_command(project, "checkpoint", place, force=True)
+    return command, {**os.environ, "GOMP_SPINCOUNT": "0", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
 
 
 def _theirs(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tuple[list[str], dict[str, str]]:

@@ -124,13 +124,18 @@ class Store:
         home = artifact.folder.parent
         write_atomically(home / "current.json", json.dumps({"fingerprint": artifact.manifest.fingerprint}))
 
+    def staging_folder(self, asset: str, concept: str, key: str) -> Path:
+        """Where an artifact is filled before it is put in place."""
+        return self.root / ".staging" / asset / concept / key
+
     @contextlib.contextmanager
     def staging(self, asset: str, concept: str, key: str) -> Iterator[Path]:
         """A folder to fill. What a killed run left in it under the same key is still there; other keys' are removed.
 
         Raises GauchoError if another process is filling it.
         """
-        home = self.root / ".staging" / asset / concept
+        folder = self.staging_folder(asset, concept, key)
+        home = folder.parent
         home.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             try:
@@ -140,7 +145,6 @@ class Store:
             for other in home.iterdir():
                 if other.is_dir() and other.name != key:
                     shutil.rmtree(other)
-            folder = home / key
             folder.mkdir(exist_ok=True)
             for part in folder.rglob(".*.part"):
                 part.unlink()  # what a killed run was writing

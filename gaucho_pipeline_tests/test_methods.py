@@ -22,7 +22,7 @@ from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.z_image import ZImage
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.methods.base import weights_digest
+from gaucho_pipeline.methods.base import tensors_digest
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, to_kohya
 from gaucho_pipeline.prompts import instance_prompt
 from gaucho_pipeline.training.loop import Trainer
@@ -230,10 +230,10 @@ def test_weights_that_are_not_finite_fail_the_check(tmp_path: Path) -> None:
 
 def test_the_digest_of_weights_is_theirs_whatever_their_order_and_tells_settings_apart() -> None:
     weights = copied(new_trainer())
-    found = weights_digest(weights, "lora", 4.0)
-    assert found == weights_digest(dict(reversed(weights.items())), "lora", 4.0)
-    assert found != weights_digest(weights, "lora", 8.0)
-    assert found != weights_digest({name: tensor + 1 for name, tensor in weights.items()}, "lora", 4.0)
+    found = tensors_digest(weights, "lora", 4.0)
+    assert found == tensors_digest(dict(reversed(weights.items())), "lora", 4.0)
+    assert found != tensors_digest(weights, "lora", 8.0)
+    assert found != tensors_digest({name: tensor + 1 for name, tensor in weights.items()}, "lora", 4.0)
 
 
 A1111 = (

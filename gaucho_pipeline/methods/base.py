@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.concepts import TrainingSpec
-from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import Family
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ class Method(ABC):
     @property
     def modules(self) -> dict[str, Any]:
         """What learns, by component: the denoiser, and where that is asked for the text encoders."""
-        names = [self.family.denoiser, *(self.family.trainable_text_encoders if self.spec.train_text_encoder else ())]
-        if self.spec.train_text_encoder and len(names) == 1:
-            raise ConfigError(f"training.train_text_encoder: the text encoders of {self.family.pipeline_class} are not trained here")
+        names = (self.family.denoiser, *(self.family.trainable_text_encoders if self.spec.train_text_encoder else ()))
         return {name: getattr(self.family.pipeline, name) for name in names}
 
     def rate_of(self, component: str) -> float:
@@ -96,9 +93,9 @@ class Method(ABC):
         """Makes what `load` has put there part of the model's own weights."""
 
 
-def weights_digest(weights: Weights, *settings: object) -> str:
-    """The SHA-256 of what was learned; a file's own bytes vary, because safetensors writes its header in any order."""
+def tensors_digest(tensors: Weights, *settings: object) -> str:
+    """The SHA-256 of named tensors; a file's own bytes vary, because safetensors writes its header in any order."""
     sha = hashlib.sha256(repr(settings).encode())
-    for name in sorted(weights):
-        sha.update(name.encode() + weights[name].contiguous().numpy().tobytes())
+    for name in sorted(tensors):
+        sha.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
     return sha.hexdigest()

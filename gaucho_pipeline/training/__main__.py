@@ -19,7 +19,7 @@ from gaucho_pipeline.artifacts import Store, read_table, write_atomically, write
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import TrainingSpec
-from gaucho_pipeline.methods.base import Weights, weights_digest
+from gaucho_pipeline.methods.base import Weights, tensors_digest
 from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, SilentReporter, StageResult, main, read_request
@@ -109,7 +109,7 @@ def _load(spec: TrainingSpec, reporter: Reporter) -> tuple[Loaded, TrainingSpec]
 def data_version(weights: Weights, spec: TrainingSpec, rows: list[dict[str, Any]]) -> str:
     """The hash of what a checkpoint holds: what was learned, and to whom its images are credited."""
     credited = [[row[name] for name in _CREDIT] for row in rows]
-    return digest([weights_digest(weights, spec.method, spec.effective_alpha), credited])
+    return digest([tensors_digest(weights, spec.method, spec.effective_alpha), credited])
 
 
 def _copy_images(rows: list[dict[str, Any]], curated: Path, staging: Path, name: str) -> None:
@@ -124,7 +124,7 @@ def follow(path: Path) -> None:
     """What every process but the first does: the same training, of which it keeps nothing."""
     request = read_request(path)
     if request.cached() is None:
-        staging = Store(request.data).root / ".staging" / request.asset / request.concept / str(request.fingerprint)
+        staging = Store(request.data).staging_folder(request.asset, request.concept, str(request.fingerprint))
         train_concept(request, staging, SilentReporter(None))
 
 

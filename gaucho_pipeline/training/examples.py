@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +166,7 @@ class Example:
     """What its error counts for in the step's loss."""
     prior_prompt: str | None = None
     """A prompt without the token, on which the base model's own prediction for the same noisy latents is to be kept."""
-    prior_share: float = field(default=0.0)
+    prior_share: float = 0.0
 
 
 def images_of_step(step: int, batch: int, count: int, seed: int) -> list[int]:

@@ -5,6 +5,8 @@ What keeps the rest as it was is the base model's own prediction on prompts with
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from gaucho_pipeline.concepts import TrainingSpec
@@ -36,7 +38,7 @@ class Objective:
             first = step * prior_count
             return found + [self._example(class_images, index, first + n, _CLASS_EXAMPLE, share) for n, index in enumerate(chosen)]
         prompts = self.prior_prompts_of(step, prior_count)
-        kept = [_with_prior(example, prompt, share) for example, prompt in zip(found, prompts, strict=False)]
+        kept = [replace(each, prior_prompt=prompt, prior_share=share) for each, prompt in zip(found, prompts, strict=False)]
         return kept + found[prior_count:]
 
     def _example(self, images: ImageSet, index: int, number: int, purpose: int, share: float) -> Example:
@@ -80,10 +82,6 @@ class Objective:
         prior_shares = weights[places] * weights.new_tensor([examples[place].prior_share for place in places])
         loss = shares * _errors(both[: len(examples)], target)
         return loss.index_add(0, torch.tensor(places, device=device), prior_shares * _errors(both[len(examples) :], prior_target))
-
-
-def _with_prior(example: Example, prompt: str, share: float) -> Example:
-    return Example(example.name, example.latents, example.noise, example.t, example.prompt, example.share, prompt, share)
 
 
 def _errors(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

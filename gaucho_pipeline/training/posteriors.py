@@ -5,7 +5,6 @@ What is read back is held against its own hash; what does not fit is as good as 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors.torch import save
 
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.methods.base import tensors_digest
 
 _LAYOUT = 2
 """Raised when views are cut otherwise."""
@@ -50,7 +50,7 @@ class PosteriorCache:
                 expected = (file.metadata() or {}).get("sha256")
         except (SafetensorError, OSError):
             return None
-        if expected != _hash_of(tensors):
+        if expected != tensors_digest(tensors):
             return None
         return [Posterior(tensors[f"{number}.mean"], tensors[f"{number}.std"]) for number in range(len(tensors) // 2)]
 
@@ -60,16 +60,9 @@ class PosteriorCache:
         tensors = {f"{number}.{name}": getattr(view, name) for number, view in enumerate(views) for name in ("mean", "std")}
         path = self._path(pixels, shape)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, save(tensors, {"sha256": _hash_of(tensors)}))
+        write_atomically(path, save(tensors, {"sha256": tensors_digest(tensors)}))
 
     def _path(self, pixels: str, shape: Sequence[Any]) -> Path:
         name = digest([self._model, pixels, list(shape)])
         assert self._folder
         return self._folder / name[:2] / f"{name}.safetensors"
-
-
-def _hash_of(tensors: dict[str, torch.Tensor]) -> str:
-    sha = hashlib.sha256()
-    for name in sorted(tensors):
-        sha.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
-    return sha.hexdigest()

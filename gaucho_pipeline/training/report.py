@@ -79,17 +79,13 @@ def losses_of(trainer: Trainer, class_noun: str) -> tuple[Losses, tuple[float, f
     with_token = both(reported, trainer.instance_prompt)
     low, high = interval(*with_token)
     losses = Losses(train=of(train, both(train, trainer.instance_prompt)), validation=of(reported, with_token))
-    parts = [torch.chunk(levels, _LEVELS) for levels in (model.family.validation_noise_levels(model.noises), *_by_noise(with_token))]
-    levels, *means = ([part.mean().item() for part in chunks] for chunks in parts)
+    by_noise = (model.family.validation_noise_levels(model.noises), *(errors.mean(dim=0) for errors in with_token))
+    levels, *means = ([part.mean().item() for part in torch.chunk(values, _LEVELS)] for values in by_noise)
     by_noise_level = tuple(
         NoiseLevelLoss(noise=round(level, 3), base=round(base, 5), tuned=round(tuned, 5))
         for level, base, tuned in zip(levels, *means, strict=True)
     )
     return losses, (round(low, 5), round(high, 5)), by_noise_level
-
-
-def _by_noise(errors: tuple[torch.Tensor, torch.Tensor]) -> list[torch.Tensor]:
-    return [each.mean(dim=0) for each in errors]
 
 
 def _means(base: torch.Tensor, tuned: torch.Tensor) -> BaseTuned:
