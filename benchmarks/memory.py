@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,12 +11,19 @@ from pathlib import Path
 
 @contextmanager
 def peak_memory(pid: int) -> Iterator[dict[str, float]]:
-    """The most memory that a process and its children hold while the block runs, in MB as `peak_mb`, sampled ten times a second."""
+    """The most memory that a process and its children hold while the block runs, in MB as `peak_mb`.
+
+    Sampled at most ten times a second, and for at most a twentieth of the time: the kernel walks every page to answer, which for
+    gigabytes takes so long that the process itself would wait.
+    """
     found, ended = {"peak_mb": 0.0}, threading.Event()
 
     def sample() -> None:
-        while not ended.wait(0.1):
+        pause = 0.1
+        while not ended.wait(pause):
+            started = time.monotonic()
             found["peak_mb"] = max(found["peak_mb"], _held(pid) / 1e6)
+            pause = max(0.1, 20 * (time.monotonic() - started))
 
     thread = threading.Thread(target=sample)
     thread.start()

@@ -27,6 +27,8 @@ from gaucho_pipeline.metrics import Metrics
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
+CURRENT = "current"
+"""Beside the fingerprints of a concept's artifacts: a link to the one that counts."""
 
 
 class Provenance(BaseModel):
@@ -120,9 +122,24 @@ class Store:
             return None
         return self.find(asset, concept, pointer["fingerprint"])
 
+    def find_version(self, asset: str, concept: str, data_version: str) -> Artifact | None:
+        """An artifact that holds this, of whatever it was made: the current one if it does."""
+        current = self.current(asset, concept)
+        if current and current.manifest.data_version == data_version:
+            return current
+        home = self.home(asset, concept)
+        names = sorted(path.name for path in home.iterdir() if path.name != CURRENT) if home.is_dir() else []
+        found = (self.find(asset, concept, name) for name in names)
+        return next((each for each in found if each and each.manifest.data_version == data_version), None)
+
     def set_current(self, artifact: Artifact) -> None:
-        home = artifact.folder.parent
-        write_atomically(home / "current.json", json.dumps({"fingerprint": artifact.manifest.fingerprint}))
+        """Has an artifact be the one that counts, which also stands at an address that stays the same: `current` beside it."""
+        home, fingerprint = artifact.folder.parent, artifact.manifest.fingerprint
+        write_atomically(home / "current.json", json.dumps({"fingerprint": fingerprint}))
+        with tempfile.TemporaryDirectory(dir=home, prefix=".link-") as folder:
+            link = Path(folder) / CURRENT
+            link.symlink_to(fingerprint, target_is_directory=True)
+            os.replace(link, home / CURRENT)
 
     def staging_folder(self, asset: str, concept: str, key: str) -> Path:
         """Where an artifact is filled before it is put in place."""

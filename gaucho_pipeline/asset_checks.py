@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gaucho_pipeline.metrics import CheckpointMetrics, CuratedSetMetrics, RawCrawlMetrics, SampleGalleryMetrics
+from gaucho_pipeline.evaluation.verdict import REASONS
+from gaucho_pipeline.metrics import CheckpointMetrics, CuratedSetMetrics, EvaluationMetrics, RawCrawlMetrics, SampleGalleryMetrics
 
 if TYPE_CHECKING:
     from gaucho_pipeline.artifacts import Artifact
@@ -21,6 +22,8 @@ class CheckResult(NamedTuple):
     passed: bool
     text: str
     numbers: dict[str, Any]
+    is_warning: bool = False
+    """Whether a failure blocks nothing, although the check may: it depends on the specification."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ def run_check(check: Check, artifact: Artifact) -> CheckResult:
 def blocked_by(artifact: Artifact) -> str:
     """Why nothing may be made from an artifact; empty if something may."""
     results = [run_check(check, artifact) for check in artifact.asset.checks if check.blocking]
-    return "; ".join(result.text for result in results if not result.passed)
+    return "; ".join(result.text for result in results if not result.passed and not result.is_warning)
 
 
 def all_sources_answered(artifact: Artifact, metrics: RawCrawlMetrics) -> CheckResult:
@@ -85,4 +88,25 @@ def something_learned(artifact: Artifact, metrics: CheckpointMetrics) -> CheckRe
 
 
 def no_black_pictures(artifact: Artifact, metrics: SampleGalleryMetrics) -> CheckResult:
-    return CheckResult(metrics.black == 0, f"{metrics.black} of {metrics.pictures} pictures are black", {"black": metrics.black})
+    text = f"{metrics.black} of {metrics.pictures} pictures show nothing, {metrics.drawn_again} had to be drawn again with another seed"
+    many = metrics.drawn_again * 4 > metrics.pictures / 2  # a quarter of the prompts and seeds
+    numbers = {"black": metrics.black, "drawn_again": metrics.drawn_again}
+    return CheckResult(metrics.black == 0 and not many, text, numbers)
+
+
+def verdict_is_yes(artifact: Artifact, metrics: EvaluationMetrics) -> CheckResult:
+    text = f"verdict: {metrics.verdict}; {REASONS[metrics.reason]['en']}"
+    return CheckResult(metrics.verdict == "yes", text, {"verdict": metrics.verdict})
+
+
+def nothing_memorised(artifact: Artifact, metrics: EvaluationMetrics) -> CheckResult:
+    text = f"{metrics.memorised} of {metrics.pictures} pictures look copied: a cosine above {metrics.memorisation_line:.3f} with a training image"
+    if not metrics.memorisation_backbone:
+        text = "not measured: there is no encoder"
+    return CheckResult(metrics.memorised == 0 and bool(metrics.memorisation_backbone), text, {"memorised": metrics.memorised})
+
+
+def within_thresholds(artifact: Artifact, metrics: EvaluationMetrics) -> CheckResult:
+    spec = artifact.manifest.provenance.spec
+    text = f"beyond their thresholds: {', '.join(metrics.beyond)}" if metrics.beyond else "every figure that has a threshold is within it"
+    return CheckResult(not metrics.beyond, text, {"beyond": len(metrics.beyond)}, is_warning=not spec["block"])

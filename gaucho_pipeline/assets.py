@@ -15,6 +15,7 @@ from gaucho_pipeline.asset_checks import Check
 from gaucho_pipeline.metrics import (
     CheckpointMetrics,
     CuratedSetMetrics,
+    EvaluationMetrics,
     GallerySiteMetrics,
     Metrics,
     RawCrawlMetrics,
@@ -50,8 +51,8 @@ class Asset:
     part: str = ""
     """The part of a concept in `concepts.yaml` that specifies it; none for what is made of all concepts."""
     part_description: str = ""
-    input: str | None = None
-    """The asset that it is made from."""
+    inputs: tuple[str, ...] = ()
+    """The assets that it is made from."""
     on_base_model: bool = False
     """Whether it is made with the concept's base model."""
     pool: str | None = None
@@ -97,7 +98,7 @@ CURATED_SET = Asset(
     summary=lambda m: f"{m.kept} of {m.read} images kept",
     part="curation",
     part_description="What an image must be to be kept.",
-    input="raw_crawl",
+    inputs=("raw_crawl",),
     checks=(Check("enough_images", "There are enough images to learn from.", asset_checks.enough_images),),
     page="review.html",
 )
@@ -111,7 +112,7 @@ CHECKPOINT = Asset(
     summary=lambda m: f"validation loss {m.validation_loss.base:.4f} → {m.validation_loss.tuned:.4f}, learned: {m.learned or '?'}",
     part="training",
     part_description="How the concept is taught.",
-    input="curated_set",
+    inputs=("curated_set",),
     on_base_model=True,
     pool="gpu",
     checks=(
@@ -123,33 +124,51 @@ CHECKPOINT = Asset(
 SAMPLE_GALLERY = Asset(
     name="sample_gallery",
     program="gaucho_pipeline.gallery",
-    code_version="4",
-    description="The same prompts and seeds with the base model and the tuned one, with scores and a page.",
+    code_version="5",
+    description="The same prompts and seeds with the base model and the tuned one.",
     kinds=frozenset({"pytorch", "huggingface"}),
     metrics=SampleGalleryMetrics,
-    summary=lambda m: f"{m.pictures} pictures, CLIP-I {m.clip_i.base:.3f} → {m.clip_i.tuned:.3f}",
+    summary=lambda m: f"{m.pictures} pictures, {m.generated} of them drawn now",
     part="gallery",
     part_description="What is generated of the concept.",
-    input="checkpoint",
+    inputs=("checkpoint",),
     on_base_model=True,
     pool="gpu",
-    checks=(Check("no_black_pictures", "No picture is black.", asset_checks.no_black_pictures),),
+    checks=(Check("no_black_pictures", "Pictures show something, nearly all of them at once.", asset_checks.no_black_pictures),),
     figure=Figure("contact_sheet", "contact_sheet.jpg"),
-    page="index.html",
+)
+EVALUATION = Asset(
+    name="evaluation",
+    program="gaucho_pipeline.evaluation",
+    code_version="1",
+    description="How good the pictures are, in figures with intervals, and the verdict that follows from them.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=EvaluationMetrics,
+    summary=lambda m: f"verdict: {m.verdict}",
+    part="evaluation",
+    part_description="How the concept is scored.",
+    inputs=("sample_gallery", "checkpoint"),
+    on_base_model=True,
+    pool="gpu",
+    checks=(
+        Check("verdict", "The concept can be drawn now.", asset_checks.verdict_is_yes, False),
+        Check("nothing_memorised", "No picture is a copy of a training image.", asset_checks.nothing_memorised, False),
+        Check("within_thresholds", "Every figure is within its threshold.", asset_checks.within_thresholds),
+    ),
 )
 GALLERY_SITE = Asset(
     name="gallery_site",
-    program="gaucho_pipeline.gallery.site",
-    code_version="2",
-    description="One page that leads to every concept's gallery.",
+    program="gaucho_pipeline.pages",
+    code_version="3",
+    description="The pages for curators and the public: a front page, and one for every concept that was evaluated.",
     kinds=frozenset({"html"}),
     metrics=GallerySiteMetrics,
     summary=lambda m: f"{m.concepts} concepts",
-    input="sample_gallery",
+    inputs=("evaluation",),
     page="index.html",
 )
 
-ASSETS: dict[str, Asset] = {asset.name: asset for asset in (RAW_CRAWL, CURATED_SET, CHECKPOINT, SAMPLE_GALLERY, GALLERY_SITE)}
+ASSETS: dict[str, Asset] = {asset.name: asset for asset in (RAW_CRAWL, CURATED_SET, CHECKPOINT, SAMPLE_GALLERY, EVALUATION, GALLERY_SITE)}
 """All assets by name, each after what it is made from."""
 
 CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if asset.is_partitioned)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import torch
 
 EMBEDDED_FOLDER = Path(__file__).parent / "embedded" / "model"
+_LOCK_KIND = "base model"
 
 
 def folder_of(model: str) -> Path | None:
@@ -32,6 +33,11 @@ def folder_of(model: str) -> Path | None:
     if model == EMBEDDED:
         return EMBEDDED_FOLDER
     return Path(model) if Path(model).is_absolute() else None
+
+
+def encoder_folder(model: str) -> Path | None:
+    """The folder of an encoder of pictures that is on this disk; None for one from a hub."""
+    return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else folder_of(model)
 
 
 def identity(model: str, revision: str | None) -> dict[str, str | None]:
@@ -91,9 +97,6 @@ def family_of(model: str, revision: str | None, lock_file: LockFile | None = Non
     if folder_of(model) is None and lock_file and not kept:
         lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", {"id": class_name})
     return FAMILIES[class_name]
-
-
-_LOCK_KIND = "base model"
 
 
 def is_recognised(model: str, revision: str | None, lock_file: LockFile) -> bool:
@@ -201,3 +204,10 @@ def best_device() -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of a GPU or of the machine."""
+    import torch
+
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)

@@ -136,21 +136,61 @@ def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
 @main.command()
 @click.argument("concept")
 @click.argument("prompt")
-@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The PNG to write; CONCEPT-SEED.png if not given.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Of the first picture; the next has the next."
+)
+@click.option("--number", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many pictures.")
+@click.option("--size", type=click.IntRange(32, 2048), help="Side in pixels; that of the gallery if not given.")
+@click.option("--strength", type=click.FloatRange(0, 2), default=1.0, show_default=True, help="How much of what was learned.")
+@click.option("--with", "others", multiple=True, metavar="CONCEPT[:STRENGTH]", help="A further concept in the same picture.")
+@click.option("--out", type=click.Path(path_type=Path), help="The PNG to write, or a folder for several; CONCEPT-SEED.png if not given.")
 @click.pass_obj
 @_told
-def generate(project: Project, concept: str, prompt: str, seed: int, out: Path | None) -> None:
-    """Generate a picture of PROMPT with what was learned of CONCEPT; {token} and {class_noun} stand for its words."""
-    spec = project.concept(concept)
-    checkpoint = _checkpoint(project, concept)
-    if {"{", "}"} & set(fill_in(prompt, "", "")):
-        raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}} and {{class_noun}}")
-    from gaucho_pipeline.gallery.one import generate_one
+def generate(
+    project: Project,
+    concept: str,
+    prompt: str,
+    seed: int,
+    number: int,
+    size: int | None,
+    strength: float,
+    others: tuple[str, ...],
+    out: Path | None,
+) -> None:
+    """Generate pictures of PROMPT with what was learned of CONCEPT.
 
-    path = out or Path(f"{concept}-{seed}.png")
-    generate_one(checkpoint, fill_in(prompt, spec.token, spec.class_noun), seed, project.on_its_base_model(concept).gallery, path)
-    click.echo(str(path))
+    {token} and {class_noun} stand for its words, and the name of a concept in braces, such as {araucaria}, for both words of that one.
+    """
+    strengths = {concept: strength} | dict(_other_concept(text) for text in others)
+    checkpoints = {slug: (_checkpoint(project, slug), own) for slug, own in strengths.items()}
+    spec = project.on_its_base_model(concept)
+    words = fill_in(prompt, spec.token, spec.class_noun)
+    for slug in strengths:
+        words = words.replace(f"{{{slug}}}", f"{project.concept(slug).token} {project.concept(slug).class_noun}")
+    if {"{", "}"} & set(words):
+        raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named")
+    from gaucho_pipeline.gallery.single import generate_pictures, numbered
+
+    gallery = spec.gallery.model_copy(update={"size": size}) if size else spec.gallery
+    samples = numbered(gallery.for_model(words)[0], seed, number)
+    names = [f"{concept}-{sample.seed}.png" for sample in samples]
+    paths = [out] if out and number == 1 and not out.is_dir() else [(out or Path()) / name for name in names]
+    paths[0].resolve().parent.mkdir(parents=True, exist_ok=True)
+    generate_pictures(checkpoints, samples, gallery, paths, spec.historical)
+    for path in paths:
+        click.echo(str(path))
+
+
+def _other_concept(text: str) -> tuple[str, float]:
+    """A concept and its strength, as `--with` names them."""
+    slug, _, strength = text.partition(":")
+    try:
+        found = float(strength or 1)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found <= 2:
+        raise ConfigError(f"--with: {text!r} must be CONCEPT or CONCEPT:STRENGTH, from 0 to 2")
+    return slug, found
 
 
 @main.command()

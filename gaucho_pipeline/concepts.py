@@ -17,9 +17,13 @@ from gaucho_pipeline.canonical import digest, file_digest, folder_digest, weight
 from gaucho_pipeline.crawl.registry import SourceSpec
 from gaucho_pipeline.curation.filters import FilterSpec
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.evaluation.scorers import ENCODERS, SCORERS
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.prompts import CONTEXT, PLANS, fill_in, prior_prompts
+from gaucho_pipeline.glossary import translate
+from gaucho_pipeline.plans import PLANS, Subject
+from gaucho_pipeline.prompts import CONTEXT, fill_in, prior_prompts
 from gaucho_pipeline.rights import DEFAULT_LICENSES, FAMILIES, license_name, parse_license
+from gaucho_pipeline.samplers import SamplerName
 from gaucho_pipeline.spec import Absent, Operational, Spec, Text
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -334,11 +338,32 @@ class GallerySpec(Spec):
     """What to generate, with the base model and with the tuned one."""
 
     plan: str = Field("heritage", description=f"The prompts to use where none are given: {', '.join(PLANS)}")
-    prompts: tuple[Prompt, ...] = Field((), description="Prompts with {token} and {class_noun}")
-    seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field((1, 2, 3, 4), min_length=1, description="One picture for each")
+    prompts: tuple[Prompt, ...] = Field((), max_length=200, description="Prompts with {token} and {class_noun}")
+    language: Annotated[Literal["en", "pt"], Absent("en")] = Field(
+        "en", description="pt: the prompts are Portuguese, and pass through a glossary where the base model reads English only"
+    )
+    glossary: Annotated[dict[Text, Text], Absent({})] = Field(
+        default_factory=dict, description="Further Portuguese words and what they are in English"
+    )
+    class_pictures: Annotated[bool, Absent(False)] = Field(
+        True, description="Also draw the class noun alone, which shows what else was changed"
+    )
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
+        (1, 2, 3, 4), min_length=1, max_length=64, description="One picture for each"
+    )
     num_inference_steps: int = Field(25, ge=1, le=200, description="Denoising steps")
     guidance_scale: float = Field(6.0, ge=0, le=30, description="Classifier-free guidance")
     negative_prompt: str = Field("", max_length=2000, description="What not to generate")
+    sampler: Annotated[SamplerName | None, Absent(None)] = Field(
+        None, description="The sampler, for Stable Diffusion 1, 2 and XL; the base model's own if absent"
+    )
+    size: Annotated[int | None, Absent(None)] = Field(
+        None, ge=32, le=2048, multiple_of=8, description="Side of the pictures in pixels; that of training if absent"
+    )
+    visible_label: Annotated[bool, Absent(False)] = Field(False, description="Write on each picture that it was generated")
+    batch_size: Annotated[int, Operational()] = Field(
+        8, ge=1, le=64, description="Pictures at once; halved where memory runs out. Changes no result"
+    )
 
     @field_validator("plan")
     @classmethod
@@ -354,14 +379,82 @@ class GallerySpec(Spec):
             raise ValueError("the same one stands twice")
         return value
 
-    @property
-    def effective_prompts(self) -> tuple[str, ...]:
-        return self.prompts or PLANS[self.plan]
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.language == "pt" and not self.prompts:
+            raise ValueError("language: pt goes with prompts; the plans are English")
+        if self.glossary and self.language != "pt":
+            raise ValueError("glossary goes with language: pt")
+        return self
+
+    def with_prompts(self, subject: Subject | None) -> GallerySpec:
+        """The same with the prompts that its plan has for a kind of subject, where it lists none."""
+        return self if self.prompts else self.model_copy(update={"prompts": PLANS[self.plan](subject)})
+
+    def for_model(self, prompt: str) -> tuple[str, list[str]]:
+        """What the base model reads of a prompt, and the words of it that the glossary does not hold."""
+        return translate(prompt, self.glossary) if self.language == "pt" else (prompt, [])
 
     def identity(self) -> dict[str, Any]:
-        found = super().identity() | {"prompts": list(self.effective_prompts)}
+        found = super().identity()
         del found["plan"]  # its prompts stand for it
+        if self.language == "pt":
+            found["read_prompts"] = [self.for_model(prompt)[0] for prompt in self.prompts]
+            found.pop("glossary", None)  # what it makes of them stands for it
         return found
+
+
+class EncoderSpec(Spec):
+    """A model that turns pictures into vectors, which figures compare."""
+
+    model: Text = Field(description="'embedded', a folder, or a hub id")
+    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
+
+    @model_validator(mode="after")
+    def _pinned(self) -> Self:
+        check_pinned(self.model, self.revision)
+        return self
+
+
+class LookAlikes(Spec):
+    """What might be taken for the concept: a picture should lie nearer to the concept than to these."""
+
+    folder: Path | None = Field(None, description="A folder of images")
+    concepts: tuple[Text, ...] = Field((), description="Other concepts of this file, whose curated images are taken")
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> Self:
+        if (self.folder is None) == (not self.concepts):
+            raise ValueError("name either a folder or concepts")
+        return self
+
+
+class EvaluationSpec(Spec):
+    """How what was drawn and trained is scored. Which encoders are used by default depends on the base model."""
+
+    scorers: tuple[str, ...] = Field(tuple(SCORERS), description=f"The figures: {', '.join(SCORERS)}")
+    clip: EncoderSpec | None = Field(None, description="A CLIP or SigLIP, for what compares pictures with words; null: none")
+    dinov2: EncoderSpec | None = Field(None, description="A DINOv2, which knows one subject from another of its kind; null: none")
+    dino: EncoderSpec | None = Field(None, description="The DreamBooth paper's DINO ViT-S/16; null: none")
+    copy_detector: Path | None = Field(None, description="A TorchScript file that detects copies, such as SSCD, which is non-commercial")
+    look_alikes: LookAlikes | None = Field(
+        None, description="What might be taken for the concept; absent: what the base model draws of the class noun"
+    )
+    thresholds: dict[str, float] = Field(
+        default_factory=dict, description="By scorer: what the tuned figure must at least be, or at most where lower is better"
+    )
+    block: bool = Field(False, description="Whether a figure beyond its threshold keeps the concept off the site, and is no mere warning")
+
+    @field_validator("scorers", "thresholds")
+    @classmethod
+    def _are_known(cls, value: Any) -> Any:
+        if unknown := [name for name in value if name not in SCORERS]:
+            raise ValueError(f"there is no scorer {', '.join(unknown)}; there are {', '.join(SCORERS)}")
+        return value
+
+    def encoders(self) -> dict[str, EncoderSpec | None]:
+        """The encoders by kind."""
+        return {kind: getattr(self, kind) for kind in ENCODERS}
 
 
 class Concept(Spec):
@@ -371,20 +464,31 @@ class Concept(Spec):
     description: str = Field("", description="A sentence about it")
     token: Annotated[Text, AfterValidator(_one_word)] = Field(description="The made-up word that will stand for it")
     class_noun: Text = Field(description="The plain English noun of what it is: drink, tree, person")
+    subject: Subject | None = Field(None, description="What kind of subject it is, which says what prompts suit it: thing, person, …")
+    historical: bool = Field(False, description="Whether it is of the past, so that every picture of it is imagined and says so")
     crawl: CrawlSpec = Field(description="What to gather")
     curation: CurationSpec = Field(default_factory=CurationSpec, description="What to keep")
     training: TrainingSpec = Field(default_factory=TrainingSpec, description="How to learn it")
     gallery: GallerySpec = Field(default_factory=GallerySpec, description="What to generate")
+    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How it is scored")
 
     def part(self, name: str) -> Spec:
-        """A stage's own keys."""
-        found: Spec = getattr(self, name)
+        """A stage's own keys, with the prompts that a plan stands for."""
+        found: Spec = self.gallery.with_prompts(self.subject) if name == "gallery" else getattr(self, name)
         return found
 
     def for_family(self, family: type[Family]) -> Concept:
-        """The concept as it is on a base model of a family: see `TrainingSpec.for_family`."""
+        """The concept as it is on a base model of a family: see `TrainingSpec.for_family`. Raises ConfigError where it cannot be."""
         gallery = self.gallery.with_recommended(family.recommended["gallery"])
-        return self.model_copy(update={"training": self.training.for_family(family), "gallery": gallery})
+        if gallery.sampler and family.denoiser != "unet":
+            raise ConfigError(f"gallery.sampler: {family.pipeline_class} has one sampler, its own")
+        if gallery.size and gallery.size % family.pixel_multiple:
+            raise ConfigError(f"gallery.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
+        if family.reads_portuguese:
+            gallery = gallery.model_copy(update={"language": "en", "glossary": {}})
+        encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items()}
+        evaluation = self.evaluation.with_recommended(encoders)
+        return self.model_copy(update={"training": self.training.for_family(family), "gallery": gallery, "evaluation": evaluation})
 
     def spec(self, part: str) -> dict[str, Any]:
         """A stage's whole specification as a JSON value: all keys of its part, and of the concept what the stage uses."""
@@ -403,16 +507,30 @@ class Concept(Spec):
             value["class_noun"] = self.class_noun
         if part in ("training", "gallery"):
             value |= {"token": self.token, "class_noun": self.class_noun}
-        if part == "gallery":
-            value |= {"name": self.name.model_dump(mode="json") if self.name else None, "description": self.description}
+        if part == "gallery" and self.historical:
+            value["historical"] = True
         return value
+
+    def for_pages(self) -> dict[str, Any]:
+        """What pages say of it: names, description, the words it answers to, and whether it is of the past."""
+        name = self.name.model_dump() if self.name else {"pt": None, "en": None}
+        return {"name": name, "description": self.description, "token": self.token, "class_noun": self.class_noun} | (
+            {"historical": True} if self.historical else {}
+        )
 
     def spec_version(self, part: str) -> str:
         """The data version of a stage's specification; the files that it names are part of it."""
         files = [path for source in self.crawl.sources for path in source.spec.paths] if part == "crawl" else []
         files += [self.curation.overrides] if part == "curation" and self.curation.overrides else []
         files += [images.folder] if part == "training" and (images := self.training.class_images) and images.folder else []
-        asked = (self.curation.relevance, self.curation.captioner, self.curation.context) if part == "curation" else ()
+        if part == "evaluation":
+            files += [self.evaluation.copy_detector] if self.evaluation.copy_detector else []
+            files += [alike.folder] if (alike := self.evaluation.look_alikes) and alike.folder else []
+        asked: list[Relevance | Captioner | Context | EncoderSpec | None] = []
+        if part == "curation":
+            asked = [self.curation.relevance, self.curation.captioner, self.curation.context]
+        elif part == "evaluation":
+            asked = list(self.evaluation.encoders().values())
         models = [spec.model for spec in asked if spec]
         found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in files]}
         weights = {model: weights_digest(Path(model)) for model in models if Path(model).is_absolute()}

@@ -171,15 +171,50 @@ class CheckpointMetrics(Metrics):
 
 
 class SampleGalleryMetrics(Metrics):
-    """Of `sample_gallery`. The keys that are a scorer's are filled by it (`gallery/scorers.py`)."""
+    """Of `sample_gallery`."""
 
-    pictures: int = Field(description="Pictures generated, by both models together")
-    pictures_per_second: float = Field(description="Rate of generation, without loading")
-    black: int = Field(description="Pictures of the tuned model that show nothing")
-    clip_i: BaseTuned = Field(description="CLIP-I: mean cosine of generated pictures with validation images, -1 to 1")
-    clip_t: BaseTuned = Field(description="CLIP-T: mean cosine of generated pictures with their prompts, -1 to 1")
-    clip_i_ceiling: float = Field(description="CLIP-I of the validation images themselves, through the VAE")
-    encoder: str = Field(description="The encoder; scores of another one do not compare")
+    pictures: int = Field(description="Pictures of both models together")
+    pictures_per_second: float = Field(description="Rate of generation, without loading; 0 where none was generated")
+    generated: int = Field(0, description="Those that this run generated; the others stood already")
+    drawn_again: int = Field(0, description="Prompts and seeds that were drawn with another seed, because a picture showed nothing")
+    black: int = Field(description="Pictures of the tuned model that show nothing all the same")
+    untranslated: tuple[str, ...] = Field((), description="Words of prompts that the glossary does not hold")
+
+
+class Score(BaseTuned):
+    """One figure of an evaluation."""
+
+    interval: tuple[float, float] | None = Field(None, description="95 % interval of tuned minus base; null where too few are there")
+    ceiling: float | None = Field(None, description="The same figure of the training images; null where they have none")
+    backbone: str = Field("", description="The encoder, its revision and its pre-processing; figures of another one do not compare")
+
+
+class EvaluationMetrics(Metrics):
+    """Of `evaluation`. A figure that was not asked for, or could not be had, is null; `missing` says why."""
+
+    verdict: Literal["yes", "no", "unclear"] = Field(description="Whether the concept can be drawn now")
+    reason: str = Field(description="Why so: a key of evaluation/verdict.py")
+    learned: Literal["yes", "no", "unclear"] | None = Field(description="What the checkpoint says of itself")
+    dinov2: Score | None = Field(None, description="Mean cosine with validation images, DINOv2, -1 to 1")
+    dino: Score | None = Field(None, description="The same with the DreamBooth paper's DINO ViT-S/16")
+    clip_i: Score | None = Field(None, description="The same with CLIP or SigLIP")
+    clip_t: Score | None = Field(None, description="Mean cosine of each picture with its prompt, token left out, -1 to 1")
+    retrieval: Score | None = Field(None, description="Share of pictures nearer to a validation image than to any look-alike")
+    steadiness: Score | None = Field(None, description="Mean cosine with validation images in the weakest prompt")
+    variety: Score | None = Field(None, description="One minus the mean cosine of pictures of one prompt")
+    class_drift: Score | None = Field(None, description="Mean cosine of the class noun's pictures with validation images")
+    cmmd: Score | None = Field(None, description="Kernel distance between pictures and validation images, times 1,000")
+    memorised: int = Field(description="Tuned pictures that are so like a training image that they look copied")
+    memorisation_line: float = Field(description="The cosine above which a picture is taken for a copy")
+    memorisation_backbone: str = Field(description="What found copies; empty where nothing could")
+    missing: dict[str, str] = Field(default_factory=dict, description="Figures that could not be had: why, and how to get them")
+    beyond: tuple[str, ...] = Field((), description="Figures beyond their thresholds")
+    pictures: int = Field(description="Pictures that were scored, of each model")
+    validation_images: int = Field(description="Images that they were held against")
+
+    def scores(self) -> dict[str, Score]:
+        """The figures that there are, by scorer."""
+        return {name: value for name, value in self if isinstance(value, Score)}
 
 
 class GallerySiteMetrics(Metrics):

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, Provenance, Store
 from gaucho_pipeline.asset_checks import blocked_by
-from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
+from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.concepts_file import load_concepts
@@ -36,7 +36,7 @@ class StageRequest(BaseModel):
     spec: dict[str, Any] = Field(description="The specification with all its keys")
     provenance: Provenance = Field(description="What it will be made from")
     fingerprint: str | None = Field(description="Hash of the provenance; None for raw_crawl, which is named by what it holds")
-    inputs: dict[str, Path] = Field(description="The folders to read, by asset, or by concept for the site")
+    inputs: dict[str, Path] = Field(description="The folders to read, by asset; with the concept behind a slash where it is another's")
     data: Path = Field(description="The data folder")
     lock_file: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
     force: bool = Field(False, description="Make it anew although it stands")
@@ -53,6 +53,15 @@ class StageRequest(BaseModel):
         if found:
             store.set_current(found)
         return found
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What pages show of a concept: artifacts that were made from one another."""
+
+    evaluation: Artifact
+    gallery: Artifact
+    checkpoint: Artifact
 
 
 @dataclass(frozen=True)
@@ -119,8 +128,17 @@ class Project:
         """The data version of the specification of an asset of a concept; files that it names are read once."""
         key = (asset, slug)
         if key not in self._versions:
-            self._versions[key] = self._concept_for(asset, slug).spec_version(ASSETS[asset].part)
+            found = self._concept_for(asset, slug).spec_version(ASSETS[asset].part)
+            alike = self._look_alikes(slug) if asset == EVALUATION.name else {}
+            versions = {name: artifact.manifest.data_version for name, artifact in alike.items()}
+            self._versions[key] = digest([found, versions]) if versions else found
         return self._versions[key]
+
+    def _look_alikes(self, slug: str) -> dict[str, Artifact]:
+        """The curated sets that stand of the concepts that might be taken for this one. Raises ConfigError for an unknown one."""
+        alike = self.concept(slug).evaluation.look_alikes
+        found = {other: self.store.current(CURATED_SET.name, other) for other in (alike.concepts if alike else ()) if self.concept(other)}
+        return {f"{CURATED_SET.name}/{other}": artifact for other, artifact in found.items() if artifact}
 
     def observed_version(self, asset: str, slug: str) -> str:
         """What Dagster compares of a specification: its version, and where the asset runs on a base model also the model and its code."""
@@ -162,41 +180,70 @@ class Project:
         return base_models.identity(training.base_model, training.revision) if ASSETS[asset].on_base_model else None
 
     def inputs(self, asset: str, slug: str) -> dict[str, Artifact]:
-        """What the asset is made from, by asset, or by concept for the site. Raises GauchoError if that is missing."""
+        """What the asset is made from, by asset, with the concept behind a slash for the site. Raises GauchoError if that is missing."""
         if asset == GALLERY_SITE.name:
-            return self.galleries()
-        name = ASSETS[asset].input
-        if name is None:
+            return {f"{EVALUATION.name}/{other}": shown.evaluation for other, shown in self.shown().items()}
+        found = {}
+        for name in ASSETS[asset].inputs:
+            artifact = self.store.current(name, slug)
+            if artifact is None:
+                raise GauchoError(f"{asset} of {slug} needs {name}, which is missing; run: gaucho run {slug} --select {asset}")
+            found[name] = artifact
+        return found
+
+    def _also_read(self, asset: str, slug: str, inputs: dict[str, Artifact]) -> dict[str, Artifact]:
+        """What is read beside the inputs, and follows from them or from the specification. Raises GauchoError if it is gone."""
+        if asset == GALLERY_SITE.name:
+            shown = self.shown()
+            return {f"{part.manifest.asset}/{other}": part for other, each in shown.items() for part in (each.gallery, each.checkpoint)}
+        if asset != EVALUATION.name:
             return {}
-        artifact = self.store.current(name, slug)
-        if artifact is None:
-            raise GauchoError(f"{asset} of {slug} needs {name}, which is missing; run: gaucho run {slug} --select {asset}")
-        return {name: artifact}
+        version = inputs[CHECKPOINT.name].manifest.provenance.inputs[CURATED_SET.name]
+        curated = self.store.find_version(CURATED_SET.name, slug, version)
+        if curated is None:
+            raise GauchoError(f"the curated_set of {slug} that its checkpoint was trained on is gone; run: gaucho run {slug}")
+        return {CURATED_SET.name: curated} | self._look_alikes(slug)
 
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
         for name, artifact in self.inputs(asset, slug).items():
             if reason := blocked_by(artifact):
                 raise GauchoError(f"{name} of {slug} is not fit for {asset}: {reason}")
+        if asset == EVALUATION.name:
+            inputs = self.inputs(asset, slug)
+            version = inputs[SAMPLE_GALLERY.name].manifest.provenance.inputs[CHECKPOINT.name]
+            if version != inputs[CHECKPOINT.name].manifest.data_version:
+                raise GauchoError(f"sample_gallery of {slug} was drawn with another checkpoint; run: gaucho run {slug} --select {asset}")
 
     def _site_provenance(self) -> Provenance:
-        """What the site would be made from: the galleries that there are, in the file's order."""
-        galleries = self.galleries()
-        names = [[slug, concept.name.model_dump() if (concept := self.concept(slug)).name else None] for slug in galleries]
-        spec: dict[str, Any] = {"concepts": names}
-        inputs = {slug: gallery.manifest.data_version for slug, gallery in galleries.items()}
+        """What the site would be made from: the evaluations that there are, in the file's order."""
+        shown = self.shown()
+        spec: dict[str, Any] = {"concepts": {slug: self.concept(slug).for_pages() for slug in shown}}
+        inputs = {f"{EVALUATION.name}/{slug}": each.evaluation.manifest.data_version for slug, each in shown.items()}
         return Provenance(spec_version=digest(spec), spec=spec, inputs=inputs, code_version=GALLERY_SITE.code_version)
 
-    def galleries(self) -> dict[str, Artifact]:
-        """The galleries that may be shown, by concept."""
-        found = {slug: self.store.current(SAMPLE_GALLERY.name, slug) for slug in self.slugs}
-        return {slug: artifact for slug, artifact in found.items() if artifact is not None and not blocked_by(artifact)}
+    def shown(self) -> dict[str, Shown]:
+        """What may be shown of each concept that was evaluated: the evaluation, and what it was made from, however old."""
+        found = {}
+        for slug in self.slugs:
+            evaluation = self.store.current(EVALUATION.name, slug)
+            if evaluation and (each := self._shown(slug, evaluation)):
+                found[slug] = each
+        return found
+
+    def _shown(self, slug: str, evaluation: Artifact) -> Shown | None:
+        versions = evaluation.manifest.provenance.inputs
+        gallery = self.store.find_version(SAMPLE_GALLERY.name, slug, versions[SAMPLE_GALLERY.name])
+        checkpoint = self.store.find_version(CHECKPOINT.name, slug, versions[CHECKPOINT.name])
+        if gallery is None or checkpoint is None or blocked_by(evaluation) or blocked_by(gallery):
+            return None
+        return Shown(evaluation, gallery, checkpoint)
 
     def request(self, asset: str, slug: str, force: bool = False) -> StageRequest:
         """What to ask of the stage that makes the asset. Raises GauchoError if its input is missing."""
         provenance, inputs = self.provenance(asset, slug), self.inputs(asset, slug)
         if asset == GALLERY_SITE.name and not inputs:
-            raise GauchoError("gallery_site needs at least one sample_gallery; run: gaucho run")
+            raise GauchoError("gallery_site needs at least one evaluation; run: gaucho run")
         part, is_crawl = ASSETS[asset].part, asset == RAW_CRAWL.name
         return StageRequest(
             asset=asset,
@@ -205,7 +252,7 @@ class Project:
             spec=self._concept_for(asset, slug).spec(part) if part else provenance.spec,
             provenance=provenance,
             fingerprint=None if is_crawl else fingerprint(asset, slug, provenance),
-            inputs={name: artifact.folder for name, artifact in inputs.items()},
+            inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(asset, slug, inputs)).items()},
             data=self.store.root,
             lock_file=self.lock_file if is_crawl else None,
             force=force,
@@ -217,13 +264,13 @@ class Project:
         """Whether each asset of a concept is up to date, in the order of the chain."""
         found: dict[str, State] = {}
         for asset in CONCEPT_ASSETS:
-            above = {asset.input: found[asset.input]} if asset.input else {}
+            above = {name: found[name] for name in asset.inputs}
             found[asset.name] = self._state(asset.name, slug, above)
         return found
 
     def site_state(self) -> State:
-        """Whether the site is up to date, and the galleries that it shows are."""
-        above = {f"{SAMPLE_GALLERY.name} of {slug}": self.state(SAMPLE_GALLERY.name, slug) for slug in self.galleries()}
+        """Whether the site is up to date, and the evaluations that it shows are."""
+        above = {f"{EVALUATION.name} of {slug}": self.state(EVALUATION.name, slug) for slug in self.shown()}
         return self._state(GALLERY_SITE.name, ALL, above)
 
     def state(self, asset: str, slug: str = ALL) -> State:

@@ -1,4 +1,4 @@
-"""The prompts that names stand for: the concept's own, those on which the base model must stay as it was, and the plans of galleries.
+"""The prompts that names stand for: the concept's own, and those on which the base model must stay as it was. Plans are in `plans.py`.
 
 What a name stands for is part of a version (`concepts.py`): another text makes stale what was made with it, and nothing else.
 """
@@ -7,16 +7,6 @@ from __future__ import annotations
 
 INSTANCE_PROMPT = "a photo of {token} {class_noun}"
 """DreamBooth's instance prompt (arXiv 2208.12242)."""
-
-PLANS: dict[str, tuple[str, ...]] = {
-    "heritage": (
-        "a photo of {token} {class_noun}",
-        "a photo of {token} {class_noun} on a wooden table",
-        "a photo of {token} {class_noun} on the grass at sunset",
-        "a painting of {token} {class_noun}",
-    ),
-}
-"""Plans of prompts by name. A new plan is an entry here."""
 
 CONTEXT: dict[str, tuple[str, ...]] = {
     "medium": ("a photo", "an oil painting", "a drawing", "an engraving", "a sculpture"),

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from gaucho_pipeline.asset_checks import blocked_by
-from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, SAMPLE_GALLERY
+from gaucho_pipeline.assets import ALL, ASSETS, EVALUATION, GALLERY_SITE
 from gaucho_pipeline.base_models import gpu_names
+from gaucho_pipeline.evaluation.verdict import REASONS
+from gaucho_pipeline.metrics import EvaluationMetrics
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import check_configuration
 from gaucho_pipeline.side_by_side import run_side_by_side
@@ -38,11 +41,11 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
-    failures, last = [], SAMPLE_GALLERY.name if select == GALLERY_SITE.name else select
+    failures, last = [], EVALUATION.name if select == GALLERY_SITE.name else select
     with get_instance(project) as instance:
         runner = Runner(build_defs(project, lambda: project), instance)
         gpus = gpu_names()
-        at_once = min(len(slugs), jobs or min(pool_limit(instance, SAMPLE_GALLERY.pool), len(gpus) or os.cpu_count() or 1))
+        at_once = min(len(slugs), jobs or min(pool_limit(instance, EVALUATION.pool), len(gpus) or os.cpu_count() or 1))
         if at_once > 1:
             failures += run_side_by_side(project, slugs, last, force and last == select, at_once, gpus)
         for slug in slugs if at_once == 1 else ():
@@ -51,17 +54,35 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
                 if not _ensure(project, runner, asset, slug, force and asset == select):
                     failures.append(f"{asset} of {slug} failed")
                     break
-        if select == GALLERY_SITE.name and project.galleries():
+        if select == GALLERY_SITE.name and project.shown():
             click.secho("all concepts", bold=True)
             if not _ensure(project, runner, select, ALL, force):
                 failures.append(f"{select} failed")
+    if PARENT_VARIABLE not in os.environ and last == EVALUATION.name:
+        _tell_verdicts(project, slugs)
     return failures
+
+
+def _tell_verdicts(project: Project, slugs: Sequence[str]) -> None:
+    """Ends a run with the word that counts for each concept."""
+    for slug in slugs:
+        if evaluation := project.store.current(EVALUATION.name, slug):
+            metrics = evaluation.manifest.metrics
+            assert isinstance(metrics, EvaluationMetrics)
+            colour = {"yes": "green", "no": "red", "unclear": "yellow"}[metrics.verdict]
+            text = f"{slug}: verdict {click.style(metrics.verdict, fg=colour, bold=True)}. {REASONS[metrics.reason]['en']}"
+            copies = f" {metrics.memorised} of {metrics.pictures} pictures look copied from a training image." if metrics.memorised else ""
+            missing = f" Not measured: {', '.join(metrics.missing)} (gaucho show evaluation {slug})." if metrics.missing else ""
+            click.echo(text + copies + missing)
 
 
 def _with_inputs(asset: str) -> list[str]:
     """An asset and all that it is made from, in the order of the chain."""
-    above = ASSETS[asset].input
-    return [*(_with_inputs(above) if above else []), asset]
+    needed = {asset}
+    for name in reversed(ASSETS):
+        if name in needed:
+            needed |= set(ASSETS[name].inputs)
+    return [name for name in ASSETS if name in needed]
 
 
 def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool) -> bool:

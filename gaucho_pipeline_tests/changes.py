@@ -33,7 +33,7 @@ def edit(folder: Path, slug: str, stage: str, **changes: object) -> None:
 CHANGES: dict[str, tuple[Any, list[str]]] = {
     "one gallery prompt": (
         lambda folder: edit(folder, "araucaria", "gallery", prompts=["a photo of {token} {class_noun} in the snow"]),
-        ["araucaria/sample_gallery", "all concepts/gallery_site"],
+        ["araucaria/sample_gallery", "araucaria/evaluation", "all concepts/gallery_site"],
     ),
     "a curation threshold that keeps the same images": (
         lambda folder: edit(folder, "araucaria", "curation", min_side=65),
@@ -41,7 +41,11 @@ CHANGES: dict[str, tuple[Any, list[str]]] = {
     ),
     "one concept's learning rate": (
         lambda folder: edit(folder, "chimarrao", "training", learning_rate=0.002),
-        ["chimarrao/checkpoint", "chimarrao/sample_gallery", "all concepts/gallery_site"],
+        ["chimarrao/checkpoint", "chimarrao/sample_gallery", "chimarrao/evaluation", "all concepts/gallery_site"],
+    ),
+    "a figure less": (
+        lambda folder: edit(folder, "araucaria", "evaluation", scorers=["clip_i", "clip_t"]),
+        ["araucaria/evaluation", "all concepts/gallery_site"],
     ),
     "an image more in a folder": (
         lambda folder: draw_folder(folder / "chimarrao", "chimarrao", 1, first=7),

@@ -88,7 +88,7 @@ SMALL = {
         "validation_noises": 2,
         "crops": 1,
     },
-    "gallery": {"seeds": [1], "num_inference_steps": 2, "prompts": ["a photo of {token} {class_noun}"]},
+    "gallery": {"seeds": [1], "num_inference_steps": 2, "prompts": ["a photo of {token} {class_noun}"], "class_pictures": False},
 }
 """Stages so small that a whole chain takes seconds."""
 

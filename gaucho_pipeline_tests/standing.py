@@ -5,15 +5,20 @@ For what is decided from manifests alone (what is fresh, what must run), where r
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+from PIL import Image
 from safetensors.numpy import save_file
 
-from gaucho_pipeline.artifacts import Artifact, Manifest
-from gaucho_pipeline.assets import ALL, CHECKPOINT, CONCEPT_ASSETS, CURATED_SET, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
+from gaucho_pipeline.artifacts import Artifact, Manifest, write_table
+from gaucho_pipeline.assets import ALL, CHECKPOINT, CONCEPT_ASSETS, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
+from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.metrics import (
     BaseTuned,
     CheckpointMetrics,
     CuratedSetMetrics,
+    EvaluationMetrics,
     GallerySiteMetrics,
     Losses,
     Metrics,
@@ -21,6 +26,7 @@ from gaucho_pipeline.metrics import (
     PromptLosses,
     RawCrawlMetrics,
     SampleGalleryMetrics,
+    Score,
     ValidationLoss,
 )
 from gaucho_pipeline.pipeline import Project
@@ -39,8 +45,10 @@ METRICS: dict[str, Metrics] = {
         reported_apart=False, losses=Losses(train=PROMPT_LOSSES, validation=PROMPT_LOSSES), steps=4, best_step=2, train_images=7,
         validation_images=2, images_per_second=1, peak_memory_bytes=1, trainable_parameters=1, reload_difference=0, device="cpu",
     ),
-    SAMPLE_GALLERY.name: SampleGalleryMetrics(
-        pictures=2, pictures_per_second=1, black=0, clip_i=PAIR, clip_t=PAIR, clip_i_ceiling=0.9, encoder="embedded scorer"
+    SAMPLE_GALLERY.name: SampleGalleryMetrics(pictures=2, pictures_per_second=1, black=0),
+    EVALUATION.name: EvaluationMetrics(
+        verdict="yes", reason="learned", learned="yes", memorised=0, memorisation_line=0.9, memorisation_backbone="an encoder",
+        clip_i=Score(base=0.2, tuned=0.5, interval=(0.2, 0.4), ceiling=0.6, backbone="an encoder"), pictures=1, validation_images=2,
     ),
     GALLERY_SITE.name: GallerySiteMetrics(concepts=1),
 }  # fmt: skip
@@ -61,9 +69,35 @@ def stand(project: Project, asset: str, slug: str, data_version: str = "1", **me
         metrics=METRICS[asset].model_copy(update=metrics),
     )
     with project.store.staging(asset, slug, manifest.fingerprint) as staging:
-        if asset == CHECKPOINT.name:
-            save_file({"weight": np.ones(1, np.float32)}, staging / "weights.safetensors")
+        _furnish(staging, asset)
         return project.store.publish(staging, manifest)
+
+
+def _furnish(folder: Path, asset: str) -> None:
+    """What pages and checks read of an artifact."""
+    if asset == CHECKPOINT.name:
+        save_file({"weight": np.ones(1, np.float32)}, folder / "weights.safetensors")
+        write_table(folder / "losses.jsonl", [{"step": 0, "validation": 0.5}, {"step": 4, "validation": 0.4, "train": 0.4}])
+    if asset == SAMPLE_GALLERY.name:
+        (folder / "pictures").mkdir()
+        rows = []
+        for model in ("base", "tuned"):
+            (folder / "pictures" / f"000-{model}.png").write_bytes(png_bytes(Image.new("RGB", (8, 8), "green")))
+            row = {"prompt": "a photo of mtl tree", "written": "", "without_token": "a photo of a tree", "seed": 1, "blank": False}
+            rows.append(row | {"file": f"pictures/000-{model}.png", "model": model, "number": 0, "kind": "concept"})
+        write_table(folder / "pictures.jsonl", rows)
+    if asset == EVALUATION.name:
+        (folder / "training").mkdir()
+        write_table(folder / "copies.jsonl", [])
+        row = {
+            "title": "Araucária",
+            "author": "João",
+            "license": "CC0-1.0",
+            "license_url": "",
+            "source": "https://a.example",
+            "sha256": "1",
+        }
+        write_table(folder / "training.jsonl", [row | {"file": "training/000.jpg"}])
 
 
 def stand_all(project: Project) -> None:

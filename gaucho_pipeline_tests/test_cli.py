@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from gaucho_pipeline import cli
 from gaucho_pipeline.doctor import examine
 from gaucho_pipeline.embedded import demo
-from gaucho_pipeline.gallery import one
+from gaucho_pipeline.gallery import single
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import stand_all
@@ -35,7 +36,7 @@ def test_status_is_for_people_and_for_programs(project: Project) -> None:
     said = gaucho(project, "status")
     assert said.exit_code == 0
     assert "araucaria  (Conceito de mtl)" in said.output
-    assert said.output.count("fresh") == 5
+    assert said.output.count("fresh") == 6
     value = json.loads(gaucho(project, "status", "--json").output)
     assert value["concepts"]["araucaria"]["checkpoint"] == {"state": "fresh", "reasons": []}
     assert value["gallery_site"] == {"state": "fresh", "reasons": []}
@@ -64,14 +65,36 @@ def test_what_was_never_made_is_told_with_the_command_that_makes_it(project: Pro
 def test_generate_fills_in_the_words_and_writes_where_it_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stand_all(project)
     asked: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(one, "generate_one", lambda *arguments: asked.append(arguments))
+    monkeypatch.setattr(single, "generate_pictures", lambda *arguments: asked.append(arguments))
     out = tmp_path / "x.png"
     done = gaucho(project, "generate", "araucaria", "a photo of {token} {class_noun} at dawn", "--seed", "5", "--out", str(out))
     assert (done.exit_code, done.output) == (0, f"{out}\n")
-    (checkpoint, prompt, seed, spec, path) = asked[0]
-    assert checkpoint.manifest.asset == "checkpoint"
-    assert (prompt, seed, path) == ("a photo of mtl tree at dawn", 5, out)
-    assert spec == project.on_its_base_model("araucaria").gallery
+    ((checkpoints, samples, spec, paths, imagined),) = asked
+    assert [(slug, made.manifest.asset, strength) for slug, (made, strength) in checkpoints.items()] == [("araucaria", "checkpoint", 1.0)]
+    assert [(sample.prompt, sample.seed) for sample in samples] == [("a photo of mtl tree at dawn", 5)]
+    assert (paths, imagined, spec) == ([out], False, project.on_its_base_model("araucaria").gallery)
+
+
+def test_generate_takes_number_size_strength_and_further_concepts(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    value = yaml.safe_load(project.concepts_file.read_text())
+    value["concepts"]["cuia"] = folder_concept(draw_folder(tmp_path / "c", "chimarrao", 2), "dnc", "cup")
+    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
+    both = Project(project.concepts_file, project.store.root)
+    stand_all(both)
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(single, "generate_pictures", lambda *arguments: asked.append(arguments))
+    options = ["--number", "3", "--size", "32", "--strength", "0.5", "--with", "cuia:0.25", "--seed", "2147483647", "--out", str(tmp_path)]
+    done = gaucho(both, "generate", "araucaria", "{cuia} beside {araucaria}", *options)
+    assert done.exit_code == 0, done.output
+    ((checkpoints, samples, spec, paths, _),) = asked
+    assert {slug: strength for slug, (_, strength) in checkpoints.items()} == {"araucaria": 0.5, "cuia": 0.25}
+    assert [(sample.prompt, sample.seed) for sample in samples] == [("dnc cup beside mtl tree", seed) for seed in (2**31 - 1, 0, 1)]
+    assert spec.size == 32
+    assert paths == [tmp_path / f"araucaria-{seed}.png" for seed in (2**31 - 1, 0, 1)]
+    assert gaucho(both, "generate", "araucaria", "x", "--with", "cuia:much").exit_code == 2
+    assert gaucho(both, "generate", "araucaria", "x", "--with", "nobody").exit_code == 2
 
 
 @pytest.mark.parametrize("prompt", ["{tokn}", "{token", "}", "{token:>9999999999}", "{token!r}", "{}"])
@@ -79,7 +102,7 @@ def test_a_prompt_with_another_placeholder_is_refused(prompt: str, project: Proj
     stand_all(project)
     done = gaucho(project, "generate", "araucaria", prompt)
     assert done.exit_code == 2
-    assert "has a placeholder other than {token} and {class_noun}" in done.stderr
+    assert "has a placeholder other than {token}, {class_noun} and the concepts that are named" in done.stderr
 
 
 def test_the_doctor_tells_what_would_fail(project: Project, tmp_path: Path) -> None:

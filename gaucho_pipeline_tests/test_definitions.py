@@ -56,7 +56,9 @@ def test_the_graph_is_that_of_the_design(tmp_path: Path) -> None:
         "curated_set": ["curation_spec", "raw_crawl"],
         "checkpoint": ["curated_set", "training_spec"],
         "sample_gallery": ["checkpoint", "gallery_spec"],
-        "gallery_site": ["sample_gallery"],
+        "evaluation_spec": [],
+        "evaluation": ["checkpoint", "evaluation_spec", "sample_gallery"],
+        "gallery_site": ["evaluation"],
     }
 
 
@@ -71,7 +73,11 @@ def test_every_asset_is_described_owned_and_partitioned_by_concept(tmp_path: Pat
 
 def test_training_and_gallery_share_the_gpu_pool(tmp_path: Path) -> None:
     graph = definitions(tmp_path).resolve_asset_graph()
-    assert {n.key.to_user_string() for n in graph.asset_nodes if "gpu" in (n.pools or set())} == {"checkpoint", "sample_gallery"}
+    assert {n.key.to_user_string() for n in graph.asset_nodes if "gpu" in (n.pools or set())} == {
+        "checkpoint",
+        "sample_gallery",
+        "evaluation",
+    }
 
 
 def test_what_runs_by_itself_is_off_until_switched_on(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_the_check_says_what_dagster_does_not_hand_down(project: Project, instan
     assert run_checks(project, instance, "checkpoint", UP_TO_DATE, "araucaria").description == "stale; rank changed"
     assert run_checks(project, instance, "sample_gallery", UP_TO_DATE, "chimarrao").passed
     site = run_checks(project, instance, "gallery_site", UP_TO_DATE, None)
-    assert site.description == "waiting; sample_gallery of araucaria is waiting"
+    assert site.description == "waiting; evaluation of araucaria is waiting"
 
 
 def test_a_concept_that_was_removed_fails_the_check_in_words(project: Project, instance: dg.DagsterInstance) -> None:
@@ -100,7 +100,12 @@ def test_a_concept_that_was_removed_fails_the_check_in_words(project: Project, i
         ("checkpoint", "sound_weights", {}, "ERROR", "not finite: weights.safetensors"),
         ("checkpoint", "something_learned", {"learned": "no"}, "WARN", "learned: no; the loss went from 0.5000 to 0.4000"),
         ("checkpoint", "something_learned", {"drift": 1.5}, "WARN", "without the token the model moved 1.5 times as far"),
-        ("sample_gallery", "no_black_pictures", {"black": 1}, "ERROR", "1 of 2 pictures are black"),
+        ("sample_gallery", "no_black_pictures", {"black": 1}, "ERROR", "1 of 2 pictures show nothing"),
+        ("sample_gallery", "no_black_pictures", {"drawn_again": 1}, "ERROR", "1 had to be drawn again with another seed"),
+        ("evaluation", "verdict", {"verdict": "no", "reason": "no_nearer"}, "WARN", "verdict: no; The pictures are no more like"),
+        ("evaluation", "nothing_memorised", {"memorised": 1}, "WARN", "1 of 1 pictures look copied"),
+        ("evaluation", "nothing_memorised", {"memorisation_backbone": ""}, "WARN", "not measured"),
+        ("evaluation", "within_thresholds", {"beyond": ("clip_i",)}, "WARN", "beyond their thresholds: clip_i"),
     ],
 )  # fmt: skip
 def test_each_assets_own_check_is_run_on_what_stands(
@@ -115,10 +120,17 @@ def test_each_assets_own_check_is_run_on_what_stands(
     assert description in evaluation.description
 
 
+def test_a_threshold_blocks_where_the_specification_says_so(project: Project, instance: dg.DagsterInstance) -> None:
+    edit(project, "araucaria", "evaluation", block=True)
+    stand(Project(project.concepts_file, project.store.root), "evaluation", "araucaria", data_version="2", beyond=("clip_i",))
+    evaluation = run_checks(project, instance, "evaluation", "within_thresholds", "araucaria")
+    assert (evaluation.passed, evaluation.severity.value) == (False, "ERROR")
+
+
 def test_what_fails_blocks_but_for_warnings(project: Project) -> None:
     graph = build_defs(project).resolve_asset_graph()
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
-    assert blocking == {"enough_images", "sound_weights", "no_black_pictures"}
+    assert blocking == {"enough_images", "sound_weights", "no_black_pictures", "within_thresholds"}
 
 
 # ------------------------------------------------------------------------------------------ runs
@@ -222,7 +234,7 @@ def test_an_edit_re_evaluates_its_specification_and_the_checks_below_it(project:
     (request,) = second.run_requests or ()
     assert request.partition_key == "araucaria"
     assert request.asset_selection == [dg.AssetKey("training_spec")]
-    checks = [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in ("checkpoint", "sample_gallery")]
+    checks = [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in ("checkpoint", "sample_gallery", "evaluation")]
     assert request.asset_check_keys == checks
     assert not evaluate(project, instance, "edited_concepts", second.cursor).run_requests
 
@@ -260,16 +272,21 @@ def test_metadata_are_flat_numbers_that_dagster_plots(project: Project) -> None:
     assert metadata["losses_train_class_noun_tuned"] == 0.4
     assert metadata["train_images"] == 7
     assert metadata["learned"] == "yes"
+    assert (metadata["validation_loss_interval_low"], metadata["validation_loss_interval_high"]) == (-0.12, -0.08)
+    scored = build_metadata(project.store.current("evaluation", "araucaria"))  # type: ignore[arg-type]
+    assert (scored["clip_i_base"], scored["clip_i_tuned"], scored["clip_i_interval_low"], scored["clip_i_ceiling"]) == (0.2, 0.5, 0.2, 0.6)
+    assert scored["verdict"] == "yes"
     assert not any(isinstance(value, dict) for value in metadata.values())
 
 
 def test_a_page_and_a_small_picture_are_shown_and_a_large_one_is_not(project: Project) -> None:
-    artifact = project.store.current("sample_gallery", "araucaria")
+    artifact, site = project.store.current("sample_gallery", "araucaria"), project.store.current("gallery_site", ALL)
     assert artifact
-    (artifact.folder / "index.html").write_text("x")
+    assert site
+    (site.folder / "index.html").write_text("x")
+    assert build_metadata(site)["page"].value.endswith("/gallery_site/all/current/index.html")
     (artifact.folder / "contact_sheet.jpg").write_bytes(b"x" * 100)
     metadata = build_metadata(artifact)
-    assert metadata["page"].value.endswith("/index.html")
     assert "data:image/jpeg;base64" in metadata["contact_sheet"].value
     (artifact.folder / "contact_sheet.jpg").write_bytes(b"x" * 100_001)
     assert "contact_sheet" not in build_metadata(artifact)
@@ -278,7 +295,7 @@ def test_a_page_and_a_small_picture_are_shown_and_a_large_one_is_not(project: Pr
 def test_the_table_of_assets_is_in_the_order_of_the_chain() -> None:
     seen: list[str] = []
     for asset in ASSETS.values():
-        assert asset.input is None or asset.input in seen
+        assert set(asset.inputs) <= set(seen)
         seen.append(asset.name)
 
 
@@ -294,9 +311,6 @@ def test_dagster_sees_the_code_version_of_each_asset(project: Project) -> None:
 
 
 def test_what_is_forced_is_made_although_it_stands(project: Project, instance: dg.DagsterInstance) -> None:
-    for slug in project.slugs:
-        folder = project.store.current("sample_gallery", slug).folder  # type: ignore[union-attr]
-        (folder / "index.html").write_text("x")
     outcome = Runner(build_defs(project), instance).run("gallery_site", ALL, force=True)
     assert (outcome.cached, outcome.error) == (False, "")
     made = project.store.current("gallery_site", ALL)
@@ -401,7 +415,8 @@ def test_dagster_sees_another_base_model_behind_the_same_specification(
     real = base_models.identity
     monkeypatch.setattr(base_models, "identity", lambda *names: real(*names) | {"digest": "another"})
     requests = evaluate(project, instance, "edited_concepts", first.cursor).run_requests or ()
-    assert [request.asset_selection for request in requests] == [[dg.AssetKey("training_spec"), dg.AssetKey("gallery_spec")]] * 2
+    specs = [dg.AssetKey(name) for name in ("training_spec", "gallery_spec", "evaluation_spec")]
+    assert [request.asset_selection for request in requests] == [specs] * 2
 
 
 def test_a_check_of_what_is_not_there_fails(project: Project, instance: dg.DagsterInstance) -> None:

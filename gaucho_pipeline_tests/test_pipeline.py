@@ -45,7 +45,7 @@ def words(states: dict[str, State]) -> list[str]:
 
 
 def test_what_stands_of_what_stands_is_fresh(project: Project) -> None:
-    assert words(project.states("araucaria")) == ["fresh"] * 4
+    assert words(project.states("araucaria")) == ["fresh"] * 5
     assert project.site_state() == State("fresh")
 
 
@@ -56,15 +56,16 @@ def test_below_something_stale_all_waits_and_says_for_what(project: Project) -> 
         "curated_set": State("stale", ("min_side changed",)),
         "checkpoint": State("waiting", ("curated_set is stale",)),
         "sample_gallery": State("waiting", ("checkpoint is waiting",)),
+        "evaluation": State("waiting", ("sample_gallery is waiting", "checkpoint is waiting")),
     }
-    assert after.site_state() == State("waiting", ("sample_gallery of araucaria is waiting",))
-    assert words(after.states("chimarrao")) == ["fresh"] * 4
+    assert after.site_state() == State("waiting", ("evaluation of araucaria is waiting",))
+    assert words(after.states("chimarrao")) == ["fresh"] * 5
 
 
 def test_an_input_that_came_out_the_same_ends_the_waiting_and_another_one_makes_stale(project: Project) -> None:
     after = edited(project, "araucaria", "curation", min_side=70)
     stand(after, "curated_set", "araucaria")
-    assert words(after.states("araucaria")) == ["fresh"] * 4
+    assert words(after.states("araucaria")) == ["fresh"] * 5
     stand(after, "curated_set", "araucaria", data_version="2")
     assert after.state("checkpoint", "araucaria") == State("stale", ("curated_set changed",))
     assert after.state("sample_gallery", "araucaria").state == "waiting"
@@ -72,7 +73,7 @@ def test_an_input_that_came_out_the_same_ends_the_waiting_and_another_one_makes_
 
 def test_what_was_never_made_is_missing_and_what_lost_its_input_stale(project: Project) -> None:
     (project.store.home("curated_set", "araucaria") / "current.json").unlink()
-    assert words(project.states("araucaria")) == ["fresh", "missing", "stale", "waiting"]
+    assert words(project.states("araucaria")) == ["fresh", "missing", "stale", "waiting", "waiting"]
     assert "needs curated_set, which is missing" in project.state("checkpoint", "araucaria").reasons[0]
 
 
@@ -85,10 +86,10 @@ def test_another_code_version_makes_an_asset_stale(project: Project, monkeypatch
     assert project.state("curated_set", "araucaria").state == "fresh"
 
 
-def test_another_base_model_makes_checkpoint_and_gallery_stale(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_base_model_makes_stale_what_runs_on_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pipeline.base_models, "identity", lambda model, revision: {"id": model, "revision": None, "digest": "other"})
     states = project.states("araucaria")
-    assert words(states) == ["fresh", "fresh", "stale", "stale"]
+    assert words(states) == ["fresh", "fresh", "stale", "stale", "stale"]
     assert states["checkpoint"].reasons == ("the base model changed",)
 
 
@@ -131,10 +132,57 @@ def test_a_new_file_in_a_folder_makes_the_crawl_stale(project: Project, tmp_path
     assert again.state("raw_crawl", "araucaria") == State("stale", ("the files that it names changed",))
 
 
-def test_the_site_is_made_from_the_galleries_that_may_be_shown(project: Project) -> None:
-    stand(project, "sample_gallery", "araucaria", black=2, data_version="2")
-    assert list(project.galleries()) == ["chimarrao"]
-    assert project.site_state() == State("stale", ("concepts changed", "araucaria is gone"))
+def test_the_site_shows_what_was_evaluated_and_may_be_shown(project: Project) -> None:
+    assert list(project.shown()) == ["araucaria", "chimarrao"]
+    after = edited(project, "araucaria", "gallery", seeds=[5])
+    stand(after, "sample_gallery", "araucaria", black=2, data_version="2")
+    assert list(after.shown()) == ["araucaria", "chimarrao"]  # the gallery that was evaluated stands yet
+    stand(after, "evaluation", "araucaria", data_version="2")
+    assert list(after.shown()) == ["chimarrao"]
+    assert after.site_state() == State("stale", ("concepts changed", "evaluation/araucaria is gone"))
+
+
+def test_what_the_site_shows_was_made_from_one_another_however_old(project: Project) -> None:
+    old = project.shown()["araucaria"]
+    after = edited(project, "araucaria", "training", rank=2)
+    stand(after, "checkpoint", "araucaria", data_version="2")
+    stand(after, "sample_gallery", "araucaria", data_version="2")
+    assert after.shown()["araucaria"] == old
+    request = after.request("gallery_site", ALL)
+    assert request.inputs["checkpoint/araucaria"] == old.checkpoint.folder
+    assert request.inputs["sample_gallery/araucaria"] == old.gallery.folder
+
+
+def test_figures_beyond_a_threshold_keep_a_concept_off_the_site_only_where_the_specification_says_so(project: Project) -> None:
+    stand(project, "evaluation", "araucaria", data_version="2", beyond=("clip_i",))
+    assert list(project.shown()) == ["araucaria", "chimarrao"]
+    after = edited(project, "araucaria", "evaluation", block=True)
+    stand(after, "evaluation", "araucaria", data_version="2", beyond=("clip_i",))
+    assert list(after.shown()) == ["chimarrao"]
+
+
+def test_an_evaluation_is_of_one_checkpoint(project: Project) -> None:
+    stand(project, "checkpoint", "araucaria", data_version="2")
+    with pytest.raises(GauchoError, match="sample_gallery of araucaria was drawn with another checkpoint"):
+        project.check_inputs("evaluation", "araucaria")
+    project.check_inputs("evaluation", "chimarrao")
+
+
+def test_an_evaluation_reads_the_images_that_its_checkpoint_was_trained_on(project: Project) -> None:
+    before = project.request("evaluation", "araucaria").inputs["curated_set"]
+    stand(edited(project, "araucaria", "curation", min_side=70), "curated_set", "araucaria", data_version="2")
+    assert Project(project.concepts_file, project.store.root).request("evaluation", "araucaria").inputs["curated_set"] == before
+
+
+def test_look_alikes_are_other_concepts_images_and_another_set_of_them_makes_the_evaluation_stale(project: Project) -> None:
+    after = edited(project, "araucaria", "evaluation", look_alikes={"concepts": ["chimarrao"]})
+    folder = after.request("evaluation", "araucaria").inputs["curated_set/chimarrao"]
+    assert folder == project.store.current("curated_set", "chimarrao").folder  # type: ignore[union-attr]
+    stand(after, "evaluation", "araucaria")
+    assert after.state("evaluation", "araucaria").state == "fresh"
+    stand(after, "curated_set", "chimarrao", data_version="2")
+    again = Project(project.concepts_file, project.store.root)
+    assert again.state("evaluation", "araucaria") == State("stale", ("the files that it names changed",))
 
 
 def test_nothing_is_made_from_what_failed_its_check(project: Project) -> None:
@@ -180,7 +228,9 @@ def test_another_name_of_a_concept_is_another_page_and_trains_nothing(project: P
     value = yaml.safe_load(project.concepts_file.read_text())
     value["concepts"]["araucaria"]["name"]["pt"] = "Araucária"
     project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
-    assert words(Project(project.concepts_file, project.store.root).states("araucaria")) == ["fresh", "fresh", "fresh", "stale"]
+    again = Project(project.concepts_file, project.store.root)
+    assert words(again.states("araucaria")) == ["fresh"] * 5
+    assert again.site_state() == State("stale", ("concepts changed",))
 
 
 def test_a_concept_that_is_not_there_is_told(project: Project) -> None:

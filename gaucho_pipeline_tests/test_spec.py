@@ -22,7 +22,7 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.families.stable_diffusion_3 import StableDiffusion3
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.prompts import PLANS
+from gaucho_pipeline.plans import PLANS, heritage
 from gaucho_pipeline.spec import Absent, Spec
 from gaucho_pipeline.target_modules import TARGET_MODULES
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -93,7 +93,7 @@ def test_an_added_optional_key_leaves_everything_fresh(project: Project, monkeyp
     assert states(project) == {"araucaria": [], "cuia": [], "all": []}
     text = project.concepts_file.read_text().replace("target_modules: all", "{target_modules: all, ema_decay: 0.9}", 1)
     project.concepts_file.write_text(text.replace("{target_modules: all, ema_decay: 0.9}", "target_modules: all\n      ema_decay: 0.9"))
-    assert states(project)["cuia"] == ["checkpoint", "sample_gallery"]
+    assert states(project)["cuia"] == ["checkpoint", "sample_gallery", "evaluation"]
     assert states(project)["araucaria"] == []
 
 
@@ -116,38 +116,38 @@ def test_an_added_source_kind_leaves_everything_fresh(project: Project, monkeypa
 
 
 def test_an_added_plan_leaves_everything_fresh(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PLANS, "dances", ("{token} {class_noun} dancing",))
+    monkeypatch.setitem(PLANS, "dances", lambda subject: ("{token} {class_noun} dancing",))
     assert states(project) == {"araucaria": [], "cuia": [], "all": []}
 
 
 def test_another_text_of_a_plan_makes_its_galleries_stale_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PLANS, "heritage", ("a drawing of {token} {class_noun}",))
-    assert states(project) == {"araucaria": ["sample_gallery"], "cuia": [], "all": ["gallery_site"]}
+    monkeypatch.setitem(PLANS, "heritage", lambda subject: ("a drawing of {token} {class_noun}",))
+    assert states(project) == {"araucaria": ["sample_gallery", "evaluation"], "cuia": [], "all": ["gallery_site"]}
 
 
 def test_other_modules_behind_a_name_make_the_checkpoints_stale_that_use_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TARGET_MODULES, "all", ("to_q",))
-    assert states(project) == {"araucaria": [], "cuia": ["checkpoint", "sample_gallery"], "all": ["gallery_site"]}
+    assert states(project) == {"araucaria": [], "cuia": ["checkpoint", "sample_gallery", "evaluation"], "all": ["gallery_site"]}
 
 
 def test_other_prior_prompts_make_the_checkpoints_stale_that_are_trained_with_them(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(concepts_module, "prior_prompts", lambda class_noun: [f"a {class_noun}"])
-    assert states(project) == {"araucaria": ["checkpoint", "sample_gallery"], "cuia": [], "all": ["gallery_site"]}
+    assert states(project) == {"araucaria": ["checkpoint", "sample_gallery", "evaluation"], "cuia": [], "all": ["gallery_site"]}
 
 
 def test_another_version_of_one_sources_code_makes_the_crawls_stale_that_use_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CommonsSpec, "code_version", "2")
     assert states(project) == {
         "araucaria": [],
-        "cuia": ["raw_crawl", "curated_set", "checkpoint", "sample_gallery"],
+        "cuia": ["raw_crawl", "curated_set", "checkpoint", "sample_gallery", "evaluation"],
         "all": ["gallery_site"],
     }
 
 
 def test_naming_the_default_plan_or_its_prompts_is_the_same() -> None:
-    assert GallerySpec().identity() == GallerySpec(plan="heritage", prompts=PLANS["heritage"]).identity()
+    assert GallerySpec().with_prompts(None).identity() == GallerySpec(plan="heritage", prompts=heritage(None)).identity()
     assert "plan" not in GallerySpec().identity()
 
 

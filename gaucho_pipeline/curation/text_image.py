@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gaucho_pipeline.base_models import EMBEDDED_FOLDER, best_device, folder_of, quiet_libraries
+from gaucho_pipeline.base_models import best_device, encoder_folder, quiet_libraries
 from gaucho_pipeline.canonical import weights_digest
-from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import GauchoError
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-def _folder_of(model: str) -> Path | None:
-    """The folder of a model that is on this disk; None for one from a hub, which its commit pins."""
-    return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else folder_of(model)
-
-
 def model_digest(model: str) -> str | None:
     """What tells the weights in a folder from others that were there before."""
-    folder = _folder_of(model)
+    folder = encoder_folder(model)
     return weights_digest(folder) if folder and folder.is_dir() else None
 
 
@@ -32,7 +25,7 @@ class TextImageModel:
         from transformers import AutoModel, AutoProcessor
 
         quiet_libraries()
-        where, self._name = str(_folder_of(model) or model), f"{key}: {model}"
+        where, self._name = str(encoder_folder(model) or model), f"{key}: {model}"
         try:
             self._model = AutoModel.from_pretrained(where, revision=revision, use_safetensors=True).eval().to(best_device())
             self._processor = AutoProcessor.from_pretrained(where, revision=revision)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from gaucho_pipeline.artifacts import CURRENT
 from gaucho_pipeline.assets import ALL, GALLERY_SITE
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
 from gaucho_pipeline.errors import GauchoError
@@ -36,8 +37,7 @@ def run_demo(folder: Path) -> None:
         failures = run_concepts(project, (), GALLERY_SITE.name, False, jobs=None)
     if failures:
         raise GauchoError("; ".join(failures))
-    site = project.store.current(GALLERY_SITE.name, ALL)
-    click.echo(f"\nThe gallery: {site.folder / 'index.html' if site else 'missing'}")
+    click.echo(f"\nThe gallery: {project.store.home(GALLERY_SITE.name, ALL) / CURRENT / 'index.html'}")
     click.echo(
         "The web UI:  "
         f"DAGSTER_HOME={folder.resolve()} GAUCHO_CONCEPTS={folder}/concepts.yaml GAUCHO_DATA={folder}/data "

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from gaucho_pipeline.samplers import SAMPLERS, SamplerName
+
 if TYPE_CHECKING:
     import torch
 
@@ -50,6 +52,13 @@ class Family(ABC):
     """What `training.target_modules` may name, as PEFT's suffixes."""
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys()
     """Keys of concepts.yaml that are taken where nobody sets them, by part, and by method; each family states where they come from."""
+    encoders: ClassVar[dict[str, dict[str, str]]] = {
+        "clip": {"model": "openai/clip-vit-large-patch14", "revision": "32bd64288804d66eefd0ccbe215aa642df71cc41"},
+        "dinov2": {"model": "facebook/dinov2-base", "revision": "f9e44c814b77203eaa57a6bdbbd535f21ede1415"},
+    }
+    """What scores its pictures where the specification names nothing else; those of photographs, both with open licences."""
+    reads_portuguese: ClassVar[bool] = False
+    """Whether its text encoder is a language model that knows Portuguese; the others read English."""
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ()
     """Those that `training.train_text_encoder` teaches; readers of single files know those of Stable Diffusion only."""
     without: ClassVar[tuple[str, ...]] = ()
@@ -112,6 +121,18 @@ class Family(ABC):
         keys |= self.guidance_keys(negative_prompt, guidance, len(prompts))
         pictures: list[Any] = self.pipeline(prompt=list(prompts), **keys).images
         return pictures
+
+    @property
+    def sampler(self) -> str:
+        """The class of its scheduler, in diffusers."""
+        return type(self.pipeline.scheduler).__name__
+
+    def use_sampler(self, name: SamplerName) -> None:
+        """Draws with another sampler from now on, on the same schedule of noise."""
+        import diffusers
+
+        kind = getattr(diffusers, SAMPLERS[name].scheduler)
+        self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)
 
     def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
         """How the pipeline is told of guidance, and of what not to draw."""

@@ -29,6 +29,8 @@ class Embedded(StableDiffusion):
         "gallery": {"num_inference_steps": 20, "guidance_scale": 2.0},
     }
 
+    encoders: ClassVar[dict[str, dict[str, str]]] = {"clip": {"model": "embedded"}}  # it knows the embedded world, and no other
+
     def offers(self, token: str) -> bool:
         from gaucho_pipeline.embedded.world import reserved_names
 

@@ -19,6 +19,7 @@ class Flux2Klein(Family):
     pipeline_class = "Flux2KleinPipeline"
     architecture = "flux-2-klein"
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 4.0)
+    reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *_ADDED),
         "attention_ff": (*ATTENTION, *_ADDED, *_FEED_FORWARD),

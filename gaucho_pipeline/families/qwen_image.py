@@ -18,6 +18,7 @@ class QwenImage(Family):
     pipeline_class = "QwenImagePipeline"
     architecture = "qwen-image"
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 4.0)
+    reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *ADDED_ATTENTION),
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),

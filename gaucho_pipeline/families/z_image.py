@@ -20,6 +20,7 @@ class ZImage(Family):
     pipeline_class = "ZImagePipeline"
     architecture = "z-image"
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 5.0)
+    reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 512
 

@@ -1,140 +1,155 @@
 """The gallery as a stage: makes `sample_gallery` of a concept.
 
-Writes pictures/ (PNGs that say they were generated), pictures.jsonl, contact_sheet.jpg, index.html and ATTRIBUTION.csv.
+Writes pictures/ (PNGs that say they were generated, and from what), pictures.jsonl, contact_sheet.jpg and ATTRIBUTION.csv. What the
+pictures are worth is scored in `evaluation/`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
+from gaucho_pipeline.artifacts import MANIFEST, Manifest, write_atomically, write_table
 from gaucho_pipeline.canonical import digest, file_digest
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.families import Family
-from gaucho_pipeline.gallery import pages
-from gaucho_pipeline.gallery.generation import generate, is_black, load_base_model, load_learned, through_vae
-from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
-from gaucho_pipeline.gallery.scorers import SCORERS, Embeddings, Encoder, clip_i, score
+from gaucho_pipeline.gallery.contact_sheet import contact_sheet
+from gaucho_pipeline.gallery.facts import facts_of
+from gaucho_pipeline.gallery.generation import Drawer, PictureCache, open_base, shows_nothing, tune
+from gaucho_pipeline.gallery.png_info import png_info
+from gaucho_pipeline.gallery.samples import MODELS, Model, Sample, samples_of, untranslated
 from gaucho_pipeline.metrics import SampleGalleryMetrics
 from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.prompts import fill_in
-from gaucho_pipeline.provenance import marked_png
-from gaucho_pipeline.stage import Reporter, StageResult, main
+from gaucho_pipeline.provenance import labelled, marked_png
+from gaucho_pipeline.signing import signer_from_environment
+from gaucho_pipeline.stage import Progress, Reporter, StageResult, main
+
+_ROUNDS = 3
+_NEXT_SEED = 1_000_003
+
+
+@dataclass
+class _Gallery:
+    """Pictures by model, sample by sample; the samples have the seeds that were used in the end."""
+
+    samples: list[Sample]
+    pictures: dict[Model, list[Image.Image]]
+    generated: int
+    """How many were not there already."""
+    again: int
+    """Samples that were drawn with another seed."""
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
-    """Generates every prompt with every seed, with the base model and with the tuned one, and scores both.
+    """Generates every prompt with every seed, with the base model and with the tuned one.
 
-    Raises GauchoError if the adapter does not load, or every picture came out black.
+    Raises GauchoError if what was learned does not load, or every picture of the tuned model shows nothing.
     """
     value = dict(request.spec)
-    words = {name: value.pop(name) for name in ("token", "class_noun")}
-    name, description = value.pop("name"), value.pop("description")
+    token, class_noun, imagined = value.pop("token"), value.pop("class_noun"), value.pop("historical", False)
     spec, checkpoint = GallerySpec.model_validate(value), request.inputs["checkpoint"]
     trained = Manifest.model_validate_json((checkpoint / MANIFEST).read_text(encoding="utf-8"))
-    samples = samples_of(spec, words["token"], words["class_noun"])
-    reporter.info(f"loading {trained.provenance.spec['base_model']} on {base_models.best_device()}")
-    family, side = load_base_model(trained)
-    progress = reporter.progress("generating", 2 * len(samples), "pictures")
+    signer = signer_from_environment()
+    if unknown := untranslated(spec):
+        reporter.info(f"words that the glossary does not hold, left as they are: {', '.join(unknown)}")
     started = time.monotonic()
-    pictures: dict[Model, list[Image.Image]] = {"base": generate(family, samples, spec, side, progress.advance)}
-    load_learned(family, trained, checkpoint)
-    pictures["tuned"] = generate(family, samples, spec, side, progress.advance)
-    rate = round(2 * len(samples) / max(time.monotonic() - started, 1e-6), 3)
-    rows = _write_pictures(staging, samples, pictures, request, trained)
-    black = sum(row["black"] for row in rows if row["model"] == "tuned")
-    if black == len(samples):
-        raise GauchoError("every picture is black; lower training.learning_rate")
-    metrics = _measure(pictures, samples_of(spec, "a", words["class_noun"]), checkpoint, family, black, rate, side)
-    write_atomically(staging / "contact_sheet.jpg", pages.contact_sheet(samples, pictures, request.title or request.concept))
-    shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
-    shutil.copyfile(checkpoint / "losses.png", staging / "losses.png")
-    page = pages.concept_page(
-        slug=request.concept,
-        name=name,
-        description=description,
-        words=words,
-        rows=rows,
-        metrics=metrics,
-        trained=trained,
-        train=read_table(checkpoint / "train.jsonl"),
-        scorers=SCORERS,
-    )
-    write_atomically(staging / "index.html", page)
-    shown = [file_digest(staging / name) for name in ("index.html", "contact_sheet.jpg", "ATTRIBUTION.csv")]
-    return StageResult(data_version=digest([[[row["file"], row["sha256"]] for row in rows], *shown]), metrics=metrics)
-
-
-def samples_of(spec: GallerySpec, token: str, class_noun: str) -> list[Sample]:
-    """Every prompt with every seed, prompt by prompt."""
-    return [Sample(fill_in(prompt, token, class_noun), seed) for prompt in spec.effective_prompts for seed in spec.seeds]
-
-
-def _write_pictures(
-    staging: Path, samples: list[Sample], pictures: Mapping[Model, list[Image.Image]], request: StageRequest, trained: Manifest
-) -> list[dict[str, Any]]:
-    folder = staging / "pictures"
-    folder.mkdir(exist_ok=True)
+    gallery, settings = _draw(request, trained, spec, samples_of(spec, token, class_noun), staging / ".drawn", reporter)
+    rate = gallery.generated / max(time.monotonic() - started, 1e-6)
     rows = []
     for model in MODELS:
-        for number, (sample, picture) in enumerate(zip(samples, pictures[model], strict=True)):
-            facts = {
-                "prompt": sample.prompt,
-                "seed": sample.seed,
-                "base_model": trained.provenance.base_model,
-                "adapter": trained.data_version if model == "tuned" else None,
-                "concept": request.concept,
-                "attribution": "ATTRIBUTION.csv" if model == "tuned" else None,
-            }
+        for number, (sample, picture) in enumerate(zip(gallery.samples, gallery.pictures[model], strict=True)):
+            facts = facts_of(sample, model, settings, spec, request.concept, trained, imagined)
+            shown = labelled(picture, imagined) if spec.visible_label else picture
             file = f"pictures/{number:03d}-{model}.png"
-            write_atomically(staging / file, marked_png(picture, facts))
-            row = {"file": file, "model": model, "prompt": sample.prompt, "seed": sample.seed, "black": is_black(picture)}
-            rows.append(row | {"sha256": file_digest(staging / file)})
+            (staging / "pictures").mkdir(exist_ok=True)
+            texts = png_info(facts, request.concept, settings["denoiser"] == "unet")
+            write_atomically(staging / file, signer.sign(marked_png(shown, facts, texts), facts))
+            rows.append(_row(file, model, number, sample, picture))
     write_table(staging / "pictures.jsonl", rows)
-    return rows
-
-
-def _measure(
-    pictures: Mapping[Model, list[Image.Image]],
-    samples: list[Sample],
-    checkpoint: Path,
-    family: Family,
-    black: int,
-    rate: float,
-    side: int,
-) -> SampleGalleryMetrics:
-    """Scores against validation images and the prompts; `samples` are those of the pictures, their token left out.
-
-    The ceiling is CLIP-I of the validation images themselves, through the VAE: what a perfect pupil could reach.
-    """
-    encoder, real = Encoder(), _images(checkpoint, "validation.jsonl")
-    prompts = [sample.prompt for sample in samples]
-    scores = score(encoder, pictures, prompts, real)
-    back = Embeddings(encoder.embed_images(through_vae(family, real, side)), encoder.embed_texts(prompts), encoder.embed_images(real))
-    return SampleGalleryMetrics(
-        pictures=2 * len(samples),
-        pictures_per_second=rate,
-        black=black,
-        clip_i_ceiling=clip_i(back),
-        encoder=encoder.name,
-        **scores,
+    write_atomically(staging / "contact_sheet.jpg", contact_sheet(gallery.samples, gallery.pictures, request.title or request.concept))
+    shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
+    shutil.rmtree(staging / ".drawn", ignore_errors=True)
+    metrics = SampleGalleryMetrics(
+        pictures=len(rows),
+        pictures_per_second=round(rate, 3),
+        generated=gallery.generated,
+        drawn_again=gallery.again,
+        black=sum(row["blank"] for row in rows if row["model"] == "tuned"),
+        untranslated=tuple(unknown),
     )
+    version = digest([rows, trained.data_version, file_digest(staging / "ATTRIBUTION.csv")])
+    return StageResult(data_version=version, metrics=metrics)
 
 
-def _images(checkpoint: Path, table: str) -> list[Image.Image]:
-    found = []
-    for row in read_table(checkpoint / table):
-        with Image.open(checkpoint / row["file"]) as image:
-            found.append(image.convert("RGB"))
-    return found
+def _draw(
+    request: StageRequest, trained: Manifest, spec: GallerySpec, samples: list[Sample], tuned_folder: Path, reporter: Reporter
+) -> tuple[_Gallery, dict[str, Any]]:
+    """All pictures; those that show nothing are drawn again by both models with another seed, a few times at most."""
+    kept: Mapping[Model, PictureCache] = {"base": PictureCache(request.data / ".pictures"), "tuned": PictureCache(tuned_folder)}
+    progress = reporter.progress("generating", 2 * len(samples), "pictures")
+    found = _Gallery(list(samples), {model: [Image.new("RGB", (1, 1))] * len(samples) for model in MODELS}, 0, 0)
+    wanted, settings = list(range(len(samples))), dict[str, Any]()
+    for turn in range(_ROUNDS):
+        for number in wanted:
+            found.samples[number] = replace(samples[number], seed=(samples[number].seed + turn * _NEXT_SEED) % 2**31)
+        settings = _draw_both(request, trained, spec, found, wanted, kept, progress, reporter)
+        wanted = [number for number in wanted if any(shows_nothing(found.pictures[model][number]) for model in MODELS)]
+        if all(shows_nothing(picture) for picture in found.pictures["tuned"]):
+            raise GauchoError("every picture shows nothing; lower training.learning_rate")
+        if not wanted:
+            break
+        if turn + 1 < _ROUNDS:
+            found.again = max(found.again, len(wanted))
+            reporter.info(f"{len(wanted)} pictures show nothing and are drawn again with another seed, by both models")
+            progress = reporter.progress("generating again", 2 * len(wanted), "pictures")
+    return found, settings
+
+
+def _draw_both(
+    request: StageRequest,
+    trained: Manifest,
+    spec: GallerySpec,
+    found: _Gallery,
+    wanted: list[int],
+    kept: Mapping[Model, PictureCache],
+    progress: Progress,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Draws the wanted samples with the base model, then with the tuned one; returns the settings that both had."""
+    reporter.info(f"loading {trained.provenance.spec['base_model']} on {base_models.best_device()}")
+    drawer: Drawer = open_base(trained, spec)
+    settings = drawer.settings
+    for model in MODELS:
+        if model == "tuned":
+            drawer = tune(drawer, trained, request.inputs["checkpoint"])
+        pictures, generated = kept[model].draw(drawer, [found.samples[number] for number in wanted], progress)
+        found.generated += generated
+        for number, picture in zip(wanted, pictures, strict=True):
+            found.pictures[model][number] = picture
+    return settings
+
+
+def _row(file: str, model: Model, number: int, sample: Sample, picture: Image.Image) -> dict[str, Any]:
+    return {
+        "file": file,
+        "model": model,
+        "number": number,
+        "kind": sample.kind,
+        "prompt": sample.prompt,
+        "written": sample.written,
+        "without_token": sample.without_token,
+        "seed": sample.seed,
+        "blank": shows_nothing(picture),
+        "pixels": hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest(),
+    }
 
 
 if __name__ == "__main__":

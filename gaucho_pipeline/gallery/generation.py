@@ -2,59 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Manifest
+from gaucho_pipeline.artifacts import Manifest, write_atomically
+from gaucho_pipeline.base_models import is_out_of_memory
+from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import GallerySpec
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery.samples import Sample
-from gaucho_pipeline.images import square, to_tensor
+from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.stage import Progress
 
-_BATCH = 8
-
-
-def load_base_model(trained: Manifest) -> tuple[Family, int]:
-    """The base model that a checkpoint was taught on, and the side of the pictures that it was taught with."""
-    spec = trained.provenance.spec
-    family = base_models.load(spec["base_model"], spec["revision"], base_models.best_device(), spec.get("quantization")).family
-    return family, spec["resolution"] or family.resolution
+_CODE_VERSION = "1"
+"""Raised when the same settings draw another picture: it makes all that are kept drawn anew."""
+_RANGE = 8
+"""A picture whose darkest and lightest value are nearer than this shows nothing."""
 
 
-def load_learned(family: Family, trained: Manifest, checkpoint: Path) -> None:
-    """Puts what a checkpoint learned on its base model. Raises GauchoError if it does not load."""
-    METHODS[trained.provenance.spec["method"]].load(family, checkpoint)
+@dataclass(frozen=True)
+class Drawer:
+    """A model that draws, base or tuned, and all that shapes what it draws beside prompt and seed."""
+
+    family: Family
+    spec: GallerySpec
+    side: int
+    settings: dict[str, Any]
+    """What tells its pictures from those of any other model and settings."""
+
+    def key(self, sample: Sample) -> str:
+        """What a picture is kept under: the hash of all that makes it."""
+        return digest(self.settings | {"prompt": sample.prompt, "seed": sample.seed})
+
+    def draw(self, samples: list[Sample]) -> Iterator[tuple[Sample, Image.Image]]:
+        """Draws the samples in turn, several at once, fewer where memory runs out. Each picture's noise depends on its own seed alone.
+
+        Raises GauchoError if one alone does not fit into memory.
+        """
+        count, start = self.spec.batch_size, 0
+        while start < len(samples):
+            batch = samples[start : start + count]
+            try:
+                pictures = self._draw(batch)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if count == 1:
+                    raise GauchoError("memory ran out for one picture; lower gallery.size, or take a smaller base_model") from None
+                count //= 2
+                continue
+            yield from zip(batch, pictures, strict=True)
+            start += len(batch)
+
+    def _draw(self, batch: list[Sample]) -> list[Image.Image]:
+        prompts, seeds, spec = [sample.prompt for sample in batch], [sample.seed for sample in batch], self.spec
+        return self.family.generate(prompts, spec.negative_prompt, spec.num_inference_steps, spec.guidance_scale, seeds, self.side)
 
 
-def generate(
-    family: Family, samples: list[Sample], spec: GallerySpec, side: int, advance: Callable[[int], None] = lambda count: None
-) -> list[Image.Image]:
-    """Generates the samples in turn, `side` pixels square. Each picture's noise depends on its own seed alone."""
-    pictures: list[Image.Image] = []
-    for start in range(0, len(samples), _BATCH):
-        batch = samples[start : start + _BATCH]
-        prompts, seeds = [sample.prompt for sample in batch], [sample.seed for sample in batch]
-        pictures += family.generate(prompts, spec.negative_prompt, spec.num_inference_steps, spec.guidance_scale, seeds, side)
-        advance(len(batch))
-    return pictures
+def open_base(trained: Manifest, spec: GallerySpec) -> Drawer:
+    """The base model that a checkpoint was trained on, with the gallery's sampler, at the gallery's or the training's size."""
+    training = trained.provenance.spec
+    device, quantization = base_models.best_device(), training.get("quantization")
+    family = base_models.load(training["base_model"], training["revision"], device, quantization).family
+    if spec.sampler:
+        family.use_sampler(spec.sampler)
+    side = spec.size or training["resolution"] or family.resolution
+    settings = {
+        "code": [_CODE_VERSION, family.code_version],
+        "base_model": trained.provenance.base_model,
+        "computed": [device.type, str(base_models.compute_dtype(device)), quantization],
+        "negative_prompt": spec.negative_prompt,
+        "num_inference_steps": spec.num_inference_steps,
+        "guidance_scale": spec.guidance_scale,
+        "sampler": family.sampler,
+        "denoiser": family.denoiser,
+        "side": side,
+    }
+    return Drawer(family, spec, side, settings)
 
 
-@torch.inference_mode()
-def through_vae(family: Family, pictures: list[Image.Image], side: int) -> list[Image.Image]:
-    """What is left of pictures after the VAE, at the side that is generated: the best that the pipeline can give of them."""
-    pipeline, found = family.pipeline, []
-    for picture in pictures:
-        pixels = to_tensor(square(picture, side))[None].to(pipeline.vae.device, pipeline.vae.dtype)
-        found += family.decode(family.encode_images(pixels)[0])
-    return found
+def tune(base: Drawer, trained: Manifest, checkpoint: Path) -> Drawer:
+    """The same model with what a checkpoint learned, made part of its weights; the base model is gone then.
+
+    Raises GauchoError if it does not load.
+    """
+    method = METHODS[trained.provenance.spec["method"]]
+    method.load(base.family, checkpoint)
+    if not trained.provenance.spec.get("quantization"):  # four bits would round what is added to them
+        method.fuse(base.family)
+    return Drawer(base.family, base.spec, base.side, base.settings | {"checkpoint": trained.data_version})
 
 
-def is_black(picture: Image.Image) -> bool:
-    """Whether nothing is to be seen: every value nearly the same and dark, as a model in trouble draws."""
-    return int(np.asarray(picture.convert("L")).max()) < 8
+@dataclass(frozen=True)
+class PictureCache:
+    """Pictures that were drawn before, under what made them, so that none is drawn twice and a killed run goes on at the next one."""
+
+    root: Path
+
+    def draw(self, drawer: Drawer, samples: list[Sample], progress: Progress) -> tuple[list[Image.Image], int]:
+        """The samples' pictures in their order, and how many of them had to be drawn."""
+        missing = [sample for sample in samples if not self._path(drawer, sample).exists()]
+        progress.advance(len(samples) - len(missing))
+        for sample, picture in drawer.draw(missing):
+            path = self._path(drawer, sample)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, png_bytes(picture))
+            progress.advance(1)
+        return [self._read(drawer, sample) for sample in samples], len(missing)
+
+    def _path(self, drawer: Drawer, sample: Sample) -> Path:
+        key = drawer.key(sample)
+        return self.root / key[:2] / f"{key}.png"
+
+    def _read(self, drawer: Drawer, sample: Sample) -> Image.Image:
+        with Image.open(self._path(drawer, sample)) as picture:
+            return picture.convert("RGB")
+
+
+def shows_nothing(picture: Image.Image) -> bool:
+    """Whether nothing is to be seen: every value nearly the same, black or not, as a model in trouble draws, or one that met no number."""
+    low, high = np.asarray(picture.convert("RGB")).reshape(-1, 3).min(axis=0), np.asarray(picture.convert("RGB")).reshape(-1, 3).max(axis=0)
+    return int((high.astype(int) - low.astype(int)).max()) < _RANGE

@@ -124,11 +124,12 @@ class Lora(Method):
         save_file(half, path, metadata)
 
     @staticmethod
-    def load(family: Family, folder: Path) -> None:
+    def load(family: Family, folder: Path, name: str | None = None) -> None:
+        """As the contract has it; `name` tells adapters of several concepts from one another."""
         from safetensors import SafetensorError
 
         try:
-            family.pipeline.load_lora_weights(folder / ADAPTER, weight_name=DIFFUSERS_FILE)
+            family.pipeline.load_lora_weights(folder / ADAPTER, weight_name=DIFFUSERS_FILE, adapter_name=name)
         except (OSError, ValueError, SafetensorError) as error:
             raise GauchoError(f"{folder / ADAPTER} does not load: {error}") from None
 

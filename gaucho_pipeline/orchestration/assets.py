@@ -18,7 +18,7 @@ from dagster._core.errors import DagsterPipesExecutionError  # what a failed pro
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.orchestration.automation import WHEN_A_GALLERY_CHANGED, WHEN_SOMETHING_CHANGED
+from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.pipeline import Project
@@ -72,7 +72,7 @@ def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> d
 
     @dg.asset(
         name=asset.name,
-        deps=[*own, *([asset.input] if asset.input else [])],
+        deps=[*own, *asset.inputs],
         partitions_def=partitions if asset.is_partitioned else None,
         group_name="concepts",
         kinds=set(asset.kinds),
@@ -81,7 +81,7 @@ def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> d
         code_version=asset.code_version,
         pool=asset.pool,
         op_tags={f"gaucho/{asset.pool}": "1"} if asset.pool else None,
-        automation_condition=WHEN_SOMETHING_CHANGED if asset.is_partitioned else WHEN_A_GALLERY_CHANGED,
+        automation_condition=WHEN_SOMETHING_CHANGED if asset.is_partitioned else WHEN_AN_EVALUATION_CHANGED,
         retry_policy=dg.RetryPolicy(max_retries=asset.retries, delay=_RETRY_SECONDS) if asset.retries else None,
     )
     def artifact(

@@ -27,8 +27,8 @@ WHEN_SOMETHING_CHANGED = ((_NEVER_TRIED | _CHANGED).since_last_handled() & ~Auto
 )
 """Runs an asset when data that it is made from has changed, not when it was made again the same, nor for ever after a failure."""
 
-WHEN_A_GALLERY_CHANGED = (_CHANGED.since_last_handled() & _IDLE).with_label("a gallery changed")
-"""Runs the site, which shows the galleries that there are and waits for no concept."""
+WHEN_AN_EVALUATION_CHANGED = (_CHANGED.since_last_handled() & _IDLE).with_label("an evaluation changed")
+"""Runs the site, which shows the concepts that were evaluated and waits for none."""
 
 
 def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:

@@ -34,7 +34,8 @@ def _own_check(asset: Asset, what: Check, partitions: dg.PartitionsDefinition[st
         if artifact is None:
             return dg.AssetCheckResult(passed=False, description=f"there is no {asset.name} of {context.partition_key}")
         result = run_check(what, artifact)
-        return dg.AssetCheckResult(passed=result.passed, severity=severity, description=result.text, metadata=result.numbers)
+        own = dg.AssetCheckSeverity.WARN if result.is_warning else severity
+        return dg.AssetCheckResult(passed=result.passed, severity=own, description=result.text, metadata=result.numbers)
 
     return check
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import dagster as dg
 
-from gaucho_pipeline.artifacts import Artifact
+from gaucho_pipeline.artifacts import CURRENT, Artifact
 from gaucho_pipeline.metrics import Metrics, SourceCounts
 
 _INLINE_BYTES = 100_000
@@ -19,7 +19,7 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
     found["fingerprint"] = artifact.manifest.fingerprint
     found |= _flat(artifact.manifest.metrics)
     if asset.page and (artifact.folder / asset.page).exists():
-        found["page"] = dg.MetadataValue.url((artifact.folder / asset.page).as_uri())
+        found["page"] = dg.MetadataValue.url((artifact.folder.parent / CURRENT / asset.page).as_uri())
     if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
         found[asset.figure.name] = inline
     return found
@@ -38,6 +38,8 @@ def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
             found[name] = _sources(value)
         elif value and isinstance(value, tuple) and all(isinstance(row, Metrics) for row in value):
             found[name] = _rows(value)
+        elif isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, float) for end in value):
+            found[f"{name}_low"], found[f"{name}_high"] = value  # numbers, which the web UI plots over time
         elif isinstance(value, (dict, tuple)):
             found[name] = dg.MetadataValue.json(value)
         else:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from diffusers.training_utils import EMAModel
 
-from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.base_models import Loaded, is_out_of_memory
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.prompts import instance_prompt
@@ -22,7 +22,7 @@ from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded, Example
 from gaucho_pipeline.training.learned import interval
-from gaucho_pipeline.training.memory import Plan, is_out_of_memory, plan
+from gaucho_pipeline.training.memory import Plan, plan
 from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.state import TrainerState, forget_worse, load_best, load_state, save_best, save_state
 from gaucho_pipeline.training.tuned import TunedModel

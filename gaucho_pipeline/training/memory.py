@@ -14,6 +14,7 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from gaucho_pipeline.base_models import is_out_of_memory
 from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.stage import SIDE_BY_SIDE_VARIABLE
@@ -137,11 +138,6 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
         one @ one
     wait_for(device)
     return repeats * 2 * side**3 / max(time.monotonic() - started, 1e-9)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, of a GPU or of the machine."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def peak_bytes(device: torch.device) -> int:

@@ -13,10 +13,7 @@ import torch
 from PIL import Image
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.embedded import world
-from gaucho_pipeline.gallery.generation import generate
-from gaucho_pipeline.gallery.samples import Sample
 
 _CELL = 128
 SETTINGS = [(place, time) for place in world.PLACES for time in world.TIMES]
@@ -44,8 +41,7 @@ def main() -> None:
     base = base_models.load("embedded", None, torch.device("cpu"))
 
     def drawn(prompts: list[str], seed: int) -> list[Image.Image]:
-        samples = [Sample(p, seed + i) for i, p in enumerate(prompts)]
-        return generate(base.family, samples, GallerySpec(num_inference_steps=25, guidance_scale=4.0), base.resolution)
+        return base.family.generate(prompts, "", 25, 4.0, [seed + i for i in range(len(prompts))], base.resolution)
 
     rows = [drawn(prompts, 100 * number) for number, prompts in enumerate(prompts_of_the_sheet(3))]
     names = known_names()

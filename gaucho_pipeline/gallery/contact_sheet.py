@@ -1,34 +1,26 @@
-"""What people look at: the contact sheet, the page of a concept, the page of all concepts.
-
-Everything that came from the web or from the concepts file is escaped by the templates.
-"""
+"""The contact sheet: one small JPEG on which every prompt is seen before and after, for Dagster's page and for a quick look."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import matplotlib
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageDraw, ImageFont
 
-from gaucho_pipeline.artifacts import Manifest
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
-from gaucho_pipeline.metrics import SampleGalleryMetrics
 from gaucho_pipeline.provenance import GENERATED
-
-if TYPE_CHECKING:
-    from gaucho_pipeline.gallery.scorers import Scorer
 
 _CELL, _GAP, _LINE, _NARROWEST = 128, 6, 22, 480
 _SHEET_BYTES = 100_000
+_MOST_PROMPTS = 12
+"""More than these are on the concept's page, and not on the sheet."""
 
 
 def contact_sheet(samples: list[Sample], pictures: Mapping[Model, list[Image.Image]], title: str) -> bytes:
     """A JPEG of at most 100 KB: a row for each prompt, the base model's pictures at the left, the tuned one's at the right."""
-    prompts = list(dict.fromkeys(sample.prompt for sample in samples))
+    prompts = list(dict.fromkeys(sample.prompt for sample in samples))[:_MOST_PROMPTS]
     seeds = list(dict.fromkeys(sample.seed for sample in samples))[:4]
     half = len(seeds) * (_CELL + _GAP)
     width, height = max(2 * half + 3 * _GAP, _NARROWEST), 2 * _LINE + len(prompts) * (_CELL + _LINE + _GAP)
@@ -40,11 +32,11 @@ def contact_sheet(samples: list[Sample], pictures: Mapping[Model, list[Image.Ima
     for row, prompt in enumerate(prompts):
         y = 2 * _LINE + row * (_CELL + _LINE + _GAP)
         draw.text((_GAP, y), _fitting(prompt, font, width), fill="black", font=font)
-        for number, sample in enumerate(samples):
-            if sample.prompt == prompt and sample.seed in seeds:
-                for side, model in enumerate(MODELS):
-                    x = _GAP + side * (half + _GAP) + seeds.index(sample.seed) * (_CELL + _GAP)
-                    sheet.paste(_cell(pictures[model][number]), (x, y + _LINE))
+        numbers = [number for number, sample in enumerate(samples) if sample.prompt == prompt][: len(seeds)]
+        for column, number in enumerate(numbers):
+            for side, model in enumerate(MODELS):
+                x = _GAP + side * (half + _GAP) + column * (_CELL + _GAP)
+                sheet.paste(_cell(pictures[model][number]), (x, y + _LINE))
     return _small_jpeg(sheet)
 
 
@@ -75,51 +67,3 @@ def _small_jpeg(sheet: Image.Image) -> bytes:
             if buffer.tell() <= _SHEET_BYTES:
                 return buffer.getvalue()
         sheet = sheet.resize((sheet.width * 4 // 5, sheet.height * 4 // 5), Image.Resampling.LANCZOS)
-
-
-def concept_page(
-    slug: str,
-    name: dict[str, str] | None,
-    description: str,
-    words: dict[str, str],
-    rows: list[dict[str, Any]],
-    metrics: SampleGalleryMetrics,
-    trained: Manifest,
-    train: list[dict[str, Any]],
-    scorers: Sequence[Scorer],
-) -> str:
-    """The page of a concept, beside its pictures/, losses.png and ATTRIBUTION.csv."""
-    prompts: dict[str, dict[int, dict[str, str]]] = {}
-    for row in rows:
-        prompts.setdefault(row["prompt"], {}).setdefault(row["seed"], {})[row["model"]] = row["file"]
-    return _render(
-        "concept.html",
-        slug=slug,
-        name=name or {"pt": slug, "en": None},
-        description=description,
-        words=words,
-        prompts=prompts,
-        metrics=metrics,
-        scorers=scorers,
-        learned=trained.metrics,
-        trained=trained,
-        train=[row | {"license_url": _http(row["license_url"]), "source_url": _http(row["source"])} for row in train],
-    )
-
-
-def site_page(concepts: list[dict[str, Any]]) -> str:
-    """The page of all concepts; each has slug, name, sheet, page and metrics."""
-    return _render("site.html", concepts=concepts)
-
-
-def _http(address: str) -> str | None:
-    """An address that may become a link: never javascript: and its like."""
-    return address if address.startswith(("https://", "http://")) else None
-
-
-def _render(template: str, **values: Any) -> str:
-    folder = Path(__file__).parent / "templates"
-    environment = Environment(
-        loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(template).render(**values)

@@ -1,0 +1,258 @@
+"""The evaluation as a stage: makes `evaluation` of a concept, from its pictures and its checkpoint. It draws nothing.
+
+Writes training/ (small pictures of the training images) and training.jsonl (their authors and licences), and copies.jsonl (pictures that
+look copied, beside the image that they look copied from). The figures and the verdict are in the manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
+from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.concepts import EvaluationSpec
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.evaluation.encoders import CopyDetector, Encoder
+from gaucho_pipeline.evaluation.intervals import change_interval
+from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
+from gaucho_pipeline.evaluation.scorers import SCORERS, Features, Scorer
+from gaucho_pipeline.evaluation.scorers.base import Vectors
+from gaucho_pipeline.evaluation.verdict import SUBJECT_SCORERS, decide
+from gaucho_pipeline.images import BadImage, decode, fit
+from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.pipeline import StageRequest
+from gaucho_pipeline.stage import Reporter, StageResult, main
+
+_THUMBNAIL = 320
+_PREFERRED = ("dinov2", "dino", "clip")
+"""The encoder that is taken for what needs none in particular: the best at telling one subject from another."""
+_MOST_LOOK_ALIKES = 500
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is scored, and what it is held against."""
+
+    rows: Sequence[dict[str, Any]]
+    """Of pictures.jsonl: the concept's pictures, of the base model; those of the tuned one have the same order."""
+    pictures: Mapping[str, Sequence[Image.Image]]
+    """Of the concept's prompts, by model."""
+    class_pictures: Mapping[str, Sequence[Image.Image]]
+    training: Sequence[Image.Image]
+    validation: Sequence[Image.Image]
+    look_alikes: Sequence[Image.Image]
+    """Empty: what the base model draws of the class noun."""
+
+    def count(self) -> int:
+        """Pictures that an encoder looks at."""
+        drawn = [*self.pictures.values(), *self.class_pictures.values()]
+        return sum(len(each) for each in (*drawn, self.training, self.validation, self.look_alikes))
+
+
+def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
+    """Scores the pictures. Raises GauchoError if an image that is needed cannot be read."""
+    spec = EvaluationSpec.model_validate(request.spec)
+    checkpoint, gallery = request.inputs["checkpoint"], request.inputs["sample_gallery"]
+    trained = Manifest.model_validate_json((checkpoint / MANIFEST).read_text(encoding="utf-8")).metrics
+    assert isinstance(trained, CheckpointMetrics)
+    train_rows = read_table(checkpoint / "train.jsonl")
+    material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, _look_alikes(spec, request.inputs, reporter))
+    encoders, missing = _encoders(spec, reporter)
+    features = {kind: _embed(encoder, material, reporter) for kind, encoder in encoders.items()}
+    scores = _score(spec, encoders, features, missing)
+    copies, line, detector = _copies(spec, encoders, features, material, reporter)
+    verdict = decide(trained.learned, next((scores[name] for name in SUBJECT_SCORERS if name in scores), None))
+    _write_training(staging, train_rows, material.training)
+    write_table(staging / "copies.jsonl", copies)
+    metrics = EvaluationMetrics(
+        verdict=verdict.word,
+        reason=verdict.reason,
+        learned=trained.learned,
+        memorised=len(copies),
+        memorisation_line=round(line, 4),
+        memorisation_backbone=detector,
+        missing=missing,
+        beyond=tuple(name for name, limit in spec.thresholds.items() if name in scores and _is_beyond(SCORERS[name], scores[name], limit)),
+        pictures=len(material.rows),
+        validation_images=len(material.validation),
+        **scores,
+    )
+    reporter.info(f"verdict: {metrics.verdict}")
+    for text in missing.values():
+        reporter.info(f"not measured: {text}")
+    return StageResult(data_version=digest([request.provenance.inputs, metrics.model_dump(mode="json"), copies]), metrics=metrics)
+
+
+def gather(
+    gallery: Path, checkpoint: Path, curated: Path, train_rows: Sequence[dict[str, Any]], look_alikes: Sequence[Image.Image]
+) -> Material:
+    """Reads the pictures and the images. Raises GauchoError if one cannot be read."""
+    rows = read_table(gallery / "pictures.jsonl")
+    by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("concept", "class")}
+
+    def of_models(kind: str) -> dict[str, list[Image.Image]]:
+        return {model: [_read(gallery / row["file"]) for row in by_kind[kind] if row["model"] == model] for model in ("base", "tuned")}
+
+    return Material(
+        rows=[row for row in by_kind["concept"] if row["model"] == "tuned"],
+        pictures=of_models("concept"),
+        class_pictures=of_models("class"),
+        training=[_read(curated / row["file"]) for row in train_rows],
+        validation=[_read(checkpoint / row["file"]) for row in read_table(checkpoint / "validation.jsonl")],
+        look_alikes=look_alikes,
+    )
+
+
+def _read(path: Path) -> Image.Image:
+    try:
+        return decode(path.read_bytes())
+    except (OSError, BadImage) as error:
+        raise GauchoError(f"{path}: cannot be read: {error}") from None
+
+
+def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Reporter) -> list[Image.Image]:
+    """Images of what might be taken for the concept; those that cannot be read are left out, and told."""
+    paths = [folder / row["file"] for name, folder in inputs.items() if "/" in name for row in read_table(folder / "images.jsonl")]
+    if spec.look_alikes and spec.look_alikes.folder:
+        paths += sorted(path for path in spec.look_alikes.folder.rglob("*") if path.is_file())
+    found, bad = list[Image.Image](), 0
+    for path in paths[:_MOST_LOOK_ALIKES]:
+        try:
+            found.append(decode(path.read_bytes()))
+        except (OSError, BadImage):
+            bad += 1
+    if bad or len(paths) > _MOST_LOOK_ALIKES:
+        reporter.info(f"{len(found)} look-alikes of {len(paths)}; {bad} cannot be read")
+    return found
+
+
+def _encoders(spec: EvaluationSpec, reporter: Reporter) -> tuple[dict[str, Encoder], dict[str, str]]:
+    """The encoders that the asked figures need, and for each figure that has none why, and how to get it."""
+    found, reasons = dict[str, Encoder](), dict[str, str]()
+    for kind, own in spec.encoders().items():
+        if own and any(SCORERS[name].encoder in (kind, None) for name in spec.scorers):
+            reporter.info(f"loading {own.model} for evaluation.{kind}")
+            try:
+                found[kind] = Encoder(kind, own)
+            except GauchoError as error:
+                reasons[kind] = str(error)
+    missing = {}
+    for name in spec.scorers:
+        kind_needed = SCORERS[name].encoder
+        if kind_needed in reasons:
+            missing[name] = reasons[kind_needed]
+        elif kind_needed is None and not found and reasons:
+            missing[name] = next(iter(reasons.values()))
+    return found, missing
+
+
+def _embed(encoder: Encoder, material: Material, reporter: Reporter) -> dict[str, Features]:
+    """What an encoder says of the base model's and the tuned one's pictures, and of the training images taken for pictures (`real`)."""
+    progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(), "pictures")
+    prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row["without_token"] for row in material.rows))}
+    numbers = np.array([prompts[row["without_token"]] for row in material.rows], np.intp)
+    texts = encoder.embed_texts(list(prompts))[numbers] if encoder.reads_words and prompts else None
+
+    def embedded(pictures: Sequence[Image.Image]) -> Vectors:
+        return encoder.embed_images(pictures, progress.advance)
+
+    images, training, alike = embedded(material.validation), embedded(material.training), embedded(material.look_alikes)
+    of_class = {model: embedded(pictures) for model, pictures in material.class_pictures.items()}
+    alike = alike if len(alike) else of_class["base"]
+    found = {
+        model: Features(embedded(pictures), numbers, texts, of_class[model], images, alike) for model, pictures in material.pictures.items()
+    }
+    none = np.zeros(len(training), np.intp)
+    return found | {"real": Features(training, none, None, of_class["base"][:0], images, alike)}
+
+
+def _score(
+    spec: EvaluationSpec, encoders: Mapping[str, Encoder], features: Mapping[str, Mapping[str, Features]], missing: Mapping[str, str]
+) -> dict[str, Score]:
+    """The figures that were asked for, as far as there is an encoder for them and enough to score."""
+    found = {}
+    for name in spec.scorers:
+        scorer = SCORERS[name]
+        kind = scorer.encoder or next((each for each in _PREFERRED if each in encoders), None)
+        if name in missing or kind is None or kind not in encoders or not scorer.can_score(features[kind]["tuned"]):
+            continue
+        own = features[kind]
+        real = own["real"]
+        found[name] = Score(
+            base=_whole(scorer, own["base"]),
+            tuned=_whole(scorer, own["tuned"]),
+            interval=change_interval(scorer, own["base"], own["tuned"]),
+            ceiling=_whole(scorer, real) if scorer.has_ceiling and scorer.can_score(real) else None,
+            backbone=encoders[kind].backbone,
+        )
+    return found
+
+
+def _whole(scorer: Scorer, features: Features) -> float:
+    """The figure of all pictures against all images."""
+    return round(scorer.score(features, np.arange(features.rows(scorer.of)), np.arange(len(features.images))), 4)
+
+
+def _is_beyond(scorer: Scorer, score: Score, limit: float) -> bool:
+    return score.tuned < limit if scorer.higher_is_better else score.tuned > limit
+
+
+def _copies(
+    spec: EvaluationSpec,
+    encoders: Mapping[str, Encoder],
+    features: Mapping[str, Mapping[str, Features]],
+    material: Material,
+    reporter: Reporter,
+) -> tuple[list[dict[str, Any]], float, str]:
+    """The tuned pictures that look copied, each with its training image; the line that they are over; and what found them."""
+    if spec.copy_detector:
+        detector = CopyDetector(spec.copy_detector)
+        progress = reporter.progress("seeking copies", len(material.rows) + len(material.training), "pictures")
+        pictures = detector.embed_images(material.pictures["tuned"], progress.advance)
+        training = detector.embed_images(material.training, progress.advance)
+        line, backbone = COPY_DETECTOR_LINE, detector.backbone
+    elif kind := next((each for each in _PREFERRED if each in encoders), None):
+        pictures, training = features[kind]["tuned"].pictures, features[kind]["real"].pictures
+        line, backbone = line_of(np.concatenate([training, features[kind]["real"].images])), encoders[kind].backbone
+    else:
+        return [], 1.0, ""
+    found = []
+    for match in nearest(pictures, training):
+        if match.cosine > line:
+            row = material.rows[match.picture]
+            found.append({"file": row["file"], "training": _thumbnail(match.image), "cosine": round(match.cosine, 4)})
+    return found, line, backbone
+
+
+def _thumbnail(number: int) -> str:
+    return f"training/{number:03d}.jpg"
+
+
+def _write_training(staging: Path, rows: Sequence[dict[str, Any]], images: Sequence[Image.Image]) -> None:
+    """The training images in small, and whose they are: what pages show beside what was made of them."""
+    (staging / "training").mkdir(exist_ok=True)
+    credits_ = []
+    for number, (row, image) in enumerate(zip(rows, images, strict=True)):
+        small = fit(image, _THUMBNAIL)
+        write_atomically(staging / _thumbnail(number), _jpeg(small))
+        names = ("title", "author", "license", "license_url", "source", "sha256", "flags")
+        credits_.append({"file": _thumbnail(number), **{name: row[name] for name in names if name in row}})
+    write_table(staging / "training.jsonl", credits_)
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    from io import BytesIO
+
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,19 @@
+"""The scorers by name, in the order in which people read them. A new one is a module here, its entry, and its key in the metrics."""
+
+from __future__ import annotations
+
+from gaucho_pipeline.evaluation.scorers.base import ENCODERS, Features, Scorer
+from gaucho_pipeline.evaluation.scorers.class_drift import ClassDrift
+from gaucho_pipeline.evaluation.scorers.clip_i import ClipI
+from gaucho_pipeline.evaluation.scorers.clip_t import ClipT
+from gaucho_pipeline.evaluation.scorers.cmmd import Cmmd
+from gaucho_pipeline.evaluation.scorers.dino import Dino, Dinov2
+from gaucho_pipeline.evaluation.scorers.retrieval import Retrieval
+from gaucho_pipeline.evaluation.scorers.steadiness import Steadiness
+from gaucho_pipeline.evaluation.scorers.variety import Variety
+
+SCORERS: dict[str, Scorer] = {
+    scorer.name: scorer for scorer in (Dinov2(), Dino(), ClipI(), ClipT(), Retrieval(), Steadiness(), Variety(), ClassDrift(), Cmmd())
+}
+
+__all__ = ["ENCODERS", "SCORERS", "Features", "Scorer"]

@@ -1,0 +1,76 @@
+"""What A1111 and its kin and ComfyUI read in a PNG to draw the picture again: dropped onto them, it fills in their settings.
+
+The same seed draws other noise in each program, so that the picture is alike and not the same.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from gaucho_pipeline.samplers import named_by
+
+
+def png_info(facts: dict[str, Any], slug: str, is_unet: bool) -> dict[str, str]:
+    """Texts of a PNG by key: `parameters` for A1111 and Forge, and for UNets `prompt`, the workflow of ComfyUI in its API's format.
+
+    https://github.com/AUTOMATIC1111/stable-diffusion-webui/wiki/Features#png-info, https://docs.comfy.org/development/core-concepts/workflow.
+    The denoisers that are no UNets need loaders in ComfyUI that differ from model to model.
+    """
+    found = {"parameters": _parameters(facts, slug)}
+    return found | {"prompt": json.dumps(_workflow(facts, slug), ensure_ascii=False)} if is_unet else found
+
+
+def _has_adapter(facts: dict[str, Any]) -> bool:
+    return facts.get("method") == "lora"
+
+
+def _parameters(facts: dict[str, Any], slug: str) -> str:
+    own = f" <lora:{slug}:{facts.get('strength', 1):g}>" if _has_adapter(facts) else ""
+    lines = [facts["prompt"] + own]
+    if negative := facts.get("negative_prompt"):
+        lines.append(f"Negative prompt: {negative}")
+    settings = {
+        "Steps": facts["num_inference_steps"],
+        "Sampler": named_by(facts["sampler"]).a1111,
+        "CFG scale": f"{facts['guidance_scale']:g}",
+        "Seed": facts["seed"],
+        "Size": f"{facts['size']}x{facts['size']}",
+        "Model": _model_of(facts),
+        "Version": "gaucho_pipeline",
+    }
+    return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in settings.items())])
+
+
+def _model_of(facts: dict[str, Any]) -> str:
+    return str(facts["base_model"]["id"]).rsplit("/", 1)[-1]
+
+
+def _workflow(facts: dict[str, Any], slug: str) -> dict[str, Any]:
+    sampler, schedule = named_by(facts["sampler"]).comfyui
+    nodes: dict[str, Any] = {"1": _node("CheckpointLoaderSimple", ckpt_name=f"{_model_of(facts)}.safetensors")}
+    model, clip = ["1", 0], ["1", 1]
+    if _has_adapter(facts):
+        strength = facts.get("strength", 1)
+        inputs = {"lora_name": f"{slug}.safetensors", "strength_model": strength, "strength_clip": strength, "model": model, "clip": clip}
+        nodes["2"] = _node("LoraLoader", **inputs)
+        model, clip = ["2", 0], ["2", 1]
+    nodes["3"] = _node("CLIPTextEncode", text=facts["prompt"], clip=clip)
+    nodes["4"] = _node("CLIPTextEncode", text=facts.get("negative_prompt", ""), clip=clip)
+    nodes["5"] = _node("EmptyLatentImage", width=facts["size"], height=facts["size"], batch_size=1)
+    sampling = {
+        "seed": facts["seed"],
+        "steps": facts["num_inference_steps"],
+        "cfg": facts["guidance_scale"],
+        "sampler_name": sampler,
+        "scheduler": schedule,
+    }
+    wires = {"model": model, "positive": ["3", 0], "negative": ["4", 0], "latent_image": ["5", 0]}
+    nodes["6"] = _node("KSampler", denoise=1, **sampling, **wires)
+    nodes["7"] = _node("VAEDecode", samples=["6", 0], vae=["1", 2])
+    nodes["8"] = _node("SaveImage", images=["7", 0], filename_prefix=slug)
+    return nodes
+
+
+def _node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}

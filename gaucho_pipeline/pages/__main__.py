@@ -1,0 +1,33 @@
+"""The site as a stage: makes `gallery_site`, from all concepts that were evaluated.
+
+Writes index.html and en.html, and for each concept a folder with its pages and all that they show.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.metrics import GallerySiteMetrics
+from gaucho_pipeline.pages.content import ConceptFolders
+from gaucho_pipeline.pages.rendering import write_site
+from gaucho_pipeline.pipeline import StageRequest
+from gaucho_pipeline.stage import Reporter, StageResult, main
+
+
+def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
+    """Writes the pages of the concepts that the request names."""
+    concepts = [
+        ConceptFolders(
+            slug, about, *(request.inputs[f"{asset}/{slug}"] for asset in ("evaluation", "sample_gallery", "checkpoint"))
+        )
+        for slug, about in request.spec["concepts"].items()
+    ]  # fmt: skip
+    write_site(staging, concepts)
+    reporter.info(f"the site shows {len(concepts)} concepts")
+    version = digest([request.provenance.spec_version, request.provenance.inputs])
+    return StageResult(data_version=version, metrics=GallerySiteMetrics(concepts=len(concepts)))
+
+
+if __name__ == "__main__":
+    main(run)

@@ -1,0 +1,67 @@
+"""Templates to pages. What came from the web or from a concepts file is escaped by the templates, and no page asks another host."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.design import content_security_policy, style_sheet
+from gaucho_pipeline.pages.content import ConceptFolders, card_content, concept_content
+from gaucho_pipeline.pages.words import LANGUAGES, PAGE, Language, other, words
+
+_HERE = Path(__file__).parent
+
+
+def write_site(
+    folder: Path, concepts: Sequence[ConceptFolders], with_weights: bool = True, approvals: Mapping[str, Mapping[str, str]] | None = None
+) -> None:
+    """Writes the pages of all concepts into a folder that any static host can serve, with all that they show.
+
+    `approvals`: who approved each concept for publication, and when, by slug.
+    """
+    for language in LANGUAGES:
+        cards = [card_content(each, language) for each in concepts]
+        write_atomically(folder / PAGE[language], render("site.html", language, "", cards=cards))
+    for each in concepts:
+        write_concept(folder / each.slug, each, with_weights, (approvals or {}).get(each.slug))
+
+
+def write_concept(folder: Path, concept: ConceptFolders, with_weights: bool, approved: Mapping[str, str] | None = None) -> None:
+    """Writes the pages of a concept, with its pictures, the training images in small, the credits and the weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for language in LANGUAGES:
+        content = concept_content(concept, language, with_weights, approved)
+        write_atomically(folder / PAGE[language], render("concept.html", language, f"../{PAGE[language]}", c=content))
+    shutil.copytree(concept.gallery / "pictures", folder / "pictures", dirs_exist_ok=True)
+    shutil.copytree(concept.evaluation / "training", folder / "training", dirs_exist_ok=True)
+    files = [concept.gallery / "ATTRIBUTION.csv", concept.checkpoint / "README.md", concept.checkpoint / "losses.png"]
+    files += [concept.checkpoint / concept.weights_file] if with_weights and concept.weights_file else []
+    for file in files:
+        if file.is_file():
+            shutil.copyfile(file, folder / file.name)
+
+
+def render(template: str, language: Language, back: str, **values: Any) -> str:
+    """A page in a language. `back`: the address of the page above it; empty for none."""
+    environment = Environment(
+        loader=PackageLoader("gaucho_pipeline.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    style = f"\n{style_sheet()}{(_HERE / 'style.css').read_text(encoding='utf-8')}"
+    script = f"\n{(_HERE / 'page.js').read_text(encoding='utf-8')}"
+    return environment.get_template(template).render(
+        t=words(language),
+        language=language,
+        other=words(other(language)),
+        other_page=PAGE[other(language)],
+        page=PAGE[language],
+        back=back,
+        style=style,
+        script=script,
+        policy=content_security_policy(style, script),
+        **values,
+    )

@@ -1,0 +1,74 @@
+"""A concept whose pictures are drawn by hand rather than by a model, so that what an evaluation must say of them is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from gaucho_pipeline.artifacts import read_table, write_table
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.images import png_bytes
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.standing import stand
+
+PROMPTS = ("a photo of mtl tree on the grass", "a photo of mtl tree at night")
+
+
+def drawn(subject: str, first: int, count: int) -> list[Image.Image]:
+    return [draw_subject(subject, index) for index in range(first, first + count)]
+
+
+def stand_until_evaluation(
+    folder: Path,
+    tuned: Sequence[Image.Image],
+    base: Sequence[Image.Image],
+    evaluation: dict[str, object] | None = None,
+    slugs: Sequence[str] = ("araucaria",),
+    **learned: object,
+) -> Project:
+    """A project in which everything stands before the evaluation of the first concept, with these pictures of its prompts.
+
+    Its validation images are the araucárias 0 to 4, its training images 10 to 17, the base model's class pictures two cups.
+    """
+    photos = draw_folder(folder / "photos", "araucaria", 2)
+    concepts = {slug: folder_concept(photos, token, "tree") for slug, token in zip(slugs, ("mtl", "dnc"), strict=False)}
+    concepts[slugs[0]]["evaluation"] = evaluation or {}
+    project = Project(write_concepts(folder / "concepts.yaml", concepts), folder / "data")
+    for slug in slugs:
+        for asset in ("raw_crawl", "curated_set", "checkpoint", "sample_gallery"):
+            made = stand(project, asset, slug, **(learned if asset == "checkpoint" else {}))
+            if asset == "curated_set":
+                _write(made.folder, "images", drawn("araucaria" if slug == slugs[0] else "chimarrao", 10, 8))
+            if asset == "checkpoint":
+                _write(made.folder, "validation", drawn("araucaria", 0, 5))
+                curated = project.store.current("curated_set", slug)
+                assert curated
+                write_table(made.folder / "train.jsonl", read_table(curated.folder / "images.jsonl"))
+            if asset == "sample_gallery":
+                _write_pictures(made.folder, {"base": base, "tuned": tuned})
+    return project
+
+
+def _write(folder: Path, name: str, pictures: Sequence[Image.Image]) -> None:
+    rows = []
+    (folder / name).mkdir()
+    for number, picture in enumerate(pictures):
+        (folder / name / f"{number}.png").write_bytes(png_bytes(picture))
+        row = {"title": f"Araucária {number}", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example"}
+        rows.append(row | {"file": f"{name}/{number}.png", "sha256": str(number)})
+    write_table(folder / f"{name}.jsonl", rows)
+
+
+def _write_pictures(folder: Path, pictures: dict[str, Sequence[Image.Image]]) -> None:
+    rows = []
+    for model, own in pictures.items():
+        for number, picture in enumerate([*own, *drawn("chimarrao", 30, 2)]):
+            file, is_class = f"pictures/{number:03d}-{model}.png", number >= len(own)
+            (folder / file).write_bytes(png_bytes(picture))
+            prompt = "a photo of a tree" if is_class else PROMPTS[number % len(PROMPTS)]
+            row = {"file": file, "model": model, "number": number, "prompt": prompt, "written": "", "seed": number, "blank": False}
+            rows.append(row | {"kind": "class" if is_class else "concept", "without_token": prompt.replace("mtl tree", "a tree")})
+    write_table(folder / "pictures.jsonl", rows)

@@ -1,0 +1,44 @@
+"""What A1111 and ComfyUI read in a picture: their own layouts, with the settings that drew it."""
+
+from __future__ import annotations
+
+import json
+
+from gaucho_pipeline.gallery.png_info import png_info
+
+FACTS = {
+    "prompt": "a photo of mtl tree", "negative_prompt": "blur", "seed": 3, "num_inference_steps": 20, "guidance_scale": 6.5,
+    "sampler": "DPMSolverMultistepScheduler", "size": 512, "base_model": {"id": "owner/stable-diffusion"}, "method": "lora",
+}  # fmt: skip
+
+
+def test_a1111_reads_prompt_adapter_and_settings() -> None:
+    assert png_info(FACTS, "araucaria", True)["parameters"] == (
+        "a photo of mtl tree <lora:araucaria:1>\nNegative prompt: blur\n"
+        "Steps: 20, Sampler: DPM++ 2M, CFG scale: 6.5, Seed: 3, Size: 512x512, Model: stable-diffusion, Version: gaucho_pipeline"
+    )
+
+
+def test_comfyui_reads_a_workflow_whose_wires_lead_from_the_adapter_to_the_picture() -> None:
+    nodes = json.loads(png_info(FACTS | {"strength": 0.5}, "araucaria", True)["prompt"])
+    kinds = {name: node["class_type"] for name, node in nodes.items()}
+    sampler = nodes[next(name for name, kind in kinds.items() if kind == "KSampler")]["inputs"]
+    assert (sampler["seed"], sampler["steps"], sampler["cfg"], sampler["sampler_name"]) == (3, 20, 6.5, "dpmpp_2m")
+    assert kinds[sampler["model"][0]] == "LoraLoader"
+    adapter = nodes[sampler["model"][0]]["inputs"]
+    assert (adapter["lora_name"], adapter["strength_model"]) == ("araucaria.safetensors", 0.5)
+    assert kinds[adapter["model"][0]] == "CheckpointLoaderSimple"
+    assert nodes[sampler["positive"][0]]["inputs"]["text"] == "a photo of mtl tree"
+    assert nodes[sampler["negative"][0]]["inputs"]["text"] == "blur"
+    assert nodes[sampler["latent_image"][0]]["inputs"] == {"width": 512, "height": 512, "batch_size": 1}
+    for node in nodes.values():
+        for value in node["inputs"].values():
+            assert not isinstance(value, list) or value[0] in nodes
+
+
+def test_the_base_models_picture_has_no_adapter_and_other_denoisers_no_workflow() -> None:
+    facts = {name: value for name, value in FACTS.items() if name != "method"}
+    found = png_info(facts, "araucaria", True)
+    assert "lora" not in found["parameters"]
+    assert "LoraLoader" not in found["prompt"]
+    assert list(png_info(FACTS, "araucaria", False)) == ["parameters"]
