@@ -127,10 +127,14 @@ class Store:
         current = self.current(asset, concept)
         if current and current.manifest.data_version == data_version:
             return current
+        return next((each for each in self.all(asset, concept) if each.manifest.data_version == data_version), None)
+
+    def all(self, asset: str, concept: str) -> list[Artifact]:
+        """Every artifact that stands whole, the oldest first."""
         home = self.home(asset, concept)
-        names = sorted(path.name for path in home.iterdir() if path.name != CURRENT) if home.is_dir() else []
-        found = (self.find(asset, concept, name) for name in names)
-        return next((each for each in found if each and each.manifest.data_version == data_version), None)
+        names = [path.name for path in home.iterdir() if path.name != CURRENT] if home.is_dir() else []
+        found = [artifact for name in names if (artifact := self.find(asset, concept, name))]
+        return sorted(found, key=lambda artifact: (artifact.manifest.made_at, artifact.manifest.fingerprint))
 
     def set_current(self, artifact: Artifact) -> None:
         """Has an artifact be the one that counts, which also stands at an address that stays the same: `current` beside it."""

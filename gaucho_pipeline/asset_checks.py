@@ -100,7 +100,8 @@ def verdict_is_yes(artifact: Artifact, metrics: EvaluationMetrics) -> CheckResul
 
 
 def nothing_memorised(artifact: Artifact, metrics: EvaluationMetrics) -> CheckResult:
-    text = f"{metrics.memorised} of {metrics.pictures} pictures look copied: a cosine above {metrics.memorisation_line:.3f} with a training image"
+    line = f"a cosine above {metrics.memorisation_line:.3f} with a training image"
+    text = f"{metrics.memorised} of {metrics.pictures} pictures look copied: {line}"
     if not metrics.memorisation_backbone:
         text = "not measured: there is no encoder"
     return CheckResult(metrics.memorised == 0 and bool(metrics.memorisation_backbone), text, {"memorised": metrics.memorised})

@@ -1,4 +1,4 @@
-"""The command line: gaucho doctor | status | run | show | generate | export | demo.
+"""The command line: gaucho doctor | status | run | show | generate | verify | approve | publish | compare | export | demo.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
 or configuration.
@@ -213,6 +213,90 @@ def _checkpoint(project: Project, concept: str) -> Artifact:
     if checkpoint is None:
         raise GauchoError(f"checkpoint of {concept} was never made; run: gaucho run {concept} --select checkpoint")
     return checkpoint
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@_told
+def verify(project: Project, file: Path, as_json: bool) -> None:
+    """What FILE says of itself, whether it holds, and whose images its model learned from.
+
+    Exit status: 0 it holds, 1 it does not or nothing here confirms it, 2 it is no picture.
+    """
+    from gaucho_pipeline.verify import told, verify_file
+
+    finding = verify_file(file, project.store)
+    if as_json:
+        value = {**vars(finding), "signature": finding.signature and finding.signature._asdict(), "holds": finding.holds}
+        click.echo(json.dumps(value, ensure_ascii=False, indent=1))
+    else:
+        for line in told(finding):
+            click.echo(line)
+        click.echo("It holds." if finding.holds else "It does not hold, or nothing here can confirm it.")
+    if not finding.holds:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("concept")
+@click.option("--by", help="Who approves.")
+@click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take the approval back.")
+@click.pass_obj
+@_told
+def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) -> None:
+    """Approve for publication what stands of CONCEPT now; whatever changes afterwards is not approved."""
+    from gaucho_pipeline import publishing
+
+    if is_withdrawn:
+        publishing.withdraw(project, concept)
+        click.echo(f"{concept} is no longer approved")
+        return
+    if not by or not by.strip():
+        raise ConfigError("--by: write the name of who approves; it is kept with the approval")
+    approval = publishing.approve(project, concept, by)
+    click.echo(f"{concept} is approved by {approval.by}, {approval.date}, as it stands; kept in {publishing.approvals_file(project)}")
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("concepts", nargs=-1)
+@click.option("--weights/--no-weights", default=True, show_default=True, help="Whether the weights can be downloaded.")
+@click.pass_obj
+@_told
+def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: bool) -> None:
+    """Write the pages of approved CONCEPTS (all of them if none is named) into FOLDER, for any static host."""
+    from gaucho_pipeline.publishing import publish as publish_site
+
+    done = publish_site(project, concepts, folder.resolve(), weights)
+    click.echo(f"{folder}: {', '.join(done)}")
+
+
+@main.command()
+@click.argument("concept")
+@click.argument("one", default="")
+@click.argument("other", default="")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-compared if not given.")
+@click.pass_obj
+@_told
+def compare(project: Project, concept: str, one: str, other: str, out: Path | None) -> None:
+    """Put what two checkpoints of CONCEPT draw side by side; without ONE and OTHER, list its checkpoints.
+
+    To stay with one of them whatever changes, name its fingerprint in training.pinned.
+    """
+    from gaucho_pipeline.pages.comparing import told_versions, write_comparison
+
+    names = project.concept(concept).for_pages()["name"]
+    if not one:
+        for line in told_versions(project.store, concept):
+            click.echo(line)
+        return
+    if not other:
+        raise ConfigError("compare: name two checkpoints, or none to see which there are")
+    folder = out or Path(f"{concept}-compared")
+    write_comparison(project.store, concept, names, one, other, folder)
+    click.echo(str(folder / "index.html"))
 
 
 @main.command()

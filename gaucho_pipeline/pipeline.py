@@ -144,7 +144,8 @@ class Project:
         """What Dagster compares of a specification: its version, and where the asset runs on a base model also the model and its code."""
         version = self.spec_version(asset, slug)
         base = self._base_model(asset, slug)
-        return digest([version, base, self.code_version(asset, slug)]) if base else version
+        pinned = [self.concept(slug).training.pinned] if asset == CHECKPOINT.name and self.concept(slug).training.pinned else []
+        return digest([version, base, self.code_version(asset, slug), *pinned]) if base else version
 
     def resolved_spec(self, asset: str, slug: str) -> dict[str, Any]:
         """The specification of an asset of a concept, as its version has it."""
@@ -156,6 +157,8 @@ class Project:
         """What the asset would be made from now. Raises GauchoError if its input is missing."""
         if asset == GALLERY_SITE.name:
             return self._site_provenance()
+        if asset == CHECKPOINT.name and (pinned := self._pinned(slug)):
+            return pinned.manifest.provenance
         return Provenance(
             spec_version=self.spec_version(asset, slug),
             spec=self.resolved_spec(asset, slug),
@@ -163,6 +166,14 @@ class Project:
             code_version=self.code_version(asset, slug),
             base_model=self._base_model(asset, slug),
         )
+
+    def _pinned(self, slug: str) -> Artifact | None:
+        """The checkpoint that the concept is to stay with, if it names one. Raises GauchoError if that does not stand."""
+        fingerprint_ = self.concept(slug).training.pinned
+        found = self.store.find(CHECKPOINT.name, slug, fingerprint_) if fingerprint_ else None
+        if fingerprint_ and found is None:
+            raise GauchoError(f"training.pinned: no checkpoint {fingerprint_} of {slug} stands; see: gaucho compare {slug}")
+        return found
 
     def code_version(self, asset: str, slug: str) -> str:
         """The asset's; behind it, where it runs on a base model, those of the model's family and of the method, where not the first."""
@@ -264,7 +275,8 @@ class Project:
         """Whether each asset of a concept is up to date, in the order of the chain."""
         found: dict[str, State] = {}
         for asset in CONCEPT_ASSETS:
-            above = {name: found[name] for name in asset.inputs}
+            is_pinned = asset == CHECKPOINT and self.concept(slug).training.pinned
+            above = {} if is_pinned else {name: found[name] for name in asset.inputs}
             found[asset.name] = self._state(asset.name, slug, above)
         return found
 

@@ -1,4 +1,4 @@
-"""What a person sees, in a real Chromium: the gallery's page and Dagster's web UI. Skipped where there is no Chromium."""
+"""What a person sees, in a real Chromium: the site, the review page and Dagster's web UI. Skipped where there is no Chromium."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gaucho_pipeline import embedded
@@ -42,6 +44,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
         pytest.skip("chromium and chromedriver are not installed on this machine")
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
         options.add_argument(flag)
     running = webdriver.Chrome(options=options, service=Service(driver))
@@ -53,7 +56,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browsed")
     photos = draw_folder(folder / "photos", "chimarrao", 5)
-    write_concepts(folder / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    concept = folder_concept(photos, "dnc", "cup")
+    concept["gallery"] = {"prompts": [f"a photo of {{token}} {{class_noun}}{where}" for where in ("", " on the grass")]}
+    write_concepts(folder / "concepts.yaml", {"chimarrao": concept})
     shutil.copyfile(Path(embedded.__file__).parent / "dagster.yaml", folder / "dagster.yaml")
     gaucho(folder, "run", DAGSTER_HOME=str(folder))
     return folder
@@ -65,21 +70,106 @@ def keep_screenshot(browser: webdriver.Chrome, name: str) -> None:
         browser.save_screenshot(str(Path(place) / f"{name}.png"))
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_the_pages_show_every_picture_and_fit_a_phone_and_a_desktop(width: int, browser: webdriver.Chrome, folder: Path) -> None:
-    site = Project(folder / "concepts.yaml", folder / "data").store.current(GALLERY_SITE.name, "all")
-    assert site
+def site_of(folder: Path) -> Path:
+    return Project(folder / "concepts.yaml", folder / "data").store.home(GALLERY_SITE.name, "all") / "current"
+
+
+def open_page(browser: webdriver.Chrome, address: Path, width: int = 1280, dark: bool = False) -> None:
+    """Opens a page as it is seen in a window of that width, light or dark."""
     browser.set_window_size(width, 900)
-    browser.get((site.folder / "index.html").as_uri())
-    keep_screenshot(browser, f"site-{width}")
+    scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    browser.get_log("browser")  # what was said before
+    browser.get(address.as_uri())
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+@pytest.mark.parametrize("dark", [False, True])
+def test_the_pages_show_every_picture_and_fit_a_phone_and_a_desktop(
+    width: int, dark: bool, browser: webdriver.Chrome, folder: Path
+) -> None:
+    name = f"{width}-{'dark' if dark else 'light'}"
+    open_page(browser, site_of(folder) / "index.html", width, dark)
+    keep_screenshot(browser, f"site-{name}")
     browser.find_element(By.CSS_SELECTOR, "h2 a").click()
     assert "Conceito de dnc" in browser.title
-    keep_screenshot(browser, f"concept-{width}")
-    for picture in browser.find_elements(By.TAG_NAME, "img"):
+    keep_screenshot(browser, f"concept-{name}")
+    for picture in browser.find_elements(By.CSS_SELECTOR, "main img:not(dialog img)"):
         browser.execute_script("arguments[0].scrollIntoView()", picture)
         WebDriverWait(browser, 10).until(lambda _, p=picture: p.get_property("naturalWidth") > 0)
+        assert picture.get_attribute("alt")
     assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     assert "João Araújo" in browser.find_element(By.TAG_NAME, "body").text
+
+
+@pytest.mark.parametrize("page", ["index.html", "en.html", "chimarrao/index.html", "chimarrao/en.html"])
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_page_keeps_anybody_out_says_an_error_or_asks_another_host(
+    page: str, dark: bool, browser: webdriver.Chrome, folder: Path
+) -> None:
+    open_page(browser, site_of(folder) / page, dark=dark)
+    asked = browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)")
+    assert [address for address in asked if not address.startswith(("file:", "data:"))] == []
+    assert browser.get_log("browser") == []
+    assert [f"{found['id']}: {found['nodes'][0]['html']}" for found in Axe().run(browser)["violations"]] == []
+
+
+def test_before_and_after_are_compared_by_keyboard_and_seen_large(browser: webdriver.Chrome, folder: Path) -> None:
+    open_page(browser, site_of(folder) / "chimarrao" / "index.html")
+    slider = browser.find_element(By.CSS_SELECTOR, ".pair input[type=range]")
+
+    def cut() -> str:
+        return str(browser.execute_script("return getComputedStyle(document.querySelector('.stage img + img')).clipPath"))
+
+    assert cut() == "inset(0px 0px 0px 50%)"
+    slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert cut() == "inset(0px 0px 0px 52%)"
+    slider.send_keys(Keys.HOME)
+    assert cut() in ("inset(0px 0px 0px 0%)", "inset(0px)")
+    browser.find_element(By.CSS_SELECTOR, "button.enlarge").send_keys(Keys.ENTER)
+    dialog = browser.find_element(By.TAG_NAME, "dialog")
+    assert dialog.is_displayed()
+    before, after = (picture.get_attribute("src") or "" for picture in dialog.find_elements(By.TAG_NAME, "img"))
+    assert before.endswith("000-base.png")
+    assert after.endswith("000-tuned.png")
+    keep_screenshot(browser, "enlarged")
+    dialog.find_element(By.ID, "next").send_keys(Keys.ARROW_RIGHT)
+    assert "2/2" in dialog.text
+    dialog.find_element(By.ID, "close").send_keys(Keys.ESCAPE)
+    assert not dialog.is_displayed()
+
+
+def test_the_language_is_switched_and_stays_so(browser: webdriver.Chrome, folder: Path) -> None:
+    open_page(browser, site_of(folder) / "chimarrao" / "index.html")
+    assert "Antes e depois" in browser.find_element(By.TAG_NAME, "main").text
+    browser.find_element(By.ID, "language").click()
+    assert browser.execute_script("return document.documentElement.lang") == "en"
+    text = browser.find_element(By.TAG_NAME, "main").text
+    assert ("Before and after" in text, "Antes" in text) == (True, False)
+    browser.find_element(By.CSS_SELECTOR, "nav a").click()
+    assert browser.current_url.endswith("/en.html")
+
+
+def test_pictures_are_chosen_by_prompt_and_a_credit_is_copied(browser: webdriver.Chrome, folder: Path) -> None:
+    open_page(browser, site_of(folder) / "chimarrao" / "en.html")
+    Select(browser.find_element(By.NAME, "prompt")).select_by_index(1)
+    shown = [group.is_displayed() for group in browser.find_elements(By.CLASS_NAME, "group")]
+    assert shown == [True, False]
+    button = browser.find_element(By.CSS_SELECTOR, ".credits button.copy")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+    button.click()
+    WebDriverWait(browser, 5).until(lambda _: button.text == "copied")
+
+
+def test_a_page_prints_with_both_pictures_side_by_side(browser: webdriver.Chrome, folder: Path) -> None:
+    open_page(browser, site_of(folder) / "chimarrao" / "index.html")
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    keep_screenshot(browser, "print")
+    where = "return [...document.querySelectorAll('.pair .stage img')].slice(0, 2).map(picture => picture.getBoundingClientRect().x)"
+    positions = browser.execute_script(where)
+    assert positions[1] > positions[0]
+    assert not browser.find_element(By.CSS_SELECTOR, ".pair input").is_displayed()
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
 
 @pytest.fixture
@@ -173,7 +263,7 @@ def shows(browser: webdriver.Chrome, address: str, *texts: str) -> None:
 def test_the_web_ui_shows_the_graph_the_partitions_and_what_was_measured(browser: webdriver.Chrome, web_ui: str) -> None:
     browser.set_window_size(1500, 1000)
     group = f"{web_ui}/locations/gaucho_pipeline.definitions/asset-groups/concepts/lineage"
-    shows(browser, group, "raw_crawl", "curated_set", "checkpoint", "sample_gallery", "gallery_site")
+    shows(browser, group, "raw_crawl", "curated_set", "checkpoint", "sample_gallery", "evaluation", "gallery_site")
     keep_screenshot(browser, "graph")
     shows(browser, f"{web_ui}/assets/checkpoint?view=partitions&partition=chimarrao", "chimarrao", "validation_loss")
     keep_screenshot(browser, "checkpoint")
@@ -184,3 +274,5 @@ def test_the_web_ui_shows_the_graph_the_partitions_and_what_was_measured(browser
     browser.find_element(By.XPATH, "//*[contains(text(), 'Show Markdown')]").click()
     WebDriverWait(browser, 20).until(lambda b: b.execute_script(PICTURE_IS_SHOWN))
     keep_screenshot(browser, "gallery")
+    shows(browser, f"{web_ui}/assets/evaluation?view=partitions&partition=chimarrao", "verdict", "clip_i_tuned", "clip_i_interval_low")
+    keep_screenshot(browser, "evaluation")

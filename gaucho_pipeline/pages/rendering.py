@@ -24,6 +24,7 @@ def write_site(
 
     `approvals`: who approved each concept for publication, and when, by slug.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     for language in LANGUAGES:
         cards = [card_content(each, language) for each in concepts]
         write_atomically(folder / PAGE[language], render("site.html", language, "", cards=cards))

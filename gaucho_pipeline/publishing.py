@@ -1,0 +1,135 @@
+"""What may go out: a curator's approval of what stands of a concept, and the folder for a static host that is made of what was approved."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.pages.content import ConceptFolders
+from gaucho_pipeline.pages.rendering import write_site
+from gaucho_pipeline.pipeline import Project, Shown
+
+_MARK = "published.json"
+"""In a folder that was published into before, so that it may be published into again."""
+
+
+class Approval(BaseModel):
+    """Who approved a concept for publication, when, and what of it: anything else that stands later is not approved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str = Field(min_length=1, max_length=200, description="Name of the curator")
+    date: str = Field(description="Day, ISO 8601")
+    checkpoint: str = Field(description="Data version of the checkpoint")
+    sample_gallery: str = Field(description="Data version of the pictures")
+    evaluation: str = Field(description="Data version of the figures")
+
+    def is_of(self, shown: Shown) -> bool:
+        """Whether it is of what stands."""
+        return (self.checkpoint, self.sample_gallery, self.evaluation) == _versions(shown)
+
+
+_FILE = TypeAdapter(dict[str, Approval])
+
+
+def approvals_file(project: Project) -> Path:
+    """The file beside the concepts file that keeps approvals, to be reviewed and committed with it."""
+    return project.concepts_file.resolve().with_suffix(".approvals.json")
+
+
+def read_approvals(project: Project) -> dict[str, Approval]:
+    """All approvals by concept, of whatever stood then. Raises ConfigError if the file is broken."""
+    path = approvals_file(project)
+    try:
+        return _FILE.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {error.errors()[0]['msg']}") from None
+
+
+def approve(project: Project, slug: str, by: str) -> Approval:
+    """Approves what stands of a concept. Raises GauchoError if nothing stands that could be shown."""
+    shown = _shown(project, slug)
+    checkpoint, gallery, evaluation = _versions(shown)
+    found = Approval(
+        by=" ".join(by.split()),
+        date=datetime.now(UTC).date().isoformat(),
+        checkpoint=checkpoint,
+        sample_gallery=gallery,
+        evaluation=evaluation,
+    )
+    _write(project, read_approvals(project) | {slug: found})
+    return found
+
+
+def withdraw(project: Project, slug: str) -> None:
+    """Takes an approval back. Raises GauchoError if there is none."""
+    project.concept(slug)
+    approvals = read_approvals(project)
+    if slug not in approvals:
+        raise GauchoError(f"{slug} is not approved")
+    _write(project, {other: approval for other, approval in approvals.items() if other != slug})
+
+
+def _write(project: Project, approvals: dict[str, Approval]) -> None:
+    write_atomically(approvals_file(project), _FILE.dump_json(approvals, indent=1).decode() + "\n")
+
+
+def _versions(shown: Shown) -> tuple[str, str, str]:
+    return shown.checkpoint.manifest.data_version, shown.gallery.manifest.data_version, shown.evaluation.manifest.data_version
+
+
+def _shown(project: Project, slug: str) -> Shown:
+    project.concept(slug)
+    shown = project.shown().get(slug)
+    if shown is None:
+        raise GauchoError(f"nothing of {slug} can be shown yet; run: gaucho run {slug}")
+    return shown
+
+
+def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: bool) -> list[str]:
+    """Writes the pages of approved concepts into a folder for any static host; of all approved ones where none is named.
+
+    Returns the concepts. Raises GauchoError if one that is named is not approved as it stands, or none is; ConfigError if the folder
+    holds anything that was not published by this.
+    """
+    approvals, shown = read_approvals(project), project.shown()
+    for slug in slugs:
+        _shown(project, slug)
+        if slug not in approvals or not approvals[slug].is_of(shown[slug]):
+            why = "what stands is another than what was approved" if slug in approvals else "nobody has approved it"
+            raise GauchoError(f"{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME")
+    chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(each)]
+    if not chosen:
+        raise GauchoError("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME")
+    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+        raise ConfigError(f"{folder}: is not empty, and was not published into before; name a new folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish-") as name:
+        whole, old = Path(name) / "whole", Path(name) / "old"
+        whole.mkdir()
+        concepts = [_folders(project, slug, shown[slug]) for slug in chosen]
+        write_site(whole, concepts, with_weights, {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in chosen})
+        told = {slug: approvals[slug].model_dump() for slug in chosen}
+        write_atomically(whole / _MARK, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+        whole.chmod(0o755)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(whole, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    return chosen
+
+
+def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:
+    about = project.concept(slug).for_pages()
+    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder)

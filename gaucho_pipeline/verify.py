@@ -1,0 +1,122 @@
+"""`gaucho verify`: what a file claims of itself, whether that holds, and the way back to the images that its model learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, UnidentifiedImageError
+
+from gaucho_pipeline.artifacts import Store, read_table
+from gaucho_pipeline.assets import CHECKPOINT, SAMPLE_GALLERY
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.images import FORMATS, MAX_PIXELS
+from gaucho_pipeline.provenance import facts_in
+from gaucho_pipeline.signing import Signature, read_signature
+
+_SHOWN = ("prompt", "written_prompt", "negative_prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "size", "concept")
+_LARGEST = 100_000_000
+
+
+@dataclass
+class Finding:
+    """What is known of a file."""
+
+    claims: dict[str, Any] | None = None
+    """What it says of itself."""
+    signature: Signature | None = None
+    artifact: str = ""
+    """Where the very picture stands here; empty if it does not."""
+    checkpoint: str = ""
+    """Where what it was drawn with stands here."""
+    training_images: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What does not hold."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it makes a claim, nothing contradicts that, and a signature or an artifact here confirms it."""
+        confirmed = bool(self.artifact) or (self.signature is not None and self.signature.state in ("Valid", "Trusted"))
+        return self.claims is not None and confirmed and not self.problems
+
+
+def verify_file(path: Path, store: Store) -> Finding:
+    """Reads a file and holds it against the data folder. Raises ConfigError if it is not there, too large, or no picture."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ConfigError(f"{path}: is larger than {_LARGEST // 1_000_000} MB")
+        content = path.read_bytes()
+        with Image.open(path, formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ConfigError(f"{path}: has more pixels than a picture may have")
+            mime = Image.MIME.get(image.format or "", "image/png")
+            facts, rgb = facts_in(image), image.convert("RGB")
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise ConfigError(f"{path}: is no picture that can be read ({error})") from None
+    finding = Finding(facts, read_signature(content, mime))
+    if (signature := finding.signature) and signature.state == "Invalid":
+        finding.problems.append(f"the signature does not hold: {', '.join(signature.problems) or 'the file is another than was signed'}")
+    if signature and signature.facts is not None and facts is not None and signature.facts != facts:
+        finding.problems.append("what the file says is not what was signed")
+    finding.claims = facts if facts is not None else signature.facts if signature else None
+    if finding.claims:
+        _hold_against(store, finding, finding.claims, sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest())
+    return finding
+
+
+def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels: str) -> None:
+    """Looks for the picture and for what it was drawn with in the data folder, and compares."""
+    slug, version = str(claims.get("concept", "")), claims.get("checkpoint")
+    if not slug.replace("_", "").isalnum():
+        return  # what a file says is no path
+    for gallery in store.all(SAMPLE_GALLERY.name, slug):
+        row = next((row for row in read_table(gallery.folder / "pictures.jsonl") if row.get("pixels") == pixels), None)
+        if row:
+            finding.artifact = f"{gallery.folder / row['file']}"
+            own = gallery.manifest.provenance.inputs[CHECKPOINT.name] if row["model"] == "tuned" else None
+            if (row["prompt"], row["seed"], own) != (claims.get("prompt"), claims.get("seed"), version):
+                finding.problems.append("the same picture stands here with another prompt, seed or checkpoint")
+            break
+    checkpoint = store.find_version(CHECKPOINT.name, slug, str(version)) if version else None
+    if checkpoint:
+        finding.checkpoint = str(checkpoint.folder)
+        finding.training_images = read_table(checkpoint.folder / "train.jsonl")
+        if claims.get("base_model") != checkpoint.manifest.provenance.base_model:
+            finding.problems.append("its checkpoint was trained on another base model than it says")
+
+
+def told(finding: Finding) -> Iterator[str]:
+    """What is known, line by line, for a person."""
+    if finding.claims is None:
+        yield "It claims nothing: it carries no facts of ours and no signature of theirs. That does not mean that it is a photograph."
+        return
+    yield "It says that a model generated it."
+    for name in _SHOWN:
+        if finding.claims.get(name) is not None:
+            yield f"  {name:<20} {finding.claims[name]}"
+    base = finding.claims.get("base_model") or {}
+    yield f"  {'base_model':<20} {base.get('id', '?')}{' @ ' + str(base['revision']) if base.get('revision') else ''}"
+    if version := finding.claims.get("checkpoint"):
+        yield f"  {'checkpoint':<20} {version}"
+    if finding.signature:
+        anchor = {
+            "Trusted": "and the signer is vouched for by a configured anchor",
+            "Valid": "but no configured anchor vouches for the signer",
+        }.get(finding.signature.state, "so nothing that it says can be believed")
+        yield f"Signature: {finding.signature.state} (by {finding.signature.signed_by}), {anchor}."
+    else:
+        yield "Signature: none."
+    yield f"Here: {finding.artifact}" if finding.artifact else "The very picture does not stand in this data folder."
+    if finding.checkpoint:
+        yield f"Drawn with: {finding.checkpoint}"
+        yield f"which learned from {len(finding.training_images)} images:"
+        for row in finding.training_images:
+            yield f"  {row['title'] or 'untitled'}, by {row['author']}, {row['license']}, {row['source']}"
+    elif finding.claims.get("checkpoint"):
+        yield "Its checkpoint does not stand in this data folder, so that its training images cannot be told."
+    yield from (f"Problem: {problem}." for problem in finding.problems)

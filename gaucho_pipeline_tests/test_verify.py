@@ -1,0 +1,137 @@
+"""`gaucho verify`: what a file claims, held against its signature and against what stands here."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from gaucho_pipeline import cli
+from gaucho_pipeline.artifacts import read_table, write_table
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.provenance import marked_png
+from gaucho_pipeline.signing import CERTIFICATE, KEY, signer_from_environment
+from gaucho_pipeline.verify import told, verify_file
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.standing import stand_all
+from gaucho_pipeline_tests.test_signing import certificates
+
+__all__ = ["certificates"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project in which a gallery holds the picture that `file` writes."""
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    stand_all(project)
+    shown = project.shown()["araucaria"]
+    row = {"title": "Araucária", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example", "sha256": "1"}
+    write_table(shown.checkpoint.folder / "train.jsonl", [row])
+    rows = read_table(shown.gallery.folder / "pictures.jsonl")
+    pixels = hashlib.sha256(f"{picture().size}".encode() + picture().tobytes()).hexdigest()
+    write_table(shown.gallery.folder / "pictures.jsonl", [rows[0], rows[1] | {"pixels": pixels}])
+    return project
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+def file(project: Project, path: Path, signed: bool = False, **changes: object) -> Path:
+    manifest = project.shown()["araucaria"].checkpoint.manifest
+    facts = {"prompt": "a photo of mtl tree", "seed": 1, "concept": "araucaria", "checkpoint": manifest.data_version}
+    facts |= {"base_model": manifest.provenance.base_model} | changes
+    content = marked_png(picture(), facts)
+    path.write_bytes(signer_from_environment().sign(content, facts) if signed else content)
+    return path
+
+
+def gaucho(project: Project, *arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, ["--concepts", str(project.concepts_file), "--data", str(project.store.root), *arguments])
+
+
+def test_a_picture_that_stands_here_is_walked_back_to_its_images(project: Project, tmp_path: Path) -> None:
+    done = gaucho(project, "verify", str(file(project, tmp_path / "x.png")))
+    assert done.exit_code == 0
+    for text in (
+        "a model generated it",
+        "a photo of mtl tree",
+        "Araucária, by João, CC0-1.0, https://a.example",
+        "Signature: none",
+        "It holds.",
+    ):
+        assert text in done.output
+    value = json.loads(gaucho(project, "verify", str(tmp_path / "x.png"), "--json").output)
+    assert (value["holds"], value["claims"]["seed"]) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"seed": 2}, "with another prompt, seed or checkpoint"),
+        ({"prompt": "a photograph"}, "with another prompt, seed or checkpoint"),
+        ({"base_model": {"id": "other"}}, "trained on another base model"),
+    ],
+)
+def test_a_false_claim_does_not_hold(changes: dict[str, object], problem: str, project: Project, tmp_path: Path) -> None:
+    done = gaucho(project, "verify", str(file(project, tmp_path / "x.png", **changes)))
+    assert done.exit_code == 1
+    assert problem in done.output
+
+
+def test_what_nothing_here_confirms_does_not_hold(project: Project, tmp_path: Path) -> None:
+    marked_png(picture(), {})
+    other = picture().rotate(90)
+    (tmp_path / "x.png").write_bytes(marked_png(other, {"prompt": "x", "concept": "cuia", "checkpoint": "f00d", "base_model": {"id": "e"}}))
+    done = gaucho(project, "verify", str(tmp_path / "x.png"))
+    assert done.exit_code == 1
+    assert "training images cannot be told" in done.output
+
+
+def test_a_photo_claims_nothing_and_that_is_said(project: Project, tmp_path: Path) -> None:
+    picture().save(tmp_path / "x.jpg")
+    done = gaucho(project, "verify", str(tmp_path / "x.jpg"))
+    assert done.exit_code == 1
+    assert "It claims nothing" in done.output
+
+
+def test_a_signature_confirms_what_does_not_stand_here(
+    project: Project, tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CERTIFICATE, str(certificates / "chain.pem"))
+    monkeypatch.setenv(KEY, str(certificates / "key.pem"))
+    path = file(project, tmp_path / "x.png", signed=True, concept="cuia", checkpoint="f00d")
+    finding = verify_file(path, project.store)
+    assert finding.holds
+    assert any("no configured anchor vouches" in line for line in told(finding))
+    content = bytearray(path.read_bytes())
+    content[bytes(content).rfind(b"IDAT") + 300] ^= 1
+    path.write_bytes(content)
+    try:
+        broken = verify_file(path, project.store)
+    except ConfigError:
+        return  # the changed byte may leave no picture
+    assert not broken.holds
+    assert any("the signature does not hold" in line for line in told(broken))
+
+
+@pytest.mark.parametrize("name", ["nothing.png", "text.png", "folder.png"])
+def test_what_is_no_picture_is_wrong_usage(name: str, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("x")
+    (tmp_path / "folder.png").mkdir()
+    done = gaucho(project, "verify", str(tmp_path / name))
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_concept_that_is_a_path_is_none(project: Project, tmp_path: Path) -> None:
+    path = file(project, tmp_path / "x.png", concept="../../../etc")
+    finding = verify_file(path, project.store)
+    assert (finding.artifact, finding.checkpoint, finding.holds) == ("", "", False)
