@@ -140,6 +140,8 @@ class Store:
         """Has an artifact be the one that counts, which also stands at an address that stays the same: `current` beside it."""
         home, fingerprint = artifact.folder.parent, artifact.manifest.fingerprint
         write_atomically(home / "current.json", json.dumps({"fingerprint": fingerprint}))
+        if (home / CURRENT).is_dir() and not (home / CURRENT).is_symlink():
+            shutil.rmtree(home / CURRENT)  # what a copy that follows links has made of it
         with tempfile.TemporaryDirectory(dir=home, prefix=".link-") as folder:
             link = Path(folder) / CURRENT
             link.symlink_to(fingerprint, target_is_directory=True)

@@ -103,7 +103,7 @@ def content_of(folder: Path) -> dict[str, Any]:
     manifest = json.loads(found.pop("manifest.json"))
     for volatile in ("made_at", "seconds"):
         manifest.pop(volatile)
-    for volatile in ("images_per_second", "peak_memory_bytes", "pictures_per_second", "requests", "resources"):
+    for volatile in ("images_per_second", "peak_memory_bytes", "pictures_per_second", "generated", "requests", "resources"):
         manifest["metrics"].pop(volatile, None)
     if "README.md" in found:
         found["README.md"] = [line for line in found["README.md"].splitlines() if b" images/s, " not in line]

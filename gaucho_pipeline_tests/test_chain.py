@@ -50,7 +50,9 @@ def test_taking_a_change_back_reuses_what_stands(by_command: Path) -> None:
     edit(by_command, "araucaria", "gallery", guidance_scale=5.0)
     made(by_command)
     edit(by_command, "araucaria", "gallery", guidance_scale=2.0)  # what the embedded model's family recommends
-    assert made(by_command) == ["araucaria/sample_gallery cached", "all concepts/gallery_site cached"]
+    assert made(by_command) == [
+        "araucaria/sample_gallery cached", "araucaria/evaluation cached", "all concepts/gallery_site cached",
+    ]  # fmt: skip
 
 
 def test_status_says_what_changed(by_command: Path) -> None:
@@ -77,7 +79,9 @@ def test_show_gives_the_manifest_and_the_folder(by_command: Path) -> None:
 
 def test_the_command_of_dagster_takes_what_stands_and_makes_what_is_missing(by_command: Path, tmp_path: Path) -> None:
     start(tmp_path)
-    shutil.copytree(by_command / "data", tmp_path / "data", ignore=shutil.ignore_patterns("current.json", ".dagster", "sample_gallery"))
+    shutil.copytree(
+        by_command / "data", tmp_path / "data", ignore=shutil.ignore_patterns("current*", ".dagster", "sample_gallery", ".pictures")
+    )
     environment = os.environ | {
         "GAUCHO_CONCEPTS": str(tmp_path / "concepts.yaml"),
         "GAUCHO_DATA": str(tmp_path / "data"),
@@ -89,7 +93,7 @@ def test_the_command_of_dagster_takes_what_stands_and_makes_what_is_missing(by_c
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert states(tmp_path)["araucaria"] == FRESH
-    assert done.stderr.count("stands already") == 2  # set and checkpoint
+    assert done.stderr.count("stands already") == 3  # set, checkpoint and evaluation
     assert "found 5: kept 5" in done.stderr
     assert "generating: 2/2 pictures" in done.stderr
 
@@ -164,8 +168,8 @@ def automatic(by_command: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with dg.instance_for_test(temp_dir=str(tmp_path_factory.mktemp("home"))) as instance:
         automatic = Automatic(folder, instance)
         automatic.evaluate_conditions()  # nothing fires on the very first evaluation
-        assert len(automatic.evaluate_sensors()) == 8
-        assert len(automatic.evaluate_conditions()) == 9
+        assert len(automatic.evaluate_sensors()) == 10
+        assert len(automatic.evaluate_conditions()) == 11
         yield automatic
 
 

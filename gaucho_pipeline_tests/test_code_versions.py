@@ -26,14 +26,16 @@ from gaucho_pipeline.crawl.commons import CommonsSpec
 from gaucho_pipeline.crawl.registry import SourceSpec
 from gaucho_pipeline.embedded.demo_site import QuietHandler
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.evaluation.__main__ import run as evaluate
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
-from gaucho_pipeline.gallery.__main__ import samples_of
-from gaucho_pipeline.gallery.generation import generate
+from gaucho_pipeline.gallery.generation import Drawer
+from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.preparing import Images, prepare
+from gaucho_pipeline_tests.evaluating import drawn, stand_until_evaluation
 from gaucho_pipeline_tests.programs import run_stage
 from gaucho_pipeline_tests.recording import FOLDER, VARIABLE, differences, hold
 from gaucho_pipeline_tests.replay import send_json, serving
@@ -272,8 +274,17 @@ def test_the_gallery_asks_for_the_same_pictures_as_it_did() -> None:
             return type("Output", (), {"images": [Image.new("RGB", (8, 8))] * len(generator)})
 
     for spec in (GallerySpec(), GallerySpec(prompts=("{token} by {class_noun}",), seeds=tuple(range(10)), negative_prompt="text")):
-        generate(StableDiffusion(Pipeline()), samples_of(spec, "mtl", "tree"), spec, 512)
+        resolved = spec.with_prompts(None)
+        list(Drawer(StableDiffusion(Pipeline()), resolved, 512, {}).draw(samples_of(resolved, "mtl", "tree")))
     hold("gallery", ASSETS["sample_gallery"].code_version, asked, "gaucho_pipeline/assets.py")
+
+
+def test_an_evaluation_says_of_the_same_pictures_what_it_did(tmp_path: Path) -> None:
+    project = stand_until_evaluation(tmp_path, drawn("araucaria", 20, 4), drawn("chimarrao", 20, 4))
+    (tmp_path / "staging").mkdir()
+    metrics = evaluate(project.request("evaluation", "araucaria"), tmp_path / "staging", Reporter(None)).metrics
+    values = metrics.model_dump(mode="json")
+    hold("evaluation", ASSETS["evaluation"].code_version, values, "gaucho_pipeline/assets.py", relative=0.005)
 
 
 # ------------------------------------------------------------------------------------------ what stands on disk

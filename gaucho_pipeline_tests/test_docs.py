@@ -125,5 +125,5 @@ def test_the_first_concept_runs_as_it_is_written(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-e", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert (tmp_path / "cuia.png").is_file()
-    assert [state.state for state in Project(tmp_path / "cuia.yaml", tmp_path / "data").states("cuia").values()] == ["fresh"] * 4
+    assert [state.state for state in Project(tmp_path / "cuia.yaml", tmp_path / "data").states("cuia").values()] == ["fresh"] * 5
     assert "cuia  (Cuia)" in done.stdout

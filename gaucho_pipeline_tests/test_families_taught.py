@@ -18,7 +18,7 @@ from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
-from gaucho_pipeline.gallery.generation import generate, through_vae
+from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.stage import Reporter
@@ -147,7 +147,8 @@ def test_pictures_of_every_family_depend_on_their_seed_and_come_at_the_side_aske
     if name == "Flux2KleinPipeline":
         family.pipeline.__class__ = type("Short", (type(family.pipeline),), {"__call__": _with_short_encoder(family)})
     spec = GallerySpec(num_inference_steps=2, guidance_scale=1.0)
-    one, other, again = generate(family, [Sample("a cup", 1), Sample("a cup", 2), Sample("a cup", 1)], spec, SIDE)
+    samples = [Sample("a cup", 1), Sample("a cup", 2), Sample("a cup", 1)]
+    one, other, again = (picture for _, picture in Drawer(family, spec, SIDE, {}).draw(samples))
     assert one.size == (SIDE, SIDE)
     assert np.array_equal(np.asarray(one), np.asarray(again))
     assert not np.array_equal(np.asarray(one), np.asarray(other))
@@ -177,11 +178,6 @@ def test_what_is_encoded_is_decoded_as_the_pipelines_own_vae_does(name: str) -> 
         found = family.decode(family.encode_images(pixels)[0])[0]
     expected = family.pipeline.image_processor.postprocess(own)[0]
     assert np.abs(np.asarray(found, float) - np.asarray(expected, float)).max() <= 1
-
-
-def test_pictures_through_the_vae_are_at_the_side_that_is_generated() -> None:
-    (back,) = through_vae(new_family("StableDiffusionPipeline"), [draw_subject("chimarrao", 1, side=64)], 48)
-    assert back.size == (48, 48)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -49,7 +49,7 @@ def concept(sources: list[dict[str, object]], token: str, class_noun: str) -> di
         "crawl": {"sources": sources},
         "curation": {"min_side": 300},
         "training": TRAINING,
-        "gallery": GALLERY,
+        "gallery": GALLERY | {"class_pictures": True},
     }
 
 
@@ -75,5 +75,8 @@ def test_real_subjects_are_learned_better_than_the_base_model_knows_them(real: P
         assert gallery
         loss = checkpoint.manifest.metrics.validation_loss
         assert loss.tuned < 0.9 * loss.base
-        assert gallery.manifest.metrics.pictures == 2 * len(GALLERY["prompts"]) * len(GALLERY["seeds"])
+        assert gallery.manifest.metrics.pictures == 2 * (len(GALLERY["prompts"]) + 1) * len(GALLERY["seeds"])
+        evaluation = opened.store.current("evaluation", slug)
+        assert evaluation
+        assert evaluation.manifest.metrics.verdict != "yes"  # the small model knows no photographs: the loss fell, and nothing is seen
         assert (gallery.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").count("CC") >= checkpoint.manifest.metrics.train_images

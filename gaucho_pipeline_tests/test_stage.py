@@ -21,7 +21,8 @@ SIGNS = {
     "raw_crawl": ".staging/raw_crawl/*/crawl",
     "curated_set": ".staging/curated_set/*/*/images/*.png",
     "checkpoint": ".staging/checkpoint/*/*/state/training.pt",
-    "sample_gallery": ".staging/sample_gallery/*/*/pictures/*.png",
+    "sample_gallery": ".staging/sample_gallery/*/*/.drawn/*/*.png",
+    "evaluation": ".staging/evaluation/*/*/training/*.jpg",
 }
 
 
