@@ -23,7 +23,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	for name in crawl curation scale training; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in crawl curation scale training gallery; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 gpu: setup
 	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py

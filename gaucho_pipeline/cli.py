@@ -1,4 +1,4 @@
-"""The command line: gaucho doctor | status | run | show | generate | verify | approve | publish | compare | export | demo.
+"""The command line: gaucho doctor | status | run | show | generate | verify | approve | publish | compare | benchmark | export | demo.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
 or configuration.
@@ -297,6 +297,20 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
     folder = out or Path(f"{concept}-compared")
     write_comparison(project.store, concept, names, one, other, folder)
     click.echo(str(folder / "index.html"))
+
+
+@main.command()
+@click.argument("protocol", type=click.Choice(["dreambench"]))
+@click.argument("concepts", nargs=-1)
+@click.option("--limit", type=click.IntRange(1, 25), help="So many of the 25 prompts, for a taste.")
+@click.pass_obj
+@_told
+def benchmark(project: Project, protocol: str, concepts: tuple[str, ...], limit: int | None) -> None:
+    """Draw and score CONCEPTS (all of them if none is named) as the DreamBooth paper did, and print its table with ours beneath."""
+    from gaucho_pipeline.benchmarking import run_dreambench
+    from gaucho_pipeline.stage import Reporter
+
+    click.echo(run_dreambench(project, concepts, limit, Reporter(None)))
 
 
 @main.command()

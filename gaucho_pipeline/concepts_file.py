@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 from gaucho_pipeline.assets import PARTS
 from gaucho_pipeline.concepts import SLUG, Concept, Concepts
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.evaluation.scorers import ENCODERS
 from gaucho_pipeline.spec import Spec
 
 _UNION_MEMBER = re.compile(r"(constrained-|literal\[|tuple\[|lax-|function-)")
@@ -66,16 +68,20 @@ def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
 
     def fixed(concept: Concept) -> Concept:
         whole = concept.with_paths_below(folder)
-        curation = whole.curation
-        models = {
-            name: _with_absolute(part, "model", folder)
-            for name in ("relevance", "captioner", "context")
-            if (part := getattr(curation, name))
+        parts = {
+            "training": _with_absolute(whole.training, "base_model", folder),
+            "curation": _with_absolute_models(whole.curation, ("relevance", "captioner", "context"), folder),
+            "evaluation": _with_absolute_models(whole.evaluation, ENCODERS, folder),
         }
-        training = _with_absolute(whole.training, "base_model", folder)
-        return whole.model_copy(update={"training": training, "curation": curation.model_copy(update=models)})
+        return whole.model_copy(update=parts)
 
     return loaded.model_copy(update={"concepts": {slug: fixed(concept) for slug, concept in loaded.concepts.items()}})
+
+
+def _with_absolute_models(part: Spec, names: Iterable[str], folder: Path) -> Spec:
+    """A part some of whose keys describe models."""
+    models = {name: _with_absolute(model, "model", folder) for name in names if (model := getattr(part, name))}
+    return part.model_copy(update=models)  # what nobody has set stays known as not set
 
 
 def _with_absolute(part: Spec, key: str, folder: Path) -> Spec:

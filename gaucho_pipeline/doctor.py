@@ -12,8 +12,10 @@ from importlib.metadata import PackageNotFoundError, version
 from gaucho_pipeline import base_models
 from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.signing import signer_from_environment
 
 _PACKAGES = ("dagster", "torch", "diffusers", "transformers", "peft", "accelerate", "scrapy", "pillow", "pandas")
 
@@ -65,9 +67,24 @@ def _configuration(project: Project) -> Iterator[Finding]:
             yield Finding("base model", f"{model} ({place}); licence {license_of(model)}", True)
         except GauchoError as error:
             yield Finding("base model", str(error), False, fatal=True)
+    for slug in concepts:
+        if unknown := _untranslated(project, slug):
+            yield Finding("glossary", f"{slug}: it does not hold {', '.join(unknown)}; add them to gallery.glossary", False)
+    try:
+        signer_from_environment()
+    except GauchoError as error:
+        yield Finding("signature", str(error), False, fatal=True)
     contact = os.environ.get("GAUCHO_CONTACT", "").strip()
     text = contact or "GAUCHO_CONTACT is not set: crawling a public site will refuse to start; set it to your e-mail or web page"
     yield Finding("contact", text, bool(contact))
+
+
+def _untranslated(project: Project, slug: str) -> list[str]:
+    """The words of a concept's Portuguese prompts that its base model would read as they are."""
+    try:
+        return untranslated(project.on_its_base_model(slug).gallery)
+    except GauchoError:
+        return []  # it is told elsewhere
 
 
 def _data(project: Project) -> Iterator[Finding]:

@@ -186,6 +186,7 @@ class Score(BaseTuned):
 
     interval: tuple[float, float] | None = Field(None, description="95 % interval of tuned minus base; null where too few are there")
     ceiling: float | None = Field(None, description="The same figure of the training images; null where they have none")
+    floor: float | None = Field(None, description="The same figure of training images in shuffled tiles: colours without the subject")
     backbone: str = Field("", description="The encoder, its revision and its pre-processing; figures of another one do not compare")
 
 
@@ -199,6 +200,7 @@ class EvaluationMetrics(Metrics):
     dino: Score | None = Field(None, description="The same with the DreamBooth paper's DINO ViT-S/16")
     clip_i: Score | None = Field(None, description="The same with CLIP or SigLIP")
     clip_t: Score | None = Field(None, description="Mean cosine of each picture with its prompt, token left out, -1 to 1")
+    adherence: Score | None = Field(None, description="How much more a picture agrees with its own prompt than with the others")
     retrieval: Score | None = Field(None, description="Share of pictures nearer to a validation image than to any look-alike")
     steadiness: Score | None = Field(None, description="Mean cosine with validation images in the weakest prompt")
     variety: Score | None = Field(None, description="One minus the mean cosine of pictures of one prompt")

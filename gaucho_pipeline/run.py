@@ -16,6 +16,7 @@ from gaucho_pipeline.asset_checks import blocked_by
 from gaucho_pipeline.assets import ALL, ASSETS, EVALUATION, GALLERY_SITE
 from gaucho_pipeline.base_models import gpu_names
 from gaucho_pipeline.evaluation.verdict import REASONS
+from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.metrics import EvaluationMetrics
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import check_configuration
@@ -38,6 +39,10 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
         project.concept(slug)
     check_configuration(project, slugs, select)
     project.store.check_writable()
+    if EVALUATION.name in _with_inputs(select) and PARENT_VARIABLE not in os.environ:
+        for slug in slugs:
+            if unknown := untranslated(project.on_its_base_model(slug).gallery):
+                click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 

@@ -22,3 +22,28 @@ def test_a_base_model_is_looked_at_where_the_run_comes_to_it(select: str, tmp_pa
     else:
         with pytest.raises(ConfigError, match=r"concepts\.yaml:\d+: concepts\.chimarrao\.training\.base_model: .*holds no model"):
             check_configuration(project, ["chimarrao"], select)
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "message"),
+    [
+        ({"clip": {"model": "./nowhere"}}, r"evaluation\.clip\.model: .*/nowhere is not there"),
+        ({"copy_detector": "copies.pt"}, r"evaluation\.copy_detector: .*/copies\.pt is not there"),
+        ({"look_alikes": {"folder": "alike"}}, r"evaluation\.look_alikes\.folder: .*/alike is not there"),
+        ({"look_alikes": {"concepts": ["cuia"]}}, r"evaluation\.look_alikes\.concepts: 'cuia' is no other concept"),
+        ({"look_alikes": {"concepts": ["chimarrao"]}}, r"'chimarrao' is no other concept"),
+    ],
+)
+def test_what_an_evaluation_names_is_looked_at_before_any_work(evaluation: dict[str, object], message: str, tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "photos", "chimarrao", 2), "dnc", "cup") | {"evaluation": evaluation}
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
+    with pytest.raises(ConfigError, match=message):
+        check_configuration(project, ["chimarrao"], "gallery_site")
+
+
+def test_half_a_configuration_of_signatures_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAUCHO_C2PA_KEY", "key.pem")
+    concept = folder_concept(draw_folder(tmp_path / "photos", "chimarrao", 2), "dnc", "cup")
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
+    with pytest.raises(ConfigError, match="names no certificate"):
+        check_configuration(project, ["chimarrao"], "raw_crawl")

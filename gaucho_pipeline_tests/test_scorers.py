@@ -50,6 +50,15 @@ def test_agreement_is_over_matching_pairs() -> None:
     assert not SCORERS["clip_t"].can_score(features(texts=None))
 
 
+def test_adherence_is_between_a_pictures_own_prompt_and_the_others() -> None:
+    found = features(texts=vectors(X, X, Y))  # one prompt is X, the other Y
+    assert score("adherence", found) == pytest.approx((1 + 1 + 1) / 3 - 0)
+    assert score("adherence", features(texts=vectors(Y, Y, X))) == pytest.approx(-1)
+    assert score("adherence", features(pictures=vectors(D, D, D), texts=vectors(X, X, Y))) == pytest.approx(0)
+    assert score("adherence", found, rows=[0, 2, 2]) == pytest.approx(1)
+    assert not SCORERS["adherence"].can_score(features(prompts=np.array([0, 0, 0])))
+
+
 def test_retrieval_counts_pictures_that_are_nearer_to_an_image_than_to_any_look_alike() -> None:
     assert score("retrieval", features()) == pytest.approx(2 / 3)
     assert score("retrieval", features(look_alikes=vectors(X))) == pytest.approx(1 / 3)  # as near is not nearer

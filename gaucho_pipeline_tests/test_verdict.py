@@ -8,8 +8,15 @@ from gaucho_pipeline.evaluation.verdict import REASONS, RULE, decide, share_cove
 from gaucho_pipeline.metrics import Score
 
 
-def subject(base: float = 0.2, tuned: float = 0.5, low: float = 0.1, high: float = 0.4, ceiling: float | None = 0.6) -> Score:
-    return Score(base=base, tuned=tuned, interval=(low, high), ceiling=ceiling, backbone="x")
+def subject(
+    base: float = 0.2,
+    tuned: float = 0.5,
+    low: float = 0.1,
+    high: float = 0.4,
+    ceiling: float | None = 0.6,
+    floor: float | None = None,
+) -> Score:
+    return Score(base=base, tuned=tuned, interval=(low, high), ceiling=ceiling, floor=floor, backbone="x")
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,9 @@ def subject(base: float = 0.2, tuned: float = 0.5, low: float = 0.1, high: float
         ("yes", subject(tuned=0.4), ("yes", "learned")),
         ("yes", subject(low=-0.01), ("unclear", "within_chance")),
         ("yes", subject(ceiling=0.1), ("unclear", "base_knows_it")),
+        ("yes", subject(floor=0.45), ("unclear", "partly")),
+        ("yes", subject(floor=0.49), ("no", "hardly_nearer")),
+        ("yes", subject(floor=0.7), ("unclear", "colours_only")),
         ("yes", None, ("unclear", "not_measured")),
         ("no", None, ("no", "training_learned_nothing")),
         ("yes", subject().model_copy(update={"interval": None}), ("unclear", "not_measured")),
@@ -37,8 +47,19 @@ def test_the_verdict_follows_from_the_rule(learned: str | None, score: Score | N
     assert set(REASONS[found.reason]) == {"pt", "en"}
 
 
+@pytest.mark.parametrize(
+    ("base", "tuned", "high", "expected"),
+    [(0.4, 0.05, -0.1, "no"), (0.4, 0.2, -0.1, "yes"), (0.4, 0.05, 0.1, "yes"), (-0.1, -0.3, -0.1, "yes"), (0.4, 0.1, -0.1, "yes")],
+)
+def test_pictures_that_follow_no_prompt_any_more_are_a_no(base: float, tuned: float, high: float, expected: str) -> None:
+    adherence = Score(base=base, tuned=tuned, interval=(-0.5, high), backbone="x")
+    assert decide("yes", subject(), adherence).word == expected
+
+
 def test_the_share_is_of_the_way_to_the_real_images() -> None:
     assert share_covered(subject()) == pytest.approx(0.75)
+    assert share_covered(subject(floor=0.1)) == pytest.approx(0.75)
+    assert share_covered(subject(floor=0.4)) == pytest.approx(0.5)
     assert share_covered(subject(ceiling=None)) is None
     assert share_covered(subject(ceiling=0.2)) is None
 

@@ -18,6 +18,7 @@ from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atom
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import EvaluationSpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.evaluation.controls import shuffled
 from gaucho_pipeline.evaluation.encoders import CopyDetector, Encoder
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
@@ -52,7 +53,7 @@ class Material:
     def count(self) -> int:
         """Pictures that an encoder looks at."""
         drawn = [*self.pictures.values(), *self.class_pictures.values()]
-        return sum(len(each) for each in (*drawn, self.training, self.validation, self.look_alikes))
+        return sum(len(each) for each in (*drawn, self.training, self.training, self.validation, self.look_alikes))
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -67,7 +68,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     features = {kind: _embed(encoder, material, reporter) for kind, encoder in encoders.items()}
     scores = _score(spec, encoders, features, missing)
     copies, line, detector = _copies(spec, encoders, features, material, reporter)
-    verdict = decide(trained.learned, next((scores[name] for name in SUBJECT_SCORERS if name in scores), None))
+    subject = next((scores[name] for name in SUBJECT_SCORERS if name in scores), None)
+    verdict = decide(trained.learned, subject, scores.get("adherence"))
     _write_training(staging, train_rows, material.training)
     write_table(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(
@@ -153,7 +155,10 @@ def _encoders(spec: EvaluationSpec, reporter: Reporter) -> tuple[dict[str, Encod
 
 
 def _embed(encoder: Encoder, material: Material, reporter: Reporter) -> dict[str, Features]:
-    """What an encoder says of the base model's and the tuned one's pictures, and of the training images taken for pictures (`real`)."""
+    """What an encoder says of the base model's and the tuned one's pictures, and of the training images taken for pictures.
+
+    As they are (`real`), and in shuffled tiles (`shuffled`).
+    """
     progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(), "pictures")
     prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row["without_token"] for row in material.rows))}
     numbers = np.array([prompts[row["without_token"]] for row in material.rows], np.intp)
@@ -169,7 +174,10 @@ def _embed(encoder: Encoder, material: Material, reporter: Reporter) -> dict[str
         model: Features(embedded(pictures), numbers, texts, of_class[model], images, alike) for model, pictures in material.pictures.items()
     }
     none = np.zeros(len(training), np.intp)
-    return found | {"real": Features(training, none, None, of_class["base"][:0], images, alike)}
+    mixed = embedded([shuffled(image, seed) for seed, image in enumerate(material.training)])
+    for name, vectors in (("real", training), ("shuffled", mixed)):
+        found[name] = Features(vectors, none, None, of_class["base"][:0], images, alike)
+    return found
 
 
 def _score(
@@ -183,12 +191,13 @@ def _score(
         if name in missing or kind is None or kind not in encoders or not scorer.can_score(features[kind]["tuned"]):
             continue
         own = features[kind]
-        real = own["real"]
+        has_ceiling = scorer.has_ceiling and scorer.can_score(own["real"])
         found[name] = Score(
             base=_whole(scorer, own["base"]),
             tuned=_whole(scorer, own["tuned"]),
             interval=change_interval(scorer, own["base"], own["tuned"]),
-            ceiling=_whole(scorer, real) if scorer.has_ceiling and scorer.can_score(real) else None,
+            ceiling=_whole(scorer, own["real"]) if has_ceiling else None,
+            floor=_whole(scorer, own["shuffled"]) if has_ceiling else None,
             backbone=encoders[kind].backbone,
         )
     return found

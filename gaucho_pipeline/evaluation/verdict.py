@@ -16,12 +16,14 @@ SUBJECT_SCORERS = ("dinov2", "dino", "clip_i")
 HALF, QUARTER = 0.5, 0.25
 
 RULE = {
-    "pt": "Sim: o treino aprendeu, e a semelhança com as imagens reais subiu além do acaso, cobrindo pelo menos metade da distância "
-    "entre o modelo de base e as próprias imagens reais. Não: o treino não aprendeu, ou a semelhança não subiu além do acaso, ou cobriu "
-    "menos de um quarto dessa distância. Nos demais casos, não se sabe.",
-    "en": "Yes: training learned, and the similarity to the real images rose beyond chance and covers at least half of the way from "
-    "the base model to the real images themselves. No: training learned nothing, or the similarity did not rise beyond chance, or it "
-    "covers less than a quarter of that way. Anything else is unclear.",
+    "pt": "Sim: o treino aprendeu, e a semelhança com as imagens reais subiu além do acaso e cobre pelo menos metade do caminho até as "
+    "próprias imagens reais, a partir do modelo de base ou das mesmas cores sem o motivo, o que for maior. Não: o treino não aprendeu, ou "
+    "a semelhança não subiu além do acaso, ou cobre menos de um quarto desse caminho, ou as imagens deixaram de seguir os pedidos. Nos "
+    "demais casos, não se sabe.",
+    "en": "Yes: training learned, and the similarity to the real images rose beyond chance and covers at least half of the way to the "
+    "real images themselves, from the base model or from the same colours without the subject, whichever is higher. No: training learned "
+    "nothing, or the similarity did not rise beyond chance, or it covers less than a quarter of that way, or the pictures no longer "
+    "follow the prompts. Anything else is unclear.",
 }
 
 
@@ -65,6 +67,14 @@ REASONS = {
         "pt": "A semelhança com as imagens reais não pôde ser medida.",
         "en": "The similarity to the real images could not be measured.",
     },
+    "prompts_ignored": {
+        "pt": "As imagens são quase as mesmas, peça-se o que for.",
+        "en": "The pictures are nearly the same, whatever is asked for.",
+    },
+    "colours_only": {
+        "pt": "O que mede a semelhança vê aqui as cores, e não o motivo; só os olhos podem dizer.",
+        "en": "What measures the similarity sees the colours here and not the subject; only eyes can tell.",
+    },
     "base_knows_it": {
         "pt": "O modelo de base já desenhava algo tão parecido quanto as imagens reais entre si.",
         "en": "The base model drew something as alike already as the real images are to one another.",
@@ -73,13 +83,24 @@ REASONS = {
 
 
 def share_covered(score: Score) -> float | None:
-    """What share of the way from the base model's figure to the real images' own was covered; None where there is no way to go."""
-    if score.ceiling is None or score.ceiling <= score.base:
+    """What share of the way to the real images' own figure was covered; None where there is no way to go.
+
+    It begins at the base model's figure, or at that of the same colours without the subject (`controls.py`), whichever is higher.
+    """
+    start = max(score.base, score.base if score.floor is None else score.floor)
+    if score.ceiling is None or score.ceiling <= start:
         return None
-    return (score.tuned - score.base) / (score.ceiling - score.base)
+    return (score.tuned - start) / (score.ceiling - start)
 
 
-def decide(learned: Word | None, subject: Score | None) -> Verdict:
+def ignores_prompts(adherence: Score | None) -> bool:
+    """Whether pictures followed their prompts before, and now do less than a quarter as much, beyond chance."""
+    if adherence is None or adherence.interval is None or adherence.base <= 0:
+        return False
+    return adherence.interval[1] < 0 and adherence.tuned < QUARTER * adherence.base
+
+
+def decide(learned: Word | None, subject: Score | None, adherence: Score | None = None) -> Verdict:
     """The verdict by `RULE`. `learned` is the checkpoint's word, `subject` the figure of the subject; None where not measured."""
     if learned == "no":
         return Verdict("no", "training_learned_nothing")
@@ -87,13 +108,16 @@ def decide(learned: Word | None, subject: Score | None) -> Verdict:
         return Verdict("unclear", "not_measured")
     if subject.interval[1] <= 0 or subject.tuned <= subject.base:
         return Verdict("no", "no_nearer")
+    if ignores_prompts(adherence):
+        return Verdict("no", "prompts_ignored")
     share = share_covered(subject)
     if share is not None and share < QUARTER:
         return Verdict("no", "hardly_nearer")
     if subject.interval[0] <= 0:
         return Verdict("unclear", "within_chance")
     if share is None:
-        return Verdict("unclear", "base_knows_it")
+        is_blind = subject.floor is not None and subject.ceiling is not None and subject.base < subject.ceiling <= subject.floor
+        return Verdict("unclear", "colours_only" if is_blind else "base_knows_it")
     if share < HALF:
         return Verdict("unclear", "partly")
     return Verdict("yes", "learned") if learned == "yes" else Verdict("unclear", "training_unclear")

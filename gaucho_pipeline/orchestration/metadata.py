@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from gaucho_pipeline.artifacts import CURRENT, Artifact
+from gaucho_pipeline.assets import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY
 from gaucho_pipeline.metrics import Metrics, SourceCounts
 
 _INLINE_BYTES = 100_000
@@ -20,6 +21,9 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
     found |= _flat(artifact.manifest.metrics)
     if asset.page and (artifact.folder / asset.page).exists():
         found["page"] = dg.MetadataValue.url((artifact.folder.parent / CURRENT / asset.page).as_uri())
+    site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"
+    if asset in (SAMPLE_GALLERY, EVALUATION) and site.exists():
+        found["page"] = dg.MetadataValue.url(site.as_uri())
     if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
         found[asset.figure.name] = inline
     return found

@@ -9,7 +9,7 @@ from typing import Any
 
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table
 from gaucho_pipeline.evaluation.scorers import SCORERS
-from gaucho_pipeline.evaluation.verdict import REASONS, RULE
+from gaucho_pipeline.evaluation.verdict import REASONS, RULE, SUBJECT_SCORERS
 from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pages.words import Language, number, words
@@ -149,6 +149,8 @@ def _figure(name: str, score: Score, language: Language) -> Row:
     parts = [texts[verb].format(base=base, tuned=tuned)]
     if score.ceiling is not None:
         parts[0] += f" ({texts['ceiling'].format(ceiling=number(score.ceiling, language))})"
+    if score.floor is not None and name in SUBJECT_SCORERS:
+        parts.append(texts["floor"].format(floor=number(score.floor, language)))
     if score.interval is None:
         parts.append(texts["no_interval"])
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gaucho_pipeline.evaluation.scorers.adherence import Adherence
 from gaucho_pipeline.evaluation.scorers.base import ENCODERS, Features, Scorer
 from gaucho_pipeline.evaluation.scorers.class_drift import ClassDrift
 from gaucho_pipeline.evaluation.scorers.clip_i import ClipI
@@ -13,7 +14,19 @@ from gaucho_pipeline.evaluation.scorers.steadiness import Steadiness
 from gaucho_pipeline.evaluation.scorers.variety import Variety
 
 SCORERS: dict[str, Scorer] = {
-    scorer.name: scorer for scorer in (Dinov2(), Dino(), ClipI(), ClipT(), Retrieval(), Steadiness(), Variety(), ClassDrift(), Cmmd())
+    scorer.name: scorer
+    for scorer in (
+        Dinov2(),
+        Dino(),
+        ClipI(),
+        ClipT(),
+        Adherence(),
+        Retrieval(),
+        Steadiness(),
+        Variety(),
+        ClassDrift(),
+        Cmmd(),
+    )  # fmt: skip
 }
 
 __all__ = ["ENCODERS", "SCORERS", "Features", "Scorer"]

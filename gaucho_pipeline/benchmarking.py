@@ -1,0 +1,72 @@
+"""`gaucho benchmark`: draws and scores concepts by a published protocol. What it computes is in `evaluation/dreambench.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gaucho_pipeline.artifacts import Artifact, read_table
+from gaucho_pipeline.concepts import Concept
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.evaluation.dreambench import Row, score_subject, table
+from gaucho_pipeline.evaluation.encoders import Encoder
+from gaucho_pipeline.gallery.generation import PictureCache, open_base, tune
+from gaucho_pipeline.gallery.samples import samples_of
+from gaucho_pipeline.images import decode
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.plans import dreambench
+from gaucho_pipeline.stage import Reporter
+
+_PICTURES_EACH = 4
+
+
+def run_dreambench(project: Project, slugs: Sequence[str], limit: int | None, reporter: Reporter) -> str:
+    """The table over concepts whose checkpoints stand; `limit`: prompts of each, for a taste.
+
+    Pictures are kept in the data folder, so that a killed run goes on. Raises GauchoError if a checkpoint is missing, or no encoder can be
+    had.
+    """
+    rows, encoders = list[Row](), dict[str, Encoder]()
+    for slug in slugs or project.slugs:
+        concept = project.on_its_base_model(slug)
+        checkpoint = project.store.current("checkpoint", slug)
+        if checkpoint is None:
+            raise GauchoError(f"checkpoint of {slug} was never made; run: gaucho run {slug} --select checkpoint")
+        if not encoders:
+            encoders = _encoders(concept, reporter)
+        rows.append(_draw_and_score(project, slug, concept, checkpoint, encoders, limit, reporter))
+    return table(rows, encoders)
+
+
+def _encoders(concept: Concept, reporter: Reporter) -> dict[str, Encoder]:
+    found = {}
+    for kind in ("dino", "clip"):
+        if spec := concept.evaluation.encoders()[kind]:
+            try:
+                found[kind] = Encoder(kind, spec)
+            except GauchoError as error:
+                reporter.info(f"not measured: {error}")
+    if not found:
+        raise GauchoError("no encoder can be had: name one in evaluation.clip or evaluation.dino")
+    return found
+
+
+def _draw_and_score(
+    project: Project,
+    slug: str,
+    concept: Concept,
+    checkpoint: Artifact,
+    encoders: dict[str, Encoder],
+    limit: int | None,
+    reporter: Reporter,
+) -> Row:
+    prompts, seeds = dreambench(concept.subject)[:limit], tuple(range(1, _PICTURES_EACH + 1))
+    spec = concept.gallery.model_copy(update={"prompts": prompts, "seeds": seeds, "class_pictures": False, "language": "en"})
+    samples = samples_of(spec, concept.token, concept.class_noun)
+    drawer = tune(open_base(checkpoint.manifest, spec), checkpoint.manifest, checkpoint.folder)
+    progress = reporter.progress(f"{slug}: generating", len(samples), "pictures")
+    pictures, _ = PictureCache(project.store.root / ".pictures").draw(drawer, samples, progress)
+    curated = project.store.find_version("curated_set", slug, checkpoint.manifest.provenance.inputs["curated_set"])
+    if curated is None:
+        raise GauchoError(f"the curated_set of {slug} that its checkpoint was trained on is gone; run: gaucho run {slug}")
+    images = [decode((curated.folder / row["file"]).read_bytes()) for row in read_table(curated.folder / "images.jsonl")]
+    return score_subject(slug, encoders, pictures, [sample.without_token for sample in samples], images)
