@@ -18,6 +18,7 @@ import click
 
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.concepts import Concept
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls
@@ -163,22 +164,31 @@ def generate(
     """
     strengths = {concept: strength} | dict(_other_concept(text) for text in others)
     checkpoints = {slug: (_checkpoint(project, slug), own) for slug, own in strengths.items()}
-    spec = project.on_its_base_model(concept)
-    words = fill_in(prompt, spec.token, spec.class_noun)
-    for slug in strengths:
-        words = words.replace(f"{{{slug}}}", f"{project.concept(slug).token} {project.concept(slug).class_noun}")
+    specs, leading = {slug: project.concept(slug) for slug in strengths}, project.on_its_base_model(concept)
+    gallery = leading.gallery.model_copy(update={"size": size}) if size else leading.gallery
+    read, unknown = gallery.for_model(prompt)
+    words, written = (_fill_in_concepts(text, concept, specs) for text in (read, prompt))
     if {"{", "}"} & set(words):
         raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named")
+    if unknown:
+        click.echo(f"note: the glossary does not hold {', '.join(unknown)}", err=True)
     from gaucho_pipeline.gallery.single import generate_pictures, numbered
 
-    gallery = spec.gallery.model_copy(update={"size": size}) if size else spec.gallery
-    samples = numbered(gallery.for_model(words)[0], seed, number)
+    samples = numbered(words, "" if words == written else written, seed, number)
     names = [f"{concept}-{sample.seed}.png" for sample in samples]
     paths = [out] if out and number == 1 and not out.is_dir() else [(out or Path()) / name for name in names]
     paths[0].resolve().parent.mkdir(parents=True, exist_ok=True)
-    generate_pictures(checkpoints, samples, gallery, paths, spec.historical)
+    generate_pictures(checkpoints, samples, gallery, paths, any(spec.historical for spec in specs.values()))
     for path in paths:
         click.echo(str(path))
+
+
+def _fill_in_concepts(prompt: str, leading: str, concepts: dict[str, Concept]) -> str:
+    """A prompt with the words of concepts in the place of their placeholders."""
+    found = fill_in(prompt, concepts[leading].token, concepts[leading].class_noun)
+    for slug, concept in concepts.items():
+        found = found.replace(f"{{{slug}}}", f"{concept.token} {concept.class_noun}")
+    return found
 
 
 def _other_concept(text: str) -> tuple[str, float]:
@@ -230,7 +240,7 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
     finding = verify_file(file, project.store)
     if as_json:
         value = {**vars(finding), "signature": finding.signature and finding.signature._asdict(), "holds": finding.holds}
-        click.echo(json.dumps(value, ensure_ascii=False, indent=1))
+        click.echo(json.dumps(value, indent=1))  # what a file claims may hold what no terminal can show
     else:
         for line in told(finding):
             click.echo(line)
@@ -295,7 +305,7 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
     if not other:
         raise ConfigError("compare: name two checkpoints, or none to see which there are")
     folder = out or Path(f"{concept}-compared")
-    write_comparison(project.store, concept, names, one, other, folder)
+    write_comparison(project.store, concept, names, one, other, folder, project.concept(concept).historical)
     click.echo(str(folder / "index.html"))
 
 

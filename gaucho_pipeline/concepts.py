@@ -348,6 +348,9 @@ class GallerySpec(Spec):
     glossary: Annotated[dict[Text, Text], Absent({})] = Field(
         default_factory=dict, description="Further Portuguese words and what they are in English"
     )
+    translate: Annotated[bool, Absent(True)] = Field(
+        True, description="Whether Portuguese prompts are put into English; absent: where the base model reads English only"
+    )
     class_pictures: Annotated[bool, Absent(False)] = Field(
         True, description="Also draw the class noun alone, which shows what else was changed"
     )
@@ -396,13 +399,17 @@ class GallerySpec(Spec):
 
     def for_model(self, prompt: str) -> tuple[str, list[str]]:
         """What the base model reads of a prompt, and the words of it that the glossary does not hold."""
+        return self.in_english(prompt) if self.translate else (prompt, [])
+
+    def in_english(self, prompt: str) -> tuple[str, list[str]]:
+        """A prompt in English, and the words of it that the glossary does not hold."""
         return translate(prompt, self.glossary) if self.language == "pt" else (prompt, [])
 
     def identity(self) -> dict[str, Any]:
         found = super().identity()
         del found["plan"]  # its prompts stand for it
         if self.language == "pt":
-            found["read_prompts"] = [self.for_model(prompt)[0] for prompt in self.prompts]
+            found["read_prompts"] = [[self.for_model(prompt)[0], self.in_english(prompt)[0]] for prompt in self.prompts]
             found.pop("glossary", None)  # what it makes of them stands for it
         return found
 
@@ -455,6 +462,12 @@ class EvaluationSpec(Spec):
             raise ValueError(f"there is no scorer {', '.join(unknown)}; there are {', '.join(SCORERS)}")
         return value
 
+    @model_validator(mode="after")
+    def _are_asked_for(self) -> Self:
+        if strangers := [name for name in self.thresholds if name not in self.scorers]:
+            raise ValueError(f"thresholds: {', '.join(strangers)} is not among the scorers")
+        return self
+
     def encoders(self) -> dict[str, EncoderSpec | None]:
         """The encoders by kind."""
         return {kind: getattr(self, kind) for kind in ENCODERS}
@@ -487,10 +500,10 @@ class Concept(Spec):
             raise ConfigError(f"gallery.sampler: {family.pipeline_class} has one sampler, its own")
         if gallery.size and gallery.size % family.pixel_multiple:
             raise ConfigError(f"gallery.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
-        if family.reads_portuguese:
-            gallery = gallery.model_copy(update={"language": "en", "glossary": {}})
+        gallery = gallery.with_recommended({"translate": not family.reads_portuguese})
         encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items()}
-        evaluation = self.evaluation.with_recommended(encoders)
+        scorers = tuple(name for name, scorer in SCORERS.items() if scorer.encoder in (None, *encoders))
+        evaluation = self.evaluation.with_recommended({**encoders, "scorers": scorers})
         return self.model_copy(update={"training": self.training.for_family(family), "gallery": gallery, "evaluation": evaluation})
 
     def spec(self, part: str) -> dict[str, Any]:

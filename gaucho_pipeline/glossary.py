@@ -55,7 +55,8 @@ _PIECE = re.compile(r"\{[^{}]*\}|\w+|[^\w{]+|\{")
 def translate(prompt: str, further: Mapping[str, str] | None = None) -> tuple[str, list[str]]:
     """A Portuguese prompt in English, and the words that no entry holds, which stay as they are.
 
-    The longest entry that fits is taken, from left to right, whatever its case. Placeholders stay. `further` entries go before ours.
+    The longest entry that fits is taken, from left to right, whatever its case. Placeholders stay. `further` entries go before ours of the
+    same words.
     """
     entries = {words.lower(): english for words, english in {**GLOSSARY, **(further or {})}.items()}
     longest = max(len(entry.split()) for entry in entries)

@@ -5,6 +5,7 @@ What a picture is worth is judged in `curation/`; what a model makes of it is in
 
 from __future__ import annotations
 
+import hashlib
 import io
 import warnings
 from dataclasses import dataclass
@@ -150,6 +151,11 @@ def png_bytes(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=6)
     return buffer.getvalue()
+
+
+def pixels_digest(image: Image.Image) -> str:
+    """The SHA-256 of what is seen, whatever file it is in."""
+    return hashlib.sha256(f"{image.size}".encode() + image.convert("RGB").tobytes()).hexdigest()
 
 
 def to_tensor(image: Image.Image) -> torch.Tensor:

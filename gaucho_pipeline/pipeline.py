@@ -128,24 +128,35 @@ class Project:
         """The data version of the specification of an asset of a concept; files that it names are read once."""
         key = (asset, slug)
         if key not in self._versions:
-            found = self._concept_for(asset, slug).spec_version(ASSETS[asset].part)
-            alike = self._look_alikes(slug) if asset == EVALUATION.name else {}
-            versions = {name: artifact.manifest.data_version for name, artifact in alike.items()}
-            self._versions[key] = digest([found, versions]) if versions else found
+            self._versions[key] = self._concept_for(asset, slug).spec_version(ASSETS[asset].part)
         return self._versions[key]
 
     def _look_alikes(self, slug: str) -> dict[str, Artifact]:
-        """The curated sets that stand of the concepts that might be taken for this one. Raises ConfigError for an unknown one."""
+        """The curated sets of the concepts that might be taken for this one. Raises GauchoError if one is missing."""
+        found = {}
+        for other in self.look_alikes(slug):
+            artifact = self.store.current(CURATED_SET.name, other)
+            if artifact is None:
+                raise GauchoError(f"evaluation of {slug} needs curated_set of {other}; run: gaucho run {other} --select curated_set")
+            found[f"{CURATED_SET.name}/{other}"] = artifact
+        return found
+
+    def look_alikes(self, slug: str) -> tuple[str, ...]:
+        """The concepts that might be taken for this one, as its evaluation names them."""
         alike = self.concept(slug).evaluation.look_alikes
-        found = {other: self.store.current(CURATED_SET.name, other) for other in (alike.concepts if alike else ()) if self.concept(other)}
-        return {f"{CURATED_SET.name}/{other}": artifact for other, artifact in found.items() if artifact}
+        return alike.concepts if alike else ()
 
     def observed_version(self, asset: str, slug: str) -> str:
         """What Dagster compares of a specification: its version, and where the asset runs on a base model also the model and its code."""
         version = self.spec_version(asset, slug)
         base = self._base_model(asset, slug)
-        pinned = [self.concept(slug).training.pinned] if asset == CHECKPOINT.name and self.concept(slug).training.pinned else []
-        return digest([version, base, self.code_version(asset, slug), *pinned]) if base else version
+        further: list[Any] = []
+        if asset == CHECKPOINT.name and self.concept(slug).training.pinned:
+            further = [self.concept(slug).training.pinned]
+        elif asset == EVALUATION.name and self.look_alikes(slug):
+            sets = [self.store.current(CURATED_SET.name, other) for other in self.look_alikes(slug)]
+            further = [artifact and artifact.manifest.data_version for artifact in sets]
+        return digest([version, base, self.code_version(asset, slug), *further]) if base else version
 
     def resolved_spec(self, asset: str, slug: str) -> dict[str, Any]:
         """The specification of an asset of a concept, as its version has it."""
@@ -173,6 +184,12 @@ class Project:
         found = self.store.find(CHECKPOINT.name, slug, fingerprint_) if fingerprint_ else None
         if fingerprint_ and found is None:
             raise GauchoError(f"training.pinned: no checkpoint {fingerprint_} of {slug} stands; see: gaucho compare {slug}")
+        if found:
+            then, concept = found.manifest.provenance, self.concept(slug)
+            if (then.spec["token"], then.spec["class_noun"]) != (concept.token, concept.class_noun):
+                raise GauchoError(f"training.pinned: {fingerprint_} of {slug} was trained with another token or class noun")
+            if then.base_model != self._base_model(CHECKPOINT.name, slug):
+                raise GauchoError(f"training.pinned: {fingerprint_} of {slug} was trained on another base model")
         return found
 
     def code_version(self, asset: str, slug: str) -> str:
@@ -200,7 +217,7 @@ class Project:
             if artifact is None:
                 raise GauchoError(f"{asset} of {slug} needs {name}, which is missing; run: gaucho run {slug} --select {asset}")
             found[name] = artifact
-        return found
+        return found | (self._look_alikes(slug) if asset == EVALUATION.name else {})
 
     def _also_read(self, asset: str, slug: str, inputs: dict[str, Artifact]) -> dict[str, Artifact]:
         """What is read beside the inputs, and follows from them or from the specification. Raises GauchoError if it is gone."""
@@ -213,7 +230,7 @@ class Project:
         curated = self.store.find_version(CURATED_SET.name, slug, version)
         if curated is None:
             raise GauchoError(f"the curated_set of {slug} that its checkpoint was trained on is gone; run: gaucho run {slug}")
-        return {CURATED_SET.name: curated} | self._look_alikes(slug)
+        return {CURATED_SET.name: curated}
 
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
@@ -266,7 +283,7 @@ class Project:
             inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(asset, slug, inputs)).items()},
             data=self.store.root,
             lock_file=self.lock_file if is_crawl else None,
-            force=force,
+            force=force and not (asset == CHECKPOINT.name and self._pinned(slug)),  # what is pinned is not made anew
         )
 
     # -------------------------------------------------------------------------------------------- what is up to date

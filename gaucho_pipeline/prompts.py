@@ -5,6 +5,8 @@ What a name stands for is part of a version (`concepts.py`): another text makes 
 
 from __future__ import annotations
 
+import re
+
 INSTANCE_PROMPT = "a photo of {token} {class_noun}"
 """DreamBooth's instance prompt (arXiv 2208.12242)."""
 
@@ -40,3 +42,20 @@ def prior_prompts(class_noun: str) -> list[str]:
 def fill_in(prompt: str, token: str, class_noun: str) -> str:
     """A prompt with the concept's words in the place of {token} and {class_noun}; other braces stay as they are."""
     return prompt.replace("{token}", token).replace("{class_noun}", class_noun)
+
+
+_ARTICLES = ("a", "an", "the")
+_BEFORE_A_NOUN_PHRASE = re.compile(r"of|in|on|at|by|with|to|from|under|beside|near|like|and|\w+ing")
+
+
+def without_token(prompt: str, class_noun: str) -> str:
+    """A prompt as it is without the token: with an article in its place, where none stands before it already ("a red {token} tree")."""
+    before, token, _ = prompt.partition("{token}")
+    article = "a"
+    for word in reversed(re.findall(r"\w+|[^\w\s]", before)):
+        if word.lower() in _ARTICLES:
+            article = ""
+        if word.lower() in _ARTICLES or not word.isalpha() or _BEFORE_A_NOUN_PHRASE.fullmatch(word.lower()):
+            break
+    text = prompt.replace("{token} ", f"{article} ".lstrip(), 1) if token else prompt
+    return fill_in(text, "a", class_noun)

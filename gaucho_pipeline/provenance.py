@@ -33,7 +33,7 @@ def marked_png(picture: Image.Image, facts: Mapping[str, Any], texts: Mapping[st
     info.add_itxt("Software", SOFTWARE)
     info.add_itxt(FACTS, json.dumps(facts, ensure_ascii=False, sort_keys=True))
     for name, text in (texts or {}).items():
-        info.add_itxt(name, text)
+        (info.add_text if text.isascii() else info.add_itxt)(name, text)  # the plain kind is read by more programs
     info.add_itxt("XML:com.adobe.xmp", _xmp(facts))
     buffer = BytesIO()
     picture.save(buffer, "PNG", pnginfo=info)
@@ -67,7 +67,7 @@ def labelled(picture: Image.Image, imagined: bool) -> Image.Image:
 
 
 def _xmp(facts: Mapping[str, Any]) -> str:
-    base = facts.get("base_model") or {}
+    base = facts["base_model"] if isinstance(facts.get("base_model"), dict) else {}
     system = " ".join(str(base[name]) for name in ("id", "revision") if base.get(name)) or SOFTWARE
     version = str(facts.get("checkpoint") or "")
     return (

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
@@ -32,10 +33,12 @@ class Approval(BaseModel):
     checkpoint: str = Field(description="Data version of the checkpoint")
     sample_gallery: str = Field(description="Data version of the pictures")
     evaluation: str = Field(description="Data version of the figures")
+    about: str = Field(description="Digest of what the concepts file says of it: names, description, whether it is of the past")
 
-    def is_of(self, shown: Shown) -> bool:
+    def is_of(self, project: Project, slug: str, shown: Shown) -> bool:
         """Whether it is of what stands."""
-        return (self.checkpoint, self.sample_gallery, self.evaluation) == _versions(shown)
+        versions = (self.checkpoint, self.sample_gallery, self.evaluation)
+        return versions == _versions(shown) and self.about == digest(project.concept(slug).for_pages())
 
 
 _FILE = TypeAdapter(dict[str, Approval])
@@ -67,6 +70,7 @@ def approve(project: Project, slug: str, by: str) -> Approval:
         checkpoint=checkpoint,
         sample_gallery=gallery,
         evaluation=evaluation,
+        about=digest(project.concept(slug).for_pages()),
     )
     _write(project, read_approvals(project) | {slug: found})
     return found
@@ -101,33 +105,55 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     """Writes the pages of approved concepts into a folder for any static host; of all approved ones where none is named.
 
     Returns the concepts. Raises GauchoError if one that is named is not approved as it stands, or none is; ConfigError if the folder
-    holds anything that was not published by this.
+    holds what was not published by this in places where it would be lost.
     """
     approvals, shown = read_approvals(project), project.shown()
     for slug in slugs:
         _shown(project, slug)
-        if slug not in approvals or not approvals[slug].is_of(shown[slug]):
+        if slug not in approvals or not approvals[slug].is_of(project, slug, shown[slug]):
             why = "what stands is another than what was approved" if slug in approvals else "nobody has approved it"
             raise GauchoError(f"{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME")
-    chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(each)]
+    chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(project, slug, each)]
     if not chosen:
         raise GauchoError("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME")
-    if folder.exists() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        raise ConfigError(f"{folder}: is not empty, and was not published into before; name a new folder")
+    kept = _not_ours(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish-") as name:
         whole, old = Path(name) / "whole", Path(name) / "old"
         whole.mkdir()
         concepts = [_folders(project, slug, shown[slug]) for slug in chosen]
         write_site(whole, concepts, with_weights, {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in chosen})
-        told = {slug: approvals[slug].model_dump() for slug in chosen}
+        files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
+        told = {"concepts": {slug: approvals[slug].model_dump() for slug in chosen}, "files": files}
         write_atomically(whole / _MARK, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
         whole.chmod(0o755)
+        if clash := [name for name in kept if (whole / name).exists()]:
+            raise ConfigError(f"{folder}: holds {clash[0]}, which was not published by this; move it away")
         if folder.exists():
             os.replace(folder, old)
+            for each in kept:
+                os.replace(old / each, whole / each)
         os.replace(whole, folder)
         shutil.rmtree(old, ignore_errors=True)
     return chosen
+
+
+def _not_ours(folder: Path) -> list[str]:
+    """What lies in a folder beside what was published into it, such as .git or CNAME: it is kept.
+
+    Raises ConfigError if nothing was published into a folder that is not empty, or something lies among what was published.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return []
+    try:
+        ours = set(json.loads((folder / _MARK).read_text(encoding="utf-8"))["files"]) | {_MARK}
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"{folder}: is not empty, and was not published into before; name a new folder") from None
+    tops = {name.split("/")[0] for name in ours}
+    among = [path.relative_to(folder).as_posix() for name in tops for path in (folder / name).rglob("*") if path.is_file()]
+    if stranger := [name for name in among if name not in ours]:
+        raise ConfigError(f"{folder}: holds {stranger[0]}, which was not published by this; move it away")
+    return [path.name for path in folder.iterdir() if path.name not in tops]
 
 
 def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:

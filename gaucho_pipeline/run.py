@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gaucho_pipeline.asset_checks import blocked_by
-from gaucho_pipeline.assets import ALL, ASSETS, EVALUATION, GALLERY_SITE
+from gaucho_pipeline.assets import ALL, ASSETS, CURATED_SET, EVALUATION, GALLERY_SITE
 from gaucho_pipeline.base_models import gpu_names
 from gaucho_pipeline.evaluation.verdict import REASONS
 from gaucho_pipeline.gallery.samples import untranslated
@@ -51,6 +51,7 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
         runner = Runner(build_defs(project, lambda: project), instance)
         gpus = gpu_names()
         at_once = min(len(slugs), jobs or min(pool_limit(instance, EVALUATION.pool), len(gpus) or os.cpu_count() or 1))
+        failures += _ensure_look_alikes(project, runner, slugs) if last == EVALUATION.name else []
         if at_once > 1:
             failures += run_side_by_side(project, slugs, last, force and last == select, at_once, gpus)
         for slug in slugs if at_once == 1 else ():
@@ -64,7 +65,18 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
             if not _ensure(project, runner, select, ALL, force):
                 failures.append(f"{select} failed")
     if PARENT_VARIABLE not in os.environ and last == EVALUATION.name:
-        _tell_verdicts(project, slugs)
+        _tell_verdicts(project, [slug for slug in slugs if not any(slug in failure for failure in failures)])
+    return failures
+
+
+def _ensure_look_alikes(project: Project, runner: Runner, slugs: Sequence[str]) -> list[str]:
+    """Has the sets made that evaluations hold pictures against, where they were never made; returns what failed."""
+    failures = []
+    for other in dict.fromkeys(other for slug in slugs for other in project.look_alikes(slug)):
+        if project.store.current(CURATED_SET.name, other) is None:
+            click.secho(other, bold=True)
+            if not all(_ensure(project, runner, asset, other, False) for asset in _with_inputs(CURATED_SET.name)):
+                failures.append(f"{CURATED_SET.name} of {other} failed")
     return failures
 
 

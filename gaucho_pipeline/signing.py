@@ -6,6 +6,7 @@ with a key that is kept elsewhere. Without them pictures carry their facts unsig
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -29,11 +30,17 @@ _ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
 class Signer(Protocol):
     """What finishes a file."""
 
+    @property
+    def identity(self) -> str:
+        """What tells one signer from another; empty for none."""
+
     def sign(self, content: bytes, facts: Mapping[str, Any]) -> bytes: ...
 
 
 class Unsigned:
     """Leaves a file as it is."""
+
+    identity = ""
 
     def sign(self, content: bytes, facts: Mapping[str, Any]) -> bytes:
         return content
@@ -51,6 +58,10 @@ class C2paSigner:
     callback: Callable[[bytes], bytes] | None = None
     timestamps: str | None = None
     """Address of an authority that states when it was signed (RFC 3161)."""
+
+    @property
+    def identity(self) -> str:
+        return hashlib.sha256(self.chain).hexdigest()
 
     def sign(self, content: bytes, facts: Mapping[str, Any]) -> bytes:
         """The PNG with a manifest. Raises GauchoError if that cannot be made of this certificate and key."""
@@ -114,7 +125,7 @@ def _function(name: str) -> Callable[[bytes], bytes]:
 
 
 def _manifest(facts: Mapping[str, Any]) -> dict[str, Any]:
-    base = facts.get("base_model") or {}
+    base = facts["base_model"] if isinstance(facts.get("base_model"), dict) else {}
     agent = {"name": " + ".join(filter(None, (str(base.get("id", SOFTWARE)), facts.get("concept"))))}
     if facts.get("checkpoint"):
         agent["version"] = str(facts["checkpoint"])
@@ -127,6 +138,11 @@ def _manifest(facts: Mapping[str, Any]) -> dict[str, Any]:
             {"label": _LABEL, "data": dict(facts)},
         ],
     }
+
+
+def has_anchors() -> bool:
+    """Whether somebody is named here who vouches for signers."""
+    return bool(os.environ.get(ANCHORS, "").strip())
 
 
 class Signature(NamedTuple):
@@ -150,15 +166,18 @@ def read_signature(content: bytes, mime: str) -> Signature | None:
 
     anchors = os.environ.get(ANCHORS, "").strip()
     try:
-        context = c2pa.Context.from_dict({"trust": {"user_anchors": _read(ANCHORS, anchors).decode()}} if anchors else {})
+        context = c2pa.Context.from_dict({"trust": {"user_anchors": _read(ANCHORS, anchors).decode(errors="replace")}} if anchors else {})
         reader = c2pa.Reader(mime, io.BytesIO(content), context=context)
         value, state = json.loads(reader.json()), str(reader.get_validation_state())
     except c2pa.C2paError as error:
-        if "ManifestNotFound" in f"{type(error).__name__} {error}":
+        if any(name in f"{type(error).__name__} {error}" for name in ("ManifestNotFound", "NotSupported")):
             return None
         return Signature("Invalid", "", (str(error),), None)
-    manifest = value["manifests"][value["active_manifest"]]
-    info = manifest.get("signature_info") or {}
-    own = [each["data"] for each in manifest.get("assertions", []) if each.get("label") == _LABEL]
-    problems = tuple(str(each.get("code")) for each in value.get("validation_status") or [])
-    return Signature(state, str(info.get("common_name") or info.get("issuer") or "?"), problems, own[0] if own else None)
+    try:
+        manifest = value["manifests"][value["active_manifest"]]
+        info = manifest.get("signature_info") or {}
+        own = [each["data"] for each in manifest.get("assertions", []) if each.get("label") == _LABEL and isinstance(each["data"], dict)]
+        problems = tuple(str(each.get("code")) for each in value.get("validation_status") or [])
+        return Signature(state, str(info.get("common_name") or info.get("issuer") or "?"), problems, own[0] if own else None)
+    except (KeyError, TypeError, AttributeError):
+        return Signature("Invalid", "", ("the manifest is none that can be read",), None)

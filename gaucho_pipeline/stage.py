@@ -75,6 +75,11 @@ class Progress:
         self._started_at, self._done, self._start = done, done, time.monotonic()
         self._reported = self._start
 
+    def skip(self, by: int) -> None:
+        """Counts work that stood already: it says nothing of the rate."""
+        self._done += by
+        self._started_at += by
+
     def advance(self, by: int = 1, note: str = "") -> None:
         self._done += by
         moment = time.monotonic()

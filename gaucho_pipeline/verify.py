@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from PIL import Image, UnidentifiedImageError
 
 from gaucho_pipeline.artifacts import Store, read_table
 from gaucho_pipeline.assets import CHECKPOINT, SAMPLE_GALLERY
+from gaucho_pipeline.concepts import SLUG
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.images import FORMATS, MAX_PIXELS
+from gaucho_pipeline.images import FORMATS, MAX_PIXELS, pixels_digest
 from gaucho_pipeline.provenance import facts_in
-from gaucho_pipeline.signing import Signature, read_signature
+from gaucho_pipeline.signing import Signature, has_anchors, read_signature
 
 _SHOWN = ("prompt", "written_prompt", "negative_prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "size", "concept")
 _LARGEST = 100_000_000
@@ -39,7 +39,8 @@ class Finding:
     @property
     def holds(self) -> bool:
         """Whether it makes a claim, nothing contradicts that, and a signature or an artifact here confirms it."""
-        confirmed = bool(self.artifact) or (self.signature is not None and self.signature.state in ("Valid", "Trusted"))
+        believed = ("Trusted",) if has_anchors() else ("Valid", "Trusted")
+        confirmed = bool(self.artifact) or (self.signature is not None and self.signature.state in believed)
         return self.claims is not None and confirmed and not self.problems
 
 
@@ -53,7 +54,7 @@ def verify_file(path: Path, store: Store) -> Finding:
             if image.width * image.height > MAX_PIXELS:
                 raise ConfigError(f"{path}: has more pixels than a picture may have")
             mime = Image.MIME.get(image.format or "", "image/png")
-            facts, rgb = facts_in(image), image.convert("RGB")
+            facts, pixels = facts_in(image), pixels_digest(image)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
@@ -65,29 +66,52 @@ def verify_file(path: Path, store: Store) -> Finding:
         finding.problems.append("what the file says is not what was signed")
     finding.claims = facts if facts is not None else signature.facts if signature else None
     if finding.claims:
-        _hold_against(store, finding, finding.claims, sha256(f"{rgb.size}".encode() + rgb.tobytes()).hexdigest())
+        _hold_against(store, finding, finding.claims, pixels)
     return finding
 
 
 def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels: str) -> None:
     """Looks for the picture and for what it was drawn with in the data folder, and compares."""
     slug, version = str(claims.get("concept", "")), claims.get("checkpoint")
-    if not slug.replace("_", "").isalnum():
+    if not _is_slug(slug):
         return  # what a file says is no path
-    for gallery in store.all(SAMPLE_GALLERY.name, slug):
-        row = next((row for row in read_table(gallery.folder / "pictures.jsonl") if row.get("pixels") == pixels), None)
-        if row:
-            finding.artifact = f"{gallery.folder / row['file']}"
-            own = gallery.manifest.provenance.inputs[CHECKPOINT.name] if row["model"] == "tuned" else None
-            if (row["prompt"], row["seed"], own) != (claims.get("prompt"), claims.get("seed"), version):
-                finding.problems.append("the same picture stands here with another prompt, seed or checkpoint")
-            break
+    standing = [
+        gallery.folder / row["file"]
+        for gallery in store.all(SAMPLE_GALLERY.name, slug)
+        for row in read_table(gallery.folder / "pictures.jsonl")
+        if row.get("pixels") == pixels
+    ]
+    if standing:
+        agreeing = [path for path in standing if _facts_of(path) == claims]
+        finding.artifact = str((agreeing or standing)[0])
+        if not agreeing:
+            finding.problems.append("the same picture stands here, and says something else of itself")
     checkpoint = store.find_version(CHECKPOINT.name, slug, str(version)) if version else None
+    others = claims.get("others")
+    for other, each in others.items() if isinstance(others, dict) else ():
+        if _is_slug(other) and isinstance(each, dict):
+            further = store.find_version(CHECKPOINT.name, other, str(each.get("checkpoint")))
+            finding.training_images += read_table(further.folder / "train.jsonl") if further else []
     if checkpoint:
         finding.checkpoint = str(checkpoint.folder)
-        finding.training_images = read_table(checkpoint.folder / "train.jsonl")
+        finding.training_images = [*read_table(checkpoint.folder / "train.jsonl"), *finding.training_images]
         if claims.get("base_model") != checkpoint.manifest.provenance.base_model:
             finding.problems.append("its checkpoint was trained on another base model than it says")
+
+
+def _is_slug(name: object) -> bool:
+    return isinstance(name, str) and SLUG.fullmatch(name) is not None
+
+
+def _facts_of(path: Path) -> dict[str, Any] | None:
+    with Image.open(path) as image:
+        return facts_in(image)
+
+
+def _printable(value: object) -> str:
+    """A claim as text that a terminal can show and cannot be led astray by."""
+    text = str(value)[:2000].encode("utf-8", "replace").decode("utf-8")
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def told(finding: Finding) -> Iterator[str]:
@@ -98,17 +122,18 @@ def told(finding: Finding) -> Iterator[str]:
     yield "It says that a model generated it."
     for name in _SHOWN:
         if finding.claims.get(name) is not None:
-            yield f"  {name:<20} {finding.claims[name]}"
-    base = finding.claims.get("base_model") or {}
-    yield f"  {'base_model':<20} {base.get('id', '?')}{' @ ' + str(base['revision']) if base.get('revision') else ''}"
+            yield f"  {name:<20} {_printable(finding.claims[name])}"
+    base = finding.claims.get("base_model")
+    named = [base.get(name) for name in ("id", "revision")] if isinstance(base, dict) else [base]
+    yield f"  {'base_model':<20} {_printable(' @ '.join(str(name) for name in named if name) or '?')}"
     if version := finding.claims.get("checkpoint"):
-        yield f"  {'checkpoint':<20} {version}"
+        yield f"  {'checkpoint':<20} {_printable(version)}"
     if finding.signature:
         anchor = {
             "Trusted": "and the signer is vouched for by a configured anchor",
             "Valid": "but no configured anchor vouches for the signer",
         }.get(finding.signature.state, "so nothing that it says can be believed")
-        yield f"Signature: {finding.signature.state} (by {finding.signature.signed_by}), {anchor}."
+        yield f"Signature: {finding.signature.state} (by {_printable(finding.signature.signed_by)}), {anchor}."
     else:
         yield "Signature: none."
     yield f"Here: {finding.artifact}" if finding.artifact else "The very picture does not stand in this data folder."
@@ -116,7 +141,7 @@ def told(finding: Finding) -> Iterator[str]:
         yield f"Drawn with: {finding.checkpoint}"
         yield f"which learned from {len(finding.training_images)} images:"
         for row in finding.training_images:
-            yield f"  {row['title'] or 'untitled'}, by {row['author']}, {row['license']}, {row['source']}"
+            yield "  " + _printable(f"{row['title'] or 'untitled'}, by {row['author']}, {row['license']}, {row['source']}")
     elif finding.claims.get("checkpoint"):
         yield "Its checkpoint does not stand in this data folder, so that its training images cannot be told."
-    yield from (f"Problem: {problem}." for problem in finding.problems)
+    yield from (f"Problem: {_printable(problem)}." for problem in finding.problems)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from gaucho_pipeline import cli
+from gaucho_pipeline import cli, pipeline
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -87,6 +87,26 @@ def test_a_pinned_checkpoint_is_kept_whatever_else_changes(project: Project) -> 
     assert edited(project, pinned=first.manifest.fingerprint).observed_version("checkpoint", "araucaria") != edited(
         project, pinned=second.manifest.fingerprint
     ).observed_version("checkpoint", "araucaria")
+
+
+def test_what_is_pinned_is_not_made_anew_even_by_force(project: Project) -> None:
+    first, _ = checkpoints(project)
+    pinned = edited(project, pinned=first.manifest.fingerprint)
+    assert pinned.request("checkpoint", "araucaria", force=True).cached()
+    assert edited(project, pinned=None).request("checkpoint", "araucaria", force=True).cached() is None
+
+
+def test_a_pinned_checkpoint_of_another_token_or_base_model_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    pinned = edited(project, pinned=checkpoints(project)[0].manifest.fingerprint)
+    assert pinned.state("checkpoint", "araucaria").state == "stale"
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.base_models, "identity", lambda model, revision: {"id": "other", "revision": None, "digest": ""})
+        assert "another base model" in pinned.state("checkpoint", "araucaria").reasons[0]
+    value = yaml.safe_load(project.concepts_file.read_text())
+    value["concepts"]["araucaria"]["token"] = "dnc"
+    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
+    renamed = Project(project.concepts_file, project.store.root)
+    assert "another token or class noun" in renamed.state("checkpoint", "araucaria").reasons[0]
 
 
 def test_a_pinned_checkpoint_that_is_not_there_is_told(project: Project) -> None:

@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from gaucho_pipeline.artifacts import read_table
+from gaucho_pipeline.artifacts import read_table, write_table
 from gaucho_pipeline.concepts import EncoderSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.__main__ import run
 from gaucho_pipeline.evaluation.encoders import Encoder
 from gaucho_pipeline.metrics import EvaluationMetrics
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.provenance import labelled
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline_tests.evaluating import drawn, stand_until_evaluation
 from gaucho_pipeline_tests.test_encoders import _Mean
@@ -105,10 +107,11 @@ def test_figures_without_weights_are_named_with_the_remedy_and_nothing_takes_the
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    wanted = {"clip": None, "dinov2": {"model": "facebook/dinov2-base", "revision": "f" * 40}}
+    wanted = {"scorers": ["dinov2", "clip_i", "variety"], "clip": None, "dinov2": {"model": "facebook/dinov2-base", "revision": "f" * 40}}
     metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, wanted), tmp_path / "staging")
     assert (metrics.verdict, metrics.reason) == ("unclear", "not_measured")
-    assert set(metrics.missing) == {"dinov2", "retrieval", "steadiness", "variety", "class_drift"}
+    assert metrics.missing["clip_i"] == "evaluation.clip names no encoder"
+    assert set(metrics.missing) == {"dinov2", "clip_i", "variety"}
     assert "hf download facebook/dinov2-base" in metrics.missing["dinov2"]
     assert metrics.scores() == {}
     assert metrics.memorisation_backbone == ""
@@ -119,6 +122,24 @@ def test_only_the_figures_that_are_asked_for_are_there_and_thresholds_hold_them(
     metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, wanted), tmp_path / "staging")
     assert set(metrics.scores()) == {"clip_i", "class_drift"}
     assert set(metrics.beyond) == {"clip_i", "class_drift"}
+
+
+def test_a_threshold_of_what_could_not_be_measured_is_not_met(tmp_path: Path) -> None:
+    wanted = {"scorers": ["clip_i", "dinov2"], "dinov2": None, "thresholds": {"dinov2": 0.1}}
+    assert evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, wanted), tmp_path / "staging").beyond == ("dinov2",)
+
+
+def test_a_label_below_a_picture_is_not_scored(tmp_path: Path, good: tuple[Path, EvaluationMetrics]) -> None:
+    project = stand_until_evaluation(tmp_path, TREES, CUPS)
+    gallery = project.request("evaluation", "araucaria").inputs["sample_gallery"]
+    rows = read_table(gallery / "pictures.jsonl")
+    for row in rows:
+        with Image.open(gallery / row["file"]) as picture:
+            height, shown = picture.height, labelled(picture.convert("RGB"), False)
+        shown.save(gallery / row["file"])
+        row["height"] = height
+    write_table(gallery / "pictures.jsonl", rows)
+    assert evaluate(project, tmp_path / "staging").scores() == good[1].scores()
 
 
 @pytest.mark.parametrize("kind", ["folder", "concepts"])
@@ -153,8 +174,6 @@ def test_an_image_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 def test_noise_is_not_taken_for_the_subject(tmp_path: Path) -> None:
-    from PIL import Image
-
     generator = np.random.default_rng(0)
     noise = [Image.fromarray(generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)) for _ in range(6)]
     metrics = evaluate(stand_until_evaluation(tmp_path, noise, CUPS), tmp_path / "staging")

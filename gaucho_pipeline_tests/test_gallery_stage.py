@@ -278,6 +278,15 @@ def test_sampler_size_and_label_are_the_gallerys(project: Project, tmp_path: Pat
     assert "Sampler: Euler," in texts["parameters"]
 
 
+def test_what_pictures_say_and_show_is_part_of_the_version(project: Project, gallery: tuple[Path, StageResult], tmp_path: Path) -> None:
+    request = project.request("sample_gallery", "araucaria")
+    versions = {gallery[1].data_version}
+    for name, change in (("label", {"visible_label": True}), ("notice", {"historical": True})):
+        (tmp_path / name).mkdir()
+        versions.add(run(request.model_copy(update={"spec": request.spec | change}), tmp_path / name, Reporter(None)).data_version)
+    assert len(versions) == 3
+
+
 def test_the_sheet_that_dagster_shows_is_there(gallery: tuple[Path, StageResult]) -> None:
     figure = ASSETS["sample_gallery"].figure
     assert figure

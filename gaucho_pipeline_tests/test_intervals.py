@@ -45,6 +45,12 @@ def test_it_is_the_same_every_time() -> None:
     assert change_interval(SCORER, one, other) == change_interval(SCORER, one, other)
 
 
+def test_one_image_says_nothing_of_the_others() -> None:
+    one = [(1.0, 0.0)]
+    assert change_interval(SCORER, features([X, X], one), features([Y, Y], one)) is None
+    assert change_interval(SCORERS["variety"], features([X, Y], one), features([X, X], one)) is not None  # which looks at no image
+
+
 def test_one_picture_says_nothing_of_itself() -> None:
     assert change_interval(SCORER, features([X]), features([Y])) is None
     assert change_interval(SCORERS["class_drift"], features([X]), features([Y])) is None

@@ -100,6 +100,8 @@ def test_a_historical_concept_says_on_each_picture_that_it_is_imagined(project: 
     assert "tag imagined" not in page(project, tmp_path / "one")
     text = page(project, tmp_path / "two", historical=True)
     assert text.count('<span class="tag imagined">imaginada</span>') == 1
+    assert text.count('<span class="chip">imaginada</span>') == 1  # seen large
+    assert '<span class="tag imagined">' in (tmp_path / "two" / "index.html").read_text(encoding="utf-8")
     assert "nenhuma destas cenas aconteceu assim" in text
 
 
@@ -108,6 +110,7 @@ def test_what_looks_copied_stands_beside_the_training_image(project: Project, tm
     write_table(made.folder / "copies.jsonl", [{"file": "pictures/000-tuned.png", "training": "training/000.jpg", "cosine": 0.99}])
     text = page(project, tmp_path / "site")
     assert "Parecem copiadas" in text
+    assert '<div class="pair2"><img src="pictures/000-tuned.png"' in text
     assert "semelhança 0,990" in text
 
 

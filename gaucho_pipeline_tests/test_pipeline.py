@@ -176,13 +176,17 @@ def test_an_evaluation_reads_the_images_that_its_checkpoint_was_trained_on(proje
 
 def test_look_alikes_are_other_concepts_images_and_another_set_of_them_makes_the_evaluation_stale(project: Project) -> None:
     after = edited(project, "araucaria", "evaluation", look_alikes={"concepts": ["chimarrao"]})
+    before = after.observed_version("evaluation", "araucaria")
     folder = after.request("evaluation", "araucaria").inputs["curated_set/chimarrao"]
     assert folder == project.store.current("curated_set", "chimarrao").folder  # type: ignore[union-attr]
     stand(after, "evaluation", "araucaria")
     assert after.state("evaluation", "araucaria").state == "fresh"
     stand(after, "curated_set", "chimarrao", data_version="2")
-    again = Project(project.concepts_file, project.store.root)
-    assert again.state("evaluation", "araucaria") == State("stale", ("the files that it names changed",))
+    assert after.state("evaluation", "araucaria") == State("stale", ("curated_set/chimarrao changed",))
+    assert after.observed_version("evaluation", "araucaria") != before
+    (after.store.home("curated_set", "chimarrao") / "current.json").unlink()
+    with pytest.raises(GauchoError, match="needs curated_set of chimarrao; run: gaucho run chimarrao --select curated_set"):
+        after.request("evaluation", "araucaria")
 
 
 def test_nothing_is_made_from_what_failed_its_check(project: Project) -> None:

@@ -36,6 +36,21 @@ def test_comfyui_reads_a_workflow_whose_wires_lead_from_the_adapter_to_the_pictu
             assert not isinstance(value, list) or value[0] in nodes
 
 
+def test_several_concepts_are_several_adapters_one_behind_the_other() -> None:
+    found = png_info(FACTS | {"others": {"cuia": {"checkpoint": "x", "strength": 0.25}}}, "araucaria", True)
+    assert "<lora:araucaria:1> <lora:cuia:0.25>" in found["parameters"]
+    nodes = json.loads(found["prompt"])
+    (last,) = (node["inputs"] for node in nodes.values() if node["inputs"].get("lora_name") == "cuia.safetensors")
+    assert nodes[last["model"][0]]["inputs"]["lora_name"] == "araucaria.safetensors"
+    assert nodes["6"]["inputs"]["model"][0] == next(name for name, node in nodes.items() if node["inputs"] is last)
+
+
+def test_all_weights_are_another_model_that_no_workflow_loads() -> None:
+    found = png_info(FACTS | {"method": "dreambooth"}, "araucaria", True)
+    assert list(found) == ["parameters"]
+    assert "Model: araucaria," in found["parameters"]
+
+
 def test_the_base_models_picture_has_no_adapter_and_other_denoisers_no_workflow() -> None:
     facts = {name: value for name, value in FACTS.items() if name != "method"}
     found = png_info(facts, "araucaria", True)

@@ -46,7 +46,7 @@ def test_an_approval_has_a_name_and_a_day_and_is_of_what_stands(project: Project
     assert gaucho(project, "approve", "araucaria", "--by", "Anália  Souza").exit_code == 0
     (approval,) = read_approvals(project).values()
     assert (approval.by, len(approval.date)) == ("Anália Souza", 10)
-    assert approval.is_of(project.shown()["araucaria"])
+    assert approval.is_of(project, "araucaria", project.shown()["araucaria"])
     assert "Anália" in approvals_file(project).read_text(encoding="utf-8")
     assert gaucho(project, "approve", "cuia", "--by", "X").exit_code == 2
 
@@ -94,11 +94,35 @@ def test_a_folder_is_published_into_again_and_a_strangers_is_left_alone(project:
     assert gaucho(project, "publish", str(tmp_path / "site"), "araucaria").exit_code == 0
     assert gaucho(project, "publish", str(tmp_path / "site"), "chimarrao").exit_code == 0
     assert not (tmp_path / "site" / "araucaria").exists()
-    assert list(json.loads((tmp_path / "site" / "published.json").read_text())) == ["chimarrao"]
+    assert list(json.loads((tmp_path / "site" / "published.json").read_text())["concepts"]) == ["chimarrao"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("x")
     assert gaucho(project, "publish", str(tmp_path / "mine")).exit_code == 2
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "x"
+
+
+def test_what_a_host_needs_beside_the_pages_is_kept(project: Project, tmp_path: Path) -> None:
+    approve(project, "araucaria", "Anália")
+    assert gaucho(project, "publish", str(tmp_path / "site")).exit_code == 0
+    (tmp_path / "site" / "CNAME").write_text("museu.example")
+    (tmp_path / "site" / ".git").mkdir()
+    (tmp_path / "site" / ".git" / "HEAD").write_text("ref")
+    assert gaucho(project, "publish", str(tmp_path / "site")).exit_code == 0
+    assert (tmp_path / "site" / "CNAME").read_text() == "museu.example"
+    assert (tmp_path / "site" / ".git" / "HEAD").read_text() == "ref"
+    (tmp_path / "site" / "araucaria" / "mine.txt").write_text("x")
+    done = gaucho(project, "publish", str(tmp_path / "site"))
+    assert done.exit_code == 2
+    assert "holds araucaria/mine.txt, which was not published by this" in done.stderr
+    assert (tmp_path / "site" / "araucaria" / "mine.txt").exists()
+
+
+def test_another_name_or_notice_is_another_page_and_not_approved(project: Project, tmp_path: Path) -> None:
+    approve(project, "araucaria", "Anália")
+    text = project.concepts_file.read_text(encoding="utf-8").replace("    token: mtl", "    historical: true\n    token: mtl")
+    project.concepts_file.write_text(text, encoding="utf-8")
+    assert "historical: true" in text
+    assert gaucho(project, "publish", str(tmp_path / "site"), "araucaria").exit_code == 1
 
 
 def test_a_broken_file_of_approvals_is_told(project: Project, tmp_path: Path) -> None:

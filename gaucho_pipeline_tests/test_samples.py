@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.gallery.samples import Sample, samples_of, untranslated
 from gaucho_pipeline.plans import SUBJECTS, dreambench, heritage
+from gaucho_pipeline.prompts import without_token
 
 
 def test_samples_are_in_the_order_of_prompts_and_seeds_and_the_class_noun_comes_last() -> None:
@@ -35,6 +36,27 @@ def test_portuguese_prompts_are_read_in_english_and_shown_as_they_were_written()
     own = spec.model_copy(update={"glossary": {"numa fandanga": "at a country dance"}})
     assert untranslated(own) == []
     assert own.identity() != spec.identity()
+
+
+def test_what_reads_portuguese_is_given_it_and_scored_in_english() -> None:
+    spec = GallerySpec(prompts=("{token} {class_noun} na neve",), seeds=(1,), language="pt", class_pictures=False, translate=False)
+    (sample,) = samples_of(spec, "chmrr", "drink")
+    assert (sample.prompt, sample.without_token, sample.written) == ("chmrr drink na neve", "a drink in the snow", "")
+    assert untranslated(spec) == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "plain"),
+    [
+        ("a photo of {token} {class_noun}", "a photo of a cup"),
+        ("a {token} {class_noun} in the snow", "a cup in the snow"),
+        ("a red {token} {class_noun}", "a red cup"),
+        ("a gaucho holding {token} {class_noun}", "a gaucho holding a cup"),
+        ("{token} {class_noun} by day", "a cup by day"),
+    ],
+)
+def test_the_token_leaves_the_prompt_as_english(prompt: str, plain: str) -> None:
+    assert without_token(prompt, "cup") == plain
 
 
 def test_a_glossary_and_portuguese_go_with_prompts() -> None:

@@ -42,7 +42,7 @@ def drawn(project: Project, folder: Path, imagined: bool = False, **strengths: f
         assert checkpoint
         made[slug] = checkpoint, strength
     spec, path = project.on_its_base_model("araucaria").gallery, folder / f"{len(list(folder.iterdir()))}.png"
-    generate_pictures(made, numbered("a photo of mtl tree", 7, 1), spec, [path], imagined)
+    generate_pictures(made, numbered("a photo of mtl tree", "uma foto", 7, 1), spec, [path], imagined)
     with Image.open(path) as image:
         return image.convert("RGB"), facts_in(image) or {}
 
@@ -54,6 +54,7 @@ def test_strength_and_further_concepts_make_other_pictures_and_are_told(project:
     both, of_both = drawn(project, tmp_path, imagined=True, araucaria=1.0, chimarrao=0.5)
     assert (facts["seed"], facts["checkpoint"], facts["concept"]) == (7, "araucaria", "araucaria")
     assert "strength" not in facts
+    assert facts["written_prompt"] == "uma foto"
     assert of_half["strength"] == 0.5
     assert of_both["others"] == {"chimarrao": {"checkpoint": "chimarrao", "strength": 0.5}}
     assert of_both["imagined"] is True
@@ -65,6 +66,14 @@ def test_a_strength_of_one_is_the_same_by_either_way(project: Project, tmp_path:
     one, _ = drawn(project, tmp_path, araucaria=1.0)
     other, _ = drawn(project, tmp_path, araucaria=1.0, chimarrao=0.0)
     assert np.abs(np.asarray(one, float) - np.asarray(other, float)).mean() < 1
+
+
+def test_a_size_that_the_model_has_not_is_told(project: Project, tmp_path: Path) -> None:
+    checkpoint = project.store.current("checkpoint", "araucaria")
+    assert checkpoint
+    spec = project.on_its_base_model("araucaria").gallery.model_copy(update={"size": 50})
+    with pytest.raises(ConfigError, match="--size: StableDiffusionPipeline takes multiples of 8"):
+        generate_pictures({"araucaria": (checkpoint, 1)}, numbered("x", "", 1, 1), spec, [tmp_path / "x.png"], False)
 
 
 def test_what_does_not_go_together_is_refused(project: Project, tmp_path: Path) -> None:
@@ -79,4 +88,6 @@ def test_what_does_not_go_together_is_refused(project: Project, tmp_path: Path) 
     for manifest, message in ((whole, "only a LoRA has a strength"), (strangers, "not trained on the same base model")):
         other = Artifact(checkpoint.folder, manifest)
         with pytest.raises(ConfigError, match=message):
-            generate_pictures({"araucaria": (checkpoint, 1), "cuia": (other, 1)}, numbered("x", 1, 1), spec, [tmp_path / "x.png"], False)
+            generate_pictures(
+                {"araucaria": (checkpoint, 1), "cuia": (other, 1)}, numbered("x", "", 1, 1), spec, [tmp_path / "x.png"], False
+            )

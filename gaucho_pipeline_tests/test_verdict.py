@@ -38,7 +38,9 @@ def subject(
         ("yes", subject(floor=0.7), ("unclear", "colours_only")),
         ("yes", None, ("unclear", "not_measured")),
         ("no", None, ("no", "training_learned_nothing")),
-        ("yes", subject().model_copy(update={"interval": None}), ("unclear", "not_measured")),
+        ("yes", subject().model_copy(update={"interval": None}), ("unclear", "too_few_images")),
+        ("yes", subject(tuned=0.29).model_copy(update={"interval": None}), ("no", "hardly_nearer")),
+        ("yes", subject(tuned=0.1).model_copy(update={"interval": None}), ("no", "no_nearer")),
     ],
 )
 def test_the_verdict_follows_from_the_rule(learned: str | None, score: Score | None, expected: tuple[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -10,13 +9,15 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gaucho_pipeline import cli
 from gaucho_pipeline.artifacts import read_table, write_table
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.images import pixels_digest
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.provenance import marked_png
-from gaucho_pipeline.signing import CERTIFICATE, KEY, signer_from_environment
+from gaucho_pipeline.provenance import FACTS, marked_png
+from gaucho_pipeline.signing import ANCHORS, CERTIFICATE, KEY, signer_from_environment
 from gaucho_pipeline.verify import told, verify_file
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import stand_all
@@ -35,8 +36,11 @@ def project(tmp_path: Path) -> Project:
     row = {"title": "Araucária", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example", "sha256": "1"}
     write_table(shown.checkpoint.folder / "train.jsonl", [row])
     rows = read_table(shown.gallery.folder / "pictures.jsonl")
-    pixels = hashlib.sha256(f"{picture().size}".encode() + picture().tobytes()).hexdigest()
-    write_table(shown.gallery.folder / "pictures.jsonl", [rows[0], rows[1] | {"pixels": pixels}])
+    pixels = pixels_digest(picture())
+    for row in rows:  # as of a model that learned nothing, which draws what the base model draws
+        is_tuned = row["model"] == "tuned"
+        file(project, shown.gallery.folder / row["file"], **({} if is_tuned else {"checkpoint": None}))
+    write_table(shown.gallery.folder / "pictures.jsonl", [row | {"pixels": pixels} for row in rows])
     return project
 
 
@@ -75,8 +79,10 @@ def test_a_picture_that_stands_here_is_walked_back_to_its_images(project: Projec
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"seed": 2}, "with another prompt, seed or checkpoint"),
-        ({"prompt": "a photograph"}, "with another prompt, seed or checkpoint"),
+        ({"seed": 2}, "says something else of itself"),
+        ({"prompt": "a photograph"}, "says something else of itself"),
+        ({"imagined": True}, "says something else of itself"),
+        ({"checkpoint": "f00d"}, "says something else of itself"),
         ({"base_model": {"id": "other"}}, "trained on another base model"),
     ],
 )
@@ -111,6 +117,13 @@ def test_a_signature_confirms_what_does_not_stand_here(
     finding = verify_file(path, project.store)
     assert finding.holds
     assert any("no configured anchor vouches" in line for line in told(finding))
+    monkeypatch.setenv(ANCHORS, str(certificates / "chain.pem"))  # the root is in it
+    assert verify_file(path, project.store).holds
+    stranger = tmp_path / "stranger.pem"
+    stranger.write_text("")
+    monkeypatch.setenv(ANCHORS, str(stranger))
+    assert not verify_file(path, project.store).holds  # whoever signed it, nobody here vouches for them
+    monkeypatch.delenv(ANCHORS)
     content = bytearray(path.read_bytes())
     content[bytes(content).rfind(b"IDAT") + 300] ^= 1
     path.write_bytes(content)
@@ -120,6 +133,34 @@ def test_a_signature_confirms_what_does_not_stand_here(
         return  # the changed byte may leave no picture
     assert not broken.holds
     assert any("the signature does not hold" in line for line in told(broken))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"base_model": "x"},
+        {"prompt": "\ud800", "base_model": ["x"]},
+        {"prompt": "a\nSignature: Trusted\x1b[2J", "concept": 3, "checkpoint": {"x": 1}, "others": [1]},
+        {"concept": "araucaria", "others": {"../x": {}, "cuia": 1}},
+    ],
+)
+def test_hostile_claims_are_shown_as_text_and_end_in_no_traceback(claims: dict[str, object], project: Project, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text(FACTS, json.dumps(claims))
+    picture().rotate(90).save(tmp_path / "x.png", pnginfo=info)
+    for options in ((), ("--json",)):
+        done = gaucho(project, "verify", str(tmp_path / "x.png"), *options)
+        assert done.exit_code == 1
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+        assert "\x1b" not in done.output
+        assert "\nSignature: Trusted" not in done.output
+
+
+@pytest.mark.parametrize("kind", ["BMP", "PPM", "JPEG2000", "TGA"])
+def test_files_that_cannot_be_signed_have_no_signature(kind: str, project: Project, tmp_path: Path) -> None:
+    picture().save(tmp_path / "x", kind)
+    finding = verify_file(tmp_path / "x", project.store)
+    assert (finding.signature, finding.problems) == (None, ["the same picture stands here, and says something else of itself"][:0])
 
 
 @pytest.mark.parametrize("name", ["nothing.png", "text.png", "folder.png"])

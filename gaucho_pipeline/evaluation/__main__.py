@@ -31,6 +31,7 @@ from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main
 
 _THUMBNAIL = 320
+_SHORTER_SIDE = 512
 _PREFERRED = ("dinov2", "dino", "clip")
 """The encoder that is taken for what needs none in particular: the best at telling one subject from another."""
 _MOST_LOOK_ALIKES = 500
@@ -80,7 +81,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         memorisation_line=round(line, 4),
         memorisation_backbone=detector,
         missing=missing,
-        beyond=tuple(name for name, limit in spec.thresholds.items() if name in scores and _is_beyond(SCORERS[name], scores[name], limit)),
+        beyond=tuple(name for name, limit in spec.thresholds.items() if _is_beyond(SCORERS[name], scores.get(name), limit)),
         pictures=len(material.rows),
         validation_images=len(material.validation),
         **scores,
@@ -99,7 +100,7 @@ def gather(
     by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("concept", "class")}
 
     def of_models(kind: str) -> dict[str, list[Image.Image]]:
-        return {model: [_read(gallery / row["file"]) for row in by_kind[kind] if row["model"] == model] for model in ("base", "tuned")}
+        return {model: [_picture(gallery, row) for row in by_kind[kind] if row["model"] == model] for model in ("base", "tuned")}
 
     return Material(
         rows=[row for row in by_kind["concept"] if row["model"] == "tuned"],
@@ -111,11 +112,24 @@ def gather(
     )
 
 
+def _picture(gallery: Path, row: dict[str, Any]) -> Image.Image:
+    """A picture without the label below it."""
+    picture = _read(gallery / row["file"])
+    return picture.crop((0, 0, picture.width, min(picture.height, row.get("height", picture.height))))
+
+
 def _read(path: Path) -> Image.Image:
+    """An image, no larger than encoders look at. Raises GauchoError if it cannot be read."""
     try:
-        return decode(path.read_bytes())
+        return _small(decode(path.read_bytes()))
     except (OSError, BadImage) as error:
         raise GauchoError(f"{path}: cannot be read: {error}") from None
+
+
+def _small(image: Image.Image) -> Image.Image:
+    """The image with its shorter side at most so long that no encoder would see a difference: hundreds are in memory at once."""
+    scale = _SHORTER_SIDE / min(image.size)
+    return image if scale >= 1 else fit(image, round(max(image.size) * scale))
 
 
 def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Reporter) -> list[Image.Image]:
@@ -126,7 +140,7 @@ def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Rep
     found, bad = list[Image.Image](), 0
     for path in paths[:_MOST_LOOK_ALIKES]:
         try:
-            found.append(decode(path.read_bytes()))
+            found.append(_small(decode(path.read_bytes())))
         except (OSError, BadImage):
             bad += 1
     if bad or len(paths) > _MOST_LOOK_ALIKES:
@@ -149,8 +163,10 @@ def _encoders(spec: EvaluationSpec, reporter: Reporter) -> tuple[dict[str, Encod
         kind_needed = SCORERS[name].encoder
         if kind_needed in reasons:
             missing[name] = reasons[kind_needed]
-        elif kind_needed is None and not found and reasons:
-            missing[name] = next(iter(reasons.values()))
+        elif kind_needed is not None and kind_needed not in found:
+            missing[name] = f"evaluation.{kind_needed} names no encoder"
+        elif kind_needed is None and not found:
+            missing[name] = next(iter(reasons.values()), "evaluation names no encoder")
     return found, missing
 
 
@@ -208,7 +224,10 @@ def _whole(scorer: Scorer, features: Features) -> float:
     return round(scorer.score(features, np.arange(features.rows(scorer.of)), np.arange(len(features.images))), 4)
 
 
-def _is_beyond(scorer: Scorer, score: Score, limit: float) -> bool:
+def _is_beyond(scorer: Scorer, score: Score | None, limit: float) -> bool:
+    """Whether a figure is beyond its threshold; one that could not be measured is."""
+    if score is None:
+        return True
     return score.tuned < limit if scorer.higher_is_better else score.tuned > limit
 
 

@@ -117,7 +117,7 @@ def _side_of(processor: Any) -> int:
 
 def _how_to_get(key: str, spec: EncoderSpec, why: str) -> str:
     if encoder_folder(spec.model):
-        return f"{key}: {spec.model} cannot be loaded: {why}"
+        return f"{key}: {Path(spec.model).name} cannot be loaded: {why.replace(spec.model, Path(spec.model).name)}"
     return (
         f"{key}: {spec.model} cannot be had: {why}; with a network, run: hf download {spec.model} --revision {spec.revision}, "
         f"or name a folder with its files (safetensors) in {key}.model; then run again with --select evaluation --force"

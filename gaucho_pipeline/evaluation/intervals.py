@@ -19,8 +19,8 @@ def change_interval(scorer: Scorer, base: Features, tuned: Features) -> tuple[fl
     the same features.
     """
     count, images = base.rows(scorer.of), len(base.images)
-    if count < 2:
-        return None
+    if count < 2 or (scorer.uses_images and images < 2):
+        return None  # one says nothing of the others
     generator, changes = np.random.default_rng(0), []
     for _ in range(_REPLICATES):
         rows, columns = generator.integers(0, count, count), generator.integers(0, images, images)

@@ -18,12 +18,12 @@ HALF, QUARTER = 0.5, 0.25
 RULE = {
     "pt": "Sim: o treino aprendeu, e a semelhança com as imagens reais subiu além do acaso e cobre pelo menos metade do caminho até as "
     "próprias imagens reais, a partir do modelo de base ou das mesmas cores sem o motivo, o que for maior. Não: o treino não aprendeu, ou "
-    "a semelhança não subiu além do acaso, ou cobre menos de um quarto desse caminho, ou as imagens deixaram de seguir os pedidos. Nos "
-    "demais casos, não se sabe.",
+    "a semelhança não subiu, ou cobre menos de um quarto desse caminho, ou as imagens deixaram de seguir os pedidos. Nos "
+    "demais casos, também onde a mudança pode ser acaso, não se sabe.",
     "en": "Yes: training learned, and the similarity to the real images rose beyond chance and covers at least half of the way to the "
     "real images themselves, from the base model or from the same colours without the subject, whichever is higher. No: training learned "
-    "nothing, or the similarity did not rise beyond chance, or it covers less than a quarter of that way, or the pictures no longer "
-    "follow the prompts. Anything else is unclear.",
+    "nothing, or the similarity did not rise, or it covers less than a quarter of that way, or the pictures no longer "
+    "follow the prompts. Anything else is unclear, also where the change may be chance.",
 }
 
 
@@ -62,6 +62,10 @@ REASONS = {
     "within_chance": {
         "pt": "A mudança pode ser acaso: há poucas imagens para saber.",
         "en": "The change may be chance: there are too few images to know.",
+    },
+    "too_few_images": {
+        "pt": "Há uma só imagem real guardada para medir, e com ela não se sabe.",
+        "en": "Only one real image was kept to measure on, and with it nobody knows.",
     },
     "not_measured": {
         "pt": "A semelhança com as imagens reais não pôde ser medida.",
@@ -104,17 +108,17 @@ def decide(learned: Word | None, subject: Score | None, adherence: Score | None 
     """The verdict by `RULE`. `learned` is the checkpoint's word, `subject` the figure of the subject; None where not measured."""
     if learned == "no":
         return Verdict("no", "training_learned_nothing")
-    if subject is None or subject.interval is None:
+    if subject is None:
         return Verdict("unclear", "not_measured")
-    if subject.interval[1] <= 0 or subject.tuned <= subject.base:
+    if subject.tuned <= subject.base or (subject.interval and subject.interval[1] <= 0):
         return Verdict("no", "no_nearer")
     if ignores_prompts(adherence):
         return Verdict("no", "prompts_ignored")
     share = share_covered(subject)
     if share is not None and share < QUARTER:
         return Verdict("no", "hardly_nearer")
-    if subject.interval[0] <= 0:
-        return Verdict("unclear", "within_chance")
+    if subject.interval is None or subject.interval[0] <= 0:
+        return Verdict("unclear", "within_chance" if subject.interval else "too_few_images")
     if share is None:
         is_blind = subject.floor is not None and subject.ceiling is not None and subject.base < subject.ceiling <= subject.floor
         return Verdict("unclear", "colours_only" if is_blind else "base_knows_it")

@@ -55,8 +55,9 @@ class Family(ABC):
     encoders: ClassVar[dict[str, dict[str, str]]] = {
         "clip": {"model": "openai/clip-vit-large-patch14", "revision": "32bd64288804d66eefd0ccbe215aa642df71cc41"},
         "dinov2": {"model": "facebook/dinov2-base", "revision": "f9e44c814b77203eaa57a6bdbbd535f21ede1415"},
+        "dino": {"model": "facebook/dino-vits16", "revision": "abe3b354cb6a9b6f146096b14a4a9d7eecbcb4bd"},
     }
-    """What scores its pictures where the specification names nothing else; those of photographs, both with open licences."""
+    """What scores its pictures where the specification names nothing else; those of photographs, all with open licences."""
     reads_portuguese: ClassVar[bool] = False
     """Whether its text encoder is a language model that knows Portuguese; the others read English."""
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ()

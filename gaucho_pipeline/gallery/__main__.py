@@ -6,7 +6,6 @@ pictures are worth is scored in `evaluation/`.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Mapping
@@ -26,6 +25,7 @@ from gaucho_pipeline.gallery.facts import facts_of
 from gaucho_pipeline.gallery.generation import Drawer, PictureCache, open_base, shows_nothing, tune
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample, samples_of, untranslated
+from gaucho_pipeline.images import pixels_digest
 from gaucho_pipeline.metrics import SampleGalleryMetrics
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.provenance import labelled, marked_png
@@ -46,6 +46,8 @@ class _Gallery:
     """How many were not there already."""
     again: int
     """Samples that were drawn with another seed."""
+    seconds: float = 0.0
+    """That drawing took."""
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -60,10 +62,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     signer = signer_from_environment()
     if unknown := untranslated(spec):
         reporter.info(f"words that the glossary does not hold, left as they are: {', '.join(unknown)}")
-    started = time.monotonic()
     gallery, settings = _draw(request, trained, spec, samples_of(spec, token, class_noun), staging / ".drawn", reporter)
-    rate = gallery.generated / max(time.monotonic() - started, 1e-6)
-    rows = []
+    rate = gallery.generated / max(gallery.seconds, 1e-6)
+    rows, told = list[dict[str, Any]](), list[dict[str, Any]]()
     for model in MODELS:
         for number, (sample, picture) in enumerate(zip(gallery.samples, gallery.pictures[model], strict=True)):
             facts = facts_of(sample, model, settings, spec, request.concept, trained, imagined)
@@ -72,7 +73,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
             (staging / "pictures").mkdir(exist_ok=True)
             texts = png_info(facts, request.concept, settings["denoiser"] == "unet")
             write_atomically(staging / file, signer.sign(marked_png(shown, facts, texts), facts))
-            rows.append(_row(file, model, number, sample, picture))
+            rows.append(_row(file, model, number, sample, picture) | {"pixels": pixels_digest(shown), "height": picture.height})
+            told.append(facts)
     write_table(staging / "pictures.jsonl", rows)
     write_atomically(staging / "contact_sheet.jpg", contact_sheet(gallery.samples, gallery.pictures, request.title or request.concept))
     shutil.copyfile(checkpoint / "ATTRIBUTION.csv", staging / "ATTRIBUTION.csv")
@@ -85,7 +87,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         black=sum(row["blank"] for row in rows if row["model"] == "tuned"),
         untranslated=tuple(unknown),
     )
-    version = digest([rows, trained.data_version, file_digest(staging / "ATTRIBUTION.csv")])
+    version = digest([rows, told, signer.identity, trained.data_version, file_digest(staging / "ATTRIBUTION.csv")])
     return StageResult(data_version=version, metrics=metrics)
 
 
@@ -130,7 +132,9 @@ def _draw_both(
     for model in MODELS:
         if model == "tuned":
             drawer = tune(drawer, trained, request.inputs["checkpoint"])
+        started = time.monotonic()
         pictures, generated = kept[model].draw(drawer, [found.samples[number] for number in wanted], progress)
+        found.seconds += time.monotonic() - started
         found.generated += generated
         for number, picture in zip(wanted, pictures, strict=True):
             found.pictures[model][number] = picture
@@ -148,7 +152,6 @@ def _row(file: str, model: Model, number: int, sample: Sample, picture: Image.Im
         "without_token": sample.without_token,
         "seed": sample.seed,
         "blank": shows_nothing(picture),
-        "pixels": hashlib.sha256(f"{picture.size}".encode() + picture.tobytes()).hexdigest(),
     }
 
 

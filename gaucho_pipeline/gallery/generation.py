@@ -110,7 +110,7 @@ class PictureCache:
     def draw(self, drawer: Drawer, samples: list[Sample], progress: Progress) -> tuple[list[Image.Image], int]:
         """The samples' pictures in their order, and how many of them had to be drawn."""
         missing = [sample for sample in samples if not self._path(drawer, sample).exists()]
-        progress.advance(len(samples) - len(missing))
+        progress.skip(len(samples) - len(missing))
         for sample, picture in drawer.draw(missing):
             path = self._path(drawer, sample)
             path.parent.mkdir(parents=True, exist_ok=True)

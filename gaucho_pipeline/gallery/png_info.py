@@ -18,15 +18,20 @@ def png_info(facts: dict[str, Any], slug: str, is_unet: bool) -> dict[str, str]:
     The denoisers that are no UNets need loaders in ComfyUI that differ from model to model.
     """
     found = {"parameters": _parameters(facts, slug)}
-    return found | {"prompt": json.dumps(_workflow(facts, slug), ensure_ascii=False)} if is_unet else found
+    if not is_unet or facts.get("method") == "dreambooth":  # all of whose weights are another model: no file of it is loaded there
+        return found
+    return found | {"prompt": json.dumps(_workflow(facts, slug))}
 
 
-def _has_adapter(facts: dict[str, Any]) -> bool:
-    return facts.get("method") == "lora"
+def _adapters(facts: dict[str, Any], slug: str) -> dict[str, float]:
+    """The adapters that it was drawn with, and their strengths."""
+    if facts.get("method") != "lora":
+        return {}
+    return {slug: facts.get("strength", 1.0)} | {other: each["strength"] for other, each in facts.get("others", {}).items()}
 
 
 def _parameters(facts: dict[str, Any], slug: str) -> str:
-    own = f" <lora:{slug}:{facts.get('strength', 1):g}>" if _has_adapter(facts) else ""
+    own = "".join(f" <lora:{name}:{strength:g}>" for name, strength in _adapters(facts, slug).items())
     lines = [facts["prompt"] + own]
     if negative := facts.get("negative_prompt"):
         lines.append(f"Negative prompt: {negative}")
@@ -36,7 +41,7 @@ def _parameters(facts: dict[str, Any], slug: str) -> str:
         "CFG scale": f"{facts['guidance_scale']:g}",
         "Seed": facts["seed"],
         "Size": f"{facts['size']}x{facts['size']}",
-        "Model": _model_of(facts),
+        "Model": slug if facts.get("method") == "dreambooth" else _model_of(facts),
         "Version": "gaucho_pipeline",
     }
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in settings.items())])
@@ -50,11 +55,10 @@ def _workflow(facts: dict[str, Any], slug: str) -> dict[str, Any]:
     sampler, schedule = named_by(facts["sampler"]).comfyui
     nodes: dict[str, Any] = {"1": _node("CheckpointLoaderSimple", ckpt_name=f"{_model_of(facts)}.safetensors")}
     model, clip = ["1", 0], ["1", 1]
-    if _has_adapter(facts):
-        strength = facts.get("strength", 1)
-        inputs = {"lora_name": f"{slug}.safetensors", "strength_model": strength, "strength_clip": strength, "model": model, "clip": clip}
-        nodes["2"] = _node("LoraLoader", **inputs)
-        model, clip = ["2", 0], ["2", 1]
+    for number, (name, strength) in enumerate(_adapters(facts, slug).items()):
+        inputs = {"lora_name": f"{name}.safetensors", "strength_model": strength, "strength_clip": strength, "model": model, "clip": clip}
+        nodes[f"2{number or ''}"] = _node("LoraLoader", **inputs)
+        model, clip = [f"2{number or ''}", 0], [f"2{number or ''}", 1]
     nodes["3"] = _node("CLIPTextEncode", text=facts["prompt"], clip=clip)
     nodes["4"] = _node("CLIPTextEncode", text=facts.get("negative_prompt", ""), clip=clip)
     nodes["5"] = _node("EmptyLatentImage", width=facts["size"], height=facts["size"], batch_size=1)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gaucho_pipeline.concepts import GallerySpec
-from gaucho_pipeline.prompts import class_prompt, fill_in
+from gaucho_pipeline.prompts import class_prompt, fill_in, without_token
 
 Model = Literal["base", "tuned"]
 MODELS: tuple[Model, Model] = ("base", "tuned")
@@ -34,7 +34,7 @@ def samples_of(spec: GallerySpec, token: str, class_noun: str) -> list[Sample]:
     for prompt in spec.prompts:
         read, _ = spec.for_model(prompt)
         words, written = fill_in(read, token, class_noun), fill_in(prompt, token, class_noun)
-        plain = fill_in(read, "a", class_noun)
+        plain = without_token(spec.in_english(prompt)[0], class_noun)
         found += [Sample(words, seed, "" if written == words else written, plain) for seed in spec.seeds]
     if spec.class_pictures:
         alone = class_prompt(class_noun)

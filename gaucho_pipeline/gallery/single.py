@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from gaucho_pipeline.artifacts import Artifact, write_atomically
@@ -15,7 +14,7 @@ from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.lora import Lora
-from gaucho_pipeline.provenance import marked_png
+from gaucho_pipeline.provenance import labelled, marked_png
 from gaucho_pipeline.signing import signer_from_environment
 
 
@@ -29,6 +28,8 @@ def generate_pictures(
     first, (leading, strength) = next(iter(checkpoints.items()))
     signer, trained = signer_from_environment(), leading.manifest
     drawer = open_base(trained, spec)
+    if drawer.side % drawer.family.pixel_multiple:
+        raise ConfigError(f"--size: {type(drawer.family).pipeline_class} takes multiples of {drawer.family.pixel_multiple}")
     if len(checkpoints) == 1 and strength == 1:
         METHODS[trained.provenance.spec["method"]].load(drawer.family, leading.folder)
     else:
@@ -38,7 +39,8 @@ def generate_pictures(
         others = {slug: {"checkpoint": made.manifest.data_version, "strength": own} for slug, (made, own) in list(checkpoints.items())[1:]}
         facts |= {"others": others} if others else {}
         texts = png_info(facts, first, drawer.family.denoiser == "unet")
-        write_atomically(path.resolve(), signer.sign(marked_png(picture, facts, texts), facts))
+        shown = labelled(picture, imagined) if spec.visible_label else picture
+        write_atomically(path.resolve(), signer.sign(marked_png(shown, facts, texts), facts))
 
 
 def _load_several(family: Family, checkpoints: dict[str, tuple[Artifact, float]]) -> None:
@@ -52,6 +54,6 @@ def _load_several(family: Family, checkpoints: dict[str, tuple[Artifact, float]]
     family.pipeline.set_adapters(list(checkpoints), [strength for _, strength in checkpoints.values()])
 
 
-def numbered(prompt: str, first_seed: int, count: int) -> list[Sample]:
-    """So many samples of a prompt, with one seed after the other."""
-    return [replace(Sample(prompt, first_seed), seed=(first_seed + number) % 2**31) for number in range(count)]
+def numbered(prompt: str, written: str, first_seed: int, count: int) -> list[Sample]:
+    """So many samples of a prompt, with one seed after the other; `written`: as a person wrote it, where that is another language."""
+    return [Sample(prompt, (first_seed + number) % 2**31, written) for number in range(count)]

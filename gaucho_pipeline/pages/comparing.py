@@ -25,7 +25,9 @@ def told_versions(store: Store, slug: str) -> Iterator[str]:
         yield f"{artifact.manifest.fingerprint}  {artifact.manifest.made_at}  {artifact.asset.summary(artifact.manifest.metrics)}, {word}"
 
 
-def write_comparison(store: Store, slug: str, title: Mapping[str, str | None], one: str, other: str, folder: Path) -> None:
+def write_comparison(
+    store: Store, slug: str, title: Mapping[str, str | None], one: str, other: str, folder: Path, historical: bool = False
+) -> None:
     """Writes the page: pictures of the first checkpoint at the left, of the second at the right.
 
     `one` and `other`: fingerprints, or how they begin. Raises ConfigError if one names no checkpoint, or several, or the folder is not
@@ -46,9 +48,8 @@ def write_comparison(store: Store, slug: str, title: Mapping[str, str | None], o
     for language in LANGUAGES:
         texts = words(language)
         pairs = [_pair(rows[0][key], rows[1][key], names, texts) for key in common]
-        page = render(
-            "compare.html", language, "", name=title.get(language) or title.get("pt") or slug, names=names, pairs=pairs
-        )  # fmt: skip
+        name = title.get(language) or title.get("pt") or slug
+        page = render("compare.html", language, "", name=name, names=names, pairs=pairs, historical=historical)
         write_atomically(folder / PAGE[language], page)
 
 

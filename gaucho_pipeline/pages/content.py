@@ -65,6 +65,7 @@ def concept_content(
         "rule": RULE[language],
         "groups": _groups([pair for pair in pairs if pair["kind"] == "concept"]),
         "prompts": list(dict.fromkeys(pair["title"] for pair in pairs if pair["kind"] == "concept")),
+        "prompts_are_english": not any(pair["read_as"] for pair in pairs),
         "styles": list(dict.fromkeys(pair["style"] for pair in pairs if pair["kind"] == "concept")),
         "class_pairs": [pair for pair in pairs if pair["kind"] == "class"],
         "scores": [_figure(name, score, language) for name, score in metrics.scores().items()],
@@ -94,7 +95,7 @@ def card_content(folders: ConceptFolders, language: Language) -> Row:
     assert isinstance(metrics, EvaluationMetrics)
     rows = [row for row in read_table(folders.gallery / "pictures.jsonl") if row["kind"] == "concept" and row["number"] == 0]
     files = {row["model"]: f"{folders.slug}/{row['file']}" for row in rows}
-    texts, title = words(language), rows[0]["prompt"] if rows else ""
+    texts, title = words(language), (rows[0]["written"] or rows[0]["prompt"]) if rows else ""
     return {
         "slug": folders.slug,
         "name": folders.name(language),
@@ -162,7 +163,7 @@ def _figure(name: str, score: Score, language: Language) -> Row:
         "sentence": getattr(scorer.sentence, language),
         "change": ". ".join(parts) + ".",
         "scale": _scale(score),
-        "backbone": texts["measured_with"].format(backbone=score.backbone),
+        "backbone": score.backbone,
     }
 
 
@@ -249,7 +250,7 @@ def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: M
     )
     settings = {"steps": drawn["num_inference_steps"], "guidance": f"{drawn['guidance_scale']:g}", "size": size}
     text = texts["settings"].format(**settings) if size else texts["settings"].format(**settings).replace(",  px", "")
-    return {"method": spec["method"], "prompt": prompt, "base": base, "code": code, "settings": text}
+    return {"method": spec["method"], "base": base, "code": code, "settings": text}
 
 
 def _license(trained: Manifest) -> Row:

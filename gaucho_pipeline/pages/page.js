@@ -6,12 +6,13 @@ for (const slider of all(".pair input[type=range]")) {
   const stage = slider.closest(".pair").querySelector(".stage");
   const cut = () => stage.style.setProperty("--cut", `${slider.value}%`);
   slider.addEventListener("input", cut);
-  stage.addEventListener("pointermove", event => {
-    if (event.buttons !== 1 && event.pointerType === "mouse") return;
+  const follow = event => {
     const box = stage.getBoundingClientRect();
     slider.value = Math.max(0, Math.min(100, 100 * (event.clientX - box.left) / box.width));
     cut();
-  });
+  };
+  stage.addEventListener("pointerdown", event => { stage.setPointerCapture(event.pointerId); follow(event); });
+  stage.addEventListener("pointermove", event => { if (stage.hasPointerCapture(event.pointerId)) follow(event); });
   cut();
 }
 
@@ -24,7 +25,7 @@ for (const filter of filters) filter.addEventListener("change", () => {
 const dialog = document.querySelector("dialog");
 if (dialog) {
   let place = 0;
-  const shown = () => all(".pair").filter(pair => pair.offsetParent !== null);
+  const shown = () => all(".pair[data-title]").filter(pair => pair.offsetParent !== null);
   const show = number => {
     const pairs = shown();
     place = (number + pairs.length) % pairs.length;

@@ -13,20 +13,10 @@ from gaucho_pipeline.evaluation.scorers.retrieval import Retrieval
 from gaucho_pipeline.evaluation.scorers.steadiness import Steadiness
 from gaucho_pipeline.evaluation.scorers.variety import Variety
 
-SCORERS: dict[str, Scorer] = {
-    scorer.name: scorer
-    for scorer in (
-        Dinov2(),
-        Dino(),
-        ClipI(),
-        ClipT(),
-        Adherence(),
-        Retrieval(),
-        Steadiness(),
-        Variety(),
-        ClassDrift(),
-        Cmmd(),
-    )  # fmt: skip
-}
+_ALL: tuple[Scorer, ...] = (
+    Dinov2(), Dino(), ClipI(), ClipT(), Adherence(), Retrieval(), Steadiness(), Variety(), ClassDrift(), Cmmd(),
+)  # fmt: skip
+
+SCORERS: dict[str, Scorer] = {scorer.name: scorer for scorer in _ALL}
 
 __all__ = ["ENCODERS", "SCORERS", "Features", "Scorer"]

@@ -13,6 +13,7 @@ class Adherence(Scorer):
     name = "adherence"
     encoder = "clip"
     has_ceiling = False  # the images have no prompts
+    uses_images = False
     title = Translation("Obediência ao pedido", "Adherence to the prompt")
     sentence = Translation(
         "Quanto cada imagem combina mais com o seu pedido do que com os outros; perto de zero, o modelo desenha sempre o mesmo.",

@@ -57,6 +57,8 @@ class Scorer(ABC):
     """The kind that it is defined with; None: the best that there is."""
     of: ClassVar[Literal["pictures", "class_pictures"]] = "pictures"
     higher_is_better: ClassVar[bool] = True
+    uses_images: ClassVar[bool] = True
+    """Whether pictures are held against images."""
     has_ceiling: ClassVar[bool] = True
     """Whether the training images, taken for pictures, have this figure too."""
     title: ClassVar[Translation]

@@ -13,6 +13,7 @@ class ClipT(Scorer):
     name = "clip_t"
     encoder = "clip"
     has_ceiling = False  # the images have no prompts
+    uses_images = False
     title = Translation("Acordo com o pedido (CLIP-T)", "Agreement with the prompt (CLIP-T)")
     sentence = Translation(
         "Quanto cada imagem mostra o que foi pedido: o lugar, a luz, a técnica.",

@@ -11,6 +11,7 @@ class Variety(Scorer):
     """One minus the mean cosine of two different pictures of one prompt, 0 to 2."""
 
     name = "variety"
+    uses_images = False
     title = Translation("Variedade", "Variety")
     sentence = Translation(
         "Quanto diferem entre si as imagens de um mesmo pedido; perto de zero, o modelo desenha sempre a mesma.",
