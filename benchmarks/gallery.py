@@ -81,15 +81,16 @@ def theirs(asked: argparse.Namespace, folder: Path) -> float:
 
     spec = spec_of(asked)
     samples = samples_of(spec, "mtl", "tree")
+    keys = {"safety_checker": None, "requires_safety_checker": False}
     started = time.monotonic()
-    pipeline = diffusers.DiffusionPipeline.from_pretrained(base_models.EMBEDDED_FOLDER, safety_checker=None)
+    pipeline = diffusers.DiffusionPipeline.from_pretrained(base_models.EMBEDDED_FOLDER, dtype=torch.float32, **keys)
     pipeline.set_progress_bar_config(disable=True)
     for half in ("base", "tuned"):
         if half == "tuned":
             pipeline.load_lora_weights(folder / "adapter1" / ADAPTER, weight_name=DIFFUSERS_FILE)
         for number, sample in enumerate(samples):
-            keys = {"num_inference_steps": spec.num_inference_steps, "guidance_scale": spec.guidance_scale}
-            picture = pipeline(sample.prompt, generator=torch.Generator().manual_seed(sample.seed), **keys).images[0]
+            how = {"num_inference_steps": spec.num_inference_steps, "guidance_scale": spec.guidance_scale}
+            picture = pipeline(sample.prompt, generator=torch.Generator().manual_seed(sample.seed), **how).images[0]
             picture.save(folder / f"{half}-{number}.png")
     return time.monotonic() - started
 

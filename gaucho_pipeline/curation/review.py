@@ -19,6 +19,7 @@ from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
+from gaucho_pipeline.design import style_sheet
 
 Row = Mapping[str, Any]
 
@@ -55,6 +56,7 @@ def review_page(
     environment = Environment(loader=PackageLoader("gaucho_pipeline.curation"), autoescape=True, undefined=StrictUndefined)
     return environment.get_template("review.html").render(
         title=title,
+        style=style_sheet(),
         stays=[card for card in cards if card["kept"]],
         goes=[card for card in cards if not card["kept"]],
         kept=len(kept),
