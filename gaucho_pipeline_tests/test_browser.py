@@ -16,17 +16,21 @@ import pytest
 from axe_core_python.selenium import Axe
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gaucho_pipeline import embedded
-from gaucho_pipeline.artifacts import Artifact, read_table
+from gaucho_pipeline.artifacts import Artifact, read_table, write_table
 from gaucho_pipeline.assets import GALLERY_SITE
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.pages.content import ConceptFolders
+from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho
+from gaucho_pipeline_tests.standing import stand_all
 
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -137,6 +141,36 @@ def test_before_and_after_are_compared_by_keyboard_and_seen_large(browser: webdr
     assert "2/2" in dialog.text
     dialog.find_element(By.ID, "close").send_keys(Keys.ESCAPE)
     assert not dialog.is_displayed()
+
+
+def test_a_picture_is_dragged_over_with_the_mouse(browser: webdriver.Chrome, folder: Path) -> None:
+    open_page(browser, site_of(folder) / "chimarrao" / "index.html")
+    stage = browser.find_element(By.CSS_SELECTOR, ".pair .stage")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", stage)
+    width = stage.size["width"]
+    ActionChains(browser).move_to_element(stage).click_and_hold().move_by_offset(width // 4, 0).move_by_offset(10, 0).release().perform()
+    value = int(browser.find_element(By.CSS_SELECTOR, ".pair input[type=range]").get_property("value") or 0)
+    assert 75 <= value <= 85
+
+
+def test_what_looks_copied_is_seen_whole_beside_its_training_image(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    stand_all(project)
+    shown = project.shown()["araucaria"]
+    copy = {"file": "pictures/000-tuned.png", "training": "training/000.jpg", "cosine": 0.99}
+    write_table(shown.evaluation.folder / "copies.jsonl", [copy])
+    draw_subject("araucaria", 1).convert("RGB").save(shown.evaluation.folder / "training" / "000.jpg")
+    about = project.concept("araucaria").for_pages()
+    folders = ConceptFolders("araucaria", about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder)
+    write_site(tmp_path / "site", [folders])
+    open_page(browser, tmp_path / "site" / "araucaria" / "index.html")
+    generated, training = browser.find_elements(By.CSS_SELECTOR, ".copies img")
+    assert generated.rect["x"] + generated.rect["width"] <= training.rect["x"]
+    assert browser.execute_script("return getComputedStyle(document.querySelectorAll('.copies img')[1]).clipPath") == "none"
+    browser.find_element(By.CSS_SELECTOR, "button.enlarge").send_keys(Keys.ENTER)
+    assert "1/1" in browser.find_element(By.TAG_NAME, "dialog").text  # what looks copied is no before and after
+    assert [found["id"] for found in Axe().run(browser)["violations"]] == []
 
 
 def test_the_language_is_switched_and_stays_so(browser: webdriver.Chrome, folder: Path) -> None:
@@ -274,5 +308,5 @@ def test_the_web_ui_shows_the_graph_the_partitions_and_what_was_measured(browser
     browser.find_element(By.XPATH, "//*[contains(text(), 'Show Markdown')]").click()
     WebDriverWait(browser, 20).until(lambda b: b.execute_script(PICTURE_IS_SHOWN))
     keep_screenshot(browser, "gallery")
-    shows(browser, f"{web_ui}/assets/evaluation?view=partitions&partition=chimarrao", "verdict", "clip_i_tuned", "clip_i_interval_low")
+    shows(browser, f"{web_ui}/assets/evaluation?view=partitions&partition=chimarrao", "verdict", "clip_i_tuned", "clip_t_interval_low")
     keep_screenshot(browser, "evaluation")
