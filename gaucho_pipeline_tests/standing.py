@@ -6,8 +6,10 @@ For what is decided from manifests alone (what is fresh, what must run), where r
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from PIL import Image
 from safetensors.numpy import save_file
 
@@ -30,6 +32,7 @@ from gaucho_pipeline.metrics import (
     ValidationLoss,
 )
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 
 PAIR = BaseTuned(base=0.5, tuned=0.4)
 PROMPT_LOSSES = PromptLosses(token=PAIR, other_token=PAIR, class_noun=PAIR)
@@ -98,6 +101,24 @@ def _furnish(folder: Path, asset: str) -> None:
             "sha256": "1",
         }
         write_table(folder / "training.jsonl", [row | {"file": "training/000.jpg"}])
+
+
+def two_concepts(folder: Path) -> Project:
+    """A project of two concepts, of which everything stands."""
+    concepts = {
+        "araucaria": folder_concept(draw_folder(folder / "a", "araucaria", 2), "mtl", "tree"),
+        "chimarrao": folder_concept(draw_folder(folder / "c", "chimarrao", 2), "dnc", "cup"),
+    }
+    project = Project(write_concepts(folder / "concepts.yaml", concepts), folder / "data")
+    stand_all(project)
+    return project
+
+
+def edit(project: Project, slug: str, part: str, **changes: Any) -> None:
+    """Changes keys of a part of a concept in the project's file."""
+    value = yaml.safe_load(project.concepts_file.read_text(encoding="utf-8"))
+    value["concepts"][slug].setdefault(part, {}).update(changes)
+    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
 
 
 def stand_all(project: Project) -> None:

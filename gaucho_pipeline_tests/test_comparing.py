@@ -12,7 +12,7 @@ from gaucho_pipeline import cli, pipeline
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.standing import stand, stand_all
+from gaucho_pipeline_tests.standing import edit, stand, stand_all
 
 
 @pytest.fixture
@@ -28,9 +28,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def edited(project: Project, **changes: object) -> Project:
-    value = yaml.safe_load(project.concepts_file.read_text())
-    value["concepts"]["araucaria"].setdefault("training", {}).update(changes)
-    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
+    edit(project, "araucaria", "training", **changes)
     return Project(project.concepts_file, project.store.root)
 
 

@@ -28,32 +28,20 @@ from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.runner import PROCESS_TAG, Runner, get_instance
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.standing import stand, stand_all
+from gaucho_pipeline_tests.conftest import draw_folder
+from gaucho_pipeline_tests.standing import edit, stand, two_concepts
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Two concepts, of which everything stands."""
-    concepts = {
-        "araucaria": folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree"),
-        "chimarrao": folder_concept(draw_folder(tmp_path / "c", "chimarrao", 2), "dnc", "cup"),
-    }
-    project = Project(write_concepts(tmp_path / "concepts.yaml", concepts), tmp_path / "data")
-    stand_all(project)
-    return project
+    return two_concepts(tmp_path)
 
 
 @pytest.fixture
 def instance(project: Project) -> Iterator[dg.DagsterInstance]:
     with get_instance(project) as instance:
         yield instance
-
-
-def edit(project: Project, slug: str, part: str, **changes: Any) -> None:
-    value = yaml.safe_load(project.concepts_file.read_text())
-    value["concepts"][slug].setdefault(part, {}).update(changes)
-    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
 
 
 def run_checks(project: Project, instance: dg.DagsterInstance, asset: str, name: str, slug: str | None) -> Any:

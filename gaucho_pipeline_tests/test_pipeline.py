@@ -16,27 +16,19 @@ from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.pipeline import Project, State
-from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.standing import stand, stand_all
+from gaucho_pipeline_tests.conftest import draw_folder
+from gaucho_pipeline_tests.standing import edit, stand, two_concepts
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     """Two concepts, of which everything stands."""
-    concepts = {
-        "araucaria": folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree"),
-        "chimarrao": folder_concept(draw_folder(tmp_path / "c", "chimarrao", 2), "dnc", "cup"),
-    }
-    project = Project(write_concepts(tmp_path / "concepts.yaml", concepts), tmp_path / "data")
-    stand_all(project)
-    return project
+    return two_concepts(tmp_path)
 
 
 def edited(project: Project, slug: str, part: str, **changes: Any) -> Project:
     """The project after an edit of its file."""
-    value = yaml.safe_load(project.concepts_file.read_text())
-    value["concepts"][slug].setdefault(part, {}).update(changes)
-    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
+    edit(project, slug, part, **changes)
     return Project(project.concepts_file, project.store.root)
 
 

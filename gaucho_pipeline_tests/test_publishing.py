@@ -11,19 +11,13 @@ from click.testing import CliRunner, Result
 from gaucho_pipeline import cli
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.publishing import approvals_file, approve, read_approvals
-from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.standing import stand, stand_all
+from gaucho_pipeline_tests.standing import stand, two_concepts
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    concepts = {
-        "araucaria": folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree"),
-        "chimarrao": folder_concept(draw_folder(tmp_path / "c", "chimarrao", 2), "dnc", "cup"),
-    }
-    project = Project(write_concepts(tmp_path / "concepts.yaml", concepts), tmp_path / "data")
-    stand_all(project)
-    for slug in concepts:
+    project = two_concepts(tmp_path)
+    for slug in project.slugs:
         (project.shown()[slug].checkpoint.folder / f"{slug}.safetensors").write_bytes(b"weights")
     return project
 
