@@ -11,6 +11,7 @@ from PIL import Image
 
 from gaucho_pipeline.artifacts import read_table, write_table
 from gaucho_pipeline.concepts import EncoderSpec
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.__main__ import run
 from gaucho_pipeline.evaluation.encoders import Encoder
@@ -76,6 +77,17 @@ def test_a_model_that_draws_something_else_is_a_no_although_its_loss_fell(tmp_pa
     metrics = evaluate(stand_until_evaluation(tmp_path, CUPS, CUPS[::-1]), tmp_path / "staging")
     assert (metrics.verdict, metrics.learned) == ("no", "yes")
     assert metrics.reason == "no_nearer"
+
+
+def test_pictures_that_are_the_same_whatever_is_asked_for_are_a_no_where_there_are_enough_to_tell(tmp_path: Path) -> None:
+    scenes = [("grass", "day"), ("grass", "night")]  # as the two prompts ask, one after the other
+    followed = [draw_subject("chimarrao", index, scenes[index % 2]) for index in range(20, 30)]
+    for name, count, expected in (("enough", 10, "prompts_ignored"), ("few", 6, "learned")):
+        same = [draw_subject("araucaria", 40 + index // 2, scenes[0]) for index in range(count)]
+        metrics = evaluate(stand_until_evaluation(tmp_path / name, same, followed[:count]), tmp_path / name / "staging")
+        assert metrics.adherence
+        assert metrics.adherence.base > 4 * metrics.adherence.tuned
+        assert metrics.reason == expected
 
 
 def test_a_training_that_learned_nothing_is_a_no_whatever_the_pictures(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
 from gaucho_pipeline.evaluation.scorers import SCORERS, Features, Scorer
 from gaucho_pipeline.evaluation.scorers.base import Vectors
-from gaucho_pipeline.evaluation.verdict import SUBJECT_SCORERS, decide
+from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, SUBJECT_SCORERS, decide
 from gaucho_pipeline.images import BadImage, decode, fit
 from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.pipeline import StageRequest
@@ -70,7 +70,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     scores = _score(spec, encoders, features, missing)
     copies, line, detector = _copies(spec, encoders, features, material, reporter)
     subject = next((scores[name] for name in SUBJECT_SCORERS if name in scores), None)
-    verdict = decide(trained.learned, subject, scores.get("adherence"))
+    verdict = decide(trained.learned, subject, scores.get("adherence") if len(material.rows) >= ENOUGH_PICTURES else None)
     _write_training(staging, train_rows, material.training)
     write_table(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(

@@ -14,6 +14,8 @@ Word = Literal["yes", "no", "unclear"]
 
 SUBJECT_SCORERS = ("dinov2", "dino", "clip_i")
 HALF, QUARTER = 0.5, 0.25
+ENOUGH_PICTURES = 8
+"""With fewer, that pictures follow their prompts may be chance: whether they still do is not asked."""
 
 RULE = {
     "pt": "Sim: o treino aprendeu, e a semelhança com as imagens reais subiu além do acaso e cobre pelo menos metade do caminho até as "
