@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Project:
 def test_scores_are_over_all_pairs_and_each_prompt() -> None:
     encoder = Encoder("clip", EncoderSpec(model="embedded"))
     pictures, images = ([draw_subject("araucaria", index) for index in range(*span)] for span in ((0, 3), (5, 9)))
-    prompts = ["a photo of a tree", "a cup", "a photo of a tree"]
+    prompts = ["a photo of a tree", "a cup", "a house"]
     row = score_subject("x", {"clip": encoder}, pictures, prompts, images)
     vectors, real, texts = encoder.embed_images(pictures), encoder.embed_images(images), encoder.embed_texts(prompts)
     dino, clip_i, clip_t = row.scores

@@ -51,12 +51,16 @@ def test_the_checkpoints_that_stand_are_listed(project: Project) -> None:
 
 def test_what_two_of_them_draw_stands_side_by_side(project: Project, tmp_path: Path) -> None:
     one, other = (artifact.manifest.fingerprint[:10] for artifact in checkpoints(project))
+    newest = project.store.current("sample_gallery", "araucaria")
+    assert newest
+    (newest.folder / "pictures" / "000-tuned.png").write_bytes(b"of the newest")
     done = gaucho(project, "compare", "araucaria", one, other, "--out", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     text = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     assert text.index('src="one/000-tuned.png"') < text.index('src="other/000-tuned.png"')
     assert f'<span class="tag before" aria-hidden="true">{one[:8]}</span>' in text
-    assert (tmp_path / "out" / "one" / "000-tuned.png").is_file()
+    assert (tmp_path / "out" / "other" / "000-tuned.png").read_bytes() == b"of the newest"
+    assert (tmp_path / "out" / "one" / "000-tuned.png").read_bytes() != b"of the newest"
     assert not list((tmp_path / "out").rglob("*-base.png"))
     assert "Two versions side by side" in (tmp_path / "out" / "en.html").read_text(encoding="utf-8")
 

@@ -68,6 +68,11 @@ def test_a_page_is_in_one_language_and_leads_to_the_other(project: Project, tmp_
     assert 'href="araucaria/en.html"' in (tmp_path / "pt" / "en.html").read_text(encoding="utf-8")
 
 
+def test_before_stands_before_after(project: Project, tmp_path: Path) -> None:
+    text = page(project, tmp_path / "site", "en")
+    assert text.index('src="pictures/000-base.png" alt="Before, without') < text.index('src="pictures/000-tuned.png" alt="After, with')
+
+
 def test_the_verdict_comes_first_in_words_and_the_figures_under_it(project: Project, tmp_path: Path) -> None:
     text = page(project, tmp_path / "site")
     assert text.index("O modelo sabe desenhar isto?") < text.index("Antes e depois</h2>") < text.index("Em números")

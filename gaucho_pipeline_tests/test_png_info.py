@@ -30,6 +30,8 @@ def test_comfyui_reads_a_workflow_whose_wires_lead_from_the_adapter_to_the_pictu
     assert kinds[adapter["model"][0]] == "CheckpointLoaderSimple"
     assert nodes[sampler["positive"][0]]["inputs"]["text"] == "a photo of mtl tree"
     assert nodes[sampler["negative"][0]]["inputs"]["text"] == "blur"
+    for words in ("positive", "negative"):
+        assert nodes[sampler[words][0]]["inputs"]["clip"] == [sampler["model"][0], 1]  # the adapter's, too
     assert nodes[sampler["latent_image"][0]]["inputs"] == {"width": 512, "height": 512, "batch_size": 1}
     for node in nodes.values():
         for value in node["inputs"].values():

@@ -55,6 +55,9 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = _certificate("root", root_key, _name("root"), root_key, ca=True)
     own = _certificate("signer", key, _name("root"), root_key, ca=False)
     pem = serialization.Encoding.PEM
+    stranger_key = ec.generate_private_key(ec.SECP256R1())
+    stranger = _certificate("stranger", stranger_key, _name("stranger"), stranger_key, ca=True)
+    (folder / "stranger.pem").write_bytes(stranger.public_bytes(pem))
     (folder / "root.pem").write_bytes(root.public_bytes(pem))
     (folder / "chain.pem").write_bytes(own.public_bytes(pem) + root.public_bytes(pem))
     (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
