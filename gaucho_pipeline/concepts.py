@@ -266,7 +266,7 @@ class TrainingSpec(Spec):
     )
     seed: int = Field(7, ge=0, le=2**31 - 1, description="Seed of every draw")
     pinned: Annotated[str | None, Operational()] = Field(
-        None, pattern="[0-9a-f]{32}", description="Fingerprint of a checkpoint that stands: it is kept, whatever else changes"
+        None, pattern="^[0-9a-f]{32}$", description="Fingerprint of a checkpoint that stands: it is kept, whatever else changes"
     )
     micro_batch: Annotated[Literal["auto"] | Annotated[int, Field(ge=1, le=64)], Operational()] = Field(
         "auto", description="Images that are computed at once; auto: as many as fit into memory. Changes no result"

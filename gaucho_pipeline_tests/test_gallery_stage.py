@@ -163,6 +163,14 @@ def test_what_stands_already_is_not_drawn_again_and_a_retrained_adapter_draws_th
     assert other.data_version != again.data_version
 
 
+def test_a_kept_picture_that_is_broken_is_drawn_anew(project: Project, gallery: tuple[Path, StageResult], tmp_path: Path) -> None:
+    kept = sorted((project.store.root / ".pictures").rglob("*.png"))[0]
+    kept.write_bytes(kept.read_bytes()[:200])
+    again = run_gallery(project, tmp_path / "again")
+    assert metrics_of(again).generated == 6 + 1
+    assert again.data_version == gallery[1].data_version
+
+
 def test_another_seed_is_another_gallery_and_draws_what_is_new(project: Project, gallery: tuple[Path, StageResult], tmp_path: Path) -> None:
     request = project.request("sample_gallery", "araucaria")
     (tmp_path / "staging").mkdir()

@@ -80,3 +80,7 @@ def test_real_subjects_are_learned_better_than_the_base_model_knows_them(real: P
         assert evaluation
         assert evaluation.manifest.metrics.verdict != "yes"  # the small model knows no photographs: the loss fell, and nothing is seen
         assert (gallery.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").count("CC") >= checkpoint.manifest.metrics.train_images
+    table = gaucho(project, "benchmark", "dreambench", "--limit", "1").stdout
+    assert "| DreamBooth (Stable Diffusion), published | 0.668 | 0.803 | 0.305 |" in table
+    assert "| galah, 4 pictures | - | " in table
+    assert "| ours, mean of 2 subjects | - | " in table

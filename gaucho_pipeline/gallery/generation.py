@@ -109,22 +109,28 @@ class PictureCache:
 
     def draw(self, drawer: Drawer, samples: list[Sample], progress: Progress) -> tuple[list[Image.Image], int]:
         """The samples' pictures in their order, and how many of them had to be drawn."""
-        missing = [sample for sample in samples if not self._path(drawer, sample).exists()]
-        progress.skip(len(samples) - len(missing))
+        found = {sample: picture for sample in samples if (picture := self._read(drawer, sample))}
+        missing = [sample for sample in samples if sample not in found]
+        progress.skip(len(found))
         for sample, picture in drawer.draw(missing):
             path = self._path(drawer, sample)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, png_bytes(picture))
+            found[sample] = picture
             progress.advance(1)
-        return [self._read(drawer, sample) for sample in samples], len(missing)
+        return [found[sample] for sample in samples], len(missing)
 
     def _path(self, drawer: Drawer, sample: Sample) -> Path:
         key = drawer.key(sample)
         return self.root / key[:2] / f"{key}.png"
 
-    def _read(self, drawer: Drawer, sample: Sample) -> Image.Image:
-        with Image.open(self._path(drawer, sample)) as picture:
-            return picture.convert("RGB")
+    def _read(self, drawer: Drawer, sample: Sample) -> Image.Image | None:
+        """A picture that stands; None where there is none, or its file is broken and is drawn anew."""
+        try:
+            with Image.open(self._path(drawer, sample)) as picture:
+                return picture.convert("RGB")
+        except (OSError, SyntaxError, ValueError):
+            return None
 
 
 def shows_nothing(picture: Image.Image) -> bool:
