@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,22 @@ def test_pictures_of_every_family_depend_on_their_seed_and_come_at_the_side_aske
     assert one.size == (SIDE, SIDE)
     assert np.array_equal(np.asarray(one), np.asarray(again))
     assert not np.array_equal(np.asarray(one), np.asarray(other))
+
+
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.prompt_arguments])
+@pytest.mark.parametrize("guidance", [1.0, 4.0])
+def test_a_prompt_is_encoded_once_and_gives_the_picture_that_the_pipeline_draws_of_it(
+    name: str, guidance: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    family, asked = new_family(name), list[str]()
+    encode = family.encode_prompt
+    monkeypatch.setattr(family, "encode_prompt", lambda prompt: asked.append(prompt) or encode(prompt))
+    found = [family.generate(["a cup", "a tree"], "a car", 2, guidance, seeds, SIDE) for seeds in ((1, 2), (3, 4))]
+    assert sorted(asked) in (["a car", "a cup", "a tree"], ["a cup", "a tree"])  # what takes no negative prompt is given none
+    monkeypatch.setattr(family, "prompt_arguments", {})
+    own = [family.generate(["a cup", "a tree"], "a car", 2, guidance, seeds, SIDE) for seeds in ((1, 2), (3, 4))]
+    for one, other in zip(chain(*found), chain(*own), strict=True):
+        assert np.abs(np.asarray(one, float) - np.asarray(other, float)).max() <= 1
 
 
 def _with_short_encoder(family: Family) -> Any:

@@ -62,6 +62,8 @@ class Family(ABC):
     """Whether its text encoder is a language model that knows Portuguese; the others read English."""
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ()
     """Those that `training.train_text_encoder` teaches; readers of single files know those of Stable Diffusion only."""
+    prompt_arguments: ClassVar[dict[str, str]] = {}
+    """What its pipeline calls the parts of an encoded prompt, by our names; none: it is handed prompts, and encodes them at every call."""
     without: ClassVar[tuple[str, ...]] = ()
     """Components that are not loaded."""
     max_sequence_length: ClassVar[int | None] = None
@@ -69,6 +71,7 @@ class Family(ABC):
 
     def __init__(self, pipeline: Any) -> None:
         self.pipeline = pipeline
+        self._encoded: dict[str, Conditioning] = {}
 
     @property
     def network(self) -> Any:
@@ -120,8 +123,30 @@ class Family(ABC):
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         keys: dict[str, Any] = {"num_inference_steps": steps, "generator": generators, "height": side, "width": side}
         keys |= self.guidance_keys(negative_prompt, guidance, len(prompts))
-        pictures: list[Any] = self.pipeline(prompt=list(prompts), **keys).images
+        if not self.prompt_arguments:
+            keys["prompt"] = list(prompts)
+        else:
+            keys |= self._encoded_keys("", prompts)
+            if "negative_prompt" in keys:
+                del keys["negative_prompt"]
+                keys |= self._encoded_keys("negative_", [negative_prompt] * len(prompts))
+        pictures: list[Any] = self.pipeline(**keys).images
         return pictures
+
+    def _encoded_keys(self, prefix: str, prompts: Sequence[str]) -> dict[str, Any]:
+        """Prompts as the pipeline takes them when they are encoded; each is encoded once."""
+        import torch
+
+        for prompt in dict.fromkeys(prompts):
+            if prompt not in self._encoded:
+                with torch.no_grad():
+                    self._encoded[prompt] = self.encode_prompt(prompt)
+        batch = self.collate([self._encoded[prompt] for prompt in prompts])
+        return {f"{prefix}{argument}": batch[name] for name, argument in self.prompt_arguments.items()}
+
+    def forget_prompts(self) -> None:
+        """Has prompts encoded anew: the text encoders are others now."""
+        self._encoded = {}
 
     @property
     def sampler(self) -> str:

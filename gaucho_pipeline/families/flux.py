@@ -16,6 +16,7 @@ class Flux(Family):
     """https://huggingface.co/docs/diffusers/api/pipelines/flux."""
 
     pipeline_class = "FluxPipeline"
+    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "flux-1-dev"
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(28, 3.5)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {

@@ -16,6 +16,7 @@ class StableDiffusion(Family):
     """https://huggingface.co/docs/diffusers/api/pipelines/stable_diffusion/text2img."""
 
     pipeline_class = "StableDiffusionPipeline"
+    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds"}
     architecture = "stable-diffusion-v1"
     denoiser = "unet"
     pixel_multiple = 8

@@ -17,6 +17,7 @@ class StableDiffusion3(Family):
     """https://huggingface.co/docs/diffusers/api/pipelines/stable_diffusion/stable_diffusion_3."""
 
     pipeline_class = "StableDiffusion3Pipeline"
+    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "stable-diffusion-v3.5"
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(28, 7.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}

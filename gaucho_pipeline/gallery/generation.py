@@ -96,6 +96,7 @@ def tune(base: Drawer, trained: Manifest, checkpoint: Path) -> Drawer:
     """
     method = METHODS[trained.provenance.spec["method"]]
     method.load(base.family, checkpoint)
+    base.family.forget_prompts()
     if not trained.provenance.spec.get("quantization"):  # four bits would round what is added to them
         method.fuse(base.family)
     return Drawer(base.family, base.spec, base.side, base.settings | {"checkpoint": trained.data_version})
