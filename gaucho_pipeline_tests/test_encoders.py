@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -125,9 +126,23 @@ def test_one_that_cannot_be_had_says_how_to_get_it(monkeypatch: pytest.MonkeyPat
         encoder(tmp_path)
 
 
-def test_weights_that_are_not_safetensors_are_not_loaded(folders: dict[str, Path], tmp_path: Path) -> None:
-    import shutil
+def test_what_a_hub_gave_before_is_taken_without_asking_it(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
 
+    revision = "a" * 40
+    snapshot = tmp_path / "models--museum--dino" / "snapshots" / revision
+    snapshot.parent.mkdir(parents=True)
+    shutil.copytree(folders["dinov2"], snapshot)
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        monkeypatch.setattr(huggingface_hub.constants, name, str(tmp_path), raising=False)
+    monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path), raising=False)
+    found = Encoder("dinov2", EncoderSpec(model="museum/dino", revision=revision), offline=True)
+    assert found.backbone == "museum/dino @ aaaaaaaaaaaa, middle square at 32 px"
+
+
+def test_weights_that_are_not_safetensors_are_not_loaded(folders: dict[str, Path], tmp_path: Path) -> None:
     shutil.copytree(folders["dino"], tmp_path / "dino")
     (tmp_path / "dino" / "model.safetensors").rename(tmp_path / "dino" / "pytorch_model.bin")
     with pytest.raises(GauchoError, match="cannot be loaded"):

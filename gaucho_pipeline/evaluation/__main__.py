@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
+from gaucho_pipeline.base_models import encoder_folder
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import EvaluationSpec
 from gaucho_pipeline.errors import GauchoError
@@ -150,14 +151,15 @@ def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Rep
 
 def _encoders(spec: EvaluationSpec, reporter: Reporter) -> tuple[dict[str, Encoder], dict[str, str]]:
     """The encoders that the asked figures need, and for each figure that has none why, and how to get it."""
-    found, reasons = dict[str, Encoder](), dict[str, str]()
+    found, reasons, is_silent = dict[str, Encoder](), dict[str, str](), False
     for kind, own in spec.encoders().items():
         if own and any(SCORERS[name].encoder in (kind, None) for name in spec.scorers):
             reporter.info(f"loading {own.model} for evaluation.{kind}")
             try:
-                found[kind] = Encoder(kind, own)
+                found[kind] = Encoder(kind, own, offline=is_silent)
             except GauchoError as error:
                 reasons[kind] = str(error)
+                is_silent = is_silent or encoder_folder(own.model) is None  # a hub that has not answered keeps nobody waiting again
     missing = {}
     for name in spec.scorers:
         kind_needed = SCORERS[name].encoder

@@ -26,24 +26,34 @@ class Encoder:
     """A loaded CLIP, SigLIP, DINO or DINOv2. Raises GauchoError, with how to get it, if it cannot be had.
 
     Pictures are cut to their middle square first, at the side that the model was made for, whatever its own processor would do.
+    `offline`: a hub is not asked; what it gave before is in its cache, under the commit.
     """
 
-    def __init__(self, kind: str, spec: EncoderSpec) -> None:
-        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
-
+    def __init__(self, kind: str, spec: EncoderSpec, offline: bool = False) -> None:
         quiet_libraries()
-        self._key, where = f"evaluation.{kind}", str(encoder_folder(spec.model) or spec.model)
+        self._key = f"evaluation.{kind}"
         try:
-            self._model = AutoModel.from_pretrained(where, revision=spec.revision, use_safetensors=True).eval().to(best_device())
-            self._processor = AutoImageProcessor.from_pretrained(where, revision=spec.revision)
-            self.reads_words = hasattr(self._model, "get_text_features")
-            self._tokenizer = AutoTokenizer.from_pretrained(where, revision=spec.revision) if self.reads_words else None
+            self._load(spec, offline=True)
         except (OSError, ValueError) as error:
-            raise GauchoError(_how_to_get(self._key, spec, str(error).strip().splitlines()[0])) from None
+            if offline or encoder_folder(spec.model):
+                raise GauchoError(_how_to_get(self._key, spec, str(error).strip().splitlines()[0])) from None
+            try:
+                self._load(spec, offline=False)
+            except (OSError, ValueError) as asked:
+                raise GauchoError(_how_to_get(self._key, spec, str(asked).strip().splitlines()[0])) from None
         self._side = _side_of(self._processor)
         name = "embedded scorer" if spec.model == EMBEDDED else Path(spec.model).name if spec.model.startswith("/") else spec.model
         revision = f" @ {spec.revision[:12]}" if spec.revision else ""
         self.backbone = f"{name}{revision}, middle square at {self._side} px"
+
+    def _load(self, spec: EncoderSpec, offline: bool) -> None:
+        from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+        where, keys = str(encoder_folder(spec.model) or spec.model), {"revision": spec.revision, "local_files_only": offline}
+        self._model = AutoModel.from_pretrained(where, use_safetensors=True, **keys).eval().to(best_device())
+        self._processor = AutoImageProcessor.from_pretrained(where, **keys)
+        self.reads_words = hasattr(self._model, "get_text_features")
+        self._tokenizer = AutoTokenizer.from_pretrained(where, **keys) if self.reads_words else None
 
     @torch.inference_mode()
     def embed_images(self, pictures: Sequence[Image.Image], advance: Callable[[int], None] = lambda count: None) -> Vectors:
