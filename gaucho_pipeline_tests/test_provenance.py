@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gaucho_pipeline.provenance import GENERATED, facts_in, labelled, marked_png
+from gaucho_pipeline.provenance import facts_in, labelled, marked_png
 
 FACTS = {"prompt": 'a photo of chimarrão "<&>"', "seed": 3, "base_model": {"id": "owner/name", "revision": "abc"}, "checkpoint": "f00d"}
 
@@ -25,7 +25,7 @@ def test_programs_that_read_xmp_find_iptcs_terms_whatever_the_prompt(tmp_path: P
     (tmp_path / "x.png").write_bytes(marked_png(Image.new("RGB", (8, 8)), FACTS))
     asked = ["exiftool", "-j", "-n", "-XMP-iptcExt:all", "-Description", "-Software", str(tmp_path / "x.png")]
     (found,) = json.loads(subprocess.run(asked, capture_output=True, text=True, check=True).stdout)
-    assert found["DigitalSourceType"] == GENERATED
+    assert found["DigitalSourceType"] == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
     assert found["Software"] == "gaucho_pipeline"
     raw = subprocess.run(["exiftool", "-b", "-XMP", str(tmp_path / "x.png")], capture_output=True, text=True, check=True).stdout
     assert "AIPromptInformation='a photo of chimarrão \"&lt;&amp;&gt;\"'" in raw

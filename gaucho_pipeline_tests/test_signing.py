@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import io
+import json
 from pathlib import Path
 
+import c2pa
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -90,6 +92,17 @@ def test_a_signed_picture_holds_names_its_signer_and_keeps_what_it_says(configur
     with Image.open(io.BytesIO(signed)) as opened:
         assert facts_in(opened) == FACTS
         assert "DigitalSourceType" in opened.text["XML:com.adobe.xmp"]
+
+
+def test_a_signed_picture_says_in_the_standards_words_that_a_model_made_it(configured: Path) -> None:
+    signed = signer_from_environment().sign(picture(), FACTS)
+    value = json.loads(c2pa.Reader("image/png", io.BytesIO(signed)).json())
+    manifest = value["manifests"][value["active_manifest"]]
+    (actions,) = (each["data"]["actions"] for each in manifest["assertions"] if each["label"].startswith("c2pa.actions"))
+    created = actions[0]
+    assert created["action"] == "c2pa.created"
+    assert created["digitalSourceType"] == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    assert created["softwareAgent"] == {"name": "embedded + chimarrao", "version": "f00d"}
 
 
 def test_an_anchor_that_is_configured_makes_it_trusted(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
