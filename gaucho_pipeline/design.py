@@ -1,15 +1,27 @@
-"""How every page of ours looks: one style sheet, which each page carries inside itself, light, dark and in print."""
+"""How what we show looks: the style sheet that each page carries inside itself, light, dark and in print, and the font of our pictures."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import ImageFont
 
 
 def style_sheet() -> str:
     """The rules that all pages share."""
     return (Path(__file__).parent / "design.css").read_text(encoding="utf-8")
+
+
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans at a size in pixels, which comes with matplotlib: Pillow's own font has no accents."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
 def content_security_policy(style: str, script: str) -> str:

@@ -9,6 +9,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import quoteattr
 
+from gaucho_pipeline.design import font
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -51,18 +53,14 @@ def facts_in(picture: Image.Image) -> dict[str, Any] | None:
 
 def labelled(picture: Image.Image, imagined: bool) -> Image.Image:
     """The picture with a line at its lower edge that says what it is, for files that lose what they carry on their way."""
-    from pathlib import Path
-
-    import matplotlib
     from PIL import Image as PillowImage
-    from PIL import ImageDraw, ImageFont
+    from PIL import ImageDraw
 
     height = max(10, picture.height // 24)
-    font = ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", int(height * 0.7))
     found = PillowImage.new("RGB", (picture.width, picture.height + height), "#1c211a")
     found.paste(picture)
     text = "IA: cena imaginada" if imagined else "IA: imagem gerada"
-    ImageDraw.Draw(found).text((height // 4, picture.height + height // 10), text, fill="white", font=font)
+    ImageDraw.Draw(found).text((height // 4, picture.height + height // 10), text, fill="white", font=font(int(height * 0.7)))
     return found
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from io import BytesIO
-from pathlib import Path
 
-import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 
+from gaucho_pipeline.design import font
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
 from gaucho_pipeline.provenance import GENERATED
 
@@ -25,13 +24,13 @@ def contact_sheet(samples: list[Sample], pictures: Mapping[Model, list[Image.Ima
     half = len(seeds) * (_CELL + _GAP)
     width, height = max(2 * half + 3 * _GAP, _NARROWEST), 2 * _LINE + len(prompts) * (_CELL + _LINE + _GAP)
     sheet = Image.new("RGB", (width, height), "white")
-    draw, font = ImageDraw.Draw(sheet), _font()
-    draw.text((_GAP, 2), _fitting(f"{title}: imagens geradas / generated images", font, width), fill="black", font=font)
-    draw.text((_GAP, _LINE), "antes / before", fill="#777777", font=font)
-    draw.text((half + 2 * _GAP, _LINE), "depois / after", fill="#2f6b3c", font=font)
+    draw, letters = ImageDraw.Draw(sheet), font(13)
+    draw.text((_GAP, 2), _fitting(f"{title}: imagens geradas / generated images", letters, width), fill="black", font=letters)
+    draw.text((_GAP, _LINE), "antes / before", fill="#777777", font=letters)
+    draw.text((half + 2 * _GAP, _LINE), "depois / after", fill="#2f6b3c", font=letters)
     for row, prompt in enumerate(prompts):
         y = 2 * _LINE + row * (_CELL + _LINE + _GAP)
-        draw.text((_GAP, y), _fitting(prompt, font, width), fill="black", font=font)
+        draw.text((_GAP, y), _fitting(prompt, letters, width), fill="black", font=letters)
         numbers = [number for number, sample in enumerate(samples) if sample.prompt == prompt][: len(seeds)]
         for column, number in enumerate(numbers):
             for side, model in enumerate(MODELS):
@@ -40,15 +39,10 @@ def contact_sheet(samples: list[Sample], pictures: Mapping[Model, list[Image.Ima
     return _small_jpeg(sheet)
 
 
-def _font() -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which comes with matplotlib: Pillow's own font has no accents."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", 13)
-
-
-def _fitting(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+def _fitting(text: str, letters: ImageFont.FreeTypeFont, width: int) -> str:
     """A text, cut off where it would leave the sheet."""
     text = text[:width]
-    while font.getlength(text) > width - 2 * _GAP:
+    while letters.getlength(text) > width - 2 * _GAP:
         text = text.rstrip("…")[:-1] + "…"
     return text
 
