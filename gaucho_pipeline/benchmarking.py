@@ -8,7 +8,7 @@ from gaucho_pipeline.artifacts import Artifact, read_table
 from gaucho_pipeline.concepts import Concept
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.dreambench import Row, score_subject, table
-from gaucho_pipeline.evaluation.encoders import Encoder
+from gaucho_pipeline.evaluation.encoders import Encoder, load_encoders
 from gaucho_pipeline.gallery.generation import PictureCache, open_base, tune
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.images import decode
@@ -28,9 +28,7 @@ def run_dreambench(project: Project, slugs: Sequence[str], limit: int | None, re
     rows, encoders = list[Row](), dict[str, Encoder]()
     for slug in slugs or project.slugs:
         concept = project.on_its_base_model(slug)
-        checkpoint = project.store.current("checkpoint", slug)
-        if checkpoint is None:
-            raise GauchoError(f"checkpoint of {slug} was never made; run: gaucho run {slug} --select checkpoint")
+        checkpoint = project.checkpoint(slug)
         if not encoders:
             encoders = _encoders(concept, reporter)
         rows.append(_draw_and_score(project, slug, concept, checkpoint, encoders, limit, reporter))
@@ -38,13 +36,10 @@ def run_dreambench(project: Project, slugs: Sequence[str], limit: int | None, re
 
 
 def _encoders(concept: Concept, reporter: Reporter) -> dict[str, Encoder]:
-    found = {}
-    for kind in ("dino", "clip"):
-        if spec := concept.evaluation.encoders()[kind]:
-            try:
-                found[kind] = Encoder(kind, spec)
-            except GauchoError as error:
-                reporter.info(f"not measured: {error}")
+    specs = concept.evaluation.encoders()
+    found, reasons = load_encoders({kind: specs[kind] for kind in ("dino", "clip")}, reporter)
+    for reason in reasons.values():
+        reporter.info(f"not measured: {reason}")
     if not found:
         raise GauchoError("no encoder can be had: name one in evaluation.clip or evaluation.dino")
     return found
@@ -65,8 +60,6 @@ def _draw_and_score(
     drawer = tune(open_base(checkpoint.manifest, spec), checkpoint.manifest, checkpoint.folder)
     progress = reporter.progress(f"{slug}: generating", len(samples), "pictures")
     pictures, _ = PictureCache(project.store.root / ".pictures").draw(drawer, samples, progress)
-    curated = project.store.find_version("curated_set", slug, checkpoint.manifest.provenance.inputs["curated_set"])
-    if curated is None:
-        raise GauchoError(f"the curated_set of {slug} that its checkpoint was trained on is gone; run: gaucho run {slug}")
+    curated = project.trained_on(checkpoint)
     images = [decode((curated.folder / row["file"]).read_bytes()) for row in read_table(curated.folder / "images.jsonl")]
     return score_subject(slug, encoders, pictures, [sample.without_token for sample in samples], images)

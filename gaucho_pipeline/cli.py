@@ -16,7 +16,6 @@ from typing import Any
 
 import click
 
-from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.concepts import Concept
 from gaucho_pipeline.errors import ConfigError, GauchoError
@@ -163,7 +162,7 @@ def generate(
     {token} and {class_noun} stand for its words, and the name of a concept in braces, such as {araucaria}, for both words of that one.
     """
     strengths = {concept: strength} | dict(_other_concept(text) for text in others)
-    checkpoints = {slug: (_checkpoint(project, slug), own) for slug, own in strengths.items()}
+    checkpoints = {slug: (project.checkpoint(slug), own) for slug, own in strengths.items()}
     specs, leading = {slug: project.concept(slug) for slug in strengths}, project.on_its_base_model(concept)
     gallery = leading.gallery.model_copy(update={"size": size}) if size else leading.gallery
     read, unknown = gallery.for_model(prompt)
@@ -212,17 +211,8 @@ def export(project: Project, concept: str, folder: Path) -> None:
     """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
     from gaucho_pipeline.exporting import export_pipeline
 
-    export_pipeline(_checkpoint(project, concept), folder.resolve())
+    export_pipeline(project.checkpoint(concept), folder.resolve())
     click.echo(str(folder))
-
-
-def _checkpoint(project: Project, concept: str) -> Artifact:
-    """What was learned of a concept last. Raises GauchoError if nothing was."""
-    project.concept(concept)
-    checkpoint = project.store.current("checkpoint", concept)
-    if checkpoint is None:
-        raise GauchoError(f"checkpoint of {concept} was never made; run: gaucho run {concept} --select checkpoint")
-    return checkpoint
 
 
 @main.command()

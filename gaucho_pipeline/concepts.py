@@ -75,50 +75,44 @@ class CrawlSpec(Spec):
         return tuple(license_name(name) for name in value)
 
 
-class Relevance(Spec):
+class ModelSpec(Spec):
+    """A model that is used beside the base model, pinned."""
+
+    model: Text = Field(description="'embedded', a folder, or a hub id")
+    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
+
+    @model_validator(mode="after")
+    def _is_pinned(self) -> Self:
+        check_pinned(self.model, self.revision)
+        return self
+
+
+class Relevance(ModelSpec):
     """Judging by a text-image model whether a picture shows the concept."""
 
     model: Text = Field(description="'embedded', a folder, or a hub id of a CLIP or SigLIP model")
-    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
     positive_prompts: tuple[Text, ...] = Field(min_length=1, description="What a picture of the concept shows, in words")
     negative_prompts: tuple[Text, ...] = Field(
         ("a document", "a map", "a slide with text", "a screenshot", "a drawing"), min_length=1, description="What other pictures show"
     )
     threshold: float = Field(0.5, ge=0, le=1, description="Least probability that it shows the concept")
 
-    @model_validator(mode="after")
-    def _pinned(self) -> Self:
-        check_pinned(self.model, self.revision)
-        return self
 
-
-class Captioner(Spec):
+class Captioner(ModelSpec):
     """A model that describes pictures in words."""
 
     model: Text = Field(description="A folder, or a hub id of an image-to-text model such as BLIP")
-    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
-
-    @model_validator(mode="after")
-    def _pinned(self) -> Self:
-        check_pinned(self.model, self.revision)
-        return self
 
 
-class Context(Spec):
+class Context(ModelSpec):
     """What captions say of a picture beside the concept, chosen by a text-image model, so that it is not learned as part of it."""
 
     model: Text = Field(description="'embedded', a folder, or a hub id of a CLIP or SigLIP model")
-    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
     medium: tuple[Text, ...] = Field(CONTEXT["medium"], min_length=1, description="What it is: a photo, an oil painting")
     place: tuple[Text, ...] = Field(CONTEXT["place"], description="Where: on the grass; none: nothing is said of it")
     light: tuple[Text, ...] = Field(CONTEXT["light"], description="When, or in what light: by night")
     view: tuple[Text, ...] = Field(CONTEXT["view"], description="How it is seen: close up")
     threshold: float = Field(0.5, ge=0, le=1, description="A phrase is said where it is at least this probable among those of its list")
-
-    @model_validator(mode="after")
-    def _pinned(self) -> Self:
-        check_pinned(self.model, self.revision)
-        return self
 
 
 class CurationSpec(FilterSpec):
@@ -414,16 +408,8 @@ class GallerySpec(Spec):
         return found
 
 
-class EncoderSpec(Spec):
+class EncoderSpec(ModelSpec):
     """A model that turns pictures into vectors, which figures compare."""
-
-    model: Text = Field(description="'embedded', a folder, or a hub id")
-    revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
-
-    @model_validator(mode="after")
-    def _pinned(self) -> Self:
-        check_pinned(self.model, self.revision)
-        return self
 
 
 class LookAlikes(Spec):

@@ -153,6 +153,13 @@ def png_bytes(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+def jpeg_bytes(image: Image.Image, quality: int) -> bytes:
+    """The picture as a JPEG without metadata, for people to look at."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
 def pixels_digest(image: Image.Image) -> str:
     """The SHA-256 of what is seen, whatever file it is in."""
     return hashlib.sha256(f"{image.size}".encode() + image.convert("RGB").tobytes()).hexdigest()

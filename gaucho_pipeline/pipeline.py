@@ -226,11 +226,23 @@ class Project:
             return {f"{part.manifest.asset}/{other}": part for other, each in shown.items() for part in (each.gallery, each.checkpoint)}
         if asset != EVALUATION.name:
             return {}
-        version = inputs[CHECKPOINT.name].manifest.provenance.inputs[CURATED_SET.name]
-        curated = self.store.find_version(CURATED_SET.name, slug, version)
-        if curated is None:
+        return {CURATED_SET.name: self.trained_on(inputs[CHECKPOINT.name])}
+
+    def checkpoint(self, slug: str) -> Artifact:
+        """What was learned of a concept last. Raises ConfigError if there is no such concept, GauchoError if nothing was learned of it."""
+        self.concept(slug)
+        found = self.store.current(CHECKPOINT.name, slug)
+        if found is None:
+            raise GauchoError(f"checkpoint of {slug} was never made; run: gaucho run {slug} --select checkpoint")
+        return found
+
+    def trained_on(self, checkpoint: Artifact) -> Artifact:
+        """The curated set that a checkpoint was trained on, however old. Raises GauchoError if it is gone."""
+        slug, version = checkpoint.manifest.concept, checkpoint.manifest.provenance.inputs[CURATED_SET.name]
+        found = self.store.find_version(CURATED_SET.name, slug, version)
+        if found is None:
             raise GauchoError(f"the curated_set of {slug} that its checkpoint was trained on is gone; run: gaucho run {slug}")
-        return {CURATED_SET.name: curated}
+        return found
 
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def read_approvals(project: Project) -> dict[str, Approval]:
 
 def approve(project: Project, slug: str, by: str) -> Approval:
     """Approves what stands of a concept. Raises GauchoError if nothing stands that could be shown."""
-    shown = _shown(project, slug)
+    shown = _shown(project, slug, project.shown())
     checkpoint, gallery, evaluation = _versions(shown)
     found = Approval(
         by=" ".join(by.split()),
@@ -93,12 +93,11 @@ def _versions(shown: Shown) -> tuple[str, str, str]:
     return shown.checkpoint.manifest.data_version, shown.gallery.manifest.data_version, shown.evaluation.manifest.data_version
 
 
-def _shown(project: Project, slug: str) -> Shown:
+def _shown(project: Project, slug: str, shown: Mapping[str, Shown]) -> Shown:
     project.concept(slug)
-    shown = project.shown().get(slug)
-    if shown is None:
+    if slug not in shown:
         raise GauchoError(f"nothing of {slug} can be shown yet; run: gaucho run {slug}")
-    return shown
+    return shown[slug]
 
 
 def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: bool) -> list[str]:
@@ -109,8 +108,8 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     """
     approvals, shown = read_approvals(project), project.shown()
     for slug in slugs:
-        _shown(project, slug)
-        if slug not in approvals or not approvals[slug].is_of(project, slug, shown[slug]):
+        stands = _shown(project, slug, shown)
+        if slug not in approvals or not approvals[slug].is_of(project, slug, stands):
             why = "what stands is another than what was approved" if slug in approvals else "nobody has approved it"
             raise GauchoError(f"{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME")
     chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(project, slug, each)]

@@ -65,7 +65,7 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
             if not _ensure(project, runner, select, ALL, force):
                 failures.append(f"{select} failed")
     if PARENT_VARIABLE not in os.environ and last == EVALUATION.name:
-        _tell_verdicts(project, [slug for slug in slugs if not any(slug in failure for failure in failures)])
+        _tell_verdicts(project, [slug for slug in slugs if project.state(EVALUATION.name, slug).state == "fresh"])
     return failures
 
 

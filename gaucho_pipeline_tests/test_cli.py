@@ -11,12 +11,13 @@ import yaml
 from click.testing import CliRunner, Result
 
 from gaucho_pipeline import cli
+from gaucho_pipeline import run as run_module
 from gaucho_pipeline.doctor import examine
 from gaucho_pipeline.embedded import demo
 from gaucho_pipeline.gallery import single
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.standing import stand_all
+from gaucho_pipeline_tests.standing import edit, stand_all
 
 
 @pytest.fixture
@@ -137,6 +138,20 @@ def test_a_second_demo_leaves_what_a_person_wrote(tmp_path: Path, monkeypatch: p
     file.write_text(edited, encoding="utf-8")
     demo.run_demo(tmp_path / "demo")
     assert "max_images: 41" in file.read_text(encoding="utf-8")
+
+
+def test_a_run_ends_with_the_verdicts_of_what_is_up_to_date_and_with_no_older_ones(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_all(project)
+    assert run_module.run_concepts(project, (), "gallery_site", force=False) == []
+    assert "araucaria: verdict yes. The subject is there" in capsys.readouterr().out
+    edit(project, "araucaria", "gallery", seeds=[9])
+    failed = type("Outcome", (), {"error": "it broke", "cached": False})
+    monkeypatch.setattr("gaucho_pipeline.orchestration.runner.Runner.run", lambda self, asset, slug, force: failed)
+    again = Project(project.concepts_file, project.store.root)
+    assert run_module.run_concepts(again, (), "gallery_site", force=False) == ["sample_gallery of araucaria failed"]
+    assert "verdict" not in capsys.readouterr().out
 
 
 def test_wrong_usage_ends_with_two(project: Project) -> None:

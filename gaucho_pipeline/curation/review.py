@@ -6,7 +6,6 @@ It sends nothing anywhere: it writes overrides.csv, which the specification name
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,6 +19,7 @@ from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.design import style_sheet
+from gaucho_pipeline.images import jpeg_bytes
 
 Row = Mapping[str, Any]
 
@@ -107,6 +107,4 @@ def _number(value: float | None) -> str:
 
 def _data_address(picture: Image.Image) -> str:
     """A picture as a small JPEG inside an address."""
-    buffer = io.BytesIO()
-    picture.save(buffer, "JPEG", quality=72)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return f"data:image/jpeg;base64,{base64.b64encode(jpeg_bytes(picture, 72)).decode()}"

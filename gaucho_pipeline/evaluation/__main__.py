@@ -15,18 +15,17 @@ import numpy as np
 from PIL import Image
 
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
-from gaucho_pipeline.base_models import encoder_folder
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import EvaluationSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.controls import shuffled
-from gaucho_pipeline.evaluation.encoders import CopyDetector, Encoder
+from gaucho_pipeline.evaluation.encoders import CopyDetector, Encoder, load_encoders
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
 from gaucho_pipeline.evaluation.scorers import SCORERS, Features, Scorer
 from gaucho_pipeline.evaluation.scorers.base import Vectors
 from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, SUBJECT_SCORERS, decide
-from gaucho_pipeline.images import BadImage, decode, fit
+from gaucho_pipeline.images import BadImage, decode, fit, jpeg_bytes
 from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main
@@ -151,15 +150,8 @@ def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Rep
 
 def _encoders(spec: EvaluationSpec, reporter: Reporter) -> tuple[dict[str, Encoder], dict[str, str]]:
     """The encoders that the asked figures need, and for each figure that has none why, and how to get it."""
-    found, reasons, is_silent = dict[str, Encoder](), dict[str, str](), False
-    for kind, own in spec.encoders().items():
-        if own and any(SCORERS[name].encoder in (kind, None) for name in spec.scorers):
-            reporter.info(f"loading {own.model} for evaluation.{kind}")
-            try:
-                found[kind] = Encoder(kind, own, offline=is_silent)
-            except GauchoError as error:
-                reasons[kind] = str(error)
-                is_silent = is_silent or encoder_folder(own.model) is None  # a hub that has not answered keeps nobody waiting again
+    needed = {SCORERS[name].encoder for name in spec.scorers}
+    found, reasons = load_encoders({kind: own for kind, own in spec.encoders().items() if needed & {kind, None}}, reporter)
     missing = {}
     for name in spec.scorers:
         kind_needed = SCORERS[name].encoder
@@ -205,7 +197,7 @@ def _score(
     found = {}
     for name in spec.scorers:
         scorer = SCORERS[name]
-        kind = scorer.encoder or next((each for each in _PREFERRED if each in encoders), None)
+        kind = scorer.encoder or _best(encoders)
         if name in missing or kind is None or kind not in encoders or not scorer.can_score(features[kind]["tuned"]):
             continue
         own = features[kind]
@@ -219,6 +211,11 @@ def _score(
             backbone=encoders[kind].backbone,
         )
     return found
+
+
+def _best(encoders: Mapping[str, Encoder]) -> str | None:
+    """The kind of encoder that is taken where none in particular is needed; None where there is none."""
+    return next((kind for kind in _PREFERRED if kind in encoders), None)
 
 
 def _whole(scorer: Scorer, features: Features) -> float:
@@ -247,7 +244,7 @@ def _copies(
         pictures = detector.embed_images(material.pictures["tuned"], progress.advance)
         training = detector.embed_images(material.training, progress.advance)
         line, backbone = COPY_DETECTOR_LINE, detector.backbone
-    elif kind := next((each for each in _PREFERRED if each in encoders), None):
+    elif kind := _best(encoders):
         pictures, training = features[kind]["tuned"].pictures, features[kind]["real"].pictures
         line, backbone = line_of(np.concatenate([training, features[kind]["real"].images])), encoders[kind].backbone
     else:
@@ -270,18 +267,10 @@ def _write_training(staging: Path, rows: Sequence[dict[str, Any]], images: Seque
     credits_ = []
     for number, (row, image) in enumerate(zip(rows, images, strict=True)):
         small = fit(image, _THUMBNAIL)
-        write_atomically(staging / _thumbnail(number), _jpeg(small))
+        write_atomically(staging / _thumbnail(number), jpeg_bytes(small, 82))
         names = ("title", "author", "license", "license_url", "source", "sha256", "flags")
         credits_.append({"file": _thumbnail(number), **{name: row[name] for name in names if name in row}})
     write_table(staging / "training.jsonl", credits_)
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    from io import BytesIO
-
-    buffer = BytesIO()
-    image.save(buffer, "JPEG", quality=82)
-    return buffer.getvalue()
 
 
 if __name__ == "__main__":

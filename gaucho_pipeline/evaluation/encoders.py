@@ -5,7 +5,7 @@ What is compared is in the scorers; which encoder is used for what, in the speci
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from gaucho_pipeline.concepts import EMBEDDED, EncoderSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.scorers.base import Vectors
 from gaucho_pipeline.images import square, to_tensor
+from gaucho_pipeline.stage import Reporter
 
 _BATCH = 32
 
@@ -82,6 +83,20 @@ class Encoder:
         if not np.isfinite(unit).all():
             raise GauchoError(f"{self._key}: {self.backbone} gives no numbers for a picture; its weights are broken")
         return unit
+
+
+def load_encoders(specs: Mapping[str, EncoderSpec | None], reporter: Reporter) -> tuple[dict[str, Encoder], dict[str, str]]:
+    """The encoders by kind, as far as they can be had, and for each other one that is named why not, and how to get it."""
+    found, reasons, is_silent = dict[str, Encoder](), dict[str, str](), False
+    for kind, spec in specs.items():
+        if spec:
+            reporter.info(f"loading {spec.model} for evaluation.{kind}")
+            try:
+                found[kind] = Encoder(kind, spec, offline=is_silent)
+            except GauchoError as error:
+                reasons[kind] = str(error)
+                is_silent = is_silent or encoder_folder(spec.model) is None  # a hub that has not answered keeps nobody waiting again
+    return found, reasons
 
 
 class CopyDetector:
