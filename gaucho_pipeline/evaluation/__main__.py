@@ -65,13 +65,13 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     assert isinstance(trained, CheckpointMetrics)
     train_rows = read_table(checkpoint / "train.jsonl")
     material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, _look_alikes(spec, request.inputs, reporter))
+    _write_training(staging, train_rows, material.training)
     encoders, missing = _encoders(spec, reporter)
     features = {kind: _embed(encoder, material, reporter) for kind, encoder in encoders.items()}
     scores = _score(spec, encoders, features, missing)
     copies, line, detector = _copies(spec, encoders, features, material, reporter)
     subject = next((scores[name] for name in SUBJECT_SCORERS if name in scores), None)
     verdict = decide(trained.learned, subject, scores.get("adherence") if len(material.rows) >= ENOUGH_PICTURES else None)
-    _write_training(staging, train_rows, material.training)
     write_table(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(
         verdict=verdict.word,
