@@ -78,7 +78,7 @@ class Asset:
 RAW_CRAWL = Asset(
     name="raw_crawl",
     program="gaucho_pipeline.crawl",
-    code_version="3",
+    code_version="4",
     description="Images of the concept from its sources, as they came, each with its licence and author.",
     kinds=frozenset({"scrapy"}),
     metrics=RawCrawlMetrics,

@@ -13,13 +13,14 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from gaucho_pipeline.canonical import digest, file_digest, folder_digest, weights_digest
+from gaucho_pipeline.canonical import digest, file_digest, weights_digest
 from gaucho_pipeline.crawl.registry import SourceSpec
 from gaucho_pipeline.curation.filters import FilterSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.evaluation.scorers import ENCODERS, SCORERS
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.glossary import translate
+from gaucho_pipeline.image_files import images_digest
 from gaucho_pipeline.plans import PLANS, Subject
 from gaucho_pipeline.prompts import CONTEXT, fill_in, prior_prompts
 from gaucho_pipeline.rights import DEFAULT_LICENSES, FAMILIES, license_name, parse_license
@@ -540,7 +541,7 @@ class Concept(Spec):
 
 
 def _content(path: Path) -> str | None:
-    return folder_digest(path) if path.is_dir() else file_digest(path) if path.is_file() else None
+    return images_digest(path) if path.is_dir() else file_digest(path) if path.is_file() else None
 
 
 class Concepts(Spec):

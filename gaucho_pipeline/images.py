@@ -9,6 +9,8 @@ import hashlib
 import io
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +23,7 @@ MAX_PIXELS = 120_000_000
 """More pixels than this are taken for a decompression bomb."""
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
-
+"""What Pillow reads itself; `_formats` has those that other readers add."""
 
 _LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _STANDARD_SUM = 3693  # of the 64 values of the standard's luminance table
@@ -64,7 +66,7 @@ def probe(content: bytes, enough: int) -> Probed:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of (odd metadata) is not the pixels
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(content), formats=_formats()) as image:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise BadImage("too-many-pixels", f"{width} x {height}")
@@ -83,6 +85,19 @@ def probe(content: bytes, enough: int) -> Probed:
     except Exception as error:  # Pillow raises eleven kinds on broken files, SyntaxError and struct.error among them
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise BadImage(reason, f"{type(error).__name__}: {error}"[:200]) from None
+
+
+@lru_cache(maxsize=1)
+def _formats() -> tuple[str, ...]:
+    """The formats that are read: Pillow's own, HEIF, and JPEG XL where its reader is installed."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    if find_spec("pillow_jxl") is None:
+        return (*FORMATS, "HEIF")
+    import pillow_jxl  # noqa: F401 - it registers itself
+
+    return (*FORMATS, "HEIF", "JXL")
 
 
 def _jpeg_quality(image: Image.Image) -> int | None:

@@ -10,6 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from gaucho_pipeline.creative_commons import PORTS, VERSIONS, Named, plain_words, read_address, read_code
+
 DEFAULT_LICENSES = ("cc0", "pd", "cc-by", "cc-by-sa")
 FAMILIES = {
     "cc0": "CC0: given to the public",
@@ -22,37 +24,31 @@ FAMILIES = {
 }
 """Every family that may be allowed. What forbids commercial use or derivatives is in none, and no concept can allow it."""
 
-_UNSAFE = (
-    r"(?:nc|nd|no|not|non|only|commercial|noncommercial|personal|private|educational|academic|editorial|revoked|reserved|rights|permission"
-    r"|except|unless|restricted|limited|use)"
-)
+OWN = "own"
+"""Family of images that belong to whoever trains on them, and to nobody else: allowed where a folder declares it, and never open."""
+
 _TABLE: tuple[tuple[str, str], ...] = (
-    # what is written, in small letters with '-' for spaces                                       → family
+    # what is written, as `plain_words` has it                                                     → family
     (r"((creative-commons-)?cc-?|creative-commons-)(0|zero)(-1\.0)?(-universal)?(,?-(public-domain|pd)-dedication)?(-licen[cs]e)?", "cc0"),
-    (r"(cc-|creative-commons-)?(pdm|pd-mark|public-domain-mark)(-1\.0)?(-universal)?|pd|public-?domain(-dedication)?", "pd"),
-    (rf"pd(-(?!{_UNSAFE}(-|$))[a-z0-9]+)+", "pd"),
-    (r"gfdl(-\d\.\d)?(-or-later|\+)?|gnu-free-documentation-licen[cs]e(-\d\.\d)?(-or-later)?", "gfdl"),
+    (r"cc-?0(-1\.0)?(-universal)?-dedicacao-ao-dominio-publico", "cc0"),
+    (r"(cc-|creative-commons-)?(pdm|pd-mark|public-domain-mark|marca-de-dominio-publico)(-1\.0)?(-universal)?", "pd"),
+    (r"pd|public-?domain(-dedication)?|(em-|en-(el-)?)?dominio-publico", "pd"),
+    (r"gfdl(-[0-9]\.[0-9])?(-or-later|\+)?|gnu-free-documentation-licen[cs]e(-[0-9]\.[0-9])?(-or-later)?", "gfdl"),
     (r"fal(-1\.3)?|free-art-licen[cs]e(-1\.3)?|licence-art-libre(-1\.3)?", "fal"),
     (r"attribution", "attribution"),
 )
-_CC = re.compile(
-    r"(?P<cc>cc-)?(?P<kind>(?:by|nc|nd|sa)(?:-(?:by|nc|nd|sa))*)"
-    r"(?:-(?P<version>\d(?:\.\d)?)(?:[,+-]+\d(?:\.\d)?)*\+?(?:-(?P<port>igo|scotland|(?!nc|nd|sa|by)[a-z]{2}))?"
-    r"(?:-migrated(?:-with-disclaimers)?)?)?"
-)
-_LONG_NAMES = (
-    ("creative-commons", "cc"),
-    ("attribution", "by"),
-    ("share-?alike", "sa"),
-    ("non-?commercial", "nc"),
-    ("no-?deriv(ative)?s?(-works)?", "nd"),
-    ("-(international|unported|generic|licen[cs]e)", ""),
-)
-_ADDRESS = re.compile(
-    r"creativecommons\.org/(?:licenses/(?P<kind>(?:by|nc|nd|sa)(?:-(?:by|nc|nd|sa))*)/(?P<version>\d\.\d)(?:/(?P<port>[a-z]{2,3})(?:/|$))?"
-    r"|(?P<zero>publicdomain/zero|licenses/cc0)|(?P<pd>publicdomain/mark|licenses/publicdomain|publicdomain/?$|licenses/pdm?/))",
-    re.IGNORECASE,
-)
+_PD_TEMPLATES = """
+    1923 1996 anon-70 anon-70-eu anon-auto anon-auto-expired anon-expired ar-anonymous ar-photo art art-100 art-70 art-life-70
+    art-yorck-project australia author bain brazil-media brazilgov canada canada-anon chem coa denmark50 eu-no-author-disclosure
+    finland50 flag germangov heirs highsmith hubble ineligible italy japan japan-oldphoto layout mark-owner mexico nasa norway50 old
+    old-100 old-100-1923 old-100-expired old-70 old-70-1923 old-70-expired old-75 old-80 old-80-expired old-90 old-95 old-auto
+    old-auto-1923 old-auto-expired poland polandgov release russia russia-2008 scan self shape simple sweden-photo text textlogo
+    uk-anon uk-unknown ukgov us us-1923-abroad us-expired us-expired-abroad us-no-notice us-not-renewed user usgov usgov-cia
+    usgov-congress usgov-doe usgov-fws usgov-interior usgov-interior-nps usgov-interior-usgs usgov-loc usgov-military
+    usgov-military-air-force usgov-military-army usgov-military-marines usgov-military-navy usgov-nasa usgov-noaa usgov-potus
+    usgov-state usgov-usda
+"""
+"""The templates `PD-…` by which Commons says why a file is in the public domain: https://commons.wikimedia.org/wiki/Category:PD_license_tags."""
 _IDS = {"gfdl": "GFDL", "fal": "FAL-1.3", "attribution": "Attribution"}
 _ADDRESSES = {
     "cc0": "https://creativecommons.org/publicdomain/zero/1.0/",
@@ -62,6 +58,8 @@ _ADDRESSES = {
     "attribution": "https://commons.wikimedia.org/wiki/Template:Attribution",
 }
 _SHOWN = 60
+_LONGEST = 2000
+"""Characters of a statement that are read; a longer one is none."""
 
 
 class License(NamedTuple):
@@ -78,23 +76,31 @@ class License(NamedTuple):
 
 
 def parse_license(code: object, version: object = None) -> License:
-    """A licence from a short code such as by-sa, cc-by-4.0, cc-by-sa-3.0-de, cc0, pdm (case and the cc- prefix do not matter).
+    """A licence from a code such as by-sa, cc-by-4.0, cc-by-sa-3.0-de, cc0 or pdm, a deed's title (also in Portuguese or Spanish), or
+    the address of a deed; several in one text must agree.
 
-    `version` is used where the code has none. What is not known has family None and says why.
+    `version` is used where the code has none. What is not known, or states no version, has family None and says why.
     """
     if not isinstance(code, str) or not code.strip():
         return _unknown("no licence is stated")
     number = str(version).strip() if version is not None else ""
-    if number and not re.fullmatch(r"\d(\.\d)?", number):
+    if number and number not in VERSIONS and number not in PORTS:
         return _unknown("the licence's version is not known")
-    return _read(_normal(code), code, number)
+    return _agreed([_read(part, number) for part in _parts(code)], None)
+
+
+def own_license(code: object) -> License:
+    """As `parse_license`, and also `own`: all rights reserved by whoever states it, who may and does allow that a model learns from it."""
+    if isinstance(code, str) and code.strip().lower() == OWN:
+        return License(OWN, OWN, "", "")
+    return parse_license(code)
 
 
 def refusal(verdict: License, allowed: Collection[str]) -> str | None:
     """Why an image under this licence may not be fetched; None if it may. `allowed` names families, or licences by their ids."""
     if verdict.family is None:
         return verdict.reason
-    if verdict.family not in allowed and verdict.id.lower() not in allowed:
+    if verdict.family not in (*allowed, OWN) and verdict.id.lower() not in allowed:
         return f"the concept does not allow {verdict.family}"
     return None
 
@@ -115,11 +121,16 @@ def openverse_license(record: Mapping[str, Any]) -> License:
     return _agreed([parse_license(record.get("license"), record.get("license_version"))], record.get("license_url"))
 
 
-def inaturalist_license(code: object) -> License:
-    """The licence of an iNaturalist photo (`license_code`); null means that all rights are reserved, and CC licences are version 4.0."""
+def inaturalist_license(code: object, is_disputed: bool = False) -> License:
+    """The licence of an iNaturalist photo (`license_code`); null means that all rights are reserved, and CC licences are version 4.0.
+
+    `is_disputed`: whether somebody has flagged it as another's, and that is not resolved.
+    """
+    if is_disputed:
+        return _unknown("it is flagged as a copyright infringement")
     if code is None or code == "":
         return License("all rights reserved", None, "", "all rights are reserved")
-    return parse_license(code, None if isinstance(code, str) and _normal(code) in ("cc0", "pd") else "4.0")
+    return parse_license(code, None if isinstance(code, str) and plain_words(code) in ("cc0", "pd") else "4.0")
 
 
 def commons_license(metadata: Mapping[str, str]) -> License:
@@ -135,7 +146,7 @@ def commons_license(metadata: Mapping[str, str]) -> License:
     stated = [metadata[name] for name in ("License", "LicenseShortName", "UsageTerms") if metadata.get(name, "").strip()]
     if not stated:
         return _unknown("no licence is stated")
-    return _agreed([_read(_normal(text), text, "", in_words=True) for text in stated], metadata.get("LicenseUrl"))
+    return _agreed([_read(part, "", in_words=True) for text in stated for part in _parts(text)], metadata.get("LicenseUrl"))
 
 
 def restrictions(value: str) -> tuple[str, ...]:
@@ -146,53 +157,55 @@ def restrictions(value: str) -> tuple[str, ...]:
 # ------------------------------------------------------------------------------------------ reading
 
 
-def _normal(text: str) -> str:
-    return re.sub(r"[\s_]+", "-", text.strip().lower())
+def _parts(text: str) -> list[str]:
+    """The statements of one text: a title, a code in brackets, an address. Two of them are two that must agree."""
+    if len(text) > _LONGEST:
+        return [text[:_LONGEST] + "…"]
+    addresses = re.findall(r"(?:https?:)?//\S+", text)
+    rest = re.sub(r"(?:https?:)?//\S+", " ", text)
+    codes = [code for code in re.findall(r"\(([^()]*)\)", rest) if code.strip()]
+    words = re.sub(r"\([^()]*\)", " ", rest).strip(" ,;:.-–—")
+    return [*([words] if words else []), *codes, *(address.rstrip(").,;") for address in addresses)]
 
 
-def _read(text: str, shown: str, version: str, in_words: bool = False) -> License:
-    """A verdict on a statement. In words, 'attribution' alone is no Creative Commons licence: it must say so."""
-    short = text
-    for long, code in _LONG_NAMES:
-        short = re.sub(long, code, short)
-    match = _CC.fullmatch(short)
-    if match and (match["cc"] or not in_words) and text != "attribution":
-        return _creative_commons(match["kind"], match["version"] or version, match["port"] or "")
+def _read(text: str, version: str, in_words: bool = False) -> License:
+    """A verdict on one statement. In words, 'attribution' alone is no Creative Commons licence: it must say so."""
+    if text.startswith(("http:", "https:", "//")):
+        found = read_address(text)
+        return _creative_commons(found, version) if found else _unknown("the licence's address is not known")
+    words = plain_words(text)
+    named = read_code(words) if words != "attribution" else None
+    if named and (named.says_cc or not in_words):
+        return _creative_commons(named, version)
+    if words.startswith("pd-") and words.removeprefix("pd-") in _PD_TEMPLATES.split():
+        return License("PD", "pd", _ADDRESSES["pd"], "")
     for pattern, family in _TABLE:
-        if re.fullmatch(pattern, text):
-            return License(_plain_id(family, text), family, _ADDRESSES[family], "")
-    return _unknown(f"the licence {' '.join(shown.split())[:_SHOWN]!r} is not known")
+        if re.fullmatch(pattern, words):
+            return License(_plain_id(family, words), family, _ADDRESSES[family], "")
+    return _unknown(f"the licence {' '.join(text.split())[:_SHOWN]!r} is not known")
 
 
-def _creative_commons(kind: str, version: str, port: str) -> License:
-    name = "-".join(["CC", kind.upper(), *filter(None, (version, port.upper()))])
-    url = f"https://creativecommons.org/licenses/{kind}/{version}/{f'{port}/' if port else ''}" if version else ""
-    words = set(kind.split("-"))
+def _creative_commons(named: Named, version: str) -> License:
+    if named.kind in ("cc0", "pd"):
+        return License(_plain_id(named.kind, ""), named.kind, _ADDRESSES[named.kind], "")
+    number = named.version or version
+    name = "-".join(["CC", named.kind.upper(), *filter(None, (number, named.port.upper()))])
+    url = f"https://creativecommons.org/licenses/{named.kind}/{number}/{f'{named.port}/' if named.port else ''}" if number else ""
+    words = set(named.kind.split("-"))
     forbids = [long for short, long in (("nc", "non-commercial"), ("nd", "no-derivatives")) if short in words]
     if forbids:
         return License(name, None, url, f"the licence is {' and '.join(forbids)}")
-    if kind not in ("by", "by-sa"):
+    if named.kind not in ("by", "by-sa"):
         return _unknown(f"the licence {name} is not known")
-    return License(name, f"cc-{kind}", url or "https://creativecommons.org/licenses/", "")
+    return License(name, f"cc-{named.kind}", url, "")
 
 
 def _plain_id(family: str, text: str) -> str:
     if family == "cc0":
         return "CC0-1.0"
     if family == "pd":
-        return "PDM-1.0" if text.startswith("pdm") or "mark" in text else "PD"
+        return "PDM-1.0" if text.startswith("pdm") or "mark" in text or "marca" in text else "PD"
     return _IDS[family]
-
-
-def _of_address(address: str) -> License | None:
-    """What an address of Creative Commons' says; None if it is nothing of theirs that is understood."""
-    match = _ADDRESS.search(address)
-    if match is None:
-        return None
-    if match["kind"]:
-        return _creative_commons(match["kind"].lower(), match["version"], (match["port"] or "").lower())
-    family = "cc0" if match["zero"] else "pd"
-    return License(_plain_id(family, ""), family, _ADDRESSES[family], "")
 
 
 def _agreed(verdicts: Iterable[License], address: object) -> License:
@@ -202,14 +215,18 @@ def _agreed(verdicts: Iterable[License], address: object) -> License:
         if verdict.family is None:
             return verdict
     if isinstance(address, str) and address.strip():
-        of_address = _of_address(address)
-        if of_address is None and ("creativecommons.org" in address.lower() or (found[0].family or "").startswith("cc")):
+        named = read_address(address)
+        if named is None and ("creativecommons.org" in address.lower() or (found[0].family or "").startswith("cc")):
             return _unknown("the licence's address is not known")
-        found += [of_address] if of_address else []
+        if named and (of_address := _creative_commons(named, "")).family is None:
+            return of_address
+        found += [of_address] if named else []
     first = max(found, key=lambda verdict: len(verdict.id))
     for verdict in found:
         if verdict.family != first.family or not _same_version(verdict.id, first.id):
             return _unknown(f"the licence is contradictory: {verdict.id} and {first.id}")
+    if first.family in ("cc-by", "cc-by-sa") and not first.url:
+        return _unknown(f"the licence {first.id} is stated without its version; write which, such as {first.id}-4.0")
     return first
 
 

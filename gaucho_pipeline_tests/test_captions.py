@@ -96,3 +96,16 @@ def test_context_and_its_model_go_together() -> None:
 def test_a_context_model_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(GauchoError, match=r"curation\.context: .* cannot be loaded"):
         context_model(CONTEXT.model_copy(update={"model": str(tmp_path)}), "tree")
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("File:Guampa de prata.JPG", "Guampa de prata"), ("Ficheiro:Roda_de_chimarrão.jpeg", "Roda de chimarrão"),
+        ("IMG_20190101_123456", ""), ("DSC_0012.jpg", ""), ("P1010034", ""), ("WhatsApp Image 2020-01-01 at 10.11.12.jpeg", ""),
+        ("IMG-20190101-WA0001.jpg", ""), ("00", ""), ("Ponte 25 de Março", "Ponte 25 de Março"), ("Foto da roda", "Foto da roda"),
+    ],
+)  # fmt: skip
+def test_a_title_that_is_a_file_name_is_tidied_for_a_caption(title: str, words: str) -> None:
+    spec = CurationSpec(captions="title")
+    assert caption_of(title, spec, "", "") == (Caption(with_token(words), "title") if words else Caption(with_token(""), "prompt"))

@@ -71,7 +71,7 @@ def test_the_users_own_are_decoded_with_their_credited_and_what_is_none_is_named
         assert np.array_equal(np.asarray(picture), np.asarray(original.convert("RGB")))
     assert len(own_images(ClassImages(folder=folder, **RIGHTS), folder, tmp_path / "class_images", Reporter(None))) == 3
     told = capsys.readouterr().err
-    for reason in ("notes.txt: not-an-image", "zz.png: outside", "twice.png: duplicate"):
+    for reason in ("notes.txt: not-taken: not an image", "zz.png: not-taken: a link leads out of the folder", "twice.png: duplicate"):
         assert f"class image left out: {reason}" in told
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"training\.class_images: .*empty holds no image that can be read"):

@@ -57,12 +57,12 @@ def test_each_stage_has_a_version_of_its_own(tmp_path: Path) -> None:
 
 def test_a_new_file_in_a_folder_changes_the_crawls_version(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.png").write_bytes(b"a")
+    (tmp_path / "photos" / "a.png").write_bytes(b"\x89PNG a")
     text = GOOD.replace("openverse: {query: chimarrão}", "folder: {path: photos, license: pd, author: X, source: Y}")
     (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
     concept = load_concepts(tmp_path / "concepts.yaml").concepts["chimarrao"]
     before = concept.spec_version("crawl")
-    (tmp_path / "photos" / "b.png").write_bytes(b"b")
+    (tmp_path / "photos" / "b.png").write_bytes(b"\x89PNG b")
     assert concept.spec_version("crawl") != before
     assert concept.spec_version("training") == concept.spec_version("training")
 

@@ -14,6 +14,7 @@ from gaucho_pipeline.rights import (
     inaturalist_license,
     license_name,
     openverse_license,
+    own_license,
     parse_license,
     refusal,
     restrictions,
@@ -45,6 +46,64 @@ def test_free_licences_are_known_by_their_names(code: str, version: str | None, 
 )
 def test_what_forbids_the_use_or_is_unknown_is_refused_with_a_reason(code: object) -> None:
     assert refusal(parse_license(code), DEFAULT_LICENSES)
+
+
+@pytest.mark.parametrize(
+    ("written", "known_as"),
+    [
+        ("https://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0"),
+        ("https://creativecommons.org/licenses/by-sa/4.0/deed.pt_BR", "CC-BY-SA-4.0"),
+        ("http://www.creativecommons.org/licenses/by/3.0/br/deed.en", "CC-BY-3.0-BR"),
+        ("https://creativecommons.org/licenses/by/4.0/legalcode.es", "CC-BY-4.0"),
+        ("https://creativecommons.org/publicdomain/mark/1.0/deed.pt", "PD"),
+        ("https://creativecommons.org/publicdomain/zero/1.0/deed.es", "CC0-1.0"),
+        ("CC BY-SA 4.0 International", "CC-BY-SA-4.0"),
+        ("Attribution-ShareAlike 4.0 International (CC BY-SA 4.0)", "CC-BY-SA-4.0"),
+        ("Creative Commons Atribuição 4.0 Internacional", "CC-BY-4.0"),
+        ("Atribuição-CompartilhaIgual 3.0 Brasil", "CC-BY-SA-3.0-BR"),
+        ("Atribuição-Partilha nos Termos da Mesma Licença 3.0 Portugal", "CC-BY-SA-3.0-PT"),
+        ("Licença Creative Commons Atribuição-CompartilhaIgual 4.0 Internacional", "CC-BY-SA-4.0"),
+        ("Reconocimiento-CompartirIgual 3.0 España", "CC-BY-SA-3.0-ES"),
+        ("Licencia Creative Commons Atribución 4.0 Internacional", "CC-BY-4.0"),
+        ("CC BY 4.0 Deed", "CC-BY-4.0"),
+        ("CC BY 4.0 https://creativecommons.org/licenses/by/4.0/", "CC-BY-4.0"),
+        ("Creative Commons Attribution 3.0 Brazil", "CC-BY-3.0-BR"),
+        ("cc-by-sa-2.5-scotland", "CC-BY-SA-2.5-SCOTLAND"),
+        ("cc-by-sa-3.0-migrated", "CC-BY-SA-3.0"),
+        ("Domínio público", "PD"),
+        ("Dominio público", "PD"),
+        ("Marca de Domínio Público 1.0", "PDM-1.0"),
+        ("CC0 1.0 Universal (CC0 1.0) Dedicação ao Domínio Público", "CC0-1.0"),
+        ("PD-old-100", "PD"),
+    ],
+)
+def test_licences_are_read_as_people_write_them(written: str, known_as: str) -> None:
+    assert parse_license(written).id == known_as
+    assert refusal(parse_license(written), DEFAULT_LICENSES) is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "CC BY", "cc-by-sa", "CC BY 9.9", "CC BY 2.1", "CC BY-SA 4.0 br", "cc-by-3.0-xx", "CC BY ٤.٠", "CC BY ４.0", "PD-forbidden",
+        "PD-because", "PD-old-not-really", "https://creativecommons.org/licenses/by/9.0/", "https://creativecommons.org/licenses/by/3.0/xx/",
+        "https://evil.example/creativecommons.org/licenses/by/4.0/", "https://creativecommons.org.evil.example/licenses/by/4.0/",
+        "https://creativecommons.org/licenses/by/4.0/../../by-nc/4.0/", "CC BY 4.0 (CC BY-NC 4.0)", "CC BY 4.0 (all rights reserved)",
+        "CC BY 4.0 https://creativecommons.org/licenses/by-nc/4.0/", "Atribuição-NãoComercial 4.0 Internacional",
+        "Atribuição-SemDerivações 4.0 Internacional", "Reconocimiento-NoComercial 3.0 España", "Atribución-SinDerivadas 2.5 Argentina",
+        "Atribuição-Uso não-comercial 2.5 Brasil", "own", "todos os direitos reservados", "CC BY 4.0 " + "x" * 3000,
+    ],
+)  # fmt: skip
+def test_what_is_no_licence_forbids_or_has_no_version_is_refused(written: str) -> None:
+    assert refusal(parse_license(written), DEFAULT_LICENSES)
+
+
+def test_ones_own_is_possible_where_it_is_asked_for_and_is_no_open_licence() -> None:
+    assert own_license(" Own ").id == "own"
+    assert refusal(own_license("own"), ("cc0",)) is None
+    assert own_license("cc-by-4.0") == parse_license("cc-by-4.0")
+    with pytest.raises(ValueError, match="known are cc0"):
+        license_name("own")
 
 
 def test_a_concept_may_allow_less() -> None:

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from gaucho_pipeline import images
 from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.commons import Commons, CommonsSpec
 from gaucho_pipeline.crawl.declared import Folder, FolderSpec, Urls, UrlsSpec
 from gaucho_pipeline.crawl.inaturalist import INaturalist, INaturalistSpec
 from gaucho_pipeline.crawl.openverse import Openverse, OpenverseSpec
-from gaucho_pipeline.crawl.records import Record, plain
+from gaucho_pipeline.crawl.records import Record, has_words, plain
 from gaucho_pipeline.crawl.registry import build_sources
-from gaucho_pipeline.crawl.sources import ApiBusy, ApiPage, query
+from gaucho_pipeline.crawl.selection import refusal_of
+from gaucho_pipeline.crawl.sources import ApiBusy, ApiPage, media_address, query, without_secrets
+from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline_tests.conftest import draw_folder
 
@@ -233,6 +240,70 @@ def test_a_folder_gives_its_images_their_stated_rights(tmp_path: Path) -> None:
     assert [(r.author, r.license.id) for r in page.records] == [("João Araújo", "CC-BY-4.0")] * 3
 
 
+def test_whatever_stands_in_a_folder_is_counted_as_an_image_or_by_its_reason(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 1)
+    picture = draw_subject("araucaria", 1, side=64)
+    for name, kind in (("a.jfif", "JPEG"), ("b.jpe", "JPEG"), ("c", "PNG"), ("d.mpo", "MPO"), ("e.j2k", "JPEG2000"), ("f.HEIC", "HEIF")):
+        keys = {"save_all": True, "append_images": [picture]} if kind == "MPO" else {"no_jp2": True} if kind == "JPEG2000" else {}
+        images._formats()  # registers what Pillow does not write itself
+        with (folder / name).open("wb") as file:
+            picture.save(file, kind, **keys)
+    (folder / "notes.txt").write_text("not an image")
+    (folder / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
+    (folder / ".DS_Store").write_bytes(b"x")
+    (folder / "nothing.png").touch()
+    (folder / "rights.csv").write_text("file,license,author,source\n")
+    (folder / "elsewhere").symlink_to(folder, target_is_directory=True)
+    Path(os.fsdecode(os.fsencode(folder) + b"/arauc\xe1ria.jpg")).write_bytes(png_bytes(picture))
+    (folder / "two\nlines.png").write_bytes(png_bytes(picture))
+    page = Folder(FolderSpec(path=folder, table=folder / "rights.csv"), 1).start(None)
+    assert [record.key for record in page.records] == [
+        f"folder:{name}" for name in ("00.png", "a.jfif", "b.jpe", "c", "d.mpo", "e.j2k", "f.HEIC", r"two\nlines.png")
+    ]
+    assert {row["key"]: row["reason"] for row in page.unusable} == {
+        "folder:.DS_Store": "a hidden file",
+        r"folder:arauc\xe1ria.jpg": "its name is not UTF-8; rename it",
+        "folder:elsewhere": "a link to a folder is not followed",
+        "folder:film.mp4": "not an image",
+        "folder:notes.txt": "not an image",
+        "folder:nothing.png": "empty",
+    }
+    for record in page.records:
+        images.decode(Path(record.url).read_bytes())
+
+
+@pytest.mark.parametrize(("on_disk", "in_table"), [("NFD", "NFC"), ("NFC", "NFD"), ("NFD", "NFD")])
+def test_names_are_the_same_in_whatever_unicode_form_they_are_written(on_disk: Any, in_table: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / unicodedata.normalize(on_disk, "chimarrão.png")).write_bytes(png_bytes(draw_subject("chimarrao", 1, side=64)))
+    line = unicodedata.normalize(in_table, "chimarrão.png,Roda,Ana,cc-by-4.0,s\n")
+    (tmp_path / "t.csv").write_text(f"file,title,author,license,source\n{line}", encoding="utf-8")
+    page = Folder(FolderSpec(path=folder, table=tmp_path / "t.csv"), 1).start(None)
+    assert [(record.key, record.license.id, record.title) for record in page.records] == [("folder:chimarrão.png", "CC-BY-4.0", "Roda")]
+    assert page.unusable == ()
+
+
+def test_images_of_ones_own_are_declared_so_and_only_in_a_folder(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 1)
+    record = Folder(FolderSpec(path=folder, license="own", author="Museu", source="acervo"), 1).start(None).records[0]
+    assert (record.license.id, refusal_of(record, CrawlSpec(sources=[{"folder": {"path": folder, "table": "t"}}]), ())) == ("own", None)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="'own' is not known"):
+        UrlsSpec(addresses=("https://b.example/1",), license="own", author="X", source="Y")
+
+
+def test_a_licence_without_its_version_is_asked_for_one(tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match=r"CC-BY is stated without its version; write which, such as CC-BY-4\.0"):
+        FolderSpec(path=tmp_path, license="CC BY", author="X", source="Y")
+
+
+def test_a_folder_without_an_image_that_can_be_read_is_told_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(b"\xff\xd8\xff and no more")
+    spec = FolderSpec(path=tmp_path / "photos", license="pd", author="X", source="Y")
+    assert spec.problem() == ("path", f"{tmp_path / 'photos'} holds no image that can be read")
+
+
 def test_a_table_says_more_of_each_file_and_what_it_does_not_name_has_no_rights(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "photos", "araucaria", 2)
     table = tmp_path / "acervo.csv"
@@ -305,9 +376,10 @@ def test_a_line_of_the_table_goes_to_the_file_of_exactly_that_name(tmp_path: Pat
         ("<p>Jo&atilde;o</p><p>Silva</p>", "João Silva"),
         ("<script>alert(1)</script>Ana", "Ana"),
         ("5 < 6 & 7", "5 < 6 & 7"),
-        ("a\u202eb\x00c", "a b c"),
+        ("a\u202eb\x00c", "ab c"),
         (None, ""),
-        ("x" * 1000, "x" * 300),
+        ("x" * 1000, "x" * 299 + "…"),
+        ("x" * 300, "x" * 300),
     ],
 )
 def test_markup_becomes_plain_text_on_one_line(written: object, read: str) -> None:
@@ -429,4 +501,117 @@ def test_a_record_keeps_its_labels_and_whether_it_is_a_file() -> None:
 
 
 def test_signs_that_turn_text_around_are_dropped() -> None:
-    assert [plain(f"a{sign}b") for sign in "\u2066\u2067\u2069\u202e\u200b"] == ["a b"] * 5
+    assert [plain(f"a{sign}b") for sign in "\u2066\u2067\u2069\u202e\u200b\u00ad\u200d\ufeff\u3164\ufe0f\U000e0041"] == ["ab"] * 11
+    assert [plain(f"a{sign}b") for sign in "\u2028\x85\n"] == ["a b"] * 3
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('<a href="x">Unknown author</a><span style="display: none;">Unknown author</span>', "Unknown author"),
+        ('Foto: <time>1931</time><span style="DISPLAY:none"> date QS:P571,+1931/9</span> Bento G', "Foto: 1931 Bento G"),
+        ('<div style="display: none;">creator <b>QS:P170</b></div><bdi>Augusto B</bdi>', "Augusto B"),
+        ('<p hidden>a<img style="display:none">b<br>c</p>Ana', "Ana"),
+        ('a<img style="display:none">b', "ab"),
+        ('<span style="visibility: hidden">x</div>Ana', ""),
+    ],
+)  # fmt: skip
+def test_what_a_reader_would_not_see_is_no_part_of_a_credit(written: str, read: str) -> None:
+    assert plain(written, markup=True) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "has"),
+    [
+        ("Roda de chimarrão", "chimarrão", True),
+        ("Roda de chimarra\u0303o", "chimarrão", True),
+        ("CHIMARRÃO na praça", "chimarrão", True),
+        ("roda_de_mate.jpg", "mate", True),
+        ("Material escolar", "mate", False),
+        ("Matemática", "mate", False),
+        ("Mate, Rio Grande", "rio grande", True),
+        ("Rio Pequeno Grande", "rio grande", False),
+        ("anything", "…", False),
+    ],
+)
+def test_words_are_found_whole_whatever_their_case_and_form(text: str, words: str, has: bool) -> None:
+    assert has_words(text, words) is has
+
+
+@pytest.mark.parametrize(
+    ("written", "address"),
+    [
+        ("http://h.example/u/Araucária angustifolia.jpg", "http://h.example/u/Arauc%C3%A1ria%20angustifolia.jpg"),
+        ("//h.example/img.jpg", "https://h.example/img.jpg"),
+        (" https://h.example/a\n.jpg ", "https://h.example/a.jpg"),
+        ("https://h.example/Arauc%C3%A1ria.jpg", "https://h.example/Arauc%C3%A1ria.jpg"),
+        ("img.jpg", None),
+        ("javascript:alert(1)", None),
+        ("file:///etc/passwd", None),
+        ("https://[::1/x", None),
+        (None, None),
+    ],
+)
+def test_an_address_is_repaired_as_browsers_do(written: object, address: str | None) -> None:
+    assert media_address(written, "https://api.example/v1/") == address
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://b.example/a.jpg?X-Amz-Signature=1&X-Amz-Date=2", "https://b.example/a.jpg"),
+        ("https://b.example/a.jpg?sv=2020&sig=abc%3D", "https://b.example/a.jpg"),
+        ("https://ana:secret@b.example/a.jpg", "https://b.example/a.jpg"),
+        ("https://b.example/a?access_token=1#x", "https://b.example/a"),
+        ("https://b.example/view?id=12&page=2", "https://b.example/view?id=12&page=2"),
+    ],
+)
+def test_what_lets_people_in_is_no_part_of_a_source(address: str, shown: str) -> None:
+    assert without_secrets(address) == shown
+
+
+def test_a_signed_address_of_a_table_is_fetched_and_credited_without_its_signature(tmp_path: Path) -> None:
+    signed = "https://b.example/a.jpg?sv=2020&sig=abc"
+    (tmp_path / "t.csv").write_text(f"url,author,license\n{signed},Ana,cc0\n")
+    record = Urls(UrlsSpec(table=tmp_path / "t.csv")).start(None).records[0]
+    assert (record.url, record.source) == (signed, "https://b.example/a.jpg")
+
+
+def test_openverses_titles_and_creators_are_text_and_its_addresses_are_repaired() -> None:
+    item = {
+        "id": "a", "title": "Roda <b>de</b> mate", "creator": '<a href="https://x.example">João &amp; Maria</a>', "license": "by",
+        "license_version": "4.0", "license_url": "https://creativecommons.org/licenses/by/4.0/", "url": "//live.staticflickr.com/a b.jpg",
+        "foreign_landing_url": "https://ana:secret@museu.example/a?token=1",
+    }  # fmt: skip
+    (record,) = read_first(Openverse(OpenverseSpec(query="mate")), {"result_count": 1, "page_count": 1, "results": [item]}).records
+    assert (record.title, record.author, record.url) == ("Roda de mate", "João & Maria", "https://live.staticflickr.com/a%20b.jpg")
+    assert record.source == "https://museu.example/a"
+
+
+def observed(**photo: object) -> Record:
+    """The record of one photo by somebody else than the observer."""
+    own = {"id": 1, "license_code": "cc-by", "url": "https://static.inaturalist.org/photos/1/square.jpg", "flags": []}
+    observation = {"id": 11, "quality_grade": "research", "user": {"login": "observer"}, "photos": [own | photo]}
+    source = INaturalist(INaturalistSpec(taxon="Araucaria angustifolia"))
+    return read_first(source, {"total_results": 1, "results": [observation]}, {"id": 7}).records[0]
+
+
+@pytest.mark.parametrize(
+    ("attribution", "author"),
+    [
+        ("(c) Another Person, some rights reserved (CC BY)", "Another Person"),
+        ("(c) Silva, João, all rights reserved", "Silva, João"),
+        ("no rights reserved, uploaded by doadora", "doadora"),
+        ("João, CC BY", "João, CC BY"),
+        (None, "observer"),
+    ],
+)
+def test_a_photo_is_credited_as_its_own_attribution_says(attribution: str | None, author: str) -> None:
+    assert observed(attribution=attribution).author == author
+
+
+def test_a_photo_that_is_flagged_as_anothers_is_refused_until_that_is_resolved() -> None:
+    flag = {"flag": "copyright infringement", "resolved": False}
+    assert observed(flags=[flag]).license.reason == "it is flagged as a copyright infringement"
+    assert observed(flags=[flag | {"resolved": True}]).license.id == "CC-BY-4.0"
+    assert (observed(flags=[{"flag": "Spam"}]).license.id, observed(flags=[{"flag": "Spam"}]).flags) == ("CC-BY-4.0", ("spam",))

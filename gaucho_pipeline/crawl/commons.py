@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from gaucho_pipeline.crawl.records import Record, plain
+from gaucho_pipeline.crawl.records import Record, has_words, plain
 from gaucho_pipeline.crawl.sources import (
     ApiBusy,
     ApiPage,
@@ -27,6 +27,7 @@ from gaucho_pipeline.crawl.sources import (
     api_address,
     host_of,
     is_web_address,
+    media_address,
     query,
     read_json,
     unusable,
@@ -88,7 +89,7 @@ class Commons:
     media_hosts: tuple[str, ...] = MEDIA_HOSTS
 
     def __init__(self, spec: CommonsSpec, exclude: tuple[str, ...] = ()) -> None:
-        self.spec, self._exclude = spec, tuple(text.casefold() for text in exclude)
+        self.spec, self._exclude = spec, exclude
         self._categories: set[str] = set()
         self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
         self.lookup: Lookup | None = None
@@ -209,12 +210,12 @@ class Commons:
         return records, bad, deeper
 
     def _is_excluded(self, title: str) -> bool:
-        return any(text in title.casefold() for text in self._exclude)
+        return any(has_words(title, words) for words in self._exclude)
 
     def _record(self, page: dict[str, Any], title: str) -> Record | None:
         info, identity = _info(page), page.get("pageid")
-        url = info.get("thumburl") or info.get("url")
-        if not isinstance(identity, int) or not is_web_address(url):
+        url = media_address(info.get("thumburl") or info.get("url"), self.spec.endpoint)
+        if not isinstance(identity, int) or url is None:
             return None
         raw = info.get("extmetadata")
         metadata = {

@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Self
 
 from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.crawl.records import Record, plain
-from gaucho_pipeline.crawl.sources import ApiPage, ImageSourceSpec, Lookup, Recheck, api_address, host_of, is_web_address, unusable
+from gaucho_pipeline.crawl.sources import (
+    ApiPage,
+    ImageSourceSpec,
+    Lookup,
+    Recheck,
+    api_address,
+    host_of,
+    media_address,
+    unusable,
+    without_secrets,
+)
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.rights import parse_license
+from gaucho_pipeline.image_files import images_of, list_folder
+from gaucho_pipeline.rights import License, own_license, parse_license
 from gaucho_pipeline.spec import Text
 from gaucho_pipeline.spreadsheets import read_spreadsheet
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jp2", ".ppm"}
 _COLUMNS = ("title", "author", "license", "source")
 
 
 def _known_license(value: str | None) -> str | None:
-    if value is not None and (verdict := parse_license(value)).family is None:
+    return _checked(value, parse_license(value))
+
+
+def _known_license_or_own(value: str | None) -> str | None:
+    return _checked(value, own_license(value))
+
+
+def _checked(value: str | None, verdict: License) -> str | None:
+    if value is not None and verdict.family is None:
         raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
     return value
 
@@ -32,11 +51,15 @@ class FolderSpec(ImageSourceSpec):
 
     path: Path = Field(description="The folder; relative to the file that names it")
     table: Path | None = Field(None, description="A CSV with the columns file, title, author, license, source")
-    license: str | None = Field(None, description="Licence of every image that the table does not name, such as cc-by-4.0, cc0-1.0 or pd")
+    license: str | None = Field(
+        None,
+        description="Licence of every image that the table does not name, such as cc-by-4.0, cc0-1.0 or pd; own: all rights are yours, and "
+        "you allow that a model learns from them",
+    )
     author: Text | None = Field(None, description="Who made the images, or whom to credit")
     source: Text | None = Field(None, description="Where they come from: an address or a description")
 
-    _is_known = field_validator("license")(_known_license)
+    _is_known = field_validator("license")(_known_license_or_own)
 
     @model_validator(mode="after")
     def _states_rights(self) -> Self:
@@ -60,6 +83,8 @@ class FolderSpec(ImageSourceSpec):
             self.build(1, ()).start(None)
         except ConfigError as error:
             return "path", str(error)
+        if not any(_can_be_read(file.path) for file in images_of(self.path)):
+            return "path", f"{self.path} holds no image that can be read"
         return None
 
     def build(self, number: int, exclude: tuple[str, ...]) -> Folder:
@@ -134,23 +159,34 @@ class Folder:
         folder = self.spec.path
         if not folder.is_dir():
             raise ConfigError(f"there is no folder {folder}; make it, or correct the path")
-        inside, table = folder.resolve(), read_table_of_rights(self.spec.table, "file")
-        records, bad = [], []
-        paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-        bare = Counter(path.name for path in paths)
-        exact = {path.relative_to(folder).as_posix() for path in paths}
-        for path in paths:
-            name = path.relative_to(folder).as_posix()
-            if not path.resolve().is_relative_to(inside):
-                bad.append(unusable(f"{self._prefix}{name}", self.origin, "a link leads out of the folder"))
-            elif path.suffix.lower() in _SUFFIXES:
-                own = name if name in table else path.name if bare[path.name] == 1 and path.name not in exact else name
-                row = table.pop(own, {})
-                records.append(_declared(f"{self._prefix}{name}", self.origin, str(path), path.stem, row, self.spec, is_file=True))
+        table, records, bad = read_table_of_rights(self.spec.table, "file"), [], []
+        own_table = self.spec.table.resolve() if self.spec.table else None
+        files = [file for file in list_folder(folder) if file.path.resolve() != own_table]
+        images = [file for file in files if not file.reason]
+        bare = Counter(PurePosixPath(file.name).name for file in images)
+        exact = {file.name for file in files}
+        for file in files:
+            name, last = file.name, PurePosixPath(file.name).name
+            row = table.pop(name if name in table or bare[last] != 1 or last in exact else last, {})
+            if file.reason:
+                bad.append(unusable(f"{self._prefix}{name}", self.origin, file.reason))
+            else:
+                title = PurePosixPath(name).stem
+                records.append(_declared(f"{self._prefix}{name}", self.origin, str(file.path), title, row, self.spec, is_file=True))
         bad += [unusable(f"{self._prefix}{name}", self.origin, "the table names it, and it is not there") for name in table]
         if not records:
-            raise ConfigError(f"{folder} holds no image ({', '.join(sorted(_SUFFIXES))})")
-        return ApiPage(tuple(records), tuple(bad), total=len(records))
+            raise ConfigError(f"{folder} holds no image")
+        return ApiPage(tuple(records), tuple(bad), total=len(files))
+
+
+def _can_be_read(path: Path) -> bool:
+    from gaucho_pipeline.images import BadImage, decode  # here, because every reading of a concepts file loads this module
+
+    try:
+        decode(path.read_bytes())
+    except (OSError, BadImage):
+        return False
+    return True
 
 
 class Urls:
@@ -163,7 +199,7 @@ class Urls:
         self.spec = spec
         self.origin = f"urls: {spec.table.name if spec.table else plain(spec.source)}"
         self._table: dict[str, dict[str, str]] = {address: {} for address in spec.addresses} | read_table_of_rights(spec.table, "url")
-        self.media_hosts = tuple(sorted({host_of(address) for address in self._table if is_web_address(address)}))
+        self.media_hosts = tuple(sorted({host_of(url) for address in self._table if (url := media_address(address, "https:"))}))
 
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         return ()  # all of it is listed
@@ -172,8 +208,8 @@ class Urls:
         records, bad = [], []
         for address, row in self._table.items():
             key = f"urls:{digest(address)}"
-            if is_web_address(address):
-                records.append(_declared(key, self.origin, address, address.rpartition("/")[2] or address, row, self.spec))
+            if url := media_address(address, "https:"):
+                records.append(_declared(key, self.origin, url, address.rpartition("/")[2] or address, row, self.spec))
             else:
                 bad.append(unusable(key, self.origin, f"{plain(address)[:60]!r} is not an address"))
         return ApiPage(tuple(records), tuple(bad), total=len(self._table))
@@ -189,8 +225,8 @@ def _declared(
         url=url,
         title=plain(row.get("title")) or plain(title),
         author=plain(row.get("author")) or plain(spec.author) or "unknown",
-        source=plain(row.get("source")) or plain(spec.source) or (title if is_file else url),
-        license=parse_license(row.get("license") or spec.license),
+        source=plain(row.get("source")) or plain(spec.source) or (title if is_file else without_secrets(url)),
+        license=(own_license if is_file else parse_license)(row.get("license") or spec.license),
         is_file=is_file,
     )
 
@@ -212,7 +248,7 @@ def read_table_of_rights(path: Path | None, key: str) -> dict[str, dict[str, str
         raise ConfigError(f"{path} has a column {min(strange)!r}; the columns are {key}, {', '.join(_COLUMNS)}")
     found: dict[str, dict[str, str]] = {}
     for number, values in rows:
-        name = values.pop(key, "")
+        name = unicodedata.normalize("NFC", values.pop(key, ""))
         if name in found:
             raise ConfigError(f"{path}:{number}: {name!r} stands twice")
         if name:

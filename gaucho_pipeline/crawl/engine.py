@@ -19,15 +19,18 @@ from scrapy.crawler import AsyncCrawlerProcess
 
 from gaucho_pipeline.artifacts import Store
 from gaucho_pipeline.concepts import CrawlSpec
+from gaucho_pipeline.crawl.contact import allowed_private_hosts
 from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
-from gaucho_pipeline.crawl.fetching import Web, looks_like_an_image, settings
+from gaucho_pipeline.crawl.fetching import Web, settings
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.listing import Listing, list_source
 from gaucho_pipeline.crawl.rate_limits import PRIVATE
 from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.crawl.safety import bound_headers
 from gaucho_pipeline.crawl.selection import is_enough, refusal_of, round_robin
 from gaucho_pipeline.crawl.sources import ImageSource
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.image_files import is_image
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.stage import Progress, Reporter
 
@@ -60,6 +63,12 @@ class Crawl:
         """Where this crawl may go."""
         return tuple(sorted({h for s in self.sources for h in (*s.api_hosts, *s.media_hosts)} | set(self.spec.media_hosts)))
 
+    def media_hosts(self, origin: str) -> tuple[str, ...]:
+        """Where images of a source may come from: a private host only where the source itself names it, for its list or for its images."""
+        source = next(source for source in self.sources if source.origin == origin)
+        own = [host for host in source.api_hosts if host in allowed_private_hosts()]
+        return (*source.media_hosts, *self.spec.media_hosts, *own)
+
     def failed_origin(self, origin: str) -> bool:
         return any(listing.failure for listing in self.listings if listing.origin == origin)
 
@@ -73,12 +82,11 @@ class Crawl:
 
     def decide(self) -> None:
         """Sorts what was listed into what may be fetched, in order, and what may not, with the reason."""
-        hosts = {source.origin: (*source.media_hosts, *self.spec.media_hosts) for source in self.sources}
         queues: list[list[Record]] = []
         for listing in self.listings:
             queues.append([])
             for record in listing.records.values():
-                if reason := refusal_of(record, self.spec, hosts[listing.origin]):
+                if reason := refusal_of(record, self.spec, self.media_hosts(listing.origin)):
                     self.refused.setdefault(record.key, (record, reason))
                 else:
                     queues[-1].append(record)
@@ -114,9 +122,8 @@ async def list_sources(crawl: Crawl, web: Web | None, refresh_lock: bool = False
     for source in crawl.sources:
         previous = _of_origin(crawl.previous_records, source.origin)
         previous_gone = _of_origin(crawl.previous_gone, source.origin)
-        hosts = (*source.media_hosts, *crawl.spec.media_hosts)
         ask = web.ask if web else _nobody
-        enough = partial(is_enough, spec=crawl.spec, media_hosts=hosts)
+        enough = partial(is_enough, spec=crawl.spec, media_hosts=crawl.media_hosts(source.origin))
         listing = await list_source(source, ask, crawl.lock_file, enough, previous, previous_gone, refresh_lock)
         crawl.reporter.info(_summary(listing))
         crawl.add(listing)
@@ -198,7 +205,7 @@ class _Downloads:
             if previous and self._crawl.failed_origin(record.origin) and self._crawl.store.blob_path(previous).exists():
                 return previous  # the folder is not there today, and what it gave before stands
             raise FetchError("cannot be read") from None
-        if not looks_like_an_image(content):
+        if not is_image(content):
             raise FetchError("not an image")
         return self._crawl.store.add_blob(content)
 
@@ -211,7 +218,7 @@ class _Downloads:
         if error := self._journal.failed.get(record.bytes_id):
             raise error
         try:
-            content = await self._web.image(record.url)
+            content = await self._web.image(record.url, self._crawl.media_hosts(record.origin))
         except FetchError as error:
             if error.permanent:
                 self._journal.add_failure(record.bytes_id, error)
@@ -235,6 +242,7 @@ def on_the_web(crawl: Crawl, work: Callable[[Web | None], Awaitable[None]]) -> C
     if not crawl.hosts:
         asyncio.run(_awaited(work(None)))
         return Counter()
+    bound_headers()
     process = AsyncCrawlerProcess(settings(crawl.sources, crawl.hosts, crawl.spec.timeout))
     outcome: dict[str, Any] = {}
     process.crawl(CrawlSpider, crawl_=crawl, work=work, outcome=outcome)
@@ -259,7 +267,8 @@ class CrawlSpider(scrapy.Spider):
 
     async def start(self) -> AsyncIterator[scrapy.Request]:
         api_hosts = {host for source in self._crawl.sources for host in source.api_hosts}
-        web = Web(self.crawler, api_hosts, self._crawl.store.root / ".asked" / "today.json", self._crawl.spec.max_image_bytes)
+        count_file = self._crawl.store.root / ".asked" / "today.json"
+        web = Web(self.crawler, api_hosts, count_file, self._crawl.spec.max_image_bytes, self._crawl.reporter.info)
         try:
             await self._work(web)
         except BaseException as error:  # the reactor would swallow it

@@ -8,7 +8,8 @@ from gaucho_pipeline.errors import GauchoError
 class FetchError(GauchoError):
     """Something could not be fetched.
 
-    `permanent`: no later crawl asks again, under the same specification. `retry`: another attempt in this crawl may end otherwise.
+    `permanent`: no later crawl asks again, under the same specification; only for what its host says is gone, or not for this use.
+    `retry`: another attempt in this crawl may end otherwise.
     """
 
     def __init__(self, reason: str, permanent: bool = False, retry: bool = True) -> None:
@@ -28,10 +29,10 @@ class NetworkError(FetchError):
     """The network did not bring an answer."""
 
     text = "failed"
-    is_permanent, may_retry = False, True
+    may_retry = True
 
     def __init__(self) -> None:
-        super().__init__(self.text, self.is_permanent, self.may_retry)
+        super().__init__(self.text, retry=self.may_retry)
 
 
 class TimedOut(NetworkError):
@@ -52,7 +53,7 @@ class CutOff(NetworkError):
 
 class TooLarge(NetworkError):
     text = "too large"
-    is_permanent = True
+    may_retry = False
 
 
 class BadCertificate(NetworkError):

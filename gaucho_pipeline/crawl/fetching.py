@@ -56,21 +56,22 @@ from gaucho_pipeline.crawl.rate_limits import (
     pause_before,
     retry_after,
 )
-from gaucho_pipeline.crawl.safety import HOSTS_SETTING, ForbiddenAddress, PublicResolver, check_url
-from gaucho_pipeline.crawl.sources import ApiBusy, ImageSource, host_of, is_web_address
+from gaucho_pipeline.crawl.safety import HOSTS_KEY, HOSTS_SETTING, ForbiddenAddress, PublicResolver, TooManyHeaders, check_url, is_same_site
+from gaucho_pipeline.crawl.sources import ApiBusy, ImageSource, host_of, media_address
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.image_files import is_image
 
 _Rules = TypeVar("_Rules")
 _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _API_BYTES = 20_000_000
 _WELL_KNOWN_BYTES = 1_000_000
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"P5", b"P6")
-
-
-def looks_like_an_image(content: bytes) -> bool:
-    """Whether bytes begin as a known image format does."""
-    return content.startswith(_MAGIC) or content[8:12] == b"WEBP" or content[4:12] in (b"ftypavif", b"ftypavis")
+_GONE = frozenset({404, 410, 451})
+"""HTTP statuses that say that there is nothing, and will be nothing."""
+_SILENT_ATTEMPTS, _SILENT_ADDRESSES = 6, 2
+"""So many attempts in a row without an answer, at so many addresses: the host is left alone for the rest of the crawl."""
+_MOST_WAITS = 3
+"""Times that a host may ask to wait before it has answered anything else."""
 
 
 def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: float) -> dict[str, Any]:
@@ -105,12 +106,17 @@ def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: fl
 class Web:
     """The web as a crawl may see it."""
 
-    def __init__(self, crawler: Crawler, api_hosts: Collection[str], count_file: Path, max_image_bytes: int) -> None:
-        self._crawler, self.api_hosts, self._max_image_bytes = crawler, frozenset(api_hosts), max_image_bytes
+    def __init__(
+        self, crawler: Crawler, api_hosts: Collection[str], count_file: Path, max_image_bytes: int, tell: Callable[[str], None]
+    ) -> None:
+        """`count_file` counts the requests of a day; `tell` is told once of a host that is left alone."""
+        self._crawler, self.api_hosts, self._max_image_bytes, self._tell = crawler, frozenset(api_hosts), max_image_bytes, tell
         self._hosts: Collection[str] = crawler.settings[HOSTS_SETTING]
         self._days = DailyCount(count_file)
         self._not_before: defaultdict[str, float] = defaultdict(float)
         self._closed: dict[str, str] = {}
+        self._silent: defaultdict[str, list[str]] = defaultdict(list)
+        self._waits = Counter[str]()
         self._has_contact = has_contact()
         self._turns = _Turns()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -124,7 +130,7 @@ class Web:
         """An API's answer as its source parses it. Raises GauchoError if there is none."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                response = await self._get(url, "api", _API_BYTES)
+                response = await self._get(url, "api", _API_BYTES, self._hosts)
             except FetchError as error:
                 raise GauchoError(f"{host_of(url)}: {error}") from None
             if response.status != 200:
@@ -137,16 +143,16 @@ class Web:
                 await self._pause(host_of(url), response.headers, attempt)
         raise AssertionError("unreachable")
 
-    async def image(self, address: str) -> bytes:
-        """The bytes of an image, as they come. Raises FetchError, also where its publisher has opted out."""
-        response = await self._get(address, "image", self._max_image_bytes)
+    async def image(self, address: str, hosts: Collection[str]) -> bytes:
+        """The bytes of an image, as they come, from one of these hosts. Raises FetchError, also where its publisher has opted out."""
+        response = await self._get(address, "image", self._max_image_bytes, hosts)
         if response.status != 200:
-            raise FetchError(f"HTTP {response.status}", permanent=response.status in (404, 410, 451), retry=False)
+            raise FetchError(f"HTTP {response.status}", permanent=response.status in _GONE, retry=False)
         if reason := header_opt_out(_by_name(response.headers)):
             raise OptedOut(reason, permanent=True)
         content = bytes(response.body)
-        if not looks_like_an_image(content):
-            raise FetchError("not an image", permanent=True)
+        if not is_image(content):  # a page of an error, or to log in: tomorrow it may be an image
+            raise FetchError("not an image", retry=False)
         return content
 
     async def opted_out(self, address: str) -> str | None:
@@ -158,55 +164,73 @@ class Web:
 
     # -------------------------------------------------------------------------------------------- attempts
 
-    async def _get(self, address: str, kind: str, most_bytes: int) -> Response:
+    async def _get(self, address: str, kind: str, most_bytes: int, hosts: Collection[str]) -> Response:
         """An answer, after as many attempts as it is worth. Raises FetchError."""
         attempts = 2 if kind == "rules" else ATTEMPTS
         for attempt in range(1, attempts + 1):
             try:
-                response = await self._follow(address, kind, most_bytes)
+                response = await self._follow(address, kind, most_bytes, hosts)
             except FetchError as error:
                 if not error.retry or attempt == attempts:
                     raise
                 await asyncio.sleep(pause_before(attempt + 1))
                 continue
-            if response.status not in RETRY_STATUSES or attempt == attempts:
+            if response.status not in RETRY_STATUSES:
+                self._waits[host_of(response.url)] = 0
+                return response
+            if attempt == attempts:
                 return response
             await self._pause(host_of(response.url), response.headers, attempt)
         raise AssertionError("unreachable")
 
     async def _pause(self, host: str, headers: Headers, attempt: int) -> None:
-        """Waits as long as a host asks, or as long as is decent; everybody else who asks it waits too.
+        """Waits as long as a host asks, or as long as is decent; everybody else who asks it waits too, and for the same end.
 
-        One that asks for more than is worth waiting for is not asked again in this crawl.
+        One that asks for more than is worth waiting for, or again and again, is not asked again in this crawl.
         """
         header = headers.get("Retry-After")
         seconds = retry_after(header.decode("latin-1") if header else None)
         if seconds is not None and seconds > LONGEST_WAIT:
-            self._closed[host] = f"{host} asks to wait {round(seconds)} seconds"
-            raise FetchError(self._closed[host], retry=False)
+            raise self._close(host, f"{host} asks to wait {round(seconds)} seconds")
+        if seconds is not None and (left := self._not_before[host] - time.monotonic()) > 0:
+            await asyncio.sleep(left)  # another request was told so already
+            return
+        self._waits[host] += seconds is not None
+        if self._waits[host] > _MOST_WAITS:
+            raise self._close(host, f"{host} asks to wait again and again")
         wait = seconds if seconds is not None else pause_before(attempt + 1)
         self._not_before[host] = max(self._not_before[host], time.monotonic() + wait)
         await asyncio.sleep(wait)
 
-    async def _follow(self, address: str, kind: str, most_bytes: int) -> Response:
-        """An answer that is no redirect; every hop is judged as the first was."""
-        for hop in range(_MOST_REDIRECTS + 1):
-            try:
-                await self._check(address, kind)
-            except (OptedOut, DisallowedHost) as error:
-                raise type(error)(error.reason, permanent=hop > 0, retry=False) from None  # or every crawl asked the first hop in vain
-            response = await self._in_turn(address, kind, most_bytes)
+    def _close(self, host: str, reason: str) -> FetchError:
+        """Leaves a host alone for the rest of the crawl, and says so once."""
+        if host not in self._closed:
+            self._tell(f"{reason}; it is left alone until the next crawl")
+        self._closed[host] = reason
+        return FetchError(reason, retry=False)
+
+    async def _follow(self, address: str, kind: str, most_bytes: int, hosts: Collection[str]) -> Response:
+        """An answer that is no redirect; every hop is judged as the first was.
+
+        A host's own rules may lead to another host of its site (RFC 9309, 2.3.1.2).
+        """
+        first = host_of(address)
+        for _ in range(_MOST_REDIRECTS + 1):
+            if kind == "rules" and is_same_site(first, host_of(address)):
+                hosts = (host_of(address),)
+            await self._check(address, kind, hosts)
+            response = await self._in_turn(address, kind, most_bytes, hosts)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return response
-            address = _joined(address, location.decode("latin-1"))
-        raise FetchError("too many redirects", permanent=True)
+            address = _joined(address, location)
+        raise FetchError("too many redirects", retry=False)
 
-    async def _check(self, address: str, kind: str) -> None:
+    async def _check(self, address: str, kind: str, hosts: Collection[str]) -> None:
         """Whether an address may be asked for now. Raises FetchError if not."""
         host = host_of(address)
         try:
-            check_url(address, self._hosts)
+            check_url(address, hosts)
         except (ForbiddenAddress, ValueError) as error:
             raise DisallowedHost(str(error), retry=False) from None
         if not self._has_contact and host not in allowed_private_hosts():
@@ -218,7 +242,7 @@ class Web:
         if not self._is_exempt(address, kind) and not await self._allowed_by_robots(address):
             raise OptedOut("forbidden by robots.txt", retry=False)
 
-    async def _in_turn(self, address: str, kind: str, most_bytes: int) -> Response:
+    async def _in_turn(self, address: str, kind: str, most_bytes: int, hosts: Collection[str]) -> Response:
         """An answer, asked for when it is this request's turn at the host, and not while the host has asked to wait."""
         host = host_of(address)
         async with self._turns[host]:
@@ -226,16 +250,31 @@ class Web:
                 await asyncio.sleep(wait)
             if reason := self._closed.get(host):
                 raise FetchError(reason, retry=False)
-            return await self._download(address, kind, most_bytes)
+            try:
+                response = await self._download(address, kind, most_bytes, hosts)
+            except NetworkError as error:
+                if error.retry:
+                    self._count_silence(host, address, error)
+                raise
+            self._silent[host].clear()
+            return response
+
+    def _count_silence(self, host: str, address: str, error: NetworkError) -> None:
+        """Leaves a host alone that does not answer, so that all its images together cost a bounded time."""
+        self._silent[host].append(address)
+        if len(self._silent[host]) >= _SILENT_ATTEMPTS and len(set(self._silent[host])) >= _SILENT_ADDRESSES:
+            raise self._close(host, f"{host} {error.reason} {len(self._silent[host])} times in a row")
 
     def _is_exempt(self, address: str, kind: str) -> bool:
         """The one exemption from robots.txt: the APIs that a source names, whose rules are their own, and the files that state rules."""
         return (kind == "api" and host_of(address) in self.api_hosts) or kind == "rules"
 
-    async def _download(self, address: str, kind: str, most_bytes: int) -> Response:
+    async def _download(self, address: str, kind: str, most_bytes: int, hosts: Collection[str]) -> Response:
         self.requests[kind if kind in self.requests else "other"] += 1
         try:
-            request = scrapy.Request(address, meta={"download_maxsize": most_bytes, "kind": kind}, dont_filter=True)
+            request = scrapy.Request(
+                address, meta={"download_maxsize": most_bytes, "kind": kind, HOSTS_KEY: tuple(hosts)}, dont_filter=True
+            )
             return await self._crawler.engine.download_async(request)
         except Exception as error:  # whatever the network does, it is this request's failure alone
             if host_of(address) in PublicResolver.refused:
@@ -272,11 +311,11 @@ class Web:
 
     async def _read_rules(self, file: str, read: Callable[[bytes], _Rules]) -> _Rules | FetchError:
         try:
-            response = await self._get(file, "rules", _WELL_KNOWN_BYTES)
+            response = await self._get(file, "rules", _WELL_KNOWN_BYTES, (host_of(file),))
         except FetchError as error:
-            return error
+            return FetchError(f"its {file.rpartition('/')[2]} cannot be read: {error}", retry=False)
         if response.status >= 500 or response.status == 429:
-            return FetchError(f"its {file.rpartition('/')[2]} cannot be read")
+            return FetchError(f"its {file.rpartition('/')[2]} cannot be read: HTTP {response.status}", retry=False)
         return read(bytes(response.body) if response.status == 200 else b"")
 
 
@@ -289,14 +328,18 @@ class _Turns(dict[str, asyncio.Semaphore]):
         return self[host]
 
 
-def _joined(address: str, location: str) -> str:
-    """Where a redirect leads. Raises FetchError if that is no web address."""
+def _joined(address: str, location: bytes) -> str:
+    """Where a redirect leads: UTF-8, as browsers read it, or Latin-1. Raises FetchError if that is no web address."""
     try:
-        target = urljoin(address, location)
+        text = location.decode()
+    except UnicodeDecodeError:
+        text = location.decode("latin-1")
+    try:
+        target = media_address(urljoin(address, text.strip()), address)
     except ValueError:
-        target = ""
-    if not is_web_address(target):
-        raise FetchError("a redirect to no address", permanent=True)
+        target = None
+    if target is None:
+        raise FetchError("a redirect to no address", retry=False)
     return target
 
 
@@ -310,6 +353,7 @@ _TYPES: tuple[tuple[type[BaseException], type[NetworkError]], ...] = (
     (CannotResolveHostError, HostNotFound),
     (DownloadCancelledError, TooLarge),  # the only reason for which this crawl has a download cancelled
     (IgnoreRequest, TooLarge),  # Scrapy's decompression, which is the only one to ignore a response here
+    (TooManyHeaders, TooLarge),
     (SSL.Error, BadCertificate),
     (ResponseDataLossError, CutOff),
     (DownloadFailedError, CutOff),

@@ -23,9 +23,11 @@ from gaucho_pipeline.crawl.sources import (
     api_address,
     host_of,
     is_web_address,
+    media_address,
     query,
     read_json,
     unusable,
+    without_secrets,
 )
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import inaturalist_license
@@ -142,20 +144,36 @@ class INaturalist:
         return [item for item in results if isinstance(item, dict)]
 
     def _record(self, observation: dict[str, Any], photo: dict[str, Any]) -> Record | None:
-        identity, url = photo.get("id"), photo.get("url")
-        if not isinstance(identity, int) or not is_web_address(url):
+        identity, url = photo.get("id"), media_address(photo.get("url"), self.spec.endpoint)
+        if not isinstance(identity, int) or url is None:
             return None
         user, taxon = _part(observation, "user"), _part(observation, "taxon")
+        flags = _open_flags(photo)
         page = observation.get("uri")
         return Record(
             key=f"inaturalist:{identity}",
             origin=self.origin,
             url=re.sub(r"/(square|thumb|small|medium)\.", f"/{_SIZE}.", url),
             title=plain(taxon.get("name")) or self.spec.taxon,
-            author=plain(user.get("name")) or plain(user.get("login")) or "unknown",
-            source=page if is_web_address(page) else url,
-            license=inaturalist_license(photo.get("license_code")),
+            author=_credited(photo.get("attribution")) or plain(user.get("name")) or plain(user.get("login")) or "unknown",
+            source=page if is_web_address(page) else without_secrets(url),
+            license=inaturalist_license(photo.get("license_code"), is_disputed=any("copyright" in flag for flag in flags)),
+            flags=flags,
         )
+
+
+def _credited(attribution: object) -> str:
+    """Who is to be credited for a photo, who need not be the observer: `(c) Ana, some rights reserved (CC BY)` is Ana's."""
+    text = plain(attribution)
+    found = re.fullmatch(r"(?:\(c\)|©) (.+?), (?:some|all|no) rights reserved.*|no rights reserved, uploaded by (.+)", text)
+    return (found[1] or found[2]) if found else text
+
+
+def _open_flags(photo: dict[str, Any]) -> tuple[str, ...]:
+    """What people have flagged a photo for, and nobody has resolved."""
+    flags = photo.get("flags")
+    found = [flag for flag in (flags if isinstance(flags, list) else ()) if isinstance(flag, dict) and not flag.get("resolved")]
+    return tuple(sorted({plain(flag.get("flag")).lower() or "flagged" for flag in found}))
 
 
 def _part(observation: dict[str, Any], name: str) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Journal:
                 continue  # the last line of a killed run
             if "sha256" in row:
                 self.fetched[row["id"]] = row["sha256"]
-            elif row["spec"] == spec_version:
+            elif row["spec"] == spec_version and (row.get("opted_out") or row["reason"].startswith("HTTP ")):  # of old: whatever failed
                 self.failed[row["id"]] = (OptedOut if row.get("opted_out") else FetchError)(row["reason"], permanent=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path

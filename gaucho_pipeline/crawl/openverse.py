@@ -21,9 +21,11 @@ from gaucho_pipeline.crawl.sources import (
     api_address,
     host_of,
     is_web_address,
+    media_address,
     query,
     read_json,
     unusable,
+    without_secrets,
 )
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import openverse_license
@@ -115,17 +117,17 @@ class Openverse:
         )
 
     def _record(self, item: dict[str, Any]) -> Record | None:
-        identity, url = item.get("id"), item.get("url")
-        if not isinstance(identity, str) or not identity or not is_web_address(url):
+        identity, url = item.get("id"), media_address(item.get("url"), self.spec.endpoint)
+        if not isinstance(identity, str) or not identity or url is None:
             return None
         tags = item.get("tags")
         return Record(
             key=f"openverse:{plain(identity)[:100]}",
             origin=self.origin,
             url=url,
-            title=plain(item.get("title")),
-            author=plain(item.get("creator")) or "unknown",
-            source=page if is_web_address(page := item.get("foreign_landing_url")) else url,
+            title=plain(item.get("title"), markup=True),
+            author=plain(item.get("creator"), markup=True) or "unknown",
+            source=without_secrets(page if is_web_address(page := item.get("foreign_landing_url")) else url),
             license=openverse_license(item),
             labels=tuple(plain(tag.get("name")) for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
         )

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Collection
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlsplit
 
+from scrapy.core.downloader.handlers import http11
 from scrapy.exceptions import IgnoreRequest
 from scrapy.resolver import CachingThreadedResolver
+from tldextract import TLDExtract
 
 from gaucho_pipeline.crawl.contact import allowed_private_hosts
 
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
     from twisted.internet.defer import Deferred
 
 HOSTS_SETTING = "GAUCHO_HOSTS"
+HOSTS_KEY = "hosts"
+"""Of a request: where it may go, if not wherever the crawl may."""
+
+
+MOST_HEADER_BYTES = 256 * 1024
+"""Of one answer; browsers allow as many."""
 
 
 class ForbiddenAddress(IgnoreRequest):
@@ -36,16 +45,18 @@ def is_public(address: str) -> bool:
 
 
 def is_listed(host: str, hosts: Collection[str]) -> bool:
-    """Whether a host is one of a list, in which `.example.org` stands for all hosts below it; private hosts that are allowed are."""
+    """Whether a host is one of a list, in which `.example.org` stands for all hosts below it."""
     name = host.lower()
-    return name in allowed_private_hosts() or any(name == listed or (listed.startswith(".") and name.endswith(listed)) for listed in hosts)
+    return any(name == listed or (listed.startswith(".") and name.endswith(listed)) for listed in hosts)
 
 
 def check_url(url: str, hosts: Collection[str]) -> None:
-    """Raises ForbiddenAddress for what is neither https to a listed public host nor a private host that is allowed."""
+    """Raises ForbiddenAddress for what is neither https to a listed public host nor a listed private host that is allowed."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     if host in allowed_private_hosts() and parts.scheme in ("http", "https"):
+        if not is_listed(host, hosts):
+            raise ForbiddenAddress("a private host that its source does not name")
         return
     if parts.scheme != "https":
         raise ForbiddenAddress("not https")
@@ -59,6 +70,40 @@ def check_url(url: str, hosts: Collection[str]) -> None:
         raise ForbiddenAddress("a host that is not one of media_hosts")
 
 
+def is_same_site(one: str, other: str) -> bool:
+    """Whether two hosts are of one registered domain, such as example.org and www.example.org (https://publicsuffix.org/)."""
+    sites = [_suffixes()(host).top_domain_under_public_suffix for host in (one, other)]
+    return one == other or (bool(sites[0]) and sites[0] == sites[1])
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> TLDExtract:
+    """The list of public suffixes that comes with the library: nobody is asked for a newer one."""
+    return TLDExtract(suffix_list_urls=(), cache_dir=None, include_psl_private_domains=True)
+
+
+class TooManyHeaders(Exception):
+    """An answer whose headers go on and on."""
+
+
+class BoundedParser(http11._LenientHTTPClientParser):
+    """Scrapy's parser of answers, which by itself keeps headers without end in memory."""
+
+    left = MOST_HEADER_BYTES
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of the status or of the headers; the body is no lines. Raises TooManyHeaders."""
+        self.left -= len(line)
+        if self.left < 0:
+            raise TooManyHeaders
+        super().lineReceived(line)
+
+
+def bound_headers() -> None:
+    """Has every answer of this process parsed within bounds; neither Scrapy nor Twisted has a setting for it."""
+    http11._LenientHTTPClientParser = BoundedParser
+
+
 class OnlyAllowedAddresses:
     """A downloader middleware: every request goes to an allowed address or nowhere."""
 
@@ -70,7 +115,7 @@ class OnlyAllowedAddresses:
         return cls(crawler.settings[HOSTS_SETTING])
 
     def process_request(self, request: Request) -> None:
-        check_url(request.url, self._hosts)
+        check_url(request.url, request.meta.get(HOSTS_KEY, self._hosts))
 
 
 class PublicResolver(CachingThreadedResolver):

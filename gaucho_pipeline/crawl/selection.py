@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.listing import Listing
-from gaucho_pipeline.crawl.records import Record
+from gaucho_pipeline.crawl.records import Record, has_words
 from gaucho_pipeline.crawl.safety import is_listed
 from gaucho_pipeline.crawl.sources import host_of
 from gaucho_pipeline.rights import refusal
@@ -21,7 +21,7 @@ def refusal_of(record: Record, spec: CrawlSpec, media_hosts: Collection[str]) ->
     if reason := refusal(record.license, spec.licenses):
         return reason
     for friend in spec.exclude:
-        if any(friend.casefold() in text.casefold() for text in (record.title, *record.labels)):
+        if any(has_words(text, friend) for text in (record.title, *record.labels)):
             return f"left out by name: {friend}"
     if not record.is_file and not is_listed(host_of(record.url), media_hosts):
         return "its host is not one of media_hosts"

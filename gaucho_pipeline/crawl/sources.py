@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from w3lib.url import safe_url_string
 
 from gaucho_pipeline.crawl.records import Record, plain
 from gaucho_pipeline.errors import GauchoError
@@ -159,6 +161,38 @@ def is_web_address(text: object) -> TypeGuard[str]:
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable() and " " not in text
     except ValueError:
         return False
+
+
+def media_address(text: object, endpoint: str) -> str | None:
+    """The address of a picture as a browser would ask for it: spaces and accents escaped, `//host` with the scheme of who names it.
+
+    None for what names none: https://url.spec.whatwg.org/#url-parsing.
+    """
+    if not isinstance(text, str):
+        return None
+    bare = re.sub(r"[\t\r\n]", "", text).strip()
+    if bare.startswith("//"):
+        bare = f"{urlsplit(endpoint).scheme}:{bare}"
+    try:
+        address = safe_url_string(bare)
+    except ValueError:
+        return None
+    return address if is_web_address(address) else None
+
+
+_SECRETS = re.compile(
+    r"(?i)(x-(amz|goog|oss|ms)-.*|.*signature|sig|sign|.*token|.*secret|.*password|passwd|pwd|.*api-?_?key|key|auth.*|policy|expires"
+    r"|key-pair-id|(aws|google)access(key)?id|se|sp|sv|sr|skoid|session.*|jwt|hmac|hash|oh|oe)"
+)
+"""Names of parameters by which storage and sites let in whoever has the address."""
+
+
+def without_secrets(address: str) -> str:
+    """A web address as it may be shown for ever: without a password, and without its parameters where one of them lets people in."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    signed = any(_SECRETS.fullmatch(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    return urlunsplit((parts.scheme, host, parts.path, "" if signed else parts.query, "" if signed else parts.fragment))
 
 
 def unusable(key: str, origin: str, reason: str = "the record names no image") -> dict[str, Any]:

@@ -6,6 +6,7 @@ A caption is a prompt with {token} and {class_noun}, filled in by training, so t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +37,20 @@ def with_token(text: str) -> str:
     return clean if "{token}" in clean else f"{INSTANCE_PROMPT}, {clean}" if clean else INSTANCE_PROMPT
 
 
+_NUMBERED = re.compile(
+    r"(?i)(img|dsc[nf]?|p|pict|image|imagem|foto|photo|screenshot|captura|whatsapp image|scan|mvi|pxl|dji|gopr)?"
+    r"([\W\d_]|\b(wa|at|às|em)(?=\W|\d|_))*"
+)
+_SUFFIX = re.compile(r"(?i)\.(jpe?g|jpe|jfif|png|gif|tiff?|webp|bmp|heic|heif|avif|svg|jp2|j2k|mpo|pdf|djvu|xcf|jxl)$")
+
+
+def caption_title(title: str) -> str:
+    """A title as words of a caption: without `File:` and suffix, with spaces for underscores; '' for the number that a camera gives."""
+    bare = _SUFFIX.sub("", re.sub(r"(?i)^(file|ficheiro|arquivo|archivo|image|imagem):", "", title.strip()).strip())
+    words = " ".join(bare.replace("_", " ").split())
+    return "" if _NUMBERED.fullmatch(words) else words
+
+
 def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
     """The curator's words if there are any, else what the specification asks for, else the plain prompt.
 
@@ -45,7 +60,7 @@ def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Cap
         return Caption(with_token(written), "curator")
     if spec.captions == "context":
         return Caption(with_token(answer), "context" if answer else "prompt")
-    text = {"title": title, "model": answer, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
+    text = {"title": caption_title(title), "model": answer, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
     return Caption(with_token(text), spec.captions if text.strip() else "prompt")
 
 

@@ -25,6 +25,7 @@ from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of,
 from gaucho_pipeline.evaluation.scorers import SCORERS, Features, Scorer
 from gaucho_pipeline.evaluation.scorers.base import Vectors
 from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, SUBJECT_SCORERS, decide
+from gaucho_pipeline.image_files import images_of
 from gaucho_pipeline.images import BadImage, decode, fit, jpeg_bytes
 from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.pipeline import StageRequest
@@ -136,7 +137,7 @@ def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Rep
     """Images of what might be taken for the concept; those that cannot be read are left out, and told."""
     paths = [folder / row["file"] for name, folder in inputs.items() if "/" in name for row in read_table(folder / "images.jsonl")]
     if spec.look_alikes and spec.look_alikes.folder:
-        paths += sorted(path for path in spec.look_alikes.folder.rglob("*") if path.is_file())
+        paths += [file.path for file in images_of(spec.look_alikes.folder)]
     found, bad = list[Image.Image](), 0
     for path in paths[:_MOST_LOOK_ALIKES]:
         try:

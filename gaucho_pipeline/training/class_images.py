@@ -11,6 +11,7 @@ from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.canonical import digest, file_digest
 from gaucho_pipeline.concepts import ClassImages, TrainingSpec
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.image_files import list_folder
 from gaucho_pipeline.images import BadImage, decode, png_bytes
 from gaucho_pipeline.prompts import class_prompt
 from gaucho_pipeline.rights import parse_license
@@ -27,13 +28,14 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
     """
     rows, rights = list[dict[str, Any]](), parse_license(spec.license)
     into.mkdir(exist_ok=True)
-    inside, seen = folder.resolve(), set[str]()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")):
+    seen = set[str]()
+    for file in list_folder(folder):
+        path = file.path
         if len(rows) == spec.count:
             break
         try:
-            if not path.resolve().is_relative_to(inside):
-                raise BadImage("outside", "a link that leads out of the folder")
+            if file.reason:
+                raise BadImage("not-taken", file.reason)
             if path.stat().st_size > _MOST_BYTES:
                 raise BadImage("too-large", f"more than {_MOST_BYTES // 10**6} MB")
             picture = decode(path.read_bytes())
@@ -41,7 +43,7 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
             if sha in seen:
                 raise BadImage("duplicate", "the same bytes again")
         except BadImage as error:
-            reporter.info(f"class image left out: {ascii(path.name)[1:-1] if not path.name.isprintable() else path.name}: {error}")
+            reporter.info(f"class image left out: {file.name}: {error}")
             continue
         seen.add(sha)
         write_atomically(into / f"{sha}.png", png_bytes(picture))
