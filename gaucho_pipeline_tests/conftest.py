@@ -48,6 +48,12 @@ def real() -> Path:
     return REAL
 
 
+@pytest.fixture(scope="session")
+def cases(real: Path) -> Path:
+    """The folder of what has failed for others, which is not part of the project either."""
+    return real.parent / "cases"
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the person who runs the tests reaches them, and each has a place of its own."""

@@ -56,7 +56,7 @@ def test_each_filter_names_itself_with_score_and_threshold() -> None:
     pictures = {
         "too small": Image.fromarray(rough[:40]),
         "too long": Image.fromarray(np.concatenate([rough, rough], 1)[:200]),
-        "too dark": Image.fromarray(np.where(rough[..., :1] > 200, rough, 3)),
+        "too dark": Image.fromarray(np.where(rough[..., :1] > 200, rough // 3, 3)),
         "too bright": Image.fromarray(np.where(rough[..., :1] < 55, rough, 253)),
         "low contrast": Image.fromarray(rough // 16 + 100),
         "blurred": Image.fromarray(ramp).convert("RGB"),

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.duplicates import repeats
+from gaucho_pipeline.curation.duplicates import Repeat, repeats
 from gaucho_pipeline.curation.filters import FILTERS, IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
+from gaucho_pipeline.curation.overlays import has_overlay
 from gaucho_pipeline.curation.overrides import Override
 
 _AT_ONCE = 8192
+_SAME_ASPECT, _MUCH_SMALLER = 0.03, 0.4
 
 
 def choose(
@@ -82,12 +84,36 @@ def _copies(
     names = wanted + sorted(candidates, key=lambda sha: (*_worse(measures[sha]), sha))
     threshold = spec.near_duplicate_correlation
     found = repeats(names, measures, spec.near_duplicate_distance, threshold, wanted=len(wanted), tell=begin(len(names)))
+    found = _clean_first(found, measures, set(wanted))
     return {sha: Verdict(False, NEAR_DUPLICATE, repeat.correlation, threshold, repeat.of) for sha, repeat in found.items()}
 
 
+def _clean_first(found: Mapping[str, Repeat], measures: Mapping[str, Measures], wanted: set[str]) -> dict[str, Repeat]:
+    """The same groups of copies, in which one that a curator did not ask for gives way to a copy without what is laid over it."""
+    groups: dict[str, list[str]] = {}
+    for sha, repeat in found.items():
+        groups.setdefault(repeat.of, []).append(sha)
+    changed = dict(found)
+    for staying, copies in groups.items():
+        best = staying
+        for copy in sorted(copies, key=lambda sha: (*_worse(measures[sha]), sha)) if staying not in wanted else ():
+            if _is_cleaner(measures[copy], measures[best]):
+                best = copy
+        if best != staying:
+            changed |= {sha: Repeat(best, found[sha].correlation) for sha in copies if sha != best}
+            changed[staying] = Repeat(best, changed.pop(best).correlation)
+    return changed
+
+
+def _is_cleaner(one: Measures, other: Measures) -> bool:
+    """Whether a copy lacks what is laid over another of the same view, and is not much smaller."""
+    same_view = abs(one.width * other.height / (one.height * other.width) - 1) < _SAME_ASPECT
+    return same_view and one.pixels >= _MUCH_SMALLER * other.pixels and has_overlay(other.edges, one.edges)
+
+
 def _worse(measures: Measures) -> tuple[float, float]:
-    """Smaller is better: more pixels, then sharper."""
-    return -measures.width * measures.height, -measures.sharpness
+    """Smaller is better: more pixels that show something, then sharper."""
+    return -round(measures.pixels), -measures.sharpness
 
 
 def farthest_point_sampling(names: list[str], measures: Mapping[str, Measures], count: int, near: list[str]) -> list[str]:

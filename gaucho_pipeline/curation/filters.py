@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
-from gaucho_pipeline.spec import Spec
+from gaucho_pipeline.spec import Absent, Spec
 
 if TYPE_CHECKING:
     from gaucho_pipeline.curation.measures import Measures
@@ -31,6 +31,12 @@ class FilterSpec(Spec):
     min_contrast: float = Field(0.2, ge=0, le=1, description="Least distance of bright parts from dark ones (0 to 1)")
     min_entropy: float = Field(2.0, ge=0, le=6, description="Least entropy of the luminance, in bits (0 to 6)")
     min_sharpness: float = Field(0.0006, ge=0, le=1, description="Least variance of the Laplacian of the luminance (0 to 1) at 256 px")
+    min_detail: Annotated[float, Absent(0.0)] = Field(
+        0.4,
+        ge=0,
+        le=1,
+        description="Least share of min_side that its sharpest edges show; enlarged or shaken pictures show less",
+    )
     min_quality: int = Field(30, ge=1, le=100, description="Least quality that a JPEG was saved with")
     max_graphic: float = Field(0.06, ge=0, le=1, description="Largest share of flat areas times that of hard edges: text, slides, maps")
     allow_monochrome: bool = Field(True, description="Whether black-and-white pictures are allowed, as historical concepts need")
@@ -54,17 +60,31 @@ class Filter:
 
 
 def border(measures: Measures) -> float:
-    """Share of the picture that is uniform border."""
+    """Share of the picture that is uniform border; the backdrop of an object is none."""
     left, top, right, bottom = measures.content_box
-    return round(1 - (right - left) * (bottom - top), 4)
+    return 0.0 if measures.ground == "backdrop" else round(1 - (right - left) * (bottom - top), 4)
 
 
 def crop_of(measures: Measures, spec: FilterSpec) -> Box:
-    """What is kept of a picture: all of it, or what is inside its borders, where cutting them off is safe.
+    """What is kept of a picture: all of it; what is inside its borders, where cutting them off is safe; an object with some backdrop.
 
-    It is safe if the borders are less than max_border of the picture; a bright or dark edge of a photograph is no wider than a hair.
+    It is safe if the borders are less than max_border of the picture; a bright or dark edge of a photograph is no wider than a hair. Of a
+    backdrop as much is left as makes both sides min_side long.
     """
+    if measures.ground == "backdrop":
+        left, top, right, bottom = measures.content_box
+        (left, right), (top, bottom) = (
+            _at_least(left, right, spec.min_side / measures.width), _at_least(top, bottom, spec.min_side / measures.height),
+        )  # fmt: skip
+        return left, top, right, bottom
     return measures.content_box if 0.01 < border(measures) <= spec.max_border else _WHOLE
+
+
+def _at_least(first: float, last: float, length: float) -> tuple[float, float]:
+    """A stretch of a side, as shares, made so long on both ends, as far as the side goes."""
+    more = max(0.0, min(length, 1.0) - (last - first))
+    start = min(max(0.0, first - more / 2), 1 - (last - first) - more)
+    return round(max(0.0, start), 4), round(min(1.0, start + (last - first) + more), 4)
 
 
 def _size(measures: Measures, spec: FilterSpec) -> tuple[int, int]:
@@ -104,6 +124,11 @@ FILTERS: tuple[Filter, ...] = (
     Filter(
         "blurred", lambda m, s: m.sharpness, lambda s: s.min_sharpness, False,
         "Está desfocada.", "It is out of focus.",
+    ),
+    Filter(
+        "enlarged or shaken", lambda m, s: round(m.finest * min(m.width, m.height)), lambda s: round(s.min_detail * s.min_side), False,
+        "Foi ampliada, ou a câmera tremeu: mostra menos do que tem de pixels.",
+        "It was enlarged, or the camera moved: it shows less than it has pixels.",
     ),
     Filter(
         "heavily compressed", lambda m, s: m.quality, lambda s: s.min_quality, False,

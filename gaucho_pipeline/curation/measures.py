@@ -8,22 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
 
+from gaucho_pipeline.curation import detail
+from gaucho_pipeline.curation.grounds import WHOLE, find_ground
 from gaucho_pipeline.curation.hashes import window_hashes
+from gaucho_pipeline.curation.overlays import edge_map
 from gaucho_pipeline.images import probe, square
 
-VERSION = "4"
-FINGERPRINTS = ("hashes", "mirrored", "colours", "thumb")
+VERSION = "5"
+FINGERPRINTS = ("hashes", "mirrored", "colours", "thumb", "edges")
 """What is no number, for comparing pictures with one another."""
 _SIDE = 512
 _SHARPNESS_SIDE = 256
 THUMB = 64
 _COLOURS = 8
 _DARK, _BRIGHT = 16, 245  # of 255
+_LIT, _LIT_SHARE = 128, 0.99
+"""A hundredth of a photograph by night is at least so light: a lamp, the moon, a fire."""
 _BLOCK = 8
 _FLAT, _STRONG = 4, 128  # of 255
 _BORDER, _EDGE = 6, 15  # of 255
@@ -35,10 +40,12 @@ class Measures:
 
     width: int
     height: int
+    finest: float
+    """The share of its sides, 0 to 1, to which it could be made smaller without a loss: less for what was enlarged, or shaken."""
     sharpness: float
     """Variance of the Laplacian of the luminance (0 to 1), at the same size for all."""
     dark: float
-    """Share of nearly black pixels."""
+    """Share of nearly black pixels; half of it where something is lit, as in a photograph by night."""
     bright: float
     """Share of nearly white pixels."""
     contrast: float
@@ -51,8 +58,10 @@ class Measures:
     """Share of flat blocks, or of the commonest grey, times that of blocks with a hard edge: high for text, slides, maps, ornaments."""
     chroma: float
     """Mean distance of the colours from grey, 0 to 1."""
+    ground: Literal["", "bars", "frame", "backdrop"]
+    """What is around it: nothing; bars, or a frame, of one colour; or the plain backdrop of an object."""
     content_box: tuple[float, float, float, float]
-    """What is inside uniform borders: left, top, right, bottom, as shares of the sides."""
+    """What is inside that: left, top, right, bottom, as shares of the sides."""
     hashes: bytes
     """64-bit perceptual hashes of the picture's windows (`hashes.WINDOWS`), little-endian."""
     mirrored: bytes
@@ -61,6 +70,13 @@ class Measures:
     """64 x 64 grey values."""
     colours: bytes
     """8 x 8 RGB values."""
+    edges: bytes
+    """32 x 32 counts of edges (`overlays.edge_map`)."""
+
+    @property
+    def pixels(self) -> float:
+        """How many pixels it really has."""
+        return self.width * self.height * self.finest**2
 
     def numbers(self) -> dict[str, Any]:
         """All but the bytes."""
@@ -74,31 +90,39 @@ class Measures:
 
 def measure(content: bytes) -> Measures:
     """Measures the picture in `content`. Raises BadImage if it is none."""
-    probed = probe(content, enough=_SIDE)
+    probed = probe(content, enough=detail.SIDE)
     image = probed.image
+    image.thumbnail((detail.SIDE, detail.SIDE), Image.Resampling.BOX, reducing_gap=None)
+    finest = detail.finest_share(np.asarray(image.convert("L")))
+    seen = max(image.size) / max(probed.width, probed.height)
     image.thumbnail((_SIDE, _SIDE), Image.Resampling.BOX, reducing_gap=None)
     grey_image = image.convert("L")
     grey = np.asarray(grey_image)
-    left, top, right, bottom = box = content_box(grey)
+    ground = find_ground(np.asarray(image))
+    left, top, right, bottom = box = ground.box if ground else content_box(grey)
     body = grey[round(top * grey.shape[0]) : round(bottom * grey.shape[0]), round(left * grey.shape[1]) : round(right * grey.shape[1])]
-    counts = np.bincount(body.ravel(), minlength=256)
+    shown = grey[ground.shown] if ground else body
+    counts = np.bincount(shown.ravel(), minlength=256)
     plain, mirrored = window_hashes(grey_image)
     return Measures(
         width=probed.width,
         height=probed.height,
+        finest=round(finest * seen, 4) if finest < 1 else 1.0,
         sharpness=sharpness(grey_image),
-        dark=round(float(counts[:_DARK].sum() / body.size), 4),
-        bright=round(float(counts[_BRIGHT:].sum() / body.size), 4),
+        dark=round(float(counts[:_DARK].sum() / shown.size) * (0.5 if _share(counts, _LIT_SHARE) >= _LIT else 1.0), 4),
+        bright=round(float(counts[_BRIGHT:].sum() / shown.size), 4),
         contrast=round((_share(counts, 0.98) - _share(counts, 0.02)) / 255, 4),
         entropy=round(_entropy(counts), 3),
         quality=probed.quality or 100,
         graphic=round(_graphic(body, counts), 4),
         chroma=round(_chroma(image), 4),
+        ground=ground.kind if ground else "bars" if box != WHOLE else "",
         content_box=box,
         hashes=plain,
         mirrored=mirrored,
         thumb=grey_image.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes(),
         colours=image.resize((_COLOURS, _COLOURS), Image.Resampling.BOX).tobytes(),
+        edges=edge_map(grey_image),
     )
 
 
