@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +22,7 @@ from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.model_files import read_model
 
 if TYPE_CHECKING:
     import torch
@@ -140,6 +143,7 @@ def load(model: str, revision: str | None, device: torch.device, quantization: s
     if quantization:
         keys["quantization_config"] = _four_bits(family, device)
     loader, where = getattr(diffusers, family.pipeline_class), str(folder or model)
+    check_folder(model, revision)
     try:
         pipeline = loader.from_pretrained(where, **keys)
     except (OSError, ValueError, SafetensorError) as error:
@@ -148,12 +152,39 @@ def load(model: str, revision: str | None, device: torch.device, quantization: s
         except (OSError, ValueError, SafetensorError):
             first = str(error).strip().splitlines()[0]
             raise GauchoError(f"training.base_model: {model} cannot be loaded: {first}") from None
-    found = family(pipeline)
-    if reason := found.refusal():
+    configs = {name: part.config for name, part in pipeline.components.items() if isinstance(getattr(part, "config", None), Mapping)}
+    if reason := family.refusal(configs):
         raise GauchoError(f"training.base_model: {model} {reason}")
+    if not quantization:
+        _check_finite(model, pipeline)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.to(device)
-    return Loaded(found, device)
+    return Loaded(family(pipeline), device)
+
+
+def check_folder(model: str, revision: str | None) -> int | None:
+    """Looks at a model that is on this disk, without loading it; how many weights it has, None for one from a hub.
+
+    Raises ConfigError if it is not whole, or cannot be taught.
+    """
+    folder = folder_of(model)
+    if folder is None:
+        return None
+    family = family_of(model, revision)
+    configs, count = read_model(folder, model_index(model, revision), family.without)
+    if reason := family.refusal(configs):
+        raise ConfigError(f"{model} {reason}")
+    return count
+
+
+def _check_finite(model: str, pipeline: Any) -> None:
+    """Raises GauchoError if a weight is no number: it would make every picture black, and every loss too."""
+    import torch
+
+    for part, component in pipeline.components.items():
+        for name, weight in component.named_parameters() if isinstance(component, torch.nn.Module) else ():
+            if not torch.isfinite(weight).all():
+                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model anew")
 
 
 def _four_bits(family: type[Family], device: torch.device) -> Any:
@@ -195,6 +226,11 @@ def gpu_names() -> list[str]:
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
     return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
+def has_gpu() -> bool:
+    """Whether a model is taught on a GPU here; torch is asked only where it might be Apple's."""
+    return bool(gpu_names()) or (sys.platform == "darwin" and best_device().type == "mps")
 
 
 def best_device() -> torch.device:

@@ -325,7 +325,7 @@ def doctor(project: Project) -> None:
         mark = click.style("ok  ", fg="green") if finding.well else click.style("look", fg="yellow")
         click.echo(f"{mark} {finding.what}: {finding.text}")
     if any(finding.fatal for finding in findings):
-        raise ConfigError("a run would fail; see above")
+        raise GauchoError("a run would fail; see above")
 
 
 @main.command()

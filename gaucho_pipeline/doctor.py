@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from gaucho_pipeline import base_models
+from gaucho_pipeline.assets import GALLERY_SITE
 from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.signing import signer_from_environment
+from gaucho_pipeline.preflight import problems
 
 _PACKAGES = ("dagster", "torch", "diffusers", "transformers", "peft", "accelerate", "scrapy", "pillow", "pandas")
 
@@ -31,7 +33,7 @@ class Finding:
 
 
 def examine(project: Project) -> list[Finding]:
-    """Looks at everything; never raises for what it finds."""
+    """Looks at everything, with what a run looks at before it starts among it; never raises for what it finds, and creates nothing."""
     return [*_machine(), *_configuration(project), *_data(project)]
 
 
@@ -57,26 +59,22 @@ def _configuration(project: Project) -> Iterator[Finding]:
         return
     yield Finding("concepts", f"{project.concepts_file}: {', '.join(concepts)}", True)
     for model, revision in sorted({(c.training.base_model, c.training.revision or "") for c in concepts.values()}):
-        try:
-            base_models.identity(model, revision or None)
+        with contextlib.suppress(GauchoError):  # it is told below, as a run would tell it
             if base_models.folder_of(model) is None:
-                place = "from a hub at the first run"
+                place = f"from a hub at the first run, at {revision}"
             else:
                 kind = base_models.family_of(model, None).pipeline_class
-                place = "ships with the package" if model == EMBEDDED else f"on this disk, a {kind}"
+                place = "ships with the package; it knows drawn things only" if model == EMBEDDED else f"on this disk, a {kind}"
             yield Finding("base model", f"{model} ({place}); licence {license_of(model)}", True)
-        except GauchoError as error:
-            yield Finding("base model", str(error), False, fatal=True)
     for slug in concepts:
         if unknown := _untranslated(project, slug):
             yield Finding("glossary", f"{slug}: it does not hold {', '.join(unknown)}; add them to gallery.glossary", False)
-    try:
-        signer_from_environment()
-    except GauchoError as error:
-        yield Finding("signature", str(error), False, fatal=True)
-    contact = os.environ.get("GAUCHO_CONTACT", "").strip()
-    text = contact or "GAUCHO_CONTACT is not set: crawling a public site will refuse to start; set it to your e-mail or web page"
-    yield Finding("contact", text, bool(contact))
+    for problem in problems(project, project.slugs, GALLERY_SITE.name):
+        yield Finding("a run", str(problem), False, fatal=True)
+    if contact := os.environ.get("GAUCHO_CONTACT", "").strip():
+        yield Finding("contact", contact, True)
+    else:
+        yield Finding("contact", "GAUCHO_CONTACT is not set: no public site will be asked; set it to your e-mail or web page", False)
 
 
 def _untranslated(project: Project, slug: str) -> list[str]:
@@ -88,10 +86,10 @@ def _untranslated(project: Project, slug: str) -> list[str]:
 
 
 def _data(project: Project) -> Iterator[Finding]:
-    try:
-        project.store.check_writable()
-    except GauchoError as error:
-        yield Finding("data", str(error), False, fatal=True)
+    root = project.store.root
+    place = next(folder for folder in (root, *root.parents) if folder.exists())  # nothing is created
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        yield Finding("data", f"{place}: nothing can be written there; name another with --data or GAUCHO_DATA", False, fatal=True)
         return
-    free = shutil.disk_usage(project.store.root).free
-    yield Finding("data", f"{project.store.root}, {free / 1e9:.0f} GB free", free > 5e9)
+    free = shutil.disk_usage(place).free
+    yield Finding("data", f"{root}, {free / 1e9:.0f} GB free", free > 5e9)

@@ -1,42 +1,116 @@
-"""Holds what the concepts file says against the world before any work starts. Light: no crawler, no model is loaded."""
+"""Holds what the concepts file says against the world before any work starts, for a run and for `gaucho doctor` alike.
+
+Light: no crawler is started, and of a model only the headers of its files are read.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+import psutil
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts_file import error_at
 from gaucho_pipeline.crawl.contact import user_agent
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.curation.overrides import read_overrides
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.image_files import images_of
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.signing import signer_from_environment
 
+_LARGE = 300_000_000
+"""Weights beyond which a model is taught on a CPU only if that is meant."""
+_BYTES, _RATE = 9, 4e9
+"""Bytes for each weight at the peak of a LoRA, and weights that a core moves through in a second at 64 x 64 latents, there and back:
+both from Stable Diffusion 1.5 at 512 px (docs/results.md)."""
 
-def check_configuration(project: Project, slugs: Sequence[str], select: str, asks_anyway: bool = False) -> None:
-    """Looks at what the concepts and the environment name. `asks_anyway`: whether sources will be asked although the crawl is fresh.
 
-    Raises ConfigError, with the line and the key, for a folder, a table or a base model that is not there, a contact that is missing, or
-    half a configuration of signatures.
+def check_configuration(project: Project, slugs: Sequence[str], select: str, asks_anyway: bool = False, is_meant: bool = False) -> None:
+    """Looks at what the concepts and the environment name, and raises the first of `problems`."""
+    for problem in problems(project, slugs, select, asks_anyway, is_meant):
+        raise problem
+
+
+def problems(
+    project: Project, slugs: Sequence[str], select: str, asks_anyway: bool = False, is_meant: bool = False
+) -> Iterator[GauchoError]:
+    """For what a run of these concepts up to an asset would fail, with the line and the key.
+
+    `asks_anyway`: whether sources will be asked although the crawl is fresh. `is_meant`: whether a large model may be taught on a CPU.
     """
-    signer_from_environment()
+    yield from _raised(signer_from_environment)
+    told = set[str]()
     for slug in slugs:
-        concept = project.concept(slug)
-        for number, source in enumerate(concept.crawl.sources):
-            if problem := source.spec.problem():
-                key, text = problem
-                raise error_at(project.concepts_file, ("concepts", slug, "crawl", "sources", number, source.kind, key), text)
-        if asks_anyway or project.state(RAW_CRAWL.name, slug).state != "fresh":
-            user_agent(host for source in concept.crawl.sources for host in source.spec.hosts)
-        _check_evaluation(project, slug)
+        checks: list[Callable[[], None]] = [*_checks_of_sources(project, slug, asks_anyway), partial(_check_overrides, project, slug)]
+        checks.append(partial(_check_evaluation, project, slug))
         if ASSETS[select].on_base_model or not ASSETS[select].is_partitioned:
-            try:
-                base_models.identity(concept.training.base_model, concept.training.revision)
-                project.recognise(slug)
-                project.on_its_base_model(slug)
-            except ConfigError as error:
-                raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), str(error)) from None
+            checks.append(partial(_check_base_model, project, slug, is_meant))
+        for problem in (problem for check in checks for problem in _raised(check)):
+            if str(problem) not in told:  # what the defaults say is wrong once
+                told.add(str(problem))
+                yield problem
+
+
+def _raised(check: Callable[[], Any]) -> Iterator[GauchoError]:
+    try:
+        check()
+    except GauchoError as error:
+        yield error
+
+
+def _checks_of_sources(project: Project, slug: str, asks_anyway: bool) -> Iterator[Callable[[], None]]:
+    for number in range(len(project.concept(slug).crawl.sources)):
+        yield partial(_check_source, project, slug, number)
+    if asks_anyway or project.state(RAW_CRAWL.name, slug).state != "fresh":
+        yield partial(_check_contact, project, slug)
+
+
+def _check_source(project: Project, slug: str, number: int) -> None:
+    source = project.concept(slug).crawl.sources[number]
+    if problem := source.spec.problem():
+        key, text = problem
+        raise error_at(project.concepts_file, ("concepts", slug, "crawl", "sources", number, source.kind, key), text)
+
+
+def _check_contact(project: Project, slug: str) -> None:
+    user_agent(host for source in project.concept(slug).crawl.sources for host in source.spec.hosts)
+
+
+def _check_overrides(project: Project, slug: str) -> None:
+    try:
+        read_overrides(project.concept(slug).curation.overrides)
+    except ConfigError as error:
+        raise error_at(project.concepts_file, ("concepts", slug, "curation", "overrides"), str(error)) from None
+
+
+def _check_base_model(project: Project, slug: str, is_meant: bool) -> None:
+    """Raises GauchoError if the base model is not there, is not whole, cannot be taught, or is more than this machine can."""
+    training = project.concept(slug).training
+    try:
+        base_models.identity(training.base_model, training.revision)
+        project.recognise(slug)
+        spec = project.on_its_base_model(slug).training
+        count = base_models.check_folder(training.base_model, training.revision)
+        if (images := training.class_images) and images.folder and not images_of(images.folder):
+            raise ConfigError(f"training.class_images: {images.folder} holds no image")
+    except ConfigError as error:
+        raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), str(error)) from None
+    is_trained = project.state("checkpoint", slug).state == "fresh"
+    if count and count > _LARGE and not is_meant and not is_trained and not base_models.has_gpu():
+        steps = spec.max_steps or math.ceil(spec.epochs * project.concept(slug).curation.max_images / spec.batch_size)
+        hours = steps * spec.batch_size * count / (_RATE * (os.cpu_count() or 1)) * (((spec.resolution or 512) / 512) ** 2) / 3600
+        free = psutil.virtual_memory().available
+        raise ConfigError(
+            f"training.base_model: {training.base_model} has {count / 1e9:.1f} billion weights, and there is no GPU here: about "
+            f"{count * _BYTES / 1e9:.0f} GB of memory ({free / 1e9:.0f} are free) and {hours:.0f} hours for up to {steps} steps of {slug}; "
+            "if that is meant, run again with --yes"
+        )
 
 
 def _check_evaluation(project: Project, slug: str) -> None:

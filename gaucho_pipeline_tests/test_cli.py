@@ -111,7 +111,7 @@ def test_the_doctor_tells_what_would_fail(project: Project, tmp_path: Path) -> N
     (tmp_path / "file").write_text("x")
     broken = Project(project.concepts_file, tmp_path / "file")
     assert [finding.what for finding in examine(broken) if finding.fatal] == ["data"]
-    assert gaucho(broken, "doctor").exit_code == 2
+    assert gaucho(broken, "doctor").exit_code == 1
     project.concepts_file.write_text("concepts: [")
     wrong = Project(project.concepts_file, project.store.root)
     assert [finding.what for finding in examine(wrong) if finding.fatal] == ["concepts"]
@@ -121,7 +121,7 @@ def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tm
     text = project.concepts_file.read_text().replace("validation_steps: 2", "validation_steps: 2\n    base_model: ./nowhere")
     project.concepts_file.write_text(text)
     found = [finding for finding in examine(Project(project.concepts_file, project.store.root)) if finding.fatal]
-    assert [(finding.what, "holds no model" in finding.text) for finding in found] == [("base model", True)]
+    assert [(finding.what, "holds no model" in finding.text) for finding in found] == [("a run", True)]
     (tmp_path / "nowhere").mkdir()
     (tmp_path / "nowhere" / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     found = [finding for finding in examine(Project(project.concepts_file, project.store.root)) if finding.fatal]

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from gaucho_pipeline import preflight
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.preflight import check_configuration
+from gaucho_pipeline.preflight import check_configuration, problems
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 
 
@@ -47,3 +48,33 @@ def test_half_a_configuration_of_signatures_is_told_before_any_work(tmp_path: Pa
     project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
     with pytest.raises(ConfigError, match="names no certificate"):
         check_configuration(project, ["chimarrao"], "raw_crawl")
+
+
+def test_overrides_that_are_not_there_are_told_before_any_work(tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "photos", "chimarrao", 2), "dnc", "cup") | {"curation": {"overrides": "o.csv"}}
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
+    with pytest.raises(ConfigError, match=r"concepts\.yaml:\d+: concepts\.chimarrao\.curation\.overrides: .*o\.csv: there is no such file"):
+        check_configuration(project, ["chimarrao"], "raw_crawl")
+
+
+def test_a_large_model_without_a_gpu_is_told_with_its_memory_and_time_and_asks_to_be_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preflight, "_LARGE", 1000)  # of which the embedded model has more
+    monkeypatch.setattr(preflight.base_models, "has_gpu", lambda: False)
+    concept = folder_concept(draw_folder(tmp_path / "photos", "chimarrao", 2), "dnc", "cup")
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
+    with pytest.raises(ConfigError, match=r"billion weights, and there is no GPU here: about \d+ GB of memory .* hours .* --yes"):
+        check_configuration(project, ["chimarrao"], "checkpoint")
+    check_configuration(project, ["chimarrao"], "checkpoint", is_meant=True)
+    check_configuration(project, ["chimarrao"], "curated_set")
+
+
+def test_all_that_is_wrong_is_told_at_once_and_what_the_defaults_say_once(tmp_path: Path) -> None:
+    concepts = {
+        slug: folder_concept(tmp_path / slug, token, "cup") | {"training": {"base_model": "./nowhere"}}
+        for slug, token in (("a", "dnc"), ("b", "xyz"))
+    }
+    project = Project(write_concepts(tmp_path / "concepts.yaml", concepts), tmp_path / "data")
+    found = [str(problem) for problem in problems(project, ["a", "b"], "gallery_site")]
+    assert [("there is no folder" in text, "holds no model" in text) for text in found] == [(True, False), (False, True)] * 2

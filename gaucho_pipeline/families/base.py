@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from gaucho_pipeline.model_files import Configs
 from gaucho_pipeline.samplers import SAMPLERS, SamplerName
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ Conditioning = dict[str, Any]
 """What a denoiser is told of one prompt, or of a batch of them: tensors by name."""
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+_MOST_LATENTS = 4096
+"""On a side: pictures of 32,768 pixels."""
+
 ADDED_ATTENTION = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 """Those of the prompt, where picture and prompt attend to each other."""
 
@@ -104,8 +108,13 @@ class Family(ABC):
         """Whether a word that this model knows is one that it keeps for users' concepts."""
         return False
 
-    def refusal(self) -> str | None:
-        """Why this model cannot be taught, in the words that follow its name; None if it can."""
+    @classmethod
+    def refusal(cls, configs: Configs) -> str | None:
+        """Why a model of this configuration cannot be taught, in the words that follow its name; None if it can."""
+        size = configs.get(cls.denoiser, {}).get("sample_size")
+        sides = [size] if not isinstance(size, (list, tuple)) else list(size)
+        if size is not None and not all(isinstance(side, int) and 0 < side <= _MOST_LATENTS for side in sides):
+            return f"says that its sample_size is {str(size)[:40]}, which is none; correct {cls.denoiser}/config.json"
         return None
 
     def file_metadata(self) -> dict[str, str]:

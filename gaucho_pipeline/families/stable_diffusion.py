@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import Conditioning, Family
+from gaucho_pipeline.model_files import Configs
 from gaucho_pipeline.target_modules import TARGET_MODULES
 
 if TYPE_CHECKING:
@@ -25,18 +26,25 @@ class StableDiffusion(Family):
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
     without: ClassVar[tuple[str, ...]] = ("safety_checker", "feature_extractor")
 
-    def refusal(self) -> str | None:
-        latents, taken = self.pipeline.vae.config.latent_channels, self.network.config.in_channels
+    @classmethod
+    def refusal(cls, configs: Configs) -> str | None:
+        scheduler, none = configs.get("scheduler", {}), dict[str, Any]()
+        latents, taken = configs.get("vae", none).get("latent_channels", 4), configs.get("unet", none).get("in_channels", 4)
         if taken != latents:
             return f"takes {taken} channels for {latents} of a picture: it is made for inpainting or editing; take a text-to-image model"
-        if (kind := self.noise_scheduler.config.prediction_type) not in ("epsilon", "v_prediction"):
+        if (kind := scheduler.get("prediction_type", "epsilon")) not in ("epsilon", "v_prediction"):
             return f"predicts {kind!r}; what can be taught predicts epsilon or v_prediction"
-        return None
+        if kind == "epsilon" and scheduler.get("rescale_betas_zero_snr"):
+            return (
+                "predicts noise on a schedule that ends in nothing but noise, of which no picture can be told; where its makers meant "
+                "v_prediction, say so in scheduler/scheduler_config.json, else set rescale_betas_zero_snr to false there"
+            )
+        return super().refusal(configs)
 
     @property
     def is_second(self) -> bool:
-        """Whether it is of the second generation, whose text encoder is 1024 wide."""
-        return bool(self.network.config.cross_attention_dim == 1024)
+        """Whether it is of the second generation, which projects by matrices where the first does by convolutions."""
+        return bool(self.network.config.use_linear_projection)
 
     def file_metadata(self) -> dict[str, str]:
         name = {(True, True): "stable-diffusion-v2-768-v", (True, False): "stable-diffusion-v2-512"}

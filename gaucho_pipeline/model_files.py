@@ -1,0 +1,100 @@
+"""What a base model's folder holds, read before any of it is loaded: its parts, their configuration, and whether their weights are whole.
+
+Light: JSON and the headers of safetensors files only. What a configuration means is each family's to know.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.errors import ConfigError
+
+Configs = Mapping[str, Mapping[str, Any]]
+"""What each part of a model says of itself, by the part's name."""
+
+_POINTER = b"version https://git-lfs"
+_MOST_HEADER = 100_000_000
+_CONFIGS = ("config.json", "scheduler_config.json")
+
+
+def read_model(folder: Path, index: Mapping[str, Any], without: Collection[str]) -> tuple[Configs, int]:
+    """The configuration of every part that `model_index.json` names but for those `without`, and how many weights there are.
+
+    Raises ConfigError for a part that is not there, is no such file, or whose weights are missing, cut off, or of a kind that is not read.
+    """
+    configs: dict[str, Mapping[str, Any]] = {}
+    count = 0
+    for name in _parts(index, without):
+        part = folder / name
+        if not part.is_dir():
+            raise ConfigError(f"{folder} lacks its part {name}; fetch the whole model anew")
+        for file in (part / each for each in _CONFIGS):
+            if file.is_file():
+                configs[name] = _read_object(file)
+        if (part / "config.json").is_file():
+            count += sum(_weights_in(file) for file in _weight_files(part))
+    return configs, count
+
+
+def _parts(index: Mapping[str, Any], without: Collection[str]) -> Iterator[str]:
+    """Names of parts; each is a folder of its own, and nothing that leads out of the model's."""
+    for name, value in index.items():
+        named = isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
+        if named and not name.startswith("_") and name not in without:
+            if not name.isidentifier():
+                raise ConfigError(f"model_index.json: {name[:40]!r} is no name of a part")
+            yield name
+
+
+def _read_object(file: Path) -> Mapping[str, Any]:
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{file} is no JSON object; fetch it anew")
+    return value
+
+
+def _weight_files(part: Path) -> list[Path]:
+    """The files of a part's weights: those of no variant, else those of fp16. Raises ConfigError where there are none."""
+    found = sorted(part.glob("*.safetensors"))
+    plain = [file for file in found if ".fp16" not in file.name]
+    if not found:
+        if any(part.glob("*.bin")):
+            raise ConfigError(
+                f"{part} holds its weights as .bin, which may run code when it is read; take the model's safetensors, or convert them: "
+                "https://huggingface.co/docs/safetensors/convert-weights"
+            )
+        raise ConfigError(f"{part} holds no weights (no .safetensors); fetch them")
+    for index in part.glob("*.safetensors.index*.json"):
+        shards = _read_object(index).get("weight_map")
+        for shard in sorted(set(shards.values())) if isinstance(shards, dict) else ():
+            if not isinstance(shard, str) or not (part / shard).is_file():
+                raise ConfigError(f"{part} lacks {str(shard)[:60]}, which {index.name} names; fetch it")
+    return plain or found
+
+
+def _weights_in(file: Path) -> int:
+    """How many numbers a file holds. Raises ConfigError if it is not whole (https://huggingface.co/docs/safetensors/#format)."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        first = opened.read(8)
+        if (first + opened.read(len(_POINTER) - 8)) == _POINTER:
+            raise ConfigError(f"{file} is a pointer of Git LFS, and holds no weights; run: git lfs pull")
+        length = int.from_bytes(first, "little")
+        opened.seek(8)
+        header = opened.read(length) if 0 < length <= min(size, _MOST_HEADER) else b""
+    try:
+        tensors = [value for name, value in json.loads(header).items() if name != "__metadata__"]
+        end = max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
+        count = sum(math.prod(tensor["shape"]) for tensor in tensors)
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        raise ConfigError(f"{file} is damaged: it has no header of safetensors; fetch it anew") from None
+    if 8 + length + end != size:
+        raise ConfigError(f"{file} is damaged: it has {size:,} bytes of {8 + length + end:,}; fetch it anew")
+    return count
