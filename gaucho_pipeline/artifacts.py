@@ -147,6 +147,10 @@ class Store:
             link.symlink_to(fingerprint, target_is_directory=True)
             os.replace(link, home / CURRENT)
 
+    def stable(self, asset: str, concept: str) -> Path:
+        """Where the artifact that counts stands, whichever it is: the address stays the same."""
+        return self.home(asset, concept) / CURRENT
+
     def staging_folder(self, asset: str, concept: str, key: str) -> Path:
         """Where an artifact is filled before it is put in place."""
         return self.root / ".staging" / asset / concept / key
@@ -228,6 +232,15 @@ def written_atomically(path: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Has the names in a folder be on disk: a rename counts after a power cut, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:

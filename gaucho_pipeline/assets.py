@@ -61,6 +61,8 @@ class Asset:
     figure: Figure | None = None
     page: str | None = None
     """The page inside it that people open."""
+    memory_remedy: str = ""
+    """What to change where memory runs out."""
     retries: int = 0
     """How often it is tried again when it failed, because the web may answer better a little later."""
 
@@ -77,6 +79,7 @@ class Asset:
 
 RAW_CRAWL = Asset(
     name="raw_crawl",
+    memory_remedy="lower crawl.max_image_bytes",
     program="gaucho_pipeline.crawl",
     code_version="4",
     description="Images of the concept from its sources, as they came, each with its licence and author.",
@@ -90,6 +93,7 @@ RAW_CRAWL = Asset(
 )
 CURATED_SET = Asset(
     name="curated_set",
+    memory_remedy="lower curation.max_side or curation.max_images, or leave out curation.relevance and the captioner",
     program="gaucho_pipeline.curation",
     code_version="5",
     description="The images worth training on, upright and without metadata, and a reason for every other one.",
@@ -104,6 +108,7 @@ CURATED_SET = Asset(
 )
 CHECKPOINT = Asset(
     name="checkpoint",
+    memory_remedy="lower training.resolution or training.validation_noises, or leave out train_text_encoder",
     program="gaucho_pipeline.training",
     code_version="5",
     description="What the base model learned of the concept, with the loss on images it has not seen.",
@@ -123,6 +128,7 @@ CHECKPOINT = Asset(
 )
 SAMPLE_GALLERY = Asset(
     name="sample_gallery",
+    memory_remedy="lower gallery.size or gallery.batch_size, or take a smaller base_model",
     program="gaucho_pipeline.gallery",
     code_version="5",
     description="The same prompts and seeds with the base model and the tuned one.",
@@ -139,6 +145,7 @@ SAMPLE_GALLERY = Asset(
 )
 EVALUATION = Asset(
     name="evaluation",
+    memory_remedy="leave out an encoder (evaluation.scorers), or lower gallery.seeds",
     program="gaucho_pipeline.evaluation",
     code_version="1",
     description="How good the pictures are, in figures with intervals, and the verdict that follows from them.",
@@ -158,6 +165,7 @@ EVALUATION = Asset(
 )
 GALLERY_SITE = Asset(
     name="gallery_site",
+    memory_remedy="show fewer concepts",
     program="gaucho_pipeline.pages",
     code_version="3",
     description="The pages for curators and the public: a front page, and one for every concept that was evaluated.",

@@ -1,13 +1,15 @@
-"""The command line: gaucho doctor | status | run | show | generate | verify | approve | publish | compare | benchmark | export | demo.
+"""The command line: gaucho init | doctor | status | run | ui | show | generate | verify | approve | publish | compare | benchmark |
+export | demo.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
-or configuration.
+or configuration, 130 and 143 stopped by Ctrl-C and by SIGTERM.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -16,13 +18,15 @@ from typing import Any
 
 import click
 
-from gaucho_pipeline.assets import ALL, ASSETS, GALLERY_SITE, RAW_CRAWL
-from gaucho_pipeline.concepts import Concept
+from gaucho_pipeline.artifacts import Artifact
+from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.interrupts import exit_code
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls
 from gaucho_pipeline.prompts import fill_in
 from gaucho_pipeline.run import run_concepts
+from gaucho_pipeline.starting import STARTS
 
 
 def _told(command: Callable[..., None]) -> Callable[..., None]:
@@ -35,6 +39,12 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
         except GauchoError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("stopped by Ctrl-C", err=True)
+            sys.exit(exit_code(signal.SIGINT))
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever reads has read enough, as `head` does
+            sys.exit(exit_code(signal.SIGPIPE))
         except OSError as error:
             from gaucho_pipeline.stage import explain
 
@@ -44,7 +54,8 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
     return wrapped
 
 
-@click.group()
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gaucho-pipeline", prog_name="gaucho")
 @click.option(
     "--concepts", type=click.Path(path_type=Path), envvar="GAUCHO_CONCEPTS", default=Path("concepts.yaml"), help="The concepts file."
 )
@@ -94,16 +105,26 @@ def _print_state(asset: str, state: State) -> None:
 )
 @click.option("--plan", is_flag=True, help="With --select raw_crawl: say what would be fetched, and fetch no image.")
 @click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
+@click.option("--yes", "is_meant", is_flag=True, help="Teach a large base model although there is no GPU.")
 @click.pass_obj
 @_told
-def run(project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None, plan: bool, refresh_lock: bool) -> None:
+def run(
+    project: Project,
+    concepts: tuple[str, ...],
+    select: str,
+    force: bool,
+    jobs: int | None,
+    plan: bool,
+    refresh_lock: bool,
+    is_meant: bool,
+) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
     if plan or refresh_lock:
         if select != RAW_CRAWL.name or not plan:
             raise ConfigError("--plan: goes with --select raw_crawl, and --refresh-lock with both")
         plan_crawls(project, concepts, refresh_lock)
         return
-    failures = run_concepts(project, concepts, select, force, jobs)
+    failures = run_concepts(project, concepts, select, force, jobs, is_meant)
     if failures:
         raise GauchoError("; ".join(failures))
 
@@ -164,29 +185,56 @@ def generate(
     strengths = {concept: strength} | dict(_other_concept(text) for text in others)
     checkpoints = {slug: (project.checkpoint(slug), own) for slug, own in strengths.items()}
     specs, leading = {slug: project.concept(slug) for slug in strengths}, project.on_its_base_model(concept)
+    words = {slug: _words_of(checkpoint) for slug, (checkpoint, _) in checkpoints.items()}
+    for slug in strengths:
+        _tell_if_outdated(project, slug)
     gallery = leading.gallery.model_copy(update={"size": size}) if size else leading.gallery
     read, unknown = gallery.for_model(prompt)
-    words, written = (_fill_in_concepts(text, concept, specs) for text in (read, prompt))
-    if {"{", "}"} & set(words):
+    filled, written = (_fill_in_concepts(text, concept, words) for text in (read, prompt))
+    if {"{", "}"} & set(filled):
         raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named")
     if unknown:
         click.echo(f"note: the glossary does not hold {', '.join(unknown)}", err=True)
     from gaucho_pipeline.gallery.single import generate_pictures, numbered
 
-    samples = numbered(words, "" if words == written else written, seed, number)
+    samples = numbered(filled, "" if filled == written else written, seed, number)
     names = [f"{concept}-{sample.seed}.png" for sample in samples]
-    paths = [out] if out and number == 1 and not out.is_dir() else [(out or Path()) / name for name in names]
+    is_file = out is not None and number == 1 and not out.is_dir() and bool(out.suffix)
+    if is_file and out and out.suffix.lower() != ".png":
+        raise ConfigError(f"--out: {out} must end in .png, which is what is written")
+    paths = [_not_taken(path) for path in ([out] if is_file and out else [(out or Path()) / name for name in names])]
     paths[0].resolve().parent.mkdir(parents=True, exist_ok=True)
     generate_pictures(checkpoints, samples, gallery, paths, any(spec.historical for spec in specs.values()))
     for path in paths:
         click.echo(str(path))
 
 
-def _fill_in_concepts(prompt: str, leading: str, concepts: dict[str, Concept]) -> str:
+def _words_of(checkpoint: Artifact) -> tuple[str, str]:
+    """The token and the class noun that a checkpoint has learned, whatever the file says now."""
+    spec = checkpoint.manifest.provenance.spec
+    return spec["token"], spec["class_noun"]
+
+
+def _tell_if_outdated(project: Project, slug: str) -> None:
+    state = project.state(CHECKPOINT.name, slug)
+    if state.state != "fresh":
+        why = "; ".join(state.reasons)
+        click.echo(f"note: the checkpoint of {slug} is {state.state} ({why}); to renew it: gaucho run {slug}", err=True)
+
+
+def _not_taken(path: Path) -> Path:
+    """A path where nothing stands: this one, or one with a number behind its name."""
+    number, free = 2, path
+    while free.exists():
+        free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
+    return free
+
+
+def _fill_in_concepts(prompt: str, leading: str, words: dict[str, tuple[str, str]]) -> str:
     """A prompt with the words of concepts in the place of their placeholders."""
-    found = fill_in(prompt, concepts[leading].token, concepts[leading].class_noun)
-    for slug, concept in concepts.items():
-        found = found.replace(f"{{{slug}}}", f"{concept.token} {concept.class_noun}")
+    found = fill_in(prompt, *words[leading])
+    for slug, (token, class_noun) in words.items():
+        found = found.replace(f"{{{slug}}}", f"{token} {class_noun}")
     return found
 
 
@@ -326,6 +374,29 @@ def doctor(project: Project) -> None:
         click.echo(f"{mark} {finding.what}: {finding.text}")
     if any(finding.fatal for finding in findings):
         raise GauchoError("a run would fail; see above")
+
+
+@main.command()
+@click.option("--port", type=click.IntRange(1024, 65535), default=3000, show_default=True, help="Where to listen, on this machine alone.")
+@click.pass_obj
+@_told
+def ui(project: Project, port: int) -> None:
+    """Serve Dagster's web UI, its daemon, and the pages of what was made, to this machine and to no other site."""
+    from gaucho_pipeline.ui.serving import serve
+
+    serve(project, port)
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."))
+@click.option("--on", "model", type=click.Choice(tuple(STARTS)), default="embedded", show_default=True, help="What to teach.")
+@_told
+def init(folder: Path, model: str) -> None:
+    """Write a commented concepts.yaml for one concept with photographs of your own into FOLDER, and a place for them."""
+    from gaucho_pipeline.starting import write_start
+
+    for line in write_start(folder, model):
+        click.echo(line)
 
 
 @main.command()

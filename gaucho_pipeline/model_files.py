@@ -36,7 +36,7 @@ def read_model(folder: Path, index: Mapping[str, Any], without: Collection[str])
             if file.is_file():
                 configs[name] = _read_object(file)
         if (part / "config.json").is_file():
-            count += sum(_weights_in(file) for file in _weight_files(part))
+            count += sum(count_weights(file) for file in _weight_files(part))
     return configs, count
 
 
@@ -79,7 +79,7 @@ def _weight_files(part: Path) -> list[Path]:
     return plain or found
 
 
-def _weights_in(file: Path) -> int:
+def count_weights(file: Path) -> int:
     """How many numbers a file holds. Raises ConfigError if it is not whole (https://huggingface.co/docs/safetensors/#format)."""
     size = file.stat().st_size
     with file.open("rb") as opened:

@@ -6,38 +6,59 @@ What is up to date is decided in `pipeline.py`; how an asset is made from the co
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from gaucho_pipeline.asset_checks import blocked_by
-from gaucho_pipeline.assets import ALL, ASSETS, CURATED_SET, EVALUATION, GALLERY_SITE
+from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE
 from gaucho_pipeline.base_models import gpu_names
 from gaucho_pipeline.evaluation.verdict import REASONS
 from gaucho_pipeline.gallery.samples import untranslated
+from gaucho_pipeline.interrupts import Interrupted, noticed
 from gaucho_pipeline.metrics import EvaluationMetrics
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import check_configuration
 from gaucho_pipeline.side_by_side import run_side_by_side
 from gaucho_pipeline.stage import PARENT_VARIABLE, die_with_parent
 
+_MOST_TOLD = 12
+"""Concepts whose files are named at the end of a run."""
+
 if TYPE_CHECKING:
     from gaucho_pipeline.orchestration.runner import Runner
 
 
-def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None = 1) -> list[str]:
+def run_concepts(
+    project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None = 1, is_meant: bool = False
+) -> list[str]:
     """Brings concepts up to date, says what was done and why, and returns what failed.
 
     `jobs`: concepts at once; None for as many as the pool of devices allows, at most one for each GPU, or for each core without one.
+    `is_meant`: whether a large model may be taught on a CPU. Raises Interrupted once it was asked to stop: no further concept starts then.
     """
     if PARENT_VARIABLE in os.environ:
         die_with_parent()
+    with noticed() as received:
+        try:
+            return _run(project, concepts, select, force, jobs, is_meant, received)
+        except KeyboardInterrupt:
+            number = received() or signal.SIGINT
+            name = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
+            text = f"stopped by {name}; what is done is kept, and a training goes on from where it was saved: run the same again"
+            raise Interrupted(number, text) from None
+
+
+def _run(
+    project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None, is_meant: bool, received: Callable[[], int]
+) -> list[str]:
     slugs = list(dict.fromkeys(concepts)) or project.slugs
     for slug in slugs:
         project.concept(slug)
-    check_configuration(project, slugs, select)
+    check_configuration(project, slugs, select, is_meant=is_meant or PARENT_VARIABLE in os.environ)
     project.store.check_writable()
     if EVALUATION.name in _with_inputs(select) and PARENT_VARIABLE not in os.environ:
         for slug in slugs:
@@ -48,7 +69,7 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
 
     failures, last = [], EVALUATION.name if select == GALLERY_SITE.name else select
     with get_instance(project) as instance:
-        runner = Runner(build_defs(project, lambda: project), instance)
+        runner = Runner(build_defs(project, lambda: project), instance, received)
         gpus = gpu_names()
         at_once = min(len(slugs), jobs or min(pool_limit(instance, EVALUATION.pool), len(gpus) or os.cpu_count() or 1))
         failures += _ensure_look_alikes(project, runner, slugs) if last == EVALUATION.name else []
@@ -64,8 +85,10 @@ def run_concepts(project: Project, concepts: tuple[str, ...], select: str, force
             click.secho("all concepts", bold=True)
             if not _ensure(project, runner, select, ALL, force):
                 failures.append(f"{select} failed")
-    if PARENT_VARIABLE not in os.environ and last == EVALUATION.name:
-        _tell_verdicts(project, [slug for slug in slugs if project.state(EVALUATION.name, slug).state == "fresh"])
+    if PARENT_VARIABLE not in os.environ:
+        if last == EVALUATION.name:
+            _tell_verdicts(project, [slug for slug in slugs if project.state(EVALUATION.name, slug).state == "fresh"])
+        _tell_places(project, slugs, select)
     return failures
 
 
@@ -91,6 +114,27 @@ def _tell_verdicts(project: Project, slugs: Sequence[str]) -> None:
             copies = f" {metrics.memorised} of {metrics.pictures} pictures look copied from a training image." if metrics.memorised else ""
             missing = f" Not measured: {', '.join(metrics.missing)} (gaucho show evaluation {slug})." if metrics.missing else ""
             click.echo(text + copies + missing)
+
+
+def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
+    """Names what there is to look at, at addresses that stay the same from run to run."""
+    lines = []
+    if select == GALLERY_SITE.name and project.store.current(select, ALL):
+        lines.append(("site", project.store.stable(select, ALL) / "index.html"))
+    made = set(_with_inputs(select))
+    for slug in slugs[:_MOST_TOLD]:
+        if CURATED_SET.name in made and project.store.current(CURATED_SET.name, slug):
+            lines.append((f"{slug}, review", project.store.stable(CURATED_SET.name, slug) / "review.html"))
+        if CHECKPOINT.name in made and project.store.current(CHECKPOINT.name, slug):
+            place = project.store.stable(CHECKPOINT.name, slug)
+            single = place / f"{slug}.safetensors"  # there is none of DreamBooth, whose weights are a folder
+            lines.append((f"{slug}, checkpoint", single if single.exists() else place))
+    if lines:
+        click.secho("to look at", bold=True)
+    for what, path in lines:
+        click.echo(f"  {what:<28} {path}")
+    if len(slugs) > _MOST_TOLD:
+        click.echo(f"  and {len(slugs) - _MOST_TOLD} more concepts, in the same places of {project.store.root}")
 
 
 def _with_inputs(asset: str) -> list[str]:

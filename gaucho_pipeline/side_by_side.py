@@ -10,9 +10,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import Queue
 from typing import IO
@@ -58,7 +57,7 @@ def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force:
         finally:
             places.put(place)
 
-    with ThreadPoolExecutor(jobs) as pool, _terminated_as_interrupted():
+    with ThreadPoolExecutor(jobs) as pool:
         futures = [pool.submit(bring, slug) for slug in slugs]
         try:
             return [error for future in futures if (error := future.result())]
@@ -68,16 +67,6 @@ def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force:
             for process in running:
                 process.send_signal(signal.SIGINT)  # they save where they stand
             raise
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Has SIGTERM come as Ctrl-C does, so that what runs is asked to save."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _environment(place: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:

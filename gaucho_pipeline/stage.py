@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -22,7 +23,9 @@ from dagster_pipes import PipesContext, open_dagster_pipes
 from pydantic import ValidationError
 
 from gaucho_pipeline.artifacts import Artifact, Manifest, Store, now, write_atomically
+from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.interrupts import SIGNALS, exit_code
 from gaucho_pipeline.metrics import Metrics
 from gaucho_pipeline.pipeline import StageRequest
 
@@ -32,6 +35,7 @@ PARENT_VARIABLE = "GAUCHO_PARENT"
 SIDE_BY_SIDE_VARIABLE = "GAUCHO_SIDE_BY_SIDE"
 """How many stages share this machine's memory, where there is no GPU for each."""
 _PROGRESS_SECONDS = 5.0
+_DISK_FULL = (os.strerror(errno.ENOSPC), "database or disk is full", "PytorchStreamWriter failed writing file")
 _TORCH_MEMORY_ERROR = "OutOfMemoryError"  # by its name, because torch is not for this module to import
 
 
@@ -43,6 +47,8 @@ class StageResult:
     metrics: Metrics
     fingerprint: str | None = None
     """Only for what is named by what it holds."""
+    leftovers: tuple[str, ...] = ()
+    """Folders of the staging folder that are no part of the artifact, and go once it is published."""
 
 
 class Reporter:
@@ -111,7 +117,8 @@ def main(run: RunStage) -> None:
         print("usage: python -m gaucho_pipeline.<stage> REQUEST.json", file=sys.stderr)
         sys.exit(2)
     path = Path(sys.argv[1])
-    with errors_told(path.parent / ERROR_FILE), contextlib.ExitStack() as stack:
+    stop_when_asked(path.parent / ERROR_FILE)
+    with errors_told(path.parent / ERROR_FILE, _memory_remedy(path)), contextlib.ExitStack() as stack:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
         if pipes:
             die_with_parent()
@@ -149,7 +156,10 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
             seconds=round(time.monotonic() - started, 2),
             metrics=result.metrics,
         )
-        return store.publish(staging, manifest), False
+        artifact = store.publish(staging, manifest)
+        for name in result.leftovers:  # a full disk, or a kill, before this moment would cost more than they do
+            shutil.rmtree(artifact.folder / name, ignore_errors=True)
+        return artifact, False
 
 
 def read_request(path: Path) -> StageRequest:
@@ -162,29 +172,65 @@ def read_request(path: Path) -> StageRequest:
         raise ConfigError(f"{path}: is not a request: {error.errors()[0]['msg']}") from None
 
 
+def _memory_remedy(path: Path) -> str:
+    """What takes less memory in the stage that a request asks for."""
+    with contextlib.suppress(GauchoError, OSError, LookupError):
+        return ASSETS[read_request(path).asset].memory_remedy
+    return ""
+
+
+def stop_when_asked(error_file: Path) -> None:
+    """Has Ctrl-C and SIGTERM end this program in one line, wherever it stands: everything that counts is on disk already.
+
+    A stage that has something to save first handles them itself.
+    """
+
+    def stop(number: int, frame: object) -> None:
+        message = "asked to stop; what is done is kept, and the same run goes on from there"
+        with contextlib.suppress(OSError):
+            write_atomically(error_file, json.dumps({"message": message}))
+        print(message, file=sys.stderr, flush=True)
+        os._exit(exit_code(number))  # no library may stand in the way: a reactor, or a pool that waits for its children
+
+    for number in SIGNALS:
+        signal.signal(number, stop)
+
+
 @contextlib.contextmanager
-def errors_told(error_file: Path) -> Iterator[None]:
+def errors_told(error_file: Path, memory_remedy: str = "") -> Iterator[None]:
     """Tells what a program's block raises in one line, keeps it in a file, and ends the program with its exit status."""
     try:
         yield
     except Exception as error:
-        if not isinstance(error, (GauchoError, OSError, MemoryError, ValidationError)) and type(error).__name__ != _TORCH_MEMORY_ERROR:
+        known = isinstance(error, (GauchoError, OSError, MemoryError, ValidationError)) or type(error).__name__ == _TORCH_MEMORY_ERROR
+        if not known and not is_disk_full(error):
             raise
-        message = explain(error)
+        message = explain(error, memory_remedy)
         with contextlib.suppress(OSError):
             write_atomically(error_file, json.dumps({"message": message}))
         print(f"error: {message}", file=sys.stderr, flush=True)
         sys.exit(getattr(error, "exit_code", 1))
 
 
-def explain(error: BaseException) -> str:
-    """One line for a person."""
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full{f' ({error.filename})' if error.filename else ''}; make room, then run again: it goes on where it stopped"
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is that the disk is full; torch, safetensors and SQLite raise errors of their own for it."""
+    while error is not None:
+        text = str(error)
+        if getattr(error, "errno", None) == errno.ENOSPC or any(words in text for words in _DISK_FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def explain(error: BaseException, memory_remedy: str = "") -> str:
+    """One line for a person. `memory_remedy`: what takes less memory."""
+    if is_disk_full(error):
+        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
+        return f"the disk is full{where}; make room, then run again: it goes on where it stopped"
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
     if isinstance(error, MemoryError) or type(error).__name__ == _TORCH_MEMORY_ERROR:
-        return "memory ran out; lower training.resolution or training.validation_noises, or take a smaller base_model"
+        return f"memory ran out; {memory_remedy or 'close other programs, or take a machine with more'}"
     return " ".join(str(error).split())
 
 

@@ -19,6 +19,7 @@ from gaucho_pipeline.training import validation
 from gaucho_pipeline.training.examples import Encoded, ImageSet
 from gaucho_pipeline.training.loop import Trainer, lr_factor
 from gaucho_pipeline.training.posteriors import Posterior
+from gaucho_pipeline.training.state import previous_of
 from gaucho_pipeline_tests.trainers import copied, disturb, encoded, new_trainer, posteriors, same
 
 
@@ -132,7 +133,11 @@ def test_the_best_weights_are_kept_and_not_the_last(tmp_path: Path, monkeypatch:
     assert same(copied(trainer), seen[0])
     assert not same(copied(trainer), seen[2])
     assert [row["step"] for row in trainer.state.curve] == [0, 1, 2, 3]
-    assert [file.name for file in sorted((tmp_path / "training").iterdir())] == ["best-1.safetensors", "training.pt"]
+    assert [file.name for file in sorted((tmp_path / "training").iterdir())] == [
+        "best-1.safetensors",
+        "training.previous.pt",
+        "training.pt",
+    ]
 
 
 def test_the_last_weights_are_kept_where_that_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,12 +336,34 @@ def test_keys_of_how_it_is_computed_hold_for_a_run_that_goes_on(tmp_path: Path) 
     assert (resumed.state.micro_batch, resumed.state.gradient_checkpointing) == (1, True)
 
 
-def test_a_state_that_is_broken_is_told(tmp_path: Path) -> None:
-    run(new_trainer(max_steps=1), tmp_path)
-    for content in (b"PK\x03\x04 half", b"", b"nothing of the kind"):
-        (tmp_path / "training" / "training.pt").write_bytes(content)
-        with pytest.raises(GauchoError, match=r"training\.pt: cannot be read .*; remove it to begin anew"):
-            run(new_trainer(max_steps=1), tmp_path)
+@pytest.mark.parametrize("content", [b"PK\x03\x04 half", b"", b"nothing of the kind"])
+def test_a_state_that_is_damaged_is_told_and_the_one_before_it_is_gone_on_from(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gaucho_pipeline.training.loop._SAVING", 0)  # it is saved after every step, however long that takes
+    whole = copied(run(new_trainer(max_steps=3, validation_steps=1), tmp_path, "undisturbed"))
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped_at(new_trainer(max_steps=3, validation_steps=1), 2, fail), tmp_path)
+    state = tmp_path / "training" / "training.pt"
+    assert previous_of(state).exists()
+    state.write_bytes(content)
+    resumed = run(new_trainer(max_steps=3, validation_steps=1), tmp_path)
+    told = capsys.readouterr().err
+    assert "training.pt, where the training stood, is damaged and was removed; the training goes on from step 1" in told
+    assert same(copied(resumed), whole)
+    for file in (state, previous_of(state)):
+        file.write_bytes(content)
+    assert same(copied(run(new_trainer(max_steps=3, validation_steps=1), tmp_path)), whole)
+    assert capsys.readouterr().err.count("was removed; the training begins anew") == 2
+
+
+def test_a_state_whose_best_weights_are_damaged_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(stopped_at(new_trainer(max_steps=3, validation_steps=1), 2, fail), tmp_path)
+    for file in (tmp_path / "training").glob("best-*.safetensors"):
+        file.write_bytes(file.read_bytes()[:-9])
+    run(new_trainer(max_steps=3, validation_steps=1), tmp_path)
+    assert "begins anew" in capsys.readouterr().err
 
 
 def test_an_image_set_has_a_name_and_a_caption_for_each_image() -> None:

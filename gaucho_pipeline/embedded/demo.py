@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from gaucho_pipeline.artifacts import CURRENT
 from gaucho_pipeline.assets import ALL, GALLERY_SITE
 from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
 from gaucho_pipeline.errors import GauchoError
@@ -37,12 +38,15 @@ def run_demo(folder: Path) -> None:
         failures = run_concepts(project, (), GALLERY_SITE.name, False, jobs=None)
     if failures:
         raise GauchoError("; ".join(failures))
-    click.echo(f"\nThe gallery: {project.store.home(GALLERY_SITE.name, ALL) / CURRENT / 'index.html'}")
-    click.echo(
-        "The web UI:  "
-        f"DAGSTER_HOME={folder.resolve()} GAUCHO_CONCEPTS={folder}/concepts.yaml GAUCHO_DATA={folder}/data "
-        "dagster dev -m gaucho_pipeline.definitions"
-    )
+    where = shlex.quote(str(folder.resolve()))
+    click.echo(f"\nThe gallery: {project.store.stable(GALLERY_SITE.name, ALL) / 'index.html'}")
+    click.echo(f"The web UI:  cd {where} && DAGSTER_HOME={where} {shlex.quote(_program())} ui")
+
+
+def _program() -> str:
+    """The `gaucho` that runs, as it can be called from anywhere."""
+    beside = Path(sys.executable).with_name("gaucho")
+    return str(beside) if beside.exists() else "gaucho"
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from gaucho_pipeline.assets import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY
 from gaucho_pipeline.metrics import Metrics, SourceCounts
 
 _INLINE_BYTES = 100_000
+ARTIFACTS = "/artifacts/"
+"""Where `gaucho ui` has the files of artifacts: browsers follow no link to a file from a page of the web."""
 
 
 def build_metadata(artifact: Artifact) -> dict[str, Any]:
@@ -20,10 +22,10 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
     found["fingerprint"] = artifact.manifest.fingerprint
     found |= _flat(artifact.manifest.metrics)
     if asset.page and (artifact.folder / asset.page).exists():
-        found["page"] = dg.MetadataValue.url((artifact.folder.parent / CURRENT / asset.page).as_uri())
+        found["page"] = dg.MetadataValue.url(f"{ARTIFACTS}{asset.name}/{artifact.manifest.concept}/{CURRENT}/{asset.page}")
     site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"
     if asset in (SAMPLE_GALLERY, EVALUATION) and site.exists():
-        found["page"] = dg.MetadataValue.url(site.as_uri())
+        found["page"] = dg.MetadataValue.url(f"{ARTIFACTS}{GALLERY_SITE.name}/{ALL}/{CURRENT}/{artifact.manifest.concept}/index.html")
     if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
         found[asset.figure.name] = inline
     return found

@@ -6,7 +6,7 @@ import contextlib
 import os
 import socket
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,23 +34,28 @@ class Outcome:
     error: str = ""
 
 
-@contextlib.contextmanager
-def get_instance(project: Project) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance: that of DAGSTER_HOME, else of ./dagster.yaml, else one inside the data folder."""
+def dagster_home(project: Project) -> Path:
+    """Where Dagster's instance is: DAGSTER_HOME, else this folder if it has a dagster.yaml, else a place inside the data folder.
+
+    Raises ConfigError for a DAGSTER_HOME that is no folder.
+    """
     if named := os.environ.get("DAGSTER_HOME"):
         if not Path(named).is_dir() or not Path(named).is_absolute():
             raise ConfigError(f"DAGSTER_HOME: {named} must be the whole path of a folder that exists")
-        with dg.DagsterInstance.get() as instance:
-            _end_the_dead(instance)
-            yield instance
-        return
+        return Path(named)
     if Path("dagster.yaml").exists():
-        home = Path.cwd()
-    else:
-        home = project.store.root / ".dagster"
-        home.mkdir(parents=True, exist_ok=True)
-        write_home_config(home)
-    with dg.DagsterInstance.from_config(str(home)) as instance:
+        return Path.cwd()
+    home = project.store.root / ".dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    write_home_config(home)
+    return home
+
+
+@contextlib.contextmanager
+def get_instance(project: Project) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance, which the command line and the web UI share; see `dagster_home`."""
+    home = dagster_home(project)
+    with dg.DagsterInstance.get() if "DAGSTER_HOME" in os.environ else dg.DagsterInstance.from_config(str(home)) as instance:
         _end_the_dead(instance)
         yield instance
 
@@ -95,12 +100,13 @@ def _is_running(pid: int) -> bool:
 class Runner:
     """Runs single assets of some definitions; a changed list of concepts needs new ones."""
 
-    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance) -> None:
+    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, received: Callable[[], int] = lambda: 0) -> None:
+        """`received`: the number of a signal that asks to stop, once one has come; Dagster keeps that to itself."""
         self._job = definitions.resolve_implicit_global_asset_job_def()
-        self._instance = instance
+        self._instance, self._received = instance, received
 
     def run(self, asset: str, slug: str, force: bool) -> Outcome:
-        """Runs an asset, its specification first, and its checks."""
+        """Runs an asset, its specification first, and its checks. Raises KeyboardInterrupt if it was asked to stop meanwhile."""
         warnings.filterwarnings("ignore", message=".*is currently in preview.*")  # Dagster's own use of its previews
         is_partitioned = ASSETS[asset].is_partitioned
         keys = [*([dg.AssetKey(ASSETS[asset].spec_name)] if is_partitioned else []), dg.AssetKey(asset)]
@@ -112,6 +118,8 @@ class Runner:
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
             raise_on_error=False,
         )
+        if self._received():
+            raise KeyboardInterrupt
         if result.success:
             return Outcome(cached=_was_cached(result, asset))
         return Outcome(cached=False, error=_first_failure(result))

@@ -89,13 +89,11 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_attribution(staging / "ATTRIBUTION.csv", credited)
     card = model_card(request.concept, request.title, (token, class_noun), trainer.spec, family, metrics, credited)
     write_atomically(staging / "README.md", card)
-    for folder in ("state", "class_images"):
-        shutil.rmtree(staging / folder, ignore_errors=True)
     loss = metrics.validation_loss
     reporter.info(f"validation loss {loss.base:.4f} before, {loss.tuned:.4f} after; best at step {metrics.best_step}")
     if loss.interval:
         reporter.info(f"learned: {metrics.learned} (the loss changed by {loss.interval[0]:.4f} to {loss.interval[1]:.4f})")
-    return StageResult(data_version=version, metrics=metrics)
+    return StageResult(data_version=version, metrics=metrics, leftovers=("state", "class_images"))
 
 
 def _load(spec: TrainingSpec, reporter: Reporter) -> tuple[Loaded, TrainingSpec]:

@@ -53,6 +53,8 @@ class Trainer:
         self.max_steps = spec.max_steps or max(1, math.ceil(spec.epochs * len(encoded.train) / spec.batch_size))
         self._first_errors: torch.Tensor | None = None
         self._is_asked = False
+        self._best_before = 0
+        """The step whose weights the state before names."""
         self.plan: Plan | None = None
         self.steps_run, self.seconds = 0, 0.0
         """What `run` did in this process."""
@@ -249,14 +251,20 @@ class Trainer:
             "scaler": scaler.state_dict() if scaler else None,
         }
         save_state(path, self.inputs, content)
-        forget_worse(path.parent, self.state.best_step)
+        forget_worse(path.parent, {self.state.best_step, self._best_before})
+        self._best_before = self.state.best_step
 
     def _resume(self, path: Path, reporter: Reporter) -> None:
         processes.wait()
-        content: dict[str, Any] | None = load_state(path, self.inputs)
+        content, damaged = load_state(path, self.inputs)
         processes.wait()  # nobody saves while another still reads
+        for file in damaged if processes.is_first() else ():
+            file.unlink()
+            then = f"goes on from step {content['state']['step']}" if content else "begins anew"
+            reporter.info(f"{file.name}, where the training stood, is damaged and was removed; the training {then}")
         if content is None:
             return
+        self._best_before = content["state"]["best_step"]
         self.state, self._first_errors = TrainerState(**content["state"]), content["first_errors"]
         self.model.method.set_weights(content["weights"])
         if content["optimizer"]:

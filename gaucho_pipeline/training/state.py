@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from gaucho_pipeline.artifacts import written_atomically
+from gaucho_pipeline.artifacts import sync_folder, written_atomically
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.methods.base import Weights
+from gaucho_pipeline.model_files import count_weights
 
 
 @dataclass
@@ -34,33 +34,55 @@ class TrainerState:
 
 
 def save_state(path: Path, inputs: Mapping[str, Any], content: Mapping[str, Any]) -> None:
-    """Writes a state; the one before stays until the new one is whole."""
-    with written_atomically(path) as file:
+    """Writes a state; the one before stays beside it, and the new one counts once it is whole and on disk."""
+    new = path.with_suffix(".new")
+    with written_atomically(new) as file:
         torch.save({"inputs": dict(inputs), **content}, file)
+    if path.exists():
+        os.replace(path, previous_of(path))
+    os.replace(new, path)
+    sync_folder(path.parent)
 
 
-def load_state(path: Path, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
-    """A state, or None where there is none. Raises GauchoError if it is of a training of something else, or broken."""
-    if not path.exists():
-        return None
-    try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        then = content["inputs"]
-    except (RuntimeError, EOFError, LookupError, ValueError, OSError, UnpicklingError) as error:
-        first = (str(error).splitlines() or [type(error).__name__])[0][:80]
-        raise GauchoError(f"{path}: cannot be read ({first}); remove it to begin anew") from None
-    if differing := [key for key in {**then, **inputs} if then.get(key) != inputs.get(key)]:
-        raise GauchoError(f"{path}: is of a training with another {', '.join(differing)}; remove it to begin anew")
-    return content
+def previous_of(path: Path) -> Path:
+    """Where the state before is kept."""
+    return path.with_suffix(".previous.pt")
+
+
+def load_state(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Path]]:
+    """The newest state that is whole, or None where there is none; and the files that are damaged.
+
+    Raises GauchoError if it is of a training of something else.
+    """
+    damaged: list[Path] = []
+    for file in (path, previous_of(path)):
+        if not file.exists():
+            continue
+        try:
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            then, state = content["inputs"], TrainerState(**content["state"])
+            count_weights(_best_file(path.parent, state.best_step))
+        except Exception:  # whatever is in the file: pickles of nonsense raise anything
+            damaged.append(file)
+            continue
+        if differing := [key for key in {**then, **inputs} if then.get(key) != inputs.get(key)]:
+            raise GauchoError(f"{path}: is of a training with another {', '.join(differing)}; remove it to begin anew")
+        return content, damaged
+    return None, damaged
 
 
 def save_best(folder: Path, step: int, weights: Weights) -> None:
     """Keeps the weights of a step, in a file of its own: a whole denoiser would take too much memory."""
     part = folder / f".best-{step}.part"
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    os.replace(part, _best_file(folder, step))
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()}, part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(part, _best_file(folder, step))
+    except BaseException:
+        part.unlink(missing_ok=True)  # a full disk must not stay full of it
+        raise
+    sync_folder(folder)
 
 
 def load_best(folder: Path, step: int) -> Weights:
@@ -69,10 +91,11 @@ def load_best(folder: Path, step: int) -> Weights:
     return found
 
 
-def forget_worse(folder: Path, best_step: int) -> None:
-    """Removes weights of other steps; called once a state that names this one is whole."""
+def forget_worse(folder: Path, steps: Collection[int]) -> None:
+    """Removes weights of other steps than these; called once a state that names one of them is whole."""
+    kept = {_best_file(folder, step) for step in steps}
     for file in folder.glob("best-*.safetensors"):
-        if file != _best_file(folder, best_step):
+        if file not in kept:
             file.unlink()
 
 

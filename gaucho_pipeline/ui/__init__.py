@@ -1,0 +1,1 @@
+"""`gaucho ui`: Dagster's web UI with its daemon, on this machine alone, behind a guard of our own."""

@@ -1,0 +1,84 @@
+"""Starts Dagster's code server, its daemon and its web server, the last behind the guard, and ends them together."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+import uvicorn
+from dagster import DagsterInstance
+from dagster._cli.dev import _optionally_create_temp_workspace  # the one way in which `dagster dev` shares a code server
+from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
+from dagster._core.workspace.context import WorkspaceProcessContext
+from dagster_shared.cli import WorkspaceOpts
+from dagster_webserver.app import create_app_from_workspace_process_context
+from dagster_webserver.cli import DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_MAX_OVERFLOW, DEFAULT_POOL_RECYCLE
+from dagster_webserver.version import __version__
+
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
+
+_MODULE = "gaucho_pipeline.definitions"
+_SECONDS_TO_END = 20
+_SITE = "/artifacts/gallery_site/all/current/index.html"
+
+
+def serve(project: Project, port: int) -> None:
+    """Serves the web UI until Ctrl-C. Raises ConfigError if the port is taken, or the concepts file has a mistake."""
+    _ = project.concepts
+    _check_free(port)
+    home = dagster_home(project)
+    os.environ |= {
+        "DAGSTER_HOME": str(home),
+        "GAUCHO_CONCEPTS": str(project.concepts_file.resolve()),
+        "GAUCHO_DATA": str(project.store.root),
+        "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),  # Dagster's own, of its previews
+    }
+    target = WorkspaceOpts(module_name=(_MODULE,))
+    keys = {"use_legacy_code_server_behavior": False, "workspace_opts": target, "code_server_log_level": "warning"}
+    with contextlib.ExitStack() as stack:
+        instance = stack.enter_context(get_instance(project))
+        workspace = stack.enter_context(_optionally_create_temp_workspace(instance=instance, **keys))  # type: ignore[arg-type]
+        stack.enter_context(_daemon(workspace))
+        _serve(instance, workspace, project, port)
+
+
+def _check_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((UI_HOST, port))
+        except OSError:
+            raise ConfigError(f"--port: {port} is taken on this machine; name another one") from None
+
+
+@contextlib.contextmanager
+def _daemon(workspace: Sequence[str]) -> Iterator[None]:
+    """Runs the daemon, which starts what is queued and evaluates schedules and sensors, as long as the block."""
+    command = [sys.executable, "-m", "dagster._daemon", "run", "--log-level", "warning", *workspace]
+    with subprocess.Popen(command, start_new_session=True) as process:  # a terminal's Ctrl-C is for this program to hand on
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project, port: int) -> None:
+    target = workspace_opts_to_load_target(WorkspaceOpts(workspace=(workspace[1],)))
+    instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
+    with WorkspaceProcessContext(instance, version=__version__, workspace_load_target=target) as context:
+        app = Guard(create_app_from_workspace_process_context(context), port, project.store.root)
+        click.echo(f"The web UI:  http://{UI_HOST}:{port}\nThe gallery: http://{PAGES_HOST}:{port}{_SITE}\nCtrl-C ends it.")
+        uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False)
