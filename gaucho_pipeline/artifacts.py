@@ -10,16 +10,18 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
 
 from gaucho_pipeline.assets import ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
@@ -71,6 +73,9 @@ class Manifest(BaseModel):
         return ASSETS[info.data["asset"]].metrics.model_validate(value) if "asset" in info.data else value
 
 
+_FINGERPRINT = re.compile(r"[0-9a-zA-Z_-]{1,128}")
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A whole artifact on disk."""
@@ -108,19 +113,33 @@ class Store:
         folder = self.home(asset, concept) / fingerprint
         try:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except ValidationError:
-            return None  # of an older layout: made anew
+        except (OSError, ValueError):  # pydantic's errors are of these, too
+            return None  # not there, damaged, or of an older layout: made anew
         return Artifact(folder, manifest)
 
     def current(self, asset: str, concept: str) -> Artifact | None:
         """The artifact that was made or found last."""
+        named = self._pointed_at(asset, concept)
+        return self.find(asset, concept, named) if named else None
+
+    def _pointed_at(self, asset: str, concept: str) -> str | None:
+        """The fingerprint that `current.json` names; None where there is no such file, or '' where it is none of ours."""
         try:
             pointer = json.loads((self.home(asset, concept) / "current.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        return self.find(asset, concept, pointer["fingerprint"])
+        except (ValueError, RecursionError, OSError):
+            return ""
+        named = pointer.get("fingerprint") if isinstance(pointer, dict) else None
+        return named if isinstance(named, str) and _FINGERPRINT.fullmatch(named) else ""
+
+    def damage(self, asset: str, concept: str) -> str:
+        """Why nothing stands although something was made; empty where nothing ever was, or all is well."""
+        named = self._pointed_at(asset, concept)
+        if named is None or (named and self.find(asset, concept, named)):
+            return ""
+        file = self.home(asset, concept) / (f"{named}/{MANIFEST}" if named else "current.json")
+        return f"{file.relative_to(self.root)} is damaged, or of an older version; it is made anew"
 
     def find_version(self, asset: str, concept: str, data_version: str) -> Artifact | None:
         """An artifact that holds this, of whatever it was made: the current one if it does."""
@@ -201,11 +220,17 @@ class Store:
         """Bytes of a blob that stands."""
         return self.blob_path(sha256).stat().st_size
 
+    def put_aside(self, sha256: str) -> None:
+        """Has a blob whose bytes are not what its name says be none: the next crawl fetches it again."""
+        path = self.blob_path(sha256)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(path, path.with_name(f".damaged-{sha256}"))
+
     def add_blob(self, content: bytes) -> str:
         """Keeps bytes as they came; returns their SHA-256."""
         sha = hashlib.sha256(content).hexdigest()
         path = self.blob_path(sha)
-        if not path.exists():
+        if not path.exists() or path.read_bytes() != content:  # a disk may have changed what stands
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         return sha
@@ -217,6 +242,14 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         file.write(content.encode() if isinstance(content, str) else content)
 
 
+@lru_cache(maxsize=1)
+def umask() -> int:
+    """The file mode that the person who runs this takes from every file; it can only be read by setting it."""
+    found = os.umask(0o022)
+    os.umask(found)
+    return found
+
+
 @contextlib.contextmanager
 def written_atomically(path: Path) -> Iterator[IO[bytes]]:
     """A file to write into, which takes its name when the block has ended well."""
@@ -226,7 +259,7 @@ def written_atomically(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(name, 0o644)
+        os.chmod(name, 0o666 & ~umask())
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -250,9 +283,12 @@ def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
 
 
 def read_table(path: Path) -> list[dict[str, Any]]:
-    """Reads JSON Lines, text as text."""
-    with path.open(encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.strip()]
+    """Reads JSON Lines, text as text. Raises GauchoError if they are none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except ValueError:
+        raise GauchoError(f"{path}: is damaged; remove its folder and run again: it is made anew") from None
 
 
 _ROWS_AT_ONCE = 10_000
@@ -271,9 +307,9 @@ def write_attribution(path: Path, records: Iterable[dict[str, Any]]) -> None:
 
 
 def _inert(value: object) -> str:
-    """Text that a spreadsheet does not take for a formula."""
+    """Text that no spreadsheet takes for a formula, whatever parts its cells: one after a ';' or ',' might begin a cell there."""
     text = " ".join(str(value if value is not None else "").split())
-    return "'" + text if text[:1] in "=+-@" and text else text
+    return re.sub(r"(^|[;,|]\s*)(?=[=+\-@＝＋－＠])", r"\1'", text)
 
 
 def now() -> str:

@@ -21,7 +21,8 @@ import click
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.interrupts import exit_code
+from gaucho_pipeline.interrupts import Interrupted, exit_code
+from gaucho_pipeline.launch import PARENT_VARIABLE
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls
 from gaucho_pipeline.prompts import fill_in
@@ -37,7 +38,10 @@ def _told(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except GauchoError as error:
-            click.echo(f"error: {error}", err=True)
+            if not isinstance(error, Interrupted):
+                click.echo(f"error: {error}", err=True)
+            elif PARENT_VARIABLE not in os.environ:  # who runs several at once says it once
+                click.echo(str(error), err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             click.echo("stopped by Ctrl-C", err=True)

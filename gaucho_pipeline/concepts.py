@@ -25,7 +25,7 @@ from gaucho_pipeline.plans import PLANS, Subject
 from gaucho_pipeline.prompts import CONTEXT, fill_in, prior_prompts
 from gaucho_pipeline.rights import DEFAULT_LICENSES, FAMILIES, license_name, parse_license
 from gaucho_pipeline.samplers import SamplerName
-from gaucho_pipeline.spec import Absent, Operational, Spec, Text
+from gaucho_pipeline.spec import Absent, Operational, Spec, Text, one_line
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 EMBEDDED = "embedded"
@@ -37,7 +37,19 @@ def _one_word(text: str) -> str:
     return text
 
 
+_ARTICLE = re.compile(r"(?i)(a|an|the|o|os|as|um|uma|uns|umas) ")
+
+
+def _noun(text: str) -> str:
+    if found := _ARTICLE.match(text):
+        raise ValueError(f"must be the noun alone, without {found[1]!r} before it")
+    if "{" in text or "}" in text:
+        raise ValueError("must be plain words; a placeholder such as {token} stands in prompts only")
+    return " ".join(text.split())
+
+
 def _prompt(text: str) -> str:
+    one_line(text)
     rest = fill_in(text, "", "")
     if found := re.search(r"\{[^{}]*\}?|\}", rest):
         raise ValueError(f"unknown placeholder {found[0][:40]}; there are {{token}} and {{class_noun}}")
@@ -466,7 +478,7 @@ class Concept(Spec):
     name: Name | None = Field(None, description="Names for people; the slug if absent")
     description: str = Field("", description="A sentence about it")
     token: Annotated[Text, AfterValidator(_one_word)] = Field(description="The made-up word that will stand for it")
-    class_noun: Text = Field(description="The plain English noun of what it is: drink, tree, person")
+    class_noun: Annotated[Text, AfterValidator(_noun)] = Field(description="The plain English noun of what it is: drink, tree, person")
     subject: Subject | None = Field(None, description="What kind of subject it is, which says what prompts suit it: thing, person, …")
     historical: bool = Field(False, description="Whether it is of the past, so that every picture of it is imagined and says so")
     crawl: CrawlSpec = Field(description="What to gather")
@@ -474,6 +486,12 @@ class Concept(Spec):
     training: TrainingSpec = Field(default_factory=TrainingSpec, description="How to learn it")
     gallery: GallerySpec = Field(default_factory=GallerySpec, description="What to generate")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How it is scored")
+
+    @model_validator(mode="after")
+    def _has_a_word_of_its_own(self) -> Self:
+        if self.token.casefold() in self.class_noun.casefold().split():
+            raise ValueError(f"token: {self.token!r} is the class noun itself; choose a made-up word, such as chmrr")
+        return self
 
     def part(self, name: str) -> Spec:
         """A stage's own keys, with the prompts that a plan stands for."""

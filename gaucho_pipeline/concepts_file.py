@@ -20,6 +20,7 @@ from gaucho_pipeline.concepts import SLUG, Concept, Concepts
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.evaluation.scorers import ENCODERS
 from gaucho_pipeline.spec import Spec
+from gaucho_pipeline.yaml_mistakes import Mistake, check_size, told
 
 _UNION_MEMBER = re.compile(r"(constrained-|literal\[|tuple\[|lax-|function-)")
 """What pydantic adds to the place of a mistake where a key may be of several kinds: it is no key."""
@@ -105,9 +106,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         except (ValueError, KeyError, AttributeError):
             if not isinstance(node, yaml.ScalarNode):
                 raise
-            raise yaml.MarkedYAMLError(
-                problem=f"{node.value[:40]!r} is not what it seems; put it in quotes", problem_mark=node.start_mark
-            ) from None
+            raise Mistake(problem=f"{node.value[:40]!r} is not what it seems; put it in quotes", problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -116,9 +115,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, (dict, list, set)):
-                raise yaml.MarkedYAMLError(problem="a key must be plain text", problem_mark=key_node.start_mark)
+                raise Mistake(problem="a key must be plain text", problem_mark=key_node.start_mark)
             if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
+                raise Mistake(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
             seen.add(key)
         return super().construct_mapping(node, deep)
 
@@ -132,6 +131,7 @@ class _Lines:
             text = path.read_text(encoding="utf-8")
             loader = _UniqueKeyLoader(text)
             self.node = loader.get_single_node()
+            check_size(self.node)
             self.value = loader.construct_document(self.node) if self.node else None
         except FileNotFoundError:
             raise ConfigError(f"{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS") from None
@@ -141,11 +141,9 @@ class _Lines:
             raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
         except RecursionError:
             raise ConfigError(f"{path}: is nested too deeply") from None
-        except yaml.MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise ConfigError(f"{path}:{line}: {error.problem}") from None
         except yaml.YAMLError as error:
-            raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+            line, problem = told(error, text)
+            raise ConfigError(f"{path}:{line}: {problem}") from None
 
     def line_of(self, location: tuple[Any, ...]) -> int:
         node, line = self.node, 1
@@ -230,6 +228,8 @@ def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
         return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(location).model_fields))}")
     if kind == "missing":
         return lines.error(location, "is required")
+    if kind == "string_type" and isinstance(first.get("input"), dict):
+        return lines.error(location, "a text with { and } in it must stand in quotation marks")
     message = first["msg"].removeprefix("Value error, ")
     given = first.get("input")
     shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""

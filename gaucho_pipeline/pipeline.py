@@ -322,7 +322,7 @@ class Project:
         """Whether the artifact that stands is what would be made now, of the inputs that stand now, whose states are given."""
         current = self.store.current(asset, slug)
         if current is None:
-            return State("missing", ("never made",))
+            return State("missing", (self.store.damage(asset, slug) or "never made",))
         try:
             now = self.provenance(asset, slug)
         except GauchoError as error:

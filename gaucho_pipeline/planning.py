@@ -15,9 +15,9 @@ import click
 
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.launch import ERROR_FILE
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import check_configuration
-from gaucho_pipeline.stage import ERROR_FILE
 
 
 def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool) -> None:

@@ -19,11 +19,11 @@ from gaucho_pipeline.base_models import gpu_names
 from gaucho_pipeline.evaluation.verdict import REASONS
 from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.interrupts import Interrupted, noticed
+from gaucho_pipeline.launch import PARENT_VARIABLE, die_with_parent
 from gaucho_pipeline.metrics import EvaluationMetrics
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import check_configuration
 from gaucho_pipeline.side_by_side import run_side_by_side
-from gaucho_pipeline.stage import PARENT_VARIABLE, die_with_parent
 
 _MOST_TOLD = 12
 """Concepts whose files are named at the end of a run."""
@@ -68,7 +68,7 @@ def _run(
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
     failures, last = [], EVALUATION.name if select == GALLERY_SITE.name else select
-    with get_instance(project) as instance:
+    with get_instance(project, captures_output=False) as instance:
         runner = Runner(build_defs(project, lambda: project), instance, received)
         gpus = gpu_names()
         at_once = min(len(slugs), jobs or min(pool_limit(instance, EVALUATION.pool), len(gpus) or os.cpu_count() or 1))

@@ -18,8 +18,9 @@ from typing import IO
 
 import click
 
+from gaucho_pipeline.launch import PARENT_VARIABLE
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.stage import PARENT_VARIABLE, SIDE_BY_SIDE_VARIABLE
+from gaucho_pipeline.stage import SIDE_BY_SIDE_VARIABLE
 
 
 @dataclass

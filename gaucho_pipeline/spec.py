@@ -5,14 +5,25 @@ Here belongs what all specifications share. The keys themselves are in `concepts
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
 
-Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+def one_line(text: str) -> str:
+    """The text itself. Raises ValueError if it is no text on one line that can be shown."""
+    if not text.strip():
+        raise ValueError("must say something, and not be spaces only")
+    if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text):
+        raise ValueError("must be one line, without line breaks, tabs and control characters")
+    return text
+
+
+Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(one_line)]
 
 
 @dataclass(frozen=True)

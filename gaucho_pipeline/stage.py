@@ -11,9 +11,7 @@ import errno
 import json
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,13 +23,10 @@ from pydantic import ValidationError
 from gaucho_pipeline.artifacts import Artifact, Manifest, Store, now, write_atomically
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.interrupts import SIGNALS, exit_code
+from gaucho_pipeline.launch import ERROR_FILE, stop_when_asked
 from gaucho_pipeline.metrics import Metrics
 from gaucho_pipeline.pipeline import StageRequest
 
-ERROR_FILE = "error.json"
-PARENT_VARIABLE = "GAUCHO_PARENT"
-"""Names the process that a stage must not outlive, because it may be gone before the stage has begun to look."""
 SIDE_BY_SIDE_VARIABLE = "GAUCHO_SIDE_BY_SIDE"
 """How many stages share this machine's memory, where there is no GPU for each."""
 _PROGRESS_SECONDS = 5.0
@@ -121,7 +116,6 @@ def main(run: RunStage) -> None:
     with errors_told(path.parent / ERROR_FILE, _memory_remedy(path)), contextlib.ExitStack() as stack:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
         if pipes:
-            die_with_parent()
             with contextlib.suppress(PermissionError):  # where it is the first of its session already
                 os.setpgid(0, 0)  # Dagster hands on a terminal's Ctrl-C; twice would be once too often
         reporter = Reporter(pipes)
@@ -179,23 +173,6 @@ def _memory_remedy(path: Path) -> str:
     return ""
 
 
-def stop_when_asked(error_file: Path) -> None:
-    """Has Ctrl-C and SIGTERM end this program in one line, wherever it stands: everything that counts is on disk already.
-
-    A stage that has something to save first handles them itself.
-    """
-
-    def stop(number: int, frame: object) -> None:
-        message = "asked to stop; what is done is kept, and the same run goes on from there"
-        with contextlib.suppress(OSError):
-            write_atomically(error_file, json.dumps({"message": message}))
-        print(message, file=sys.stderr, flush=True)
-        os._exit(exit_code(number))  # no library may stand in the way: a reactor, or a pool that waits for its children
-
-    for number in SIGNALS:
-        signal.signal(number, stop)
-
-
 @contextlib.contextmanager
 def errors_told(error_file: Path, memory_remedy: str = "") -> Iterator[None]:
     """Tells what a program's block raises in one line, keeps it in a file, and ends the program with its exit status."""
@@ -232,15 +209,3 @@ def explain(error: BaseException, memory_remedy: str = "") -> str:
     if isinstance(error, MemoryError) or type(error).__name__ == _TORCH_MEMORY_ERROR:
         return f"memory ran out; {memory_remedy or 'close other programs, or take a machine with more'}"
     return " ".join(str(error).split())
-
-
-def die_with_parent() -> None:
-    """Ends this process when the one that started it is gone: a killed run must not go on computing."""
-    parent = int(os.environ.get(PARENT_VARIABLE, os.getppid()))
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

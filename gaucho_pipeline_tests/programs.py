@@ -58,7 +58,7 @@ def run_stage(project: Project, asset: str, slug: str, folder: Path, **variables
 
 
 def stage_command(project: Project, asset: str, slug: str, folder: Path) -> list[str]:
-    return [sys.executable, "-m", ASSETS[asset].program, str(write_request(folder, project.request(asset, slug)))]
+    return [sys.executable, "-m", "gaucho_pipeline.launch", ASSETS[asset].program, str(write_request(folder, project.request(asset, slug)))]
 
 
 def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 120) -> bool:

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from axe_core_python.selenium import Axe
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -28,32 +27,12 @@ from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline_tests.browsing import browser as browser
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho
 from gaucho_pipeline_tests.standing import stand_all
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--allow-file-access-from-files",
-)  # fmt: skip
-
-
 PICTURE_IS_SHOWN = "return [...document.images].some(i => i.src.startsWith('data:image/jpeg') && i.naturalWidth > 100)"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("chromium and chromedriver are not installed on this machine")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(flag)
-    running = webdriver.Chrome(options=options, service=Service(driver))
-    yield running
-    running.quit()
 
 
 @pytest.fixture(scope="module")

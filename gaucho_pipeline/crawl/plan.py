@@ -15,7 +15,8 @@ from gaucho_pipeline.artifacts import Store, write_atomically
 from gaucho_pipeline.crawl.__main__ import open_crawl, open_journal
 from gaucho_pipeline.crawl.engine import Crawl, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
-from gaucho_pipeline.stage import ERROR_FILE, Reporter, errors_told, read_request
+from gaucho_pipeline.launch import ERROR_FILE
+from gaucho_pipeline.stage import Reporter, errors_told, read_request
 
 PLAN_FILE = "plan.json"
 REFRESH_LOCK = "--refresh-lock"

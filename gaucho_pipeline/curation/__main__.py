@@ -24,7 +24,7 @@ from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.filters import DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
-from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all, small_pictures
+from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
 from gaucho_pipeline.curation.relevance import relevance_model
 from gaucho_pipeline.curation.review import review_page
 from gaucho_pipeline.curation.table import Table
@@ -47,9 +47,12 @@ class _Means:
     """What the parts of the stage work with."""
 
     spec: CurationSpec
-    path_of: Callable[[str], Path]
+    store: Store
     cache: MeasuresCache
     reporter: Reporter
+
+    def path_of(self, sha256: str) -> Path:
+        return self.store.blob_path(sha256)
 
     def begin_comparing(self, count: int) -> Callable[[int], None]:
         return self.reporter.progress("comparing", count, "images").advance
@@ -63,7 +66,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     crawled = Crawled(request.inputs["raw_crawl"] / "images.jsonl")
     decisions = read_overrides(spec.overrides)
     overrides, lost = by_image(decisions, crawled)
-    means = _Means(spec, store.blob_path, MeasuresCache(store.root / ".measures"), reporter)
+    means = _Means(spec, store, MeasuresCache(store.root / ".measures"), reporter)
     bad = _measured(crawled, means)
     measures = StoredMeasures(means.cache, crawled, bad)
     relevance = _relevance([sha for sha in measures if first_failure(measures[sha], spec) is None], means)
@@ -118,10 +121,23 @@ def _chosen(
         verdicts = bad | choose(measures, means.spec, overrides, relevance, begin=means.begin_comparing)
         wanted = [sha for sha in measures if verdicts[sha].kept]
         outcomes = write_pictures(wanted, measures, means.path_of, folder, means.spec, means.reporter)
+        _check_disk({sha: outcome.reason for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}, means)
         failed = {sha: Verdict(False, outcome.reason) for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}
         if not failed:
             return verdicts, {sha: outcome for sha, outcome in outcomes.items() if isinstance(outcome, str)}
         bad |= failed
+
+
+def _check_disk(reasons: Mapping[str, str], means: _Means) -> None:
+    """Raises GauchoError if images of the crawl are not on the disk as they were fetched: a set must not become smaller by that."""
+    lost = [sha for sha, reason in reasons.items() if reason in (MISSING, DAMAGED)]
+    for sha in lost:
+        means.store.put_aside(sha)
+    if lost:
+        raise GauchoError(
+            f"{len(lost)} images of the crawl are no longer on the disk as they were fetched ({means.path_of(lost[0])}); to fetch them "
+            "again, run with --select raw_crawl --force, then as before"
+        )
 
 
 def _fails_once(measures: Measures, spec: CurationSpec) -> bool:
@@ -146,6 +162,7 @@ def _measured(images: Collection[str], means: _Means) -> dict[str, Verdict]:
 
     outcomes = measure_all(images, means.path_of, means.cache, begin)
     bad = {sha: Verdict(False, outcome.reason) for sha, outcome in outcomes if outcome}
+    _check_disk({sha: verdict.reason for sha, verdict in bad.items()}, means)
     means.reporter.info(f"measured {sum(counts)} of {len(images)} images now")
     return bad
 

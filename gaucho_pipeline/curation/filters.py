@@ -151,7 +151,6 @@ SENTENCES: dict[str, tuple[str, str]] = {f.name: (f.pt, f.en) for f in FILTERS} 
     "too-many-pixels": ("A imagem é grande demais para ser aberta com segurança.", "It is too large to open safely."),
     "truncated": ("O arquivo está incompleto.", "The file is cut off."),
     "unreadable": ("O arquivo está corrompido.", "The file is broken."),
-    "missing": ("O arquivo não está mais na pasta de dados.", "The file is no longer in the data folder."),
     "took too long": ("A imagem demorou demais para abrir.", "It took too long to open."),
     "ended its process": ("A imagem derrubou o programa que a abria.", "It brought down the program that opened it."),
     IRRELEVANT: ("Não parece mostrar o conceito.", "It does not seem to show the concept."),

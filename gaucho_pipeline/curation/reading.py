@@ -6,8 +6,10 @@ One unreadable image costs nothing but itself, also when it takes its process wi
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import resource
 import sqlite3
 from collections import deque
@@ -33,6 +35,9 @@ SECONDS = 30.0
 """One image may take so long."""
 MEMORY_BYTES = 3 * 2**30
 """One process may take so much, of addresses."""
+MISSING, DAMAGED = "missing", "damaged"
+"""Reasons that are the disk's, and no image's."""
+_HASH = re.compile(r"[0-9a-f]{64}")
 _AHEAD = 4
 _TASKS = 2000
 _RESTARTS = 20
@@ -150,7 +155,7 @@ def measure_all(
     new = []
     for sha256 in images:
         if not (path := path_of(sha256)).exists():
-            yield sha256, BadImage("missing", str(path))
+            yield sha256, BadImage(MISSING, str(path))
         elif cache.has(sha256):
             yield sha256, cache.get_bad(sha256)
         else:
@@ -164,7 +169,7 @@ def measure_all(
 
 
 _TOO_LONG = "took too long"
-_OF_THE_MACHINE = (_TOO_LONG, "ended its process", "missing")
+_OF_THE_MACHINE = (_TOO_LONG, "ended its process", MISSING, DAMAGED)
 
 
 def in_children(work: Work, tasks: Iterable[tuple[str, str]], workers: int | None = None) -> Iterator[tuple[str, Any]]:
@@ -256,11 +261,14 @@ def _measured(path: str) -> Outcome:
 
 
 def read_blob(path: str) -> bytes:
-    """The bytes of an image. Raises BadImage if they are not there."""
+    """The bytes of an image. Raises BadImage if they are not there, or not those whose SHA-256 the file's name is, where it is one."""
     try:
-        return Path(path).read_bytes()
+        content = Path(path).read_bytes()
     except OSError as error:
-        raise BadImage("missing", str(error)) from None
+        raise BadImage(MISSING, str(error)) from None
+    if _HASH.fullmatch(Path(path).name) and hashlib.sha256(content).hexdigest() != Path(path).name:
+        raise BadImage(DAMAGED, "its bytes are not those that were fetched")
+    return content
 
 
 def small_pictures(images: Iterable[str], path_of: Callable[[str], Path], side: int) -> Iterator[tuple[str, Image.Image | None]]:

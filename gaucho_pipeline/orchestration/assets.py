@@ -15,20 +15,22 @@ import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
 from dagster._core.errors import DagsterPipesExecutionError  # what a failed program raises has no public name
 
+from gaucho_pipeline import launch
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.launch import ERROR_FILE, PARENT_VARIABLE
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.stage import ERROR_FILE, PARENT_VARIABLE
 
 FORCE_TAG = "gaucho/force"
 OWNERS = ["team:curators"]
 _RETRY_SECONDS = 30
 _PROGRAM_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
+    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",  # of a stage that was asked to stop: nothing leaks that matters
     "TRANSFORMERS_VERBOSITY": "error",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",  # else large tensors are given back and faulted in again at every step
     "MALLOC_MMAP_THRESHOLD_": "33554432",
@@ -123,7 +125,7 @@ def _run_program(
     (folder / ERROR_FILE).unlink(missing_ok=True)
     try:
         invocation = programs.run(
-            command=[sys.executable, "-m", asset.program, str(folder / "request.json")],
+            command=[sys.executable, "-m", launch.__name__, asset.program, str(folder / "request.json")],
             context=context,
             env=_PROGRAM_ENVIRONMENT | {PARENT_VARIABLE: str(os.getpid())},
         )

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._serdes import ConfigurableClassData
 
 from gaucho_pipeline import base_models, embedded
 from gaucho_pipeline.artifacts import write_atomically
@@ -24,6 +25,7 @@ _HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
 
 
 PROCESS_TAG = "gaucho/process"
+_NO_CAPTURE = ("dagster._core.storage.noop_compute_log_manager", "NoOpComputeLogManager", "{}\n")
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,19 @@ def dagster_home(project: Project) -> Path:
 
 
 @contextlib.contextmanager
-def get_instance(project: Project) -> Iterator[dg.DagsterInstance]:
-    """Dagster's instance, which the command line and the web UI share; see `dagster_home`."""
+def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.DagsterInstance]:
+    """Dagster's instance, which the command line and the web UI share; see `dagster_home`.
+
+    `captures_output`: whether what programs print goes to files, and from there to the terminal. What they tell is in the log either way,
+    and the processes that mirror the files would be killed by a terminal's Ctrl-C before they have shown the last words.
+    """
     home = dagster_home(project)
-    with dg.DagsterInstance.get() if "DAGSTER_HOME" in os.environ else dg.DagsterInstance.from_config(str(home)) as instance:
+    with contextlib.ExitStack() as stack:
+        named = "DAGSTER_HOME" in os.environ
+        instance = stack.enter_context(dg.DagsterInstance.get() if named else dg.DagsterInstance.from_config(str(home)))
+        if not captures_output:
+            ref = instance.get_ref()._replace(compute_logs_data=ConfigurableClassData(*_NO_CAPTURE))
+            instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
         _end_the_dead(instance)
         yield instance
 

@@ -1,0 +1,120 @@
+"""What a mistake in a YAML file is and how it is mended, in words of our own: the parser's say what it expected, and not what is wrong."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+_PLACEHOLDER = re.compile(r"\{(token|class_noun)\}")
+_MOST_NODES = 100_000
+"""Values that a file may stand for once its aliases are written out."""
+
+
+def told(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+    """The line of a mistake, from 1, and what it is, with the remedy."""
+    if isinstance(error, yaml.reader.ReaderError):
+        return text[: error.position].count("\n") + 1, "a control character stands here; remove it"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return 1, "is no YAML; compare it with the example in the README"
+    lines = text.splitlines()
+    number, problem = error.problem_mark.line + 1, error.problem or ""
+    if isinstance(error, Mistake):
+        return number, problem
+    for rule in (_tab, _placeholder, _colon, _quotation, _sign, _alias, _tag, _second_document):
+        if found := rule(problem, lines, number, error):
+            return found
+    if "block end" in problem or "block mapping" in problem:
+        return number, "its indentation does not fit the lines above; keys of one mapping begin in one column"
+    return number, "is not understood here; look at its quotation marks, colons, brackets and indentation"
+
+
+class Mistake(yaml.MarkedYAMLError):
+    """A mistake whose problem is told in our own words already."""
+
+
+def check_size(node: yaml.Node | None) -> None:
+    """Raises Mistake if a file stands for more than can be meant, because aliases repeat what repeats others, or contains itself."""
+    if node is None:
+        return
+    sizes: dict[int, int] = {}
+    stack: list[tuple[yaml.Node, bool]] = [(node, False)]
+    open_: set[int] = set()
+    while stack:
+        current, is_done = stack.pop()
+        children = _children(current)
+        if is_done:
+            open_.discard(id(current))
+            sizes[id(current)] = 1 + sum(sizes[id(child)] for child in children)
+            if sizes[id(current)] > _MOST_NODES:
+                raise Mistake(problem="repeats more by aliases (*…) than can be meant; write it out", problem_mark=current.start_mark)
+        elif id(current) not in sizes:
+            if id(current) in open_:
+                raise Mistake(problem="an alias (*…) stands inside what it repeats; write it out", problem_mark=current.start_mark)
+            open_.add(id(current))
+            stack.append((current, True))
+            stack += [(child, False) for child in children if id(child) not in sizes]
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [each for pair in node.value for each in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+Found = tuple[int, str] | None
+
+
+def _line(lines: list[str], number: int) -> str:
+    return lines[number - 1] if 0 < number <= len(lines) else ""
+
+
+def _tab(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    return (number, "a tab stands here; YAML is indented with spaces") if "'\\t'" in problem or "\t" in problem else None
+
+
+def _placeholder(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    """`{token} on a table` without quotation marks is read as a mapping; the parser notices a little later."""
+    for near in (number, number - 1):
+        bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", _line(lines, near))
+        if re.search(r"(^|[-:,\[]) *\{(token|class_noun)\}", bare):
+            return near, f'a text that begins with {_PLACEHOLDER.search(bare)[0]} must stand in quotation marks: "…"'  # type: ignore[index]
+    return None
+
+
+def _colon(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    if "mapping values are not allowed" not in problem and "could not find expected ':'" not in problem:
+        return None
+    for near in (number - 1, number):
+        if re.match(r"^\s*(- )?[A-Za-z_][\w]*:[^\s/]", _line(lines, near)):
+            return near, f"a space is missing after the colon of {_line(lines, near).strip().partition(':')[0].removeprefix('- ')!r}"
+    if _line(lines, number).count(": ") > 1:
+        return number, "a text with a colon in it must stand in quotation marks"
+    return number, "a colon stands where none can; look at the line above, or put the text in quotation marks"
+
+
+def _quotation(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    if "quoted scalar" not in (error.context or "") or error.context_mark is None:
+        return None
+    return error.context_mark.line + 1, "a quotation mark is not closed"
+
+
+def _sign(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    found = re.search(r"found character '(.)' that cannot start", problem)
+    return (number, f"a text that begins with {found[1]} must stand in quotation marks") if found else None
+
+
+def _alias(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    if "undefined alias" in problem or "expected alphabetic or numeric character" in problem:
+        return number, "a text that begins with * or & must stand in quotation marks"
+    return None
+
+
+def _tag(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    is_tag = "could not determine a constructor" in problem or "tag" in problem
+    return (number, "tags (!…) are not read; remove it, or put the text in quotation marks") if is_tag else None
+
+
+def _second_document(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    is_second = "another document" in problem or "single document" in (error.context or "")
+    return (number, "a second document begins here (---); a file has one") if is_second else None
