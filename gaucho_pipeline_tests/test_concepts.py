@@ -136,7 +136,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
     "an endpoint that is no address": ("{query: chimarrão}", "{query: x, endpoint: 'file:///etc/passwd'}", "http or https"),
     "a key twice": (S, S + "\n" + S, ":7: the key 'token' stands twice"),
     "broken YAML": ("{rank: 8}", "{rank: 8", "concepts.yaml:"),
-    "a Python object": ("{rank: 8}", "!!python/object/apply:os.system ['true']", "could not determine a constructor"),
+    "a Python object": ("{rank: 8}", "!!python/object/apply:os.system ['true']", "tags (!…) are not read"),
     "no concepts": (GOOD[GOOD.index("concepts:") :], "", "must name at least one concept"),
     "a prompt that cannot be filled": (
         "training: {learning_rate: 2.0e-4}",

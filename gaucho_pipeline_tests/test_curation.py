@@ -72,20 +72,25 @@ def test_too_few_fails_the_check_and_says_what_would_pass(tmp_path: Path) -> Non
     assert blocked_by(artifact) == "2 of 8 images are left, 5 are needed (6 too small); there would be 8 without too small"
 
 
-def test_what_can_no_longer_be_read_costs_nothing_but_itself_and_its_copy_takes_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["another byte", "nothing there"])
+def test_a_set_never_becomes_smaller_because_of_the_disk(damage: str, tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "photos", "chimarrao", 4)
-    large = draw_subject("araucaria", 3, side=300)
-    large.save(folder / "large.png")
-    large.resize((200, 200)).save(folder / "small.png")
-    curated = curated_from(tmp_path, folder)
-    (copy,) = (row for row in read_table(curated.folder / "excluded.jsonl") if row["reason"] == "near-duplicate")
-    assert copy["title"] == "small"
-    Project(tmp_path / "concepts.yaml", tmp_path / "data").store.blob_path(copy["same_as"]).write_bytes(
-        b"rotten"
-    )  # it was measured already
-    curated = curated_from(tmp_path, folder, min_side=100)
-    assert {row["title"]: row["reason"] for row in read_table(curated.folder / "excluded.jsonl")} == {"large": "not-an-image"}
-    assert "small" in {row["title"] for row in read_table(curated.folder / "images.jsonl")}
+    whole = curated_from(tmp_path, folder)
+    project = Project(tmp_path / "concepts.yaml", tmp_path / "data")
+    blob = project.store.blob_path(read_table(whole.folder / "images.jsonl")[0]["sha256"])
+    content = blob.read_bytes()
+    if damage == "nothing there":
+        blob.unlink()
+    else:
+        blob.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    concept = folder_concept(folder, "mtl", "tree") | {"curation": {"min_side": 100}}
+    changed = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    said = run_stage(changed, "curated_set", "araucaria", tmp_path / "again").stderr
+    assert f"1 images of the crawl are no longer on the disk as they were fetched ({blob})" in said
+    assert "run with --select raw_crawl --force" in said
+    healed = curated_from(tmp_path, folder, min_side=100)
+    assert blob.read_bytes() == content
+    assert healed.manifest.data_version == whole.manifest.data_version
 
 
 def test_what_would_stay_without_a_filter_is_judged_by_the_others(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
     largest = things == order[0] + 1
     box = _bounds(largest)
     if _is_rectangle(largest, box):
-        return Ground("frame", _shares(box, height, width), _inside(box, height, width))
+        return Ground("frame", _shares(box, height, width), _filled(box, height, width))
     if sizes[order[:_OBJECTS]].sum() < _OBJECT * sizes.sum():
         return None
     kept = np.isin(things, np.flatnonzero(sizes >= _SPECK * ground.size) + 1)
@@ -106,7 +106,7 @@ def _is_rectangle(mask: np.ndarray, box: tuple[int, int, int, int]) -> bool:
     return sum(float(side.mean()) >= _STRAIGHT for side in sides) >= _STRAIGHT_SIDES and float(part.mean()) >= _FILLED
 
 
-def _inside(box: tuple[int, int, int, int], height: int, width: int) -> np.ndarray:
+def _filled(box: tuple[int, int, int, int], height: int, width: int) -> np.ndarray:
     found = np.zeros((height, width), bool)
     found[box[0] : box[1], box[2] : box[3]] = True
     return found
