@@ -1,4 +1,6 @@
-PYTHON ?= python3.11
+# the first that fits, with what makes a virtual environment
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do $$each -c '$(FITS)' 2> /dev/null && echo $$each && break; done)
 BIN := .venv/bin
 
 .PHONY: setup demo test lint bench gpu mutants record
@@ -6,6 +8,8 @@ BIN := .venv/bin
 setup: .venv/.made
 
 .venv/.made: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed (Debian: apt install python3 python3-venv;" \
+	  "macOS and Windows: python.org); or name one: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
