@@ -77,6 +77,8 @@ class CuratedSetMetrics(Metrics):
     captions: dict[str, int] = Field(description="Kept images by who wrote their caption")
     overrides: OverrideCounts = Field(description="The curator's decisions")
     if_relaxed: dict[str, int] = Field({}, description="Where too few are left: how many there would be without each filter")
+    contexts: dict[str, dict[str, int]] = Field({}, description="Kept images by what their captions say, where captions say a context")
+    people: int = Field(0, description="Kept images that seem to show a face or a child, for the curator to look at")
 
     @model_validator(mode="after")
     def _adds_up(self) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import shutil
 import socket
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 from axe_core_python.selenium import Axe
 from selenium import webdriver
+from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -219,7 +222,7 @@ def test_a_curator_reads_decides_saves_and_sees_the_set_change(browser: webdrive
         keep_screenshot(browser, f"review-{width}")
         assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
     Select(browser.find_element(By.ID, "reason")).select_by_value("too small")
-    (tiny,) = (card for card in browser.find_elements(By.TAG_NAME, "article") if card.is_displayed())
+    (tiny,) = browser.find_elements(By.TAG_NAME, "article")
     assert "O lado menor tem poucos pixels." in tiny.text
     tiny_name = tiny.get_attribute("id")
     assert tiny_name
@@ -246,6 +249,87 @@ def test_a_curator_reads_decides_saves_and_sees_the_set_change(browser: webdrive
     (folder / "overrides.csv").write_text("image,decision\n")
     gaucho(folder, "run", "--select", "curated_set")
     assert curated().manifest.data_version == before.manifest.data_version
+
+
+def review_of(folder: Path) -> Path:
+    return Project(folder / "concepts.yaml", folder / "data").store.stable("curated_set", "chimarrao") / "review.html"
+
+
+@pytest.fixture
+def reviewed(browser: webdriver.Chrome, tmp_path: Path) -> webdriver.Chrome:
+    """The review page of six pictures, of which one is a copy of another and one is too small."""
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 5)
+    draw_subject("chimarrao", 0, side=240).save(photos / "large.png")
+    draw_subject("chimarrao", 9, side=60).save(photos / "tiny.png")
+    write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    gaucho(tmp_path, "run", "--select", "curated_set")
+    open_page(browser, review_of(tmp_path))
+    return browser
+
+
+def texts(browser: webdriver.Chrome) -> list[str]:
+    return [article.text for article in browser.find_elements(By.TAG_NAME, "article")]
+
+
+def test_a_copy_stands_behind_what_it_copies_and_leads_to_it_also_where_a_filter_hides_it(reviewed: webdriver.Chrome) -> None:
+    order = [article.find_element(By.TAG_NAME, "h2").text for article in reviewed.find_elements(By.TAG_NAME, "article")]
+    assert order[order.index("large") + 1] == "00"
+    Select(reviewed.find_element(By.ID, "reason")).select_by_value("near-duplicate")
+    assert len(texts(reviewed)) == 1
+    reviewed.find_element(By.LINK_TEXT, "qual?").click()
+    assert reviewed.execute_script("return document.activeElement.querySelector('h2').textContent") == "large"
+    assert len(texts(reviewed)) == 7
+
+
+def test_keys_decide_and_go_on_and_a_picture_is_enlarged(reviewed: webdriver.Chrome) -> None:
+    keys = ActionChains(reviewed)
+    keys.send_keys(Keys.ARROW_RIGHT, "d", Keys.ARROW_RIGHT, "k", Keys.ENTER).perform()
+    assert "você mudou 2" in reviewed.find_element(By.ID, "counts").text
+    changed = [article.get_attribute("class") for article in reviewed.find_elements(By.TAG_NAME, "article")]
+    assert [name == "changed" for name in changed[:3]] == [True, True, False]
+    large = reviewed.find_element(By.CSS_SELECTOR, "dialog img")
+    assert large.is_displayed()
+    assert "/images/" in (large.get_attribute("src") or "")  # as it is trained on
+    ActionChains(reviewed).send_keys(Keys.ESCAPE).perform()
+    ActionChains(reviewed).send_keys("a").perform()
+    assert not large.is_displayed()
+
+
+def test_decisions_stay_in_the_browser_until_they_are_saved(reviewed: webdriver.Chrome) -> None:
+    reviewed.find_element(By.ID, "by").send_keys("Anália")
+    Select(reviewed.find_element(By.ID, "reason")).select_by_value("too small")
+    reviewed.find_element(By.CSS_SELECTOR, "[data-bulk=keep]").click()
+    assert "Ficam 6, saem 1; você mudou 1" in reviewed.find_element(By.ID, "counts").text
+    asked = "const event = new Event('beforeunload', {cancelable: true}); return !dispatchEvent(event)"
+    assert reviewed.execute_script(asked)
+    reviewed.execute_script("window.onbeforeunload = null; addEventListener('beforeunload', e => e.stopImmediatePropagation(), true)")
+    address = reviewed.current_url
+    reviewed.get("about:blank")
+    with contextlib.suppress(NoAlertPresentException):
+        reviewed.switch_to.alert.accept()
+    reviewed.get(address)
+    assert "Ficam 6, saem 1; você mudou 1" in reviewed.find_element(By.ID, "counts").text
+    assert reviewed.find_element(By.ID, "by").get_attribute("value") == "Anália"
+    reviewed.find_element(By.CSS_SELECTOR, "[data-bulk='']").click()
+    assert "você mudou 0" in reviewed.find_element(By.ID, "counts").text
+    assert not reviewed.execute_script(asked)
+
+
+def test_five_thousand_images_are_looked_through_as_easily(reviewed: webdriver.Chrome, tmp_path: Path) -> None:
+    page = review_of(tmp_path)
+    text = page.read_text(encoding="utf-8")
+    start = text.index('id="data">') + len('id="data">')
+    data = json.loads(text[start : text.index("</script>", start)])
+    cards = [card | {"image": f"{number:016x}", "same_as": ""} for number, card in enumerate(data["cards"] * 800)][:5000]
+    written = json.dumps(data | {"cards": cards}).replace("<", "\\u003c")
+    (page.parent / "many.html").write_text(text[:start] + written + text[text.index("</script>", start) :], encoding="utf-8")
+    open_page(reviewed, page.parent / "many.html")
+    assert len(texts(reviewed)) <= 180  # and more as one scrolls
+    reviewed.execute_script("show(arguments[0])", f"{4000:016x}")
+    assert reviewed.execute_script("return document.activeElement.id") == f"{4000:016x}"
+    reviewed.find_element(By.CSS_SELECTOR, "[data-bulk=drop]").click()
+    assert "Ficam 0, saem 5000" in reviewed.find_element(By.ID, "counts").text
+    reviewed.execute_script("document.querySelector(\"[data-bulk='']\").click(); localStorage.clear()")
 
 
 @pytest.fixture(scope="module")

@@ -195,7 +195,7 @@ def test_the_review_page_runs_no_script_of_the_web_and_loses_no_decision(tmp_pat
     result = curate(project, tmp_path / "made", overrides=str(tmp_path / "overrides.csv"))
     text = (tmp_path / "made" / "review.html").read_text(encoding="utf-8")
     assert "<script>alert" not in text
-    assert "&lt;script&gt;alert(1)" in text
+    assert r"\u003cscript\u003ealert(1)" in text
     assert "<b>João</b>" not in text
     assert 'href="javascript' not in text
     assert "ffffffff00000000" in text  # it is written back when the page is saved

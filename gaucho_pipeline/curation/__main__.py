@@ -1,8 +1,8 @@
 """Curation as a stage: makes `curated_set` of a concept.
 
 Writes images/ (RGB PNGs without metadata), images.jsonl (what was kept, with captions), excluded.jsonl (what was not, and why),
-review.html (for the curator) and ATTRIBUTION.csv. Images, records and measures are read one at a time; what is held of each is its hash,
-its place in the crawl's table and its verdict, and while copies are sought its window hashes: about two kilobytes.
+review.html with review/ (for the curator) and ATTRIBUTION.csv. Images, records and measures are read one at a time; what is held of each
+is its hash, its place in the crawl's table and its verdict, and while copies are sought its window hashes: about two kilobytes.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import TypeVar
 
 from PIL import Image
 
-from gaucho_pipeline.artifacts import Store, write_atomically, write_attribution, write_table
+from gaucho_pipeline.artifacts import Store, write_attribution, write_table
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.filters import DUPLICATE, Verdict, first_failure
 from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
-from gaucho_pipeline.curation.relevance import relevance_model
-from gaucho_pipeline.curation.review import review_page
+from gaucho_pipeline.curation.relevance import PEOPLE, people_model, relevance_model
+from gaucho_pipeline.curation.review import advice, write_review
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.text_image import model_digest
 from gaucho_pipeline.curation.writing import write_pictures
@@ -74,7 +74,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     kept = [sha for sha in crawled if verdicts[sha].kept]
     excluded = [sha for sha in crawled if not verdicts[sha].kept]
     captions = _captions(kept, crawled, overrides, class_noun, means)
-    table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions)
+    people = _people(kept, means)
+    table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions, people)
+    contexts = said_of(captions.values(), spec.context)
     reasons = Counter(verdicts[sha].reason for sha in excluded) + Counter({DUPLICATE: crawled.records - len(crawled)})
     useless = lost + [override.image for sha, override in overrides.items() if override.decision != "drop" and not verdicts[sha].kept]
     relaxed: dict[str, int] = {}
@@ -89,6 +91,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         captions=dict(Counter(caption.by for caption in captions.values()).most_common()),
         overrides=OverrideCounts(applied=len(decisions) - len(useless), without_image=tuple(sorted(useless))),
         if_relaxed=relaxed,
+        contexts=contexts,
+        people=sum(share > 0.5 for share in people.values()),
     )
     if not kept:
         raise GauchoError(f"every image of {request.concept} was excluded ({_why(metrics)}); relax curation, or add sources")
@@ -97,10 +101,12 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_attribution(staging / "ATTRIBUTION.csv", table.kept(kept))
     used = {override.image for override in overrides.values()}
     vanished = [override for override in decisions if override.image not in used]
-    page = review_page(request.title or request.concept, table, kept, excluded, metrics.excluded, vanished, store.blob_path)
-    write_atomically(staging / "review.html", page)
+    title = request.title or request.concept
+    write_review(staging, request.concept, title, table, kept, excluded, metrics.excluded, vanished, store.blob_path, contexts, spec)
     if useless:
         reporter.info(f"overrides that name no image that can be used: {', '.join(sorted(useless))}")
+    for line in advice(contexts, len(kept)):
+        reporter.info(f"to look for next: {line['en']}")
     reporter.info(f"read {metrics.read}: kept {len(kept)}, excluded {reasons.total()}")
     return StageResult(data_version=digest([digest({name: row[name] for name in _IDENTITY}) for row in table.kept(kept)]), metrics=metrics)
 
@@ -173,6 +179,14 @@ def _relevance(images: Collection[str], means: _Means) -> dict[str, float]:
         return {}
     asked = [spec.model_dump(mode="json", exclude={"threshold"}), model_digest(spec.model), _JUDGED_SIDE]
     return _ask(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", means)
+
+
+def _people(kept: Collection[str], means: _Means) -> dict[str, float]:
+    """How likely each kept image shows a face or a child, for the curator to see; empty without a text-image model."""
+    if (spec := means.spec.relevance) is None:
+        return {}
+    asked = [spec.model, spec.revision, model_digest(spec.model), PEOPLE, _JUDGED_SIDE]
+    return _ask(kept, lambda: people_model(spec), f"people {digest(asked)}", "looking for people", means)
 
 
 def _captions(

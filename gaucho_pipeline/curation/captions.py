@@ -7,7 +7,7 @@ A caption is a prompt with {token} and {class_noun}, filled in by training, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -71,8 +71,10 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
 
     quiet_libraries()
     try:
-        processor = AutoProcessor.from_pretrained(spec.model, revision=spec.revision)
-        model = AutoModelForImageTextToText.from_pretrained(spec.model, revision=spec.revision, use_safetensors=True)
+        processor = AutoProcessor.from_pretrained(spec.model, revision=spec.revision, trust_remote_code=False)
+        model = AutoModelForImageTextToText.from_pretrained(
+            spec.model, revision=spec.revision, trust_remote_code=False, use_safetensors=True
+        )
     except (OSError, ValueError) as error:
         raise GauchoError(f"curation.captioner: {spec.model} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
 
@@ -84,6 +86,15 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
         return str(processor.batch_decode(model.generate(**inputs, max_new_tokens=40), skip_special_tokens=True)[0]).strip()
 
     return describe
+
+
+def said_of(captions: Iterable[Caption], spec: Context | None) -> dict[str, dict[str, int]]:
+    """Of how many captions each phrase of each list is a part; empty where captions say no context."""
+    if spec is None:
+        return {}
+    texts = [caption.text for caption in captions]
+    lists = {name: getattr(spec, name) for name in ("medium", "place", "light", "view")}
+    return {name: {phrase: sum(phrase in text for text in texts) for phrase in phrases} for name, phrases in lists.items() if phrases}
 
 
 def context_model(spec: Context, class_noun: str) -> Callable[[Image.Image], str]:

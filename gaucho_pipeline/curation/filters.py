@@ -183,6 +183,12 @@ class Verdict:
         }  # fmt: skip
 
 
+def borderline(measures: Measures, spec: FilterSpec) -> float:
+    """How far a picture that passes all filters is from failing one: 0 for one right on a threshold, as a share of the threshold."""
+    distances = [abs(f.score(measures, spec) - f.threshold(spec)) / abs(f.threshold(spec)) for f in FILTERS if f.threshold(spec)]
+    return round(min(distances, default=1.0), 4)
+
+
 def first_failure(measures: Measures, spec: FilterSpec, without: str = "") -> Verdict | None:
     """The verdict of the first filter, but the one named `without`, that a picture does not pass; None if it passes all."""
     for each in FILTERS:

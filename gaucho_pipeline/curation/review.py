@@ -1,35 +1,42 @@
-"""The page on which a curator reads what was kept and excluded and why, and decides otherwise: one file, with everything in it.
+"""The page on which a curator reads what was kept and excluded and why, and decides otherwise, with its pictures in a folder beside it.
 
-It sends nothing anywhere: it writes overrides.csv, which the specification names.
+It sends nothing anywhere: it writes overrides.csv, which the specification names. What the page does is in `templates/review.js`.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
-from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES
+from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES, FilterSpec, borderline
+from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
-from gaucho_pipeline.design import style_sheet
+from gaucho_pipeline.design import content_security_policy, style_sheet
 from gaucho_pipeline.images import jpeg_bytes
+from gaucho_pipeline.rights import OWN
 
 Row = Mapping[str, Any]
+Counts = Mapping[str, Mapping[str, int]]
+"""How many of the kept images each phrase is said of, by the list that it is from."""
 
-MOST_SHOWN = 500
-"""More kept or excluded pictures than this are counted, and not shown: the page must open on a telephone."""
-_SIDE = 220
+MOST_SHOWN = 5_000
+"""More kept or excluded pictures than this are counted, and not shown."""
+_FOLDER, _SIDE, _QUALITY = "review", 420, 74
 _DIGITS = 16
+_MUCH = 0.8
+"""A phrase that is said of more than this share of the images is nearly all that there is."""
 
 
-def review_page(
+def write_review(
+    staging: Path,
+    slug: str,
     title: str,
     table: Table,
     kept: Sequence[str],
@@ -37,74 +44,140 @@ def review_page(
     reasons: Mapping[str, int],
     lost: Sequence[Override],
     path_of: Callable[[str], Path],
-) -> str:
-    """The page of a concept, with its name for a title.
+    contexts: Counts,
+    spec: FilterSpec,
+) -> None:
+    """Writes review.html, and the pictures that it shows.
 
     `kept` and `excluded` are SHA-256 of images, and `reasons` says how many went for each. `lost` are decisions on images that are
-    not there: what the page does not show, it writes back as it was.
+    not there: what the page does not show, it writes back as it was. `contexts`: what captions say of the kept images.
     """
-    rows = [
-        *islice(table.kept(_decided_first(kept, table)), MOST_SHOWN),
-        *islice(table.excluded(_decided_first(excluded, table)), MOST_SHOWN),
-    ]
-    readable = {row["sha256"] for row in rows if row["measures"]}
-    pictures = {sha: _data_address(picture) for sha, picture in small_pictures(sorted(readable), path_of, _SIDE) if picture}
-    cards = [_card(row, table.overrides.get(row["sha256"]), pictures.get(row["sha256"], "")) for row in rows]
+    stays = list(table.kept(list(islice(_decided_first(kept, table), MOST_SHOWN))))
+    goes = list(islice(table.excluded(list(_decided_first(excluded, table))), MOST_SHOWN))
+    pictures = _write_pictures(staging, [*stays, *goes], path_of)
+    cards = _ordered([_card(row, table, pictures, spec) for row in (*stays, *goes)])
     shown = {card["image"] for card in cards if not card["is_repeated"]}
     silent = [override for sha, override in table.overrides.items() if sha[:_DIGITS] not in shown]
     out = sum(reasons.values())
+    kept_beyond, excluded_beyond = len(kept) - len(stays), out - len(goes)
+    data = {
+        "slug": slug,
+        "cards": cards,
+        "others": [[o.image, o.decision, o.caption, o.by, o.why] for o in (*silent, *lost)],
+        "kept_beyond": kept_beyond,
+        "excluded_beyond": excluded_beyond,
+    }
     environment = Environment(loader=PackageLoader("gaucho_pipeline.curation"), autoescape=True, undefined=StrictUndefined)
-    return environment.get_template("review.html").render(
+    style = f"\n{style_sheet()}{_asset('review.css')}"
+    script = f"\n{_asset('review.js')}"
+    page = environment.get_template("review.html").render(
         title=title,
-        style=style_sheet(),
-        stays=[card for card in cards if card["kept"]],
-        goes=[card for card in cards if not card["kept"]],
-        kept=len(kept),
-        excluded=out,
-        left_off=len(kept) + out - len(rows),
+        slug=slug,
+        style=style,
+        script=script,
+        policy=content_security_policy(style, script),
+        data=data,
+        left_off=kept_beyond + excluded_beyond,
         reasons=list(reasons.items()),
-        licenses=sorted({row["license"] for row in rows}),
-        authors=sorted({row["author"] for row in rows}),
+        licenses=sorted({card["license"] for card in cards}),
+        authors=sorted({row["author"] for row in (*stays, *goes)}),
         sentences=SENTENCES,
-        others=[[o.image, o.decision, o.caption, o.by, o.why] for o in (*silent, *lost)],
+        contexts=contexts,
+        spread=advice(contexts, len(kept)),
     )
+    write_atomically(staging / "review.html", page)
 
 
-def _decided_first(images: Sequence[str], table: Table) -> list[str]:
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+def advice(contexts: Counts, count: int) -> list[dict[str, str]]:
+    """What the kept images do not show, or show only, as advice on what to look for next, in both languages."""
+    found = []
+    for phrases in contexts.values():
+        absent = [phrase for phrase, number in phrases.items() if not number]
+        most, number = max(phrases.items(), key=lambda item: item[1], default=("", 0))
+        if absent:
+            found.append({"pt": f"Nenhuma imagem: {', '.join(absent)}.", "en": f"No image: {', '.join(absent)}."})
+        if count and number > _MUCH * count and len(phrases) > 1:
+            found.append({"pt": f"{number} de {count} são: {most}.", "en": f"{number} of {count} are: {most}."})
+    return found
+
+
+def _decided_first(images: Sequence[str], table: Table) -> Iterable[str]:
     """Those first of which the curator has said something."""
     return sorted(images, key=lambda sha: sha not in table.overrides)
 
 
-def _card(row: Row, override: Override | None, picture: str) -> dict[str, Any]:
-    source = str(row["source"])
+def _write_pictures(staging: Path, rows: Sequence[Row], path_of: Callable[[str], Path]) -> dict[str, str]:
+    """Small pictures for the page, as files beside it: of what stays as it is trained on, with its crop; their addresses, by SHA-256."""
+    folder, found = staging / _FOLDER, dict[str, str]()
+    folder.mkdir(exist_ok=True)
+    sources = {row["sha256"]: staging / row["file"] if row["file"] else path_of(row["sha256"]) for row in rows if row["measures"]}
+    for sha, picture in small_pictures(sorted(sources), sources.__getitem__, _SIDE):
+        if picture:
+            name = f"{_FOLDER}/{sha[:_DIGITS]}.jpg"
+            write_atomically(staging / name, jpeg_bytes(picture, _QUALITY))
+            found[sha] = name
+    return found
+
+
+def _ordered(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What stays, then what does not, by reason; the borderline first, and copies right behind what they copy."""
+    copies: dict[str, list[dict[str, Any]]] = {}
+    stays = {card["image"] for card in cards if card["kept"]}
+    for card in cards:
+        if not card["kept"] and card["same_as"] in stays:
+            copies.setdefault(card["same_as"], []).append(card)
+    alone = [card for card in cards if card["kept"] or card["same_as"] not in stays]
+    alone.sort(key=lambda card: (not card["kept"], card["reason"], card["margin"], card["image"]))
+    found = [each for card in alone for each in (card, *copies.get(card["image"], ()))]
+    return [card | {"place": place} for place, card in enumerate(found)]
+
+
+def _card(row: Row, table: Table, pictures: Mapping[str, str], spec: FilterSpec) -> dict[str, Any]:
+    sha, source = row["sha256"], str(row["source"])
+    override, measures = table.overrides.get(sha), table.measures.get(sha)
+    pt, en = SENTENCES.get(row["reason"], ("", ""))
+    decision = override.decision if override else ""
     return {
-        "image": row["sha256"][:_DIGITS],
+        "image": sha[:_DIGITS],
         "is_repeated": row["reason"] == DUPLICATE,
         "kept": row["kept"],
+        "automatic": row["kept"] if not decision else decision == "drop",  # as near as can be told: somebody decided against it
         "reason": row["reason"],
+        "pt": pt,
+        "en": en,
         "score": _number(row["score"]),
         "threshold": _number(row["threshold"]),
+        "margin": _margin(row, measures, spec),
         "relevance": _number(row["relevance"]),
+        "people": row["people"] is not None and row["people"] > 0.5,
         "same_as": (row["same_as"] or "")[:_DIGITS],
         "title": row["title"],
         "author": row["author"],
-        "license": row["license"],
+        "license": row["license"] if row["license"] != OWN else f"{OWN} (todos os direitos reservados / all rights reserved)",
         "flags": list(row.get("flags", ())),
         "source": source if source.startswith(("https://", "http://")) else "",
         "size": f"{row['measures']['width']} × {row['measures']['height']}" if row["measures"] else "",
         "caption": row.get("caption", ""),
-        "decision": override.decision if override else "",
+        "decision": decision,
         "written": override.caption if override else "",
         "by": override.by if override else "",
         "why": override.why if override else "",
-        "picture": picture,
+        "picture": pictures.get(sha, ""),
+        "large": row["file"] if row["kept"] and row["file"] else pictures.get(sha, ""),
     }
+
+
+def _margin(row: Row, measures: Measures | None, spec: FilterSpec) -> float:
+    """How far from the other verdict it is: 0 for what is right on a threshold."""
+    if row["kept"]:
+        return borderline(measures, spec) if measures else 1.0
+    score, threshold = row["score"], row["threshold"]
+    return abs(score - threshold) / max(abs(threshold), 1e-6) if score is not None and threshold is not None else 1.0
 
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.4g}"
-
-
-def _data_address(picture: Image.Image) -> str:
-    """A picture as a small JPEG inside an address."""
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg_bytes(picture, 72)).decode()}"

@@ -12,7 +12,7 @@ from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.writing import picture_name
 
-_UNKNOWN = {"measures": None, "relevance": None, "override": None}
+_UNKNOWN = {"measures": None, "relevance": None, "people": None, "override": None}
 _NOT_SHOWN = "content_box"
 """A measure that only this program reads."""
 
@@ -29,6 +29,8 @@ class Table:
     pixels: Mapping[str, str]
     """The hash of the PNG that was written."""
     captions: Mapping[str, Caption]
+    people: Mapping[str, float]
+    """How likely it shows a face or a child, 0 to 1, where a text-image model was asked."""
 
     def kept(self, images: Iterable[str]) -> Iterator[Row]:
         """Rows of images that stay."""
@@ -47,7 +49,7 @@ class Table:
         measures = self.measures.get(sha)
         numbers = measures.numbers() if measures else {}
         row["measures"] = {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None
-        row["relevance"] = self.relevance.get(sha)
+        row["relevance"], row["people"] = self.relevance.get(sha), self.people.get(sha)
         row["override"] = asdict(override) if (override := self.overrides.get(sha)) else None
         return row
 

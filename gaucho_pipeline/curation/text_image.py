@@ -27,8 +27,10 @@ class TextImageModel:
         quiet_libraries()
         where, self._name = str(encoder_folder(model) or model), f"{key}: {model}"
         try:
-            self._model = AutoModel.from_pretrained(where, revision=revision, use_safetensors=True).eval().to(best_device())
-            self._processor = AutoProcessor.from_pretrained(where, revision=revision)
+            self._model = (
+                AutoModel.from_pretrained(where, revision=revision, trust_remote_code=False, use_safetensors=True).eval().to(best_device())
+            )
+            self._processor = AutoProcessor.from_pretrained(where, revision=revision, trust_remote_code=False)
         except (OSError, ValueError) as error:
             raise GauchoError(f"{self._name} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
 

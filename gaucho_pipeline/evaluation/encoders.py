@@ -51,10 +51,10 @@ class Encoder:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
         where, keys = str(encoder_folder(spec.model) or spec.model), {"revision": spec.revision, "local_files_only": offline}
-        self._model = AutoModel.from_pretrained(where, use_safetensors=True, **keys).eval().to(best_device())
-        self._processor = AutoImageProcessor.from_pretrained(where, **keys)
+        self._model = AutoModel.from_pretrained(where, use_safetensors=True, trust_remote_code=False, **keys).eval().to(best_device())
+        self._processor = AutoImageProcessor.from_pretrained(where, trust_remote_code=False, **keys)
         self.reads_words = hasattr(self._model, "get_text_features")
-        self._tokenizer = AutoTokenizer.from_pretrained(where, **keys) if self.reads_words else None
+        self._tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False, **keys) if self.reads_words else None
 
     @torch.inference_mode()
     def embed_images(self, pictures: Sequence[Image.Image], advance: Callable[[int], None] = lambda count: None) -> Vectors:
