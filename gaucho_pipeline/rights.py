@@ -26,6 +26,8 @@ FAMILIES = {
 
 OWN = "own"
 """Family of images that belong to whoever trains on them, and to nobody else: allowed where a folder declares it, and never open."""
+RESERVED = "all rights reserved"
+"""What stands for a licence, in tables, on pages and on cards, where there is none."""
 
 _TABLE: tuple[tuple[str, str], ...] = (
     # what is written, as `plain_words` has it                                                     → family
@@ -92,7 +94,7 @@ def parse_license(code: object, version: object = None) -> License:
 def own_license(code: object) -> License:
     """As `parse_license`, and also `own`: all rights reserved by whoever states it, who may and does allow that a model learns from it."""
     if isinstance(code, str) and code.strip().lower() == OWN:
-        return License(OWN, OWN, "", "")
+        return License(RESERVED, OWN, "", "")
     return parse_license(code)
 
 
@@ -129,7 +131,7 @@ def inaturalist_license(code: object, is_disputed: bool = False) -> License:
     if is_disputed:
         return _unknown("it is flagged as a copyright infringement")
     if code is None or code == "":
-        return License("all rights reserved", None, "", "all rights are reserved")
+        return License(RESERVED, None, "", "all rights are reserved")
     return parse_license(code, None if isinstance(code, str) and plain_words(code) in ("cc0", "pd") else "4.0")
 
 

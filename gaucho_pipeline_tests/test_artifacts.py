@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import csv
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from gaucho_pipeline import artifacts
 from gaucho_pipeline.artifacts import Manifest, Provenance, Store, read_table, write_attribution, write_table
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.metrics import RawCrawlMetrics
+from gaucho_pipeline_tests.standing import stand_all, two_concepts
 
 METRICS = RawCrawlMetrics(
     found=0, kept=0, refused={}, failed={}, licenses={}, flags={}, sources={}, failed_sources={}, gone=0, changed_licenses=0
@@ -106,10 +109,63 @@ def test_attribution_keeps_accents_and_disarms_formulas(tmp_path: Path) -> None:
 
 
 def test_cells_stay_inert_in_a_spreadsheet(tmp_path: Path) -> None:
-    titles = ["=1+1", "+1+cmd", "-1", "@SUM(A1)", "plain = text", "  =spaced"]
+    titles = ["=1+1", "+1+cmd", "-1", "@SUM(A1)", "plain = text", "  =spaced", "a;=1+1", "a; @x", "＝1", "Mate, -5 graus"]
     write_attribution(tmp_path / "a.csv", [{"file": "x", "title": title} for title in titles])
-    cells = [row["title"] for row in csv.DictReader((tmp_path / "a.csv").open(encoding="utf-8-sig"))]
-    assert cells == ["'=1+1", "'+1+cmd", "'-1", "'@SUM(A1)", "plain = text", "'=spaced"]
+    with (tmp_path / "a.csv").open(encoding="utf-8-sig") as file:
+        cells = [row["title"] for row in csv.DictReader(file)]
+    told = ["'=1+1", "'+1+cmd", "'-1", "'@SUM(A1)", "plain = text", "'=spaced", "a;'=1+1", "a; '@x", "'＝1", "Mate, -5 graus"]
+    assert cells == told
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b"7", b"\xff\xfe", b'{"fingerprint": 7}', b'{"fingerprint": "../.."}', b"[" * 100_000]
+)
+def test_a_damaged_pointer_costs_its_own_artifact_and_is_named(content: bytes, tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    stand_all(project)
+    (project.store.home("curated_set", "araucaria") / "current.json").write_bytes(content)
+    states = project.states("araucaria")
+    assert (states["curated_set"].state, states["raw_crawl"].state) == ("missing", "fresh")
+    assert "curated_set/araucaria/current.json is damaged" in states["curated_set"].reasons[0]
+    assert project.states("chimarrao")["evaluation"].state == "fresh"
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"\xff\xfe"])
+def test_a_damaged_manifest_costs_its_own_artifact_and_is_named(content: bytes, tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    stand_all(project)
+    current = project.store.current("curated_set", "araucaria")
+    assert current
+    (current.folder / "manifest.json").write_bytes(content)
+    state = project.states("araucaria")["curated_set"]
+    assert (state.state, "manifest.json is damaged" in state.reasons[0]) == ("missing", True)
+
+
+def test_a_table_that_is_damaged_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.jsonl").write_bytes(b'{"a": 1}\n{"a"\n')
+    with pytest.raises(GauchoError, match=r"t\.jsonl: is damaged; remove its folder and run again"):
+        read_table(tmp_path / "t.jsonl")
+
+
+def test_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
+    script = (
+        "import os, sys; os.umask(int(sys.argv[1], 8)); from pathlib import Path; from gaucho_pipeline.artifacts import write_atomically;"
+        "write_atomically(Path(sys.argv[2]), 'x')"
+    )
+    for mask, mode in (("077", 0o600), ("002", 0o664)):
+        subprocess.run([sys.executable, "-c", script, mask, str(tmp_path / mask)], check=True)
+        assert (tmp_path / mask).stat().st_mode & 0o777 == mode
+
+
+def test_bytes_that_the_disk_has_changed_are_written_anew_and_what_is_put_aside_is_no_blob(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    sha = store.add_blob(b"picture")
+    store.blob_path(sha).write_bytes(b"picturf")
+    assert store.add_blob(b"picture") == sha
+    assert store.blob_path(sha).read_bytes() == b"picture"
+    store.put_aside(sha)
+    assert not store.blob_path(sha).exists()
+    store.put_aside(sha)
 
 
 def test_attribution_begins_with_the_mark_that_spreadsheets_need_and_ends_with_the_last_image(

@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from gaucho_pipeline import cli
 from gaucho_pipeline import run as run_module
+from gaucho_pipeline.cli import main
 from gaucho_pipeline.doctor import examine
 from gaucho_pipeline.embedded import demo
 from gaucho_pipeline.gallery import single
@@ -74,6 +75,35 @@ def test_generate_fills_in_the_words_and_writes_where_it_is_told(project: Projec
     assert [(slug, made.manifest.asset, strength) for slug, (made, strength) in checkpoints.items()] == [("araucaria", "checkpoint", 1.0)]
     assert [(sample.prompt, sample.seed) for sample in samples] == [("a photo of mtl tree at dawn", 5)]
     assert (paths, imagined, spec) == ([out], False, project.on_its_base_model("araucaria").gallery)
+
+
+def test_generate_writes_over_nothing_and_only_what_it_can_write(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    stand_all(project)
+    monkeypatch.setattr(single, "generate_pictures", lambda *arguments: [path.write_text("x") for path in arguments[3]])
+    for name in ("x.png", "x-2.png", "x-3.png"):
+        done = gaucho(project, "generate", "araucaria", "a photo of {token} {class_noun}", "--out", str(tmp_path / "x.png"))
+        assert done.stdout == f"{tmp_path / name}\n"
+    refused = gaucho(project, "generate", "araucaria", "a photo of {token} {class_noun}", "--out", str(tmp_path / "x.jpg"))
+    assert (refused.exit_code, "must end in .png" in refused.stderr) == (2, True)
+
+
+def test_generate_uses_the_words_that_were_learned_and_says_that_others_are_asked_for_now(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stand_all(project)
+    asked: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(single, "generate_pictures", lambda *arguments: asked.append(arguments))
+    project.concepts_file.write_text(project.concepts_file.read_text().replace("token: mtl", "token: other"))
+    changed = Project(project.concepts_file, project.store.root)
+    done = gaucho(changed, "generate", "araucaria", "a photo of {token} {class_noun}", "--out", str(tmp_path / "x.png"))
+    assert [sample.prompt for sample in asked[0][1]] == ["a photo of mtl tree"]
+    assert "note: the checkpoint of araucaria is stale (token changed); to renew it: gaucho run araucaria" in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("-h",), ("run", "-h")])
+def test_what_everybody_tries_first_is_answered(arguments: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(main, arguments)
+    assert (done.exit_code, "Usage" in done.output or "gaucho, version" in done.output) == (0, True)
 
 
 def test_generate_takes_number_size_strength_and_further_concepts(

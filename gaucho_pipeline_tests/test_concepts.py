@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -225,3 +226,68 @@ def test_a_key_of_the_concept_wins_over_the_same_default(tmp_path: Path) -> None
     (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
     training = load_concepts(tmp_path / "concepts.yaml").concepts["chimarrao"].training
     assert (training.rank, training.learning_rate, training.seed) == (8, 2e-4, 3)
+
+
+YAML_MISTAKES = {
+    "a tab": ("concepts:\n\tc: x\n", 2, "a tab stands here; YAML is indented with spaces"),
+    "a tab behind": ("concepts:\n  c:\n    token: dnc\n\tclass_noun: x\n", 4, "a tab stands here"),
+    "a bare placeholder": ("concepts:\n  c:\n    x:\n      - {token} na mesa\n", 4, "begins with {token} must stand in quotation marks"),
+    "one in a list": ("concepts:\n  c:\n    x: [{class_noun} at night]\n", 3, "begins with {class_noun} must stand in quotation marks"),
+    "no space": ("concepts:\n  c:\n    token:dnc\n    class_noun: cup\n", 3, "a space is missing after the colon of 'token'"),
+    "a colon in a text": ("concepts:\n  c:\n    x: mate: a drink\n", 3, "a text with a colon in it must stand in quotation marks"),
+    "an open quotation": ("concepts:\n  c:\n    x: 'dnc\n    y: cup\n", 3, "a quotation mark is not closed"),
+    "a sign": ("concepts:\n  c:\n    x: @dnc\n", 3, "a text that begins with @ must stand in quotation marks"),
+    "an alias": ("concepts:\n  c:\n    x: *dnc\n", 3, "a text that begins with * or & must stand in quotation marks"),
+    "a column": ("concepts:\n  c:\n    x: dnc\n   y: cup\n", 4, "its indentation does not fit"),
+    "a tag": ("concepts:\n  c: !!python/object/apply:os.system ['true']\n", 2, "tags (!…) are not read"),
+    "a control": ("concepts:\n  c:\n    x: \x07\n", 3, "a control character stands here; remove it"),
+    "two documents": ("concepts: {}\n---\nconcepts: {}\n", 2, "a second document begins here"),
+    "itself": ("a: &a [*a]\n", 1, "an alias (*…) stands inside what it repeats"),
+}
+
+
+@pytest.mark.parametrize("mistake", YAML_MISTAKES)
+def test_a_mistake_in_the_yaml_is_told_in_our_own_words(mistake: str, tmp_path: Path) -> None:
+    text, line, said = YAML_MISTAKES[mistake]
+    (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_concepts(tmp_path / "concepts.yaml")
+    assert str(caught.value).startswith(f"{tmp_path / 'concepts.yaml'}:{line}: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "expected" not in str(caught.value)
+
+
+@pytest.mark.parametrize("each", ["{<<: [%s]}", "[%s]"])
+def test_a_bomb_of_aliases_is_told_at_once(each: str, tmp_path: Path) -> None:
+    lines = ["b0: &b0 {x: 1}"] + [f"b{n}: &b{n} {each % ','.join([f'*b{n - 1}'] * 9)}" for n in range(1, 12)]
+    (tmp_path / "concepts.yaml").write_text("\n".join([*lines, "concepts: {}"]), encoding="utf-8")
+    with pytest.raises(ConfigError, match="repeats more by aliases"):
+        load_concepts(tmp_path / "concepts.yaml")
+
+
+WORDS = {
+    "an article": ("class_noun: drink", "class_noun: a drink", "must be the noun alone, without 'a' before it"),
+    "a Portuguese one": ("class_noun: drink", "class_noun: o mate", "must be the noun alone, without 'o' before it"),
+    "spaces": ("class_noun: drink", 'class_noun: "  "', "must say something, and not be spaces only"),
+    "a placeholder": ("class_noun: drink", 'class_noun: "{token}"', "must be plain words; a placeholder"),
+    "a line break": ("class_noun: drink", 'class_noun: "drink\\nx"', "must be one line"),
+    "the noun itself": ("token: chmrr", "token: Drink", "'Drink' is the class noun itself; choose a made-up word"),
+}
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_words_are_checked(word: str, tmp_path: Path) -> None:
+    old, new, said = WORDS[word]
+    assert old in GOOD
+    (tmp_path / "concepts.yaml").write_text(GOOD.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_concepts(tmp_path / "concepts.yaml")
+
+
+def test_a_name_with_a_line_break_or_a_control_character_is_refused(tmp_path: Path) -> None:
+    for text in ('"Chimar\\nrão"', '"Chimar\\u0007rão"', '"Chimar\\u2028rão"'):
+        assert "name: {pt: Chimarrão" in GOOD
+        (tmp_path / "concepts.yaml").write_text(GOOD.replace("{pt: Chimarrão", "{pt: " + text), encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"name\.pt: must be one line"):
+            load_concepts(tmp_path / "concepts.yaml")

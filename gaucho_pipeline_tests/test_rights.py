@@ -99,7 +99,7 @@ def test_what_is_no_licence_forbids_or_has_no_version_is_refused(written: str) -
 
 
 def test_ones_own_is_possible_where_it_is_asked_for_and_is_no_open_licence() -> None:
-    assert own_license(" Own ").id == "own"
+    assert own_license(" Own ").id == "all rights reserved"
     assert refusal(own_license("own"), ("cc0",)) is None
     assert own_license("cc-by-4.0") == parse_license("cc-by-4.0")
     with pytest.raises(ValueError, match="known are cc0"):

@@ -287,7 +287,10 @@ def test_names_are_the_same_in_whatever_unicode_form_they_are_written(on_disk: A
 def test_images_of_ones_own_are_declared_so_and_only_in_a_folder(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "photos", "araucaria", 1)
     record = Folder(FolderSpec(path=folder, license="own", author="Museu", source="acervo"), 1).start(None).records[0]
-    assert (record.license.id, refusal_of(record, CrawlSpec(sources=[{"folder": {"path": folder, "table": "t"}}]), ())) == ("own", None)  # type: ignore[arg-type]
+    assert (record.license.id, refusal_of(record, CrawlSpec(sources=[{"folder": {"path": folder, "table": "t"}}]), ())) == (
+        "all rights reserved",
+        None,
+    )  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="'own' is not known"):
         UrlsSpec(addresses=("https://b.example/1",), license="own", author="X", source="Y")
 

@@ -8,8 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors import SafetensorError
 
+from gaucho_pipeline.artifacts import Store
+from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.embedded.demo_site import demo_site
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Project, StageRequest
 from gaucho_pipeline.stage import Progress, Reporter, StageResult, ensure, errors_told, explain
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -160,9 +165,58 @@ def test_errors_are_explained_in_a_line(error: BaseException, said: str) -> None
     assert explain(error).startswith(said)
 
 
-def test_memory_that_runs_out_on_a_gpu_is_told_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import torch
+def full_disks() -> list[BaseException]:
+    """What those who write raise when there is no room, as they really do."""
+    found: list[BaseException] = [OSError(28, "No space left on device"), GauchoError("x: database or disk is full; make room")]
+    found.append(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
+    try:
+        with open("/dev/full", "wb") as file:
+            torch.save({"a": torch.zeros(100_000)}, file)
+    except (RuntimeError, OSError) as error:
+        found.append(error)
+    return found
 
+
+@pytest.mark.parametrize("number", range(4))
+def test_a_full_disk_is_told_as_one_whoever_raises_it(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), errors_told(tmp_path / "error.json"):
+        raise full_disks()[number]
+    assert "the disk is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("asset", ASSETS)
+def test_memory_that_runs_out_names_what_takes_less_in_that_stage(asset: str) -> None:
+    assert ASSETS[asset].memory_remedy in explain(MemoryError(), ASSETS[asset].memory_remedy)
+    assert len({each.memory_remedy for each in ASSETS.values()}) == len(ASSETS)
+
+
+def test_what_is_no_part_of_an_artifact_goes_once_it_is_published_and_not_before(tmp_path: Path) -> None:
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 2)
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")}), tmp_path / "data")
+    for asset in ("raw_crawl", "curated_set"):
+        stand(project, asset, "chimarrao")
+    request = project.request("checkpoint", "chimarrao")
+    metrics = stand(project, "checkpoint", "chimarrao").manifest.metrics
+
+    def train(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
+        (staging / "state").mkdir(exist_ok=True)
+        (staging / "state" / "training.pt").write_text("x")
+        return StageResult("v", metrics, leftovers=("state",))
+
+    named = request.model_copy(update={"fingerprint": "one"})
+    publish = Store.publish
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "publish", lambda *arguments: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        with pytest.raises(OSError, match="No space"):
+            ensure(named, train, Reporter(None))
+    staging = project.store.staging_folder("checkpoint", "chimarrao", "one")
+    assert (staging / "state" / "training.pt").exists()
+    assert publish is Store.publish
+    artifact, _ = ensure(named, train, Reporter(None))
+    assert not (artifact.folder / "state").exists()
+
+
+def test_memory_that_runs_out_on_a_gpu_is_told_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, errors_told(tmp_path / "error.json"):
         raise torch.OutOfMemoryError("CUDA out of memory")
     assert ended.value.code == 1

@@ -20,7 +20,6 @@ from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.design import content_security_policy, style_sheet
 from gaucho_pipeline.images import jpeg_bytes
-from gaucho_pipeline.rights import OWN
 
 Row = Mapping[str, Any]
 Counts = Mapping[str, Mapping[str, int]]
@@ -157,7 +156,7 @@ def _card(row: Row, table: Table, pictures: Mapping[str, str], spec: FilterSpec)
         "same_as": (row["same_as"] or "")[:_DIGITS],
         "title": row["title"],
         "author": row["author"],
-        "license": row["license"] if row["license"] != OWN else f"{OWN} (todos os direitos reservados / all rights reserved)",
+        "license": row["license"],
         "flags": list(row.get("flags", ())),
         "source": source if source.startswith(("https://", "http://")) else "",
         "size": f"{row['measures']['width']} × {row['measures']['height']}" if row["measures"] else "",

@@ -17,6 +17,7 @@ from gaucho_pipeline.families import Family
 from gaucho_pipeline.metrics import CheckpointMetrics
 from gaucho_pipeline.model_licenses import ModelLicense, license_of
 from gaucho_pipeline.prompts import instance_prompt
+from gaucho_pipeline.rights import RESERVED
 
 _LEARNED = {
     "yes": "The loss on images that it never learned from fell beyond chance.",
@@ -131,7 +132,10 @@ def _attribution(credited: Sequence[dict[str, Any]]) -> str:
     rows = "".join(
         f"| {_plain(row['title'])} | {_plain(row['author'])} | {_plain(row['license'])} | {_plain(row['source'])} |\n" for row in credited
     )
-    return f"## The images that it learned from\n\n| title | author | licence | source |\n| --- | --- | --- | --- |\n{rows}".rstrip()
+    reserved = sum(row["license"] == RESERVED for row in credited)
+    owner = "are reserved by their owner, who lets this model learn from them, and no more"
+    note = f"All rights in {reserved} of them {owner}.\n\n" if reserved else ""
+    return f"## The images that it learned from\n\n{note}| title | author | licence | source |\n| --- | --- | --- | --- |\n{rows}".rstrip()
 
 
 def _plain(text: Any) -> str:
