@@ -206,7 +206,15 @@ def with_adapter(project: Project, folder: Path, disturb: Callable[[torch.Tensor
 def test_a_model_in_trouble_draws_nothing_and_that_is_told(project: Project, tmp_path: Path) -> None:
     request = with_adapter(project, tmp_path, lambda w, g: w * math.nan)
     (tmp_path / "staging").mkdir()
-    with pytest.raises(GauchoError, match="every picture shows nothing"), np.errstate(invalid="ignore"):
+    with pytest.raises(GauchoError, match=r"every picture shows nothing; lower training\.learning_rate"), np.errstate(invalid="ignore"):
+        run(request, tmp_path / "staging", Reporter(None))
+
+
+def test_a_base_model_that_draws_nothing_itself_is_told_as_such(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Drawer, "_draw", lambda self, batch: [Image.new("RGB", (64, 64))] * len(batch))
+    request = project.request("sample_gallery", "araucaria").model_copy(update={"data": tmp_path / "data"})
+    (tmp_path / "staging").mkdir()
+    with pytest.raises(GauchoError, match="those of the base model too: it is no matter of the training"):
         run(request, tmp_path / "staging", Reporter(None))
 
 

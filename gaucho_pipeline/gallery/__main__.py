@@ -105,6 +105,11 @@ def _draw(
         settings = _draw_both(request, trained, spec, found, wanted, kept, progress, reporter)
         wanted = [number for number in wanted if any(shows_nothing(found.pictures[model][number]) for model in MODELS)]
         if all(shows_nothing(picture) for picture in found.pictures["tuned"]):
+            if all(shows_nothing(picture) for picture in found.pictures["base"]):
+                raise GauchoError(
+                    "every picture shows nothing, those of the base model too: it is no matter of the training; its VAE may not work in half "
+                    "precision, or its files are damaged: take another training.base_model"
+                )
             raise GauchoError("every picture shows nothing; lower training.learning_rate")
         if not wanted:
             break
