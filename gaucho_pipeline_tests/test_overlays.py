@@ -65,6 +65,11 @@ def test_no_other_copy_is_taken_for_a_marked_one(what: str, photographs: list[Im
     assert sum(has_overlay(other, clean) for other, clean in pairs) <= 0.1 * len(pairs)
 
 
+def test_a_picture_that_shows_something_else_has_nothing_laid_over_it(photographs: list[Image.Image]) -> None:
+    maps = [edges(image) for image in photographs]
+    assert not any(has_overlay(one, other) for one in maps for other in maps)
+
+
 def content(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "PNG")

@@ -86,7 +86,7 @@ def test_licences_are_read_as_people_write_them(written: str, known_as: str) -> 
     "written",
     [
         "CC BY", "cc-by-sa", "CC BY 9.9", "CC BY 2.1", "CC BY-SA 4.0 br", "cc-by-3.0-xx", "CC BY ٤.٠", "CC BY ４.0", "PD-forbidden",
-        "PD-because", "PD-old-not-really", "https://creativecommons.org/licenses/by/9.0/", "https://creativecommons.org/licenses/by/3.0/xx/",
+        "PD-because", "PD-old-not-really", "PD-ar", "PD-us-no", "https://creativecommons.org/licenses/by/9.0/", "https://creativecommons.org/licenses/by/3.0/xx/",
         "https://evil.example/creativecommons.org/licenses/by/4.0/", "https://creativecommons.org.evil.example/licenses/by/4.0/",
         "https://creativecommons.org/licenses/by/4.0/../../by-nc/4.0/", "CC BY 4.0 (CC BY-NC 4.0)", "CC BY 4.0 (all rights reserved)",
         "CC BY 4.0 https://creativecommons.org/licenses/by-nc/4.0/", "Atribuição-NãoComercial 4.0 Internacional",
@@ -96,6 +96,11 @@ def test_licences_are_read_as_people_write_them(written: str, known_as: str) -> 
 )  # fmt: skip
 def test_what_is_no_licence_forbids_or_has_no_version_is_refused(written: str) -> None:
     assert refusal(parse_license(written), DEFAULT_LICENSES)
+
+
+@pytest.mark.parametrize("version", ["9.9", "4", "x", "4.0.0"])
+def test_a_version_that_a_source_states_and_that_there_is_not_is_refused(version: str) -> None:
+    assert parse_license("by", version).reason == "the licence's version is not known"
 
 
 def test_ones_own_is_possible_where_it_is_asked_for_and_is_no_open_licence() -> None:

@@ -291,6 +291,8 @@ def test_images_of_ones_own_are_declared_so_and_only_in_a_folder(tmp_path: Path)
         "all rights reserved",
         None,
     )  # type: ignore[arg-type]
+    (tmp_path / "t.csv").write_text("url,author,license\nhttps://b.example/1,Ana,own\n")
+    assert Urls(UrlsSpec(table=tmp_path / "t.csv")).start(None).records[0].license.family is None
     with pytest.raises(ValidationError, match="'own' is not known"):
         UrlsSpec(addresses=("https://b.example/1",), license="own", author="X", source="Y")
 
