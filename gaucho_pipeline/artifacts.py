@@ -309,7 +309,7 @@ def write_attribution(path: Path, records: Iterable[dict[str, Any]]) -> None:
 def _inert(value: object) -> str:
     """Text that no spreadsheet takes for a formula: where cells are parted by ';', what follows one begins a cell."""
     text = " ".join(str(value if value is not None else "").split())
-    return re.sub(r"(^|;\s*)(?=[=+\-@＝＋－＠])", r"\1'", text)
+    return re.sub(r"(^|;[\"'\s]*)(?=[=+\-@＝＋－＠])", r"\1'", text)
 
 
 def now() -> str:

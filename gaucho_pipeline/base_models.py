@@ -77,7 +77,7 @@ def model_index(model: str, revision: str | None) -> dict[str, Any]:
         path = folder / "model_index.json"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         raise ConfigError(f"{folder or model} holds no model (no model_index.json)") from None
     if not isinstance(value, dict) or not isinstance(value.get("_class_name"), str):
         raise ConfigError(f"{folder or model}: its model_index.json names no pipeline")
@@ -172,6 +172,8 @@ def check_folder(model: str, revision: str | None) -> int | None:
         return None
     family = family_of(model, revision)
     configs, count = read_model(folder, model_index(model, revision), family.without)
+    if lacking := {family.denoiser, "vae", "scheduler"} - configs.keys():
+        raise ConfigError(f"{folder} lacks its part {min(lacking)}; fetch the whole model anew")
     if reason := family.refusal(configs):
         raise ConfigError(f"{model} {reason}")
     return count
@@ -183,6 +185,8 @@ def _check_finite(model: str, pipeline: Any) -> None:
 
     for part, component in pipeline.components.items():
         for name, weight in component.named_parameters() if isinstance(component, torch.nn.Module) else ():
+            if weight.is_meta:
+                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model anew")
             if not torch.isfinite(weight).all():
                 raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model anew")
 

@@ -197,6 +197,8 @@ def generate(
     filled, written = (_fill_in_concepts(text, concept, words) for text in (read, prompt))
     if {"{", "}"} & set(filled):
         raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named")
+    if not any(token in filled.split() for token, _ in words.values()):
+        click.echo("note: the prompt does not ask for the concept; {token} {class_noun} stand for its words", err=True)
     if unknown:
         click.echo(f"note: the glossary does not hold {', '.join(unknown)}", err=True)
     from gaucho_pipeline.gallery.single import generate_pictures, numbered
@@ -204,8 +206,8 @@ def generate(
     samples = numbered(filled, "" if filled == written else written, seed, number)
     names = [f"{concept}-{sample.seed}.png" for sample in samples]
     is_file = out is not None and number == 1 and not out.is_dir() and bool(out.suffix)
-    if is_file and out and out.suffix.lower() != ".png":
-        raise ConfigError(f"--out: {out} must end in .png, which is what is written")
+    if out and not out.is_dir() and (out.suffix or out.name.startswith(".")) and (out.suffix.lower() != ".png" or number > 1):
+        raise ConfigError(f"--out: {out} must end in .png for one picture, which is what is written, and be a folder for several")
     paths = [_not_taken(path) for path in ([out] if is_file and out else [(out or Path()) / name for name in names])]
     paths[0].resolve().parent.mkdir(parents=True, exist_ok=True)
     generate_pictures(checkpoints, samples, gallery, paths, any(spec.historical for spec in specs.values()))

@@ -37,7 +37,7 @@ def _one_word(text: str) -> str:
     return text
 
 
-_ARTICLE = re.compile(r"(?i)(a|an|the|o|os|as|um|uma|uns|umas) ")
+_ARTICLE = re.compile(r"(?i)(a|an|the|o|os|as|um|uma|uns|umas|el|la|los|las|un|una)( |$)")
 
 
 def _noun(text: str) -> str:

@@ -109,7 +109,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             raise Mistake(problem=f"{node.value[:40]!r} is not what it seems; put it in quotes", problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
+        seen: dict[Any, int] = {}
         for key_node, _ in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
@@ -117,8 +117,9 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             if isinstance(key, (dict, list, set)):
                 raise Mistake(problem="a key must be plain text", problem_mark=key_node.start_mark)
             if key in seen:
-                raise Mistake(problem=f"the key {key!r} stands twice", problem_mark=key_node.start_mark)
-            seen.add(key)
+                first = f"the key {key!r} stands twice, first in line {seen[key]}; put what stands under both under one"
+                raise Mistake(problem=first, problem_mark=key_node.start_mark)
+            seen[key] = key_node.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
 
@@ -230,10 +231,25 @@ def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
         return lines.error(location, "is required")
     if kind == "string_type" and isinstance(first.get("input"), dict):
         return lines.error(location, "a text with { and } in it must stand in quotation marks")
-    message = first["msg"].removeprefix("Value error, ")
+    message = _PLAIN_WORDS.get(kind) or first["msg"].removeprefix("Value error, ")
     given = first.get("input")
     shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""
     return lines.error(location, message[:1].lower() + message[1:] + shown)
+
+
+_PLAIN_WORDS = {
+    "tuple_type": "must be a list: each on a line of its own behind '- ', or all of them in [ ]",
+    "string_type": "must be text; put it in quotation marks",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number, with a point for the decimals",
+    "float_type": "must be a number, with a point for the decimals",
+    "bool_parsing": "must be true or false",
+    "model_type": "must be a mapping: keys of its own below it",
+    "dict_type": "must be a mapping: keys of its own below it",
+}
+"""What pydantic says in a programmer's words, by its type of error: https://docs.pydantic.dev/latest/errors/validation_errors/."""
 
 
 def _owner(location: tuple[Any, ...]) -> type[BaseModel]:

@@ -59,9 +59,16 @@ _ADDRESS = re.compile(
     r"(?:licenses/(?P<kind>(?:by|nc|nd|sa)(?:-(?:by|nc|nd|sa))*)/(?P<version>[0-9]\.[0-9])(?:/(?P<port>(?!deed|legalcode)[a-z]{2,8}))?"
     r"|(?P<zero>publicdomain/zero/1\.0|licenses/cc0(?:/1\.0)?)"
     r"|(?P<pd>publicdomain(?:/mark/1\.0|/certification/1\.0/us)?|licenses/(?:publicdomain|pdm?(?:/1\.0)?)))"
-    r"(?:/(?:(?:deed|legalcode)(?:[.-][a-z]{2,3}(?:[_-][a-z]{2,4})?)?(?:\.txt)?)?)?(?:[?#]\S*)?",
+    r"(?:/(?:(?:deed|legalcode)(?:[.-][a-z]{2,3}(?:[_-][a-z0-9]{2,4})?)?(?:\.txt)?)?)?(?:[?#]\S*)?",
     re.IGNORECASE | re.ASCII,
 )
+
+
+_AROUND = re.compile(
+    r"^(licen[cs]e|licenca|licencia|licensed-under|sob-(a-)?licenca|under)[:-]+(a-|the-|uma-)?|[,-]+via-wikimedia-commons$"
+    r"|-(public-licen[cs]e|licenca-publica|legal-code|codigo-legal)$"
+)
+"""What people write around a licence, as `plain_words` has it."""
 
 
 class Named(NamedTuple):
@@ -77,8 +84,10 @@ class Named(NamedTuple):
 
 def plain_words(text: str) -> str:
     """A statement in small letters without accents, with '-' for what parts words: 'CC Atribuição 4.0' becomes 'cc-atribuicao-4.0'."""
-    bare = "".join(c for c in unicodedata.normalize("NFD", text.strip().lower()) if not unicodedata.combining(c))
-    return re.sub(r"[\s_–—-]+", "-", bare).strip("-,;:.")
+    shown = "".join(c for c in text if unicodedata.category(c) != "Cf").strip().lower()
+    bare = "".join(c for c in unicodedata.normalize("NFD", shown) if not unicodedata.combining(c))
+    words = re.sub(r"[\s_\u2010-\u2015-]+", "-", re.sub(r"[\"'“”‘’«»<>]", "", bare)).strip("-,;:.")
+    return _AROUND.sub("", words).strip("-,;:.")
 
 
 def read_code(text: str) -> Named | None:

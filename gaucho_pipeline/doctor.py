@@ -15,6 +15,7 @@ from gaucho_pipeline.assets import GALLERY_SITE
 from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.gallery.samples import untranslated
+from gaucho_pipeline.image_files import images_of
 from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import problems
@@ -69,12 +70,24 @@ def _configuration(project: Project) -> Iterator[Finding]:
     for slug in concepts:
         if unknown := _untranslated(project, slug):
             yield Finding("glossary", f"{slug}: it does not hold {', '.join(unknown)}; add them to gallery.glossary", False)
-    for problem in problems(project, project.slugs, GALLERY_SITE.name):
+    for problem in problems(project, project.slugs, GALLERY_SITE.name, asks_hub=False):
         yield Finding("a run", str(problem), False, fatal=True)
+    yield from _too_few(project)
     if contact := os.environ.get("GAUCHO_CONTACT", "").strip():
         yield Finding("contact", contact, True)
     else:
         yield Finding("contact", "GAUCHO_CONTACT is not set: no public site will be asked; set it to your e-mail or web page", False)
+
+
+def _too_few(project: Project) -> Iterator[Finding]:
+    """Concepts that have photographs of one's own and nothing else, and fewer than curation must leave."""
+    for slug in project.slugs:
+        concept = project.concept(slug)
+        folders = [source.folder for source in concept.crawl.sources]
+        count = sum(len(images_of(folder.path)) for folder in folders if folder and folder.path.is_dir())
+        if all(folders) and 0 < count < concept.curation.min_images:
+            text = f"{slug}: {count} stand in its folder, and at least {concept.curation.min_images} must be left; add some"
+            yield Finding("photographs", text, False, fatal=True)
 
 
 def _untranslated(project: Project, slug: str) -> list[str]:

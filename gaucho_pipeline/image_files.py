@@ -52,9 +52,9 @@ def list_folder(folder: Path) -> list[Found]:
     inside, found, taken = folder.resolve(), list[Found](), set[str]()
     for path in sorted(_everything(folder)):
         raw = path.relative_to(folder).as_posix()
-        name = _shown(raw)
-        if name in taken:
-            name = raw  # two names that differ in their Unicode form alone
+        bare = name = _shown(raw)
+        while name in taken:  # two names that differ in their Unicode form alone, say
+            name = f"{bare} ({sum(each.startswith(bare) for each in taken) + 1})"
         taken.add(name)
         found.append(Found(path, name, _why_not(path, raw, inside)))
     return found
@@ -71,9 +71,11 @@ def images_digest(folder: Path) -> str:
 
 
 def _everything(folder: Path) -> Iterator[Path]:
-    for parent, folders, files in os.walk(folder):
+    unreadable: list[Path] = []
+    for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(Path(str(error.filename)))):
         yield from (Path(parent, name) for name in files)
         yield from (Path(parent, name) for name in folders if Path(parent, name).is_symlink())
+    yield from (path for path in unreadable if path != folder)
 
 
 def _shown(raw: str) -> str:
@@ -83,11 +85,16 @@ def _shown(raw: str) -> str:
 
 
 def _why_not(path: Path, raw: str, inside: Path) -> str:
-    if not path.resolve().is_relative_to(inside):
+    try:
+        leads = path.resolve()
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError):  # links that lead to one another
+        return "a link leads nowhere"
+    if not leads.is_relative_to(inside):
         return "a link leads out of the folder"
-    if path.is_dir():
-        return "a link to a folder is not followed"
-    if not path.is_file():
+    if is_folder:
+        return "a link to a folder is not followed" if path.is_symlink() else "cannot be read"
+    if not is_file:
         return "no file"
     try:
         raw.encode()

@@ -19,6 +19,9 @@ Configs = Mapping[str, Mapping[str, Any]]
 _POINTER = b"version https://git-lfs"
 _MOST_HEADER = 100_000_000
 _CONFIGS = ("config.json", "scheduler_config.json")
+_MODELS = ("unet", "transformer", "vae", "text_encoder")
+_VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
+_WEIGHTS = ("diffusion_pytorch_model", "model")
 
 
 def read_model(folder: Path, index: Mapping[str, Any], without: Collection[str]) -> tuple[Configs, int]:
@@ -35,8 +38,14 @@ def read_model(folder: Path, index: Mapping[str, Any], without: Collection[str])
         for file in (part / each for each in _CONFIGS):
             if file.is_file():
                 configs[name] = _read_object(file)
-        if (part / "config.json").is_file():
+        if name.startswith(_MODELS):
+            if name not in configs:
+                raise ConfigError(f"{part} has no config.json; fetch the whole model anew")
             count += sum(count_weights(file) for file in _weight_files(part))
+        elif name == "scheduler" and name not in configs:
+            raise ConfigError(f"{part} has no scheduler_config.json; fetch the whole model anew")
+        elif name.startswith("tokenizer") and not any(any(part.glob(each)) for each in _VOCABULARIES):
+            raise ConfigError(f"{part} holds no vocabulary, so that every word would be the same; fetch the whole model anew")
     return configs, count
 
 
@@ -62,7 +71,7 @@ def _read_object(file: Path) -> Mapping[str, Any]:
 
 def _weight_files(part: Path) -> list[Path]:
     """The files of a part's weights: those of no variant, else those of fp16. Raises ConfigError where there are none."""
-    found = sorted(part.glob("*.safetensors"))
+    found = sorted(file for file in part.glob("*.safetensors") if file.name.startswith(_WEIGHTS) and "non_ema" not in file.name)
     plain = [file for file in found if ".fp16" not in file.name]
     if not found:
         if any(part.glob("*.bin")):
@@ -81,7 +90,10 @@ def _weight_files(part: Path) -> list[Path]:
 
 def count_weights(file: Path) -> int:
     """How many numbers a file holds. Raises ConfigError if it is not whole (https://huggingface.co/docs/safetensors/#format)."""
-    size = file.stat().st_size
+    try:
+        size = file.stat().st_size
+    except OSError:
+        raise ConfigError(f"{file} leads nowhere; fetch it anew") from None
     with file.open("rb") as opened:
         first = opened.read(8)
         if (first + opened.read(len(_POINTER) - 8)) == _POINTER:

@@ -21,6 +21,7 @@ from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.curation.overrides import read_overrides
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.image_files import images_of
+from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.signing import signer_from_environment
 
@@ -38,11 +39,12 @@ def check_configuration(project: Project, slugs: Sequence[str], select: str, ask
 
 
 def problems(
-    project: Project, slugs: Sequence[str], select: str, asks_anyway: bool = False, is_meant: bool = False
+    project: Project, slugs: Sequence[str], select: str, asks_anyway: bool = False, is_meant: bool = False, asks_hub: bool = True
 ) -> Iterator[GauchoError]:
     """For what a run of these concepts up to an asset would fail, with the line and the key.
 
     `asks_anyway`: whether sources will be asked although the crawl is fresh. `is_meant`: whether a large model may be taught on a CPU.
+    `asks_hub`: whether a hub is asked what a model is, and its answer kept.
     """
     yield from _raised(signer_from_environment)
     told = set[str]()
@@ -50,7 +52,7 @@ def problems(
         checks: list[Callable[[], None]] = [*_checks_of_sources(project, slug, asks_anyway), partial(_check_overrides, project, slug)]
         checks.append(partial(_check_evaluation, project, slug))
         if ASSETS[select].on_base_model or not ASSETS[select].is_partitioned:
-            checks.append(partial(_check_base_model, project, slug, is_meant))
+            checks.append(partial(_check_base_model, project, slug, is_meant, asks_hub))
         for problem in (problem for check in checks for problem in _raised(check)):
             if str(problem) not in told:  # what the defaults say is wrong once
                 told.add(str(problem))
@@ -89,12 +91,15 @@ def _check_overrides(project: Project, slug: str) -> None:
         raise error_at(project.concepts_file, ("concepts", slug, "curation", "overrides"), str(error)) from None
 
 
-def _check_base_model(project: Project, slug: str, is_meant: bool) -> None:
+def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: bool) -> None:
     """Raises GauchoError if the base model is not there, is not whole, cannot be taught, or is more than this machine can."""
     training = project.concept(slug).training
     try:
         base_models.identity(training.base_model, training.revision)
-        project.recognise(slug)
+        if asks_hub:
+            project.recognise(slug)
+        elif not base_models.is_recognised(training.base_model, training.revision, LockFile(project.lock_file)):
+            return  # nothing is known of it yet, and nobody is asked
         spec = project.on_its_base_model(slug).training
         count = base_models.check_folder(training.base_model, training.revision)
         if (images := training.class_images) and images.folder and not images_of(images.folder):

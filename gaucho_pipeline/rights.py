@@ -31,8 +31,11 @@ RESERVED = "all rights reserved"
 
 _TABLE: tuple[tuple[str, str], ...] = (
     # what is written, as `plain_words` has it                                                     → family
-    (r"((creative-commons-)?cc-?|creative-commons-)(0|zero)(-1\.0)?(-universal)?(,?-(public-domain|pd)-dedication)?(-licen[cs]e)?", "cc0"),
-    (r"cc-?0(-1\.0)?(-universal)?-dedicacao-ao-dominio-publico", "cc0"),
+    (
+        r"((creative-commons-)?cc-?|creative-commons-)(0|zero)(-v?1\.0)?(-universal)?(,?-(public-domain|pd)(-dedication)?)?(-licen[cs]e|-deed)?",
+        "cc0",
+    ),
+    (r"cc-?0(-1\.0)?(-universal)?-(dedicacao-ao|ofrecimiento-al|dedicacion-al)-dominio-publico", "cc0"),
     (r"(cc-|creative-commons-)?(pdm|pd-mark|public-domain-mark|marca-de-dominio-publico)(-1\.0)?(-universal)?", "pd"),
     (r"pd|public-?domain(-dedication)?|(em-|en-(el-)?)?dominio-publico", "pd"),
     (r"gfdl(-[0-9]\.[0-9])?(-or-later|\+)?|gnu-free-documentation-licen[cs]e(-[0-9]\.[0-9])?(-or-later)?", "gfdl"),
@@ -59,6 +62,7 @@ _ADDRESSES = {
     "fal": "https://artlibre.org/licence/lal/en/",
     "attribution": "https://commons.wikimedia.org/wiki/Template:Attribution",
 }
+_WRITTEN_ADDRESS = re.compile(r"(?i)(?:(?:https?:)?//|(?:www\.)?creativecommons\.org/)\S+")
 _SHOWN = 60
 _LONGEST = 2000
 """Characters of a statement that are read; a longer one is none."""
@@ -163,16 +167,16 @@ def _parts(text: str) -> list[str]:
     """The statements of one text: a title, a code in brackets, an address. Two of them are two that must agree."""
     if len(text) > _LONGEST:
         return [text[:_LONGEST] + "…"]
-    addresses = re.findall(r"(?:https?:)?//\S+", text)
-    rest = re.sub(r"(?:https?:)?//\S+", " ", text)
+    addresses = _WRITTEN_ADDRESS.findall(text)
+    rest = _WRITTEN_ADDRESS.sub(" ", text)
     codes = [code for code in re.findall(r"\(([^()]*)\)", rest) if code.strip()]
-    words = re.sub(r"\([^()]*\)", " ", rest).strip(" ,;:.-–—")
-    return [*([words] if words else []), *codes, *(address.rstrip(").,;") for address in addresses)]
+    words = re.sub(r"\([^()]*\)", " ", rest.replace("<", " ").replace(">", " ")).strip(" ,;:.-–—")
+    return [*([words] if words else []), *codes, *(address.rstrip(").,;>") for address in addresses)]
 
 
 def _read(text: str, version: str, in_words: bool = False) -> License:
     """A verdict on one statement. In words, 'attribution' alone is no Creative Commons licence: it must say so."""
-    if text.startswith(("http:", "https:", "//")):
+    if _WRITTEN_ADDRESS.match(text):
         found = read_address(text)
         return _creative_commons(found, version) if found else _unknown("the licence's address is not known")
     words = plain_words(text)
@@ -213,6 +217,8 @@ def _plain_id(family: str, text: str) -> str:
 def _agreed(verdicts: Iterable[License], address: object) -> License:
     """The one verdict on which all statements agree; 'unknown' if they do not."""
     found = list(verdicts)
+    if not found:
+        return _unknown("no licence is stated")
     for verdict in found:
         if verdict.family is None:
             return verdict

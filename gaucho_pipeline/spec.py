@@ -18,8 +18,8 @@ def one_line(text: str) -> str:
     """The text itself. Raises ValueError if it is no text on one line that can be shown."""
     if not text.strip():
         raise ValueError("must say something, and not be spaces only")
-    if any(unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text):
-        raise ValueError("must be one line, without line breaks, tabs and control characters")
+    if any(unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") and sign not in "\u200c\u200d" for sign in text):
+        raise ValueError("must be one line, without line breaks, tabs, control characters and signs that do not show")
     return text
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.crawl.declared import UNFILLED
 from gaucho_pipeline.errors import ConfigError
 
 _FILE, _PHOTOS = "concepts.yaml", "photos"
@@ -25,8 +28,8 @@ concepts:
             path: photos
             license: own            # yours: all rights reserved, and you allow that a model learns from them
                                     # or what they are under: cc-by-4.0, cc-by-sa-4.0, cc0-1.0, pd
-            author: "Museum or photographer"
-            source: "Where they come from: an address, or a shelf mark"
+            author: "AUTHOR"
+            source: "SOURCE"
 """
 _EMBEDDED = """\
     training:
@@ -51,12 +54,19 @@ def write_start(folder: Path, model: str) -> list[str]:
     if file.exists():
         raise ConfigError(f"{file}: stands already; name another folder, or edit it")
     (folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
-    write_atomically(file, _CONCEPT + STARTS[model])
+    write_atomically(file, _CONCEPT.replace("AUTHOR", UNFILLED["author"]).replace("SOURCE", UNFILLED["source"]) + STARTS[model])
     there = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))} && "
     return [
         f"wrote {file}",
         f"1. put at least six photographs into {folder / _PHOTOS}",
         f"2. edit {file}: the name, the noun, whose the photographs are",
-        f"3. {there}gaucho doctor",
-        f"4. {there}gaucho run",
+        f"3. {there}{program()} doctor",
+        f"4. {there}{program()} run",
     ]
+
+
+def program() -> str:
+    """The `gaucho` that runs, as it can be called from anywhere in this shell."""
+    beside = Path(sys.executable).with_name("gaucho")
+    found = shutil.which("gaucho")
+    return "gaucho" if not beside.exists() or (found and Path(found).resolve() == beside.resolve()) else shlex.quote(str(beside))

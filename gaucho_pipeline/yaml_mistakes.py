@@ -18,10 +18,10 @@ def told(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return 1, "is no YAML; compare it with the example in the README"
     lines = text.splitlines()
-    number, problem = error.problem_mark.line + 1, error.problem or ""
+    number, problem = min(error.problem_mark.line + 1, max(1, len(lines))), error.problem or ""
     if isinstance(error, Mistake):
         return number, problem
-    for rule in (_tab, _placeholder, _colon, _quotation, _sign, _alias, _tag, _second_document):
+    for rule in (_tab, _escape, _placeholder, _quotation, _colon, _sign, _alias, _tag, _second_document):
         if found := rule(problem, lines, number, error):
             return found
     if "block end" in problem or "block mapping" in problem:
@@ -79,6 +79,8 @@ def _placeholder(problem: str, lines: list[str], number: int, error: yaml.Marked
         bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", _line(lines, near))
         if re.search(r"(^|[-:,\[]) *\{(token|class_noun)\}", bare):
             return near, f'a text that begins with {_PLACEHOLDER.search(bare)[0]} must stand in quotation marks: "…"'  # type: ignore[index]
+        if "[" in bare and (found := _PLACEHOLDER.search(bare)):
+            return near, f'a text with {found[0]} in a list must stand in quotation marks: ["…", "…"]'
     return None
 
 
@@ -94,9 +96,17 @@ def _colon(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLEr
 
 
 def _quotation(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    for near in range(number, 0, -1):  # what is open swallows the lines below, so the mistake is seen later
+        if len(re.findall(r'(?<!\\)"', re.sub(r"'[^']*'|#.*", "", _line(lines, near)))) % 2:
+            return near, "a quotation mark is not closed"
     if "quoted scalar" not in (error.context or "") or error.context_mark is None:
         return None
     return error.context_mark.line + 1, "a quotation mark is not closed"
+
+
+def _escape(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
+    is_one = "unknown escape character" in problem or "escape sequence" in problem
+    return (number, "a backslash means something else between double quotation marks; use single ones: '…'") if is_one else None
 
 
 def _sign(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:

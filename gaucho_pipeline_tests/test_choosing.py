@@ -71,10 +71,12 @@ def test_each_filter_names_itself_with_score_and_threshold() -> None:
     assert all(sentence for pair in SENTENCES.values() for sentence in pair)
 
 
-def test_a_frame_that_is_most_of_the_picture_excludes_it() -> None:
+def test_a_frame_that_is_most_of_the_picture_excludes_it_where_the_rest_is_too_small() -> None:
     framed = Image.new("RGB", (600, 600), "white")
     framed.paste(draw_subject("araucaria", 1, side=300), (150, 150))
-    assert choose({"a": of(framed)}, LOOSE)["a"].reason == "framed"
+    spec = LOOSE.model_copy(update={"min_side": 400})
+    assert choose({"a": of(framed)}, spec)["a"].reason == "framed"
+    assert crop_of(of(framed), LOOSE) == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.005)  # large enough by itself
 
 
 def test_the_order_of_the_input_does_not_matter(recorded: dict[str, Measures]) -> None:
@@ -168,7 +170,7 @@ def test_a_border_is_cut_off_up_to_max_border_and_excludes_beyond(share: float, 
     side = round(600 * (1 - share) ** 0.5)
     framed = Image.new("RGB", (600, 600), "white")
     framed.paste(draw_subject("araucaria", 1, side=256).resize((side, side)), ((600 - side) // 2, (600 - side) // 2))
-    measures, spec = of(framed), CurationSpec(min_side=64, min_sharpness=0.0, max_border=0.35, max_graphic=1.0)
+    measures, spec = of(framed), CurationSpec(min_side=480, min_sharpness=0.0, max_border=0.35, max_graphic=1.0)
     assert border(measures) == pytest.approx(share, abs=0.02)
     assert choose({"a": measures}, spec)["a"].reason == reason
     cut = crop_of(measures, spec)

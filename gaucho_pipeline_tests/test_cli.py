@@ -23,7 +23,7 @@ from gaucho_pipeline_tests.standing import edit, stand_all
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 4), "mtl", "tree")
     return Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
 
 
@@ -145,6 +145,17 @@ def test_the_doctor_tells_what_would_fail(project: Project, tmp_path: Path) -> N
     project.concepts_file.write_text("concepts: [")
     wrong = Project(project.concepts_file, project.store.root)
     assert [finding.what for finding in examine(wrong) if finding.fatal] == ["concepts"]
+
+
+def test_the_doctor_tells_that_there_are_too_few_photographs_and_creates_nothing(tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 3), "mtl", "tree") | {
+        "training": {"base_model": "a/b", "revision": "c" * 40}
+    }
+    few = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    found = [finding for finding in examine(few) if finding.fatal]
+    assert [finding.what for finding in found] == ["photographs"]
+    assert "araucaria: 3 stand in its folder, and at least 4 must be left; add some" in found[0].text
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "concepts.yaml"]
 
 
 def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.filters import crop_of, first_failure
 from gaucho_pipeline.curation.grounds import Ground, find_ground
 from gaucho_pipeline.curation.measures import Measures, measure
+from gaucho_pipeline.images import decode
 
 WHITE, GREY, BLACK = (253, 253, 252), (128, 126, 124), (4, 4, 4)
 
@@ -94,5 +95,30 @@ def test_the_cases_of_museums_and_polaroids_come_out_right(cases: Path) -> None:
         assert first_failure(measures, CurationSpec()) is None
         assert crop_of(measures, CurationSpec()) != (0.0, 0.0, 1.0, 1.0)
     polaroid = measure((cases / "curation" / "border" / "polaroid.jpg").read_bytes())
-    assert crop_of(polaroid, CurationSpec(max_border=0.5)) == pytest.approx((0.0675, 0.0547, 0.9325, 0.7578), abs=0.005)
-    assert (first_failure(polaroid, CurationSpec()) or pytest.fail("it is not framed")).reason == "framed"
+    assert crop_of(polaroid, CurationSpec()) == pytest.approx((0.0675, 0.0547, 0.9325, 0.7578), abs=0.005)
+    assert first_failure(polaroid, CurationSpec()) is None
+    assert (first_failure(polaroid, CurationSpec(min_side=540)) or pytest.fail("it is not framed")).reason == "framed"
+
+
+@pytest.mark.parametrize("colour", [WHITE, GREY, BLACK])
+def test_a_book_or_a_textile_on_a_backdrop_is_kept(colour: tuple[int, int, int]) -> None:
+    measures = measured(on(colour, (1600, 1200), "rectangle", (400, 250, 1200, 950)))
+    assert first_failure(measures, CurationSpec(min_sharpness=0)) is None
+    assert crop_of(measures, CurationSpec()) == pytest.approx((0.25, 250 / 1200, 0.75, 950 / 1200), abs=0.01)
+
+
+def test_an_object_that_one_side_cuts_off_is_one(cases: Path) -> None:
+    bust = on(WHITE, (1200, 900), "ellipse", (350, 250, 850, 1300))
+    ground = found(bust)
+    assert ground
+    assert (ground.kind, ground.box[3]) == ("backdrop", 1.0)
+
+
+def test_an_objects_outline_makes_it_no_drawing(real: Path) -> None:
+    for path in sorted((real / "photos" / "dreambooth").rglob("*.jpg"))[::3]:
+        photo = decode(path.read_bytes())
+        photo.thumbnail((1000, 1000))
+        picture, mask = Image.new("RGB", photo.size, WHITE), Image.new("L", photo.size)
+        ImageDraw.Draw(mask).ellipse((photo.width * 0.2, photo.height * 0.2, photo.width * 0.8, photo.height * 0.8), fill=255)
+        picture.paste(photo, mask=mask)
+        assert first_failure(measured(picture), CurationSpec(min_side=300)) is None

@@ -19,7 +19,7 @@ from gaucho_pipeline.training import validation
 from gaucho_pipeline.training.examples import Encoded, ImageSet
 from gaucho_pipeline.training.loop import Trainer, lr_factor
 from gaucho_pipeline.training.posteriors import Posterior
-from gaucho_pipeline.training.state import previous_of
+from gaucho_pipeline.training.state import load_state, previous_of
 from gaucho_pipeline_tests.trainers import copied, disturb, encoded, new_trainer, posteriors, same
 
 
@@ -349,12 +349,33 @@ def test_a_state_that_is_damaged_is_told_and_the_one_before_it_is_gone_on_from(
     state.write_bytes(content)
     resumed = run(new_trainer(max_steps=3, validation_steps=1), tmp_path)
     told = capsys.readouterr().err
-    assert "training.pt, where the training stood, is damaged and was removed; the training goes on from step 1" in told
+    assert "training.pt, where the training stood, is damaged and was put aside; the training goes on from step 1" in told
     assert same(copied(resumed), whole)
     for file in (state, previous_of(state)):
         file.write_bytes(content)
     assert same(copied(run(new_trainer(max_steps=3, validation_steps=1), tmp_path)), whole)
-    assert capsys.readouterr().err.count("was removed; the training begins anew") == 2
+    assert capsys.readouterr().err.count("was put aside; the training begins anew") == 2
+
+
+def test_a_byte_that_the_disk_has_changed_is_noticed_and_memory_that_runs_out_damages_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(new_trainer(max_steps=1), tmp_path)
+    state = tmp_path / "training" / "training.pt"
+    content = state.read_bytes()
+    inputs = torch.load(state, weights_only=True)["inputs"]
+    assert load_state(state, inputs)[1] == []
+    middle = len(content) // 2
+    state.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    assert load_state(state, inputs) == (None, [state])
+    state.write_bytes(content)
+
+    def full(*arguments: object, **keys: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        load_state(state, inputs)
 
 
 def test_a_state_whose_best_weights_are_damaged_does_not_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

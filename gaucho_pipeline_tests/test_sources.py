@@ -569,6 +569,10 @@ def test_an_address_is_repaired_as_browsers_do(written: object, address: str | N
         ("https://ana:secret@b.example/a.jpg", "https://b.example/a.jpg"),
         ("https://b.example/a?access_token=1#x", "https://b.example/a"),
         ("https://b.example/view?id=12&page=2", "https://b.example/view?id=12&page=2"),
+        ("https://b.example/a;jsessionid=12?x=1", "https://b.example/a?x=1"),
+        ("https://b.example/a?a=1;token=2", "https://b.example/a"),
+        ("https://b.example/a#access_token=1", "https://b.example/a"),
+        ("https://b.example/a?url=https%3A%2F%2Fc.example%2F%3Fsig%3D1", "https://b.example/a"),
     ],
 )
 def test_what_lets_people_in_is_no_part_of_a_source(address: str, shown: str) -> None:
@@ -608,6 +612,9 @@ def observed(**photo: object) -> Record:
         ("(c) Silva, João, all rights reserved", "Silva, João"),
         ("no rights reserved, uploaded by doadora", "doadora"),
         ("João, CC BY", "João, CC BY"),
+        ("no rights reserved", "observer"),
+        ("(c) some rights reserved (CC BY)", "observer"),
+        ("Ana, no known copyright restrictions (public domain)", "Ana"),
         (None, "observer"),
     ],
 )
@@ -620,3 +627,41 @@ def test_a_photo_that_is_flagged_as_anothers_is_refused_until_that_is_resolved()
     assert observed(flags=[flag]).license.reason == "it is flagged as a copyright infringement"
     assert observed(flags=[flag | {"resolved": True}]).license.id == "CC-BY-4.0"
     assert (observed(flags=[{"flag": "Spam"}]).license.id, observed(flags=[{"flag": "Spam"}]).flags) == ("CC-BY-4.0", ("spam",))
+
+
+def test_every_file_has_a_name_of_its_own_and_loops_of_links_and_closed_folders_are_named(tmp_path: Path) -> None:
+    folder, picture = tmp_path / "photos", png_bytes(draw_subject("chimarrao", 1, side=64))
+    folder.mkdir()
+    for name in (unicodedata.normalize("NFD", "cuiã.png"), unicodedata.normalize("NFC", "cuiã.png"), "a\nb.png", r"a\nb.png"):
+        (folder / name).write_bytes(picture)
+    (folder / "loop").symlink_to("loop")
+    page = Folder(FolderSpec(path=folder, license="cc0", author="X", source="Y"), 1).start(None)
+    assert len({record.key for record in page.records}) == 4
+    assert [(row["key"], row["reason"]) for row in page.unusable] == [("folder:loop", "a link leads nowhere")]
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = draw_folder(tmp_path / "photos", "araucaria", 1)
+    (folder / "closed").mkdir()
+    real = os.scandir
+
+    def closed(path: Any) -> Any:  # whoever runs the tests may be allowed everything
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    page = Folder(FolderSpec(path=folder, license="cc0", author="X", source="Y"), 1).start(None)
+    assert [(row["key"], row["reason"]) for row in page.unusable] == [("folder:closed", "cannot be read")]
+
+
+@pytest.mark.parametrize("code", ["-", "()", ",", "—", "–", "<>"])
+def test_a_licence_that_says_nothing_is_none(code: str) -> None:
+    assert parse_license(code).reason == "no licence is stated"
+
+
+def test_the_uploader_is_credited_for_own_work() -> None:
+    page = file_page(51, **FREE | {"Artist": '<span style="display:none">x</span>', "Credit": "Own work"})
+    page["imageinfo"][0]["user"] = "Anália"
+    (record,) = read_first(Commons(CommonsSpec(search="x")), {"batchcomplete": True, "query": {"pages": [page]}}).records
+    assert record.author == "Anália"

@@ -171,7 +171,7 @@ def full_disks() -> list[BaseException]:
     found.append(SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"))
     try:
         with open("/dev/full", "wb") as file:
-            torch.save({"a": torch.zeros(100_000)}, file)
+            torch.save({"a": torch.zeros(1_000_000)}, file)
     except (RuntimeError, OSError) as error:
         found.append(error)
     return found

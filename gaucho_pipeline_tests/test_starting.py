@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import problems
-from gaucho_pipeline.starting import STARTS, write_start
+from gaucho_pipeline.starting import STARTS, program, write_start
 from gaucho_pipeline_tests.conftest import draw_folder
 
 
@@ -21,8 +22,12 @@ def test_what_it_writes_is_read_and_wants_nothing_but_photographs(model: str, tm
     write_start(tmp_path / "cuia", model)
     file = tmp_path / "cuia" / "concepts.yaml"
     assert list(load_concepts(file).concepts) == ["my_concept"]
+    for word, key in (("Museum or photographer", "author"), ("Where they come from: an address, or a shelf mark", "source")):
+        (problem, *_) = problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")
+        assert f"folder.{key}: still says what gaucho init wrote" in str(problem)
+        file.write_text(file.read_text().replace(word, "Museu X"))
     (problem, *_) = problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")
-    assert "photos holds no image" in str(problem)
+    assert "photos holds no image; put at least six photographs there" in str(problem)
     draw_folder(tmp_path / "cuia" / "photos", "chimarrao", 6)
     assert list(problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")) == []
 
@@ -42,4 +47,5 @@ def test_what_stands_is_never_written_over(tmp_path: Path) -> None:
 def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["init", str(tmp_path / "a b")])
     assert done.exit_code == 0
-    assert f"cd '{tmp_path / 'a b'}' && gaucho doctor" in done.output
+    assert f"cd '{tmp_path / 'a b'}' && {program()} doctor" in done.output
+    assert shutil.which(program())

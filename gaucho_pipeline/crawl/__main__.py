@@ -6,6 +6,7 @@ Writes images.jsonl (what was kept; the bytes are in DATA/blobs), refused.jsonl,
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from gaucho_pipeline.metrics import RawCrawlMetrics
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main
 
+_MOST_NAMED = 10
 _IDENTITY = ("key", "sha256", "title", "author", "source", "license", "license_url")
 
 
@@ -52,6 +54,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_table(staging / "gone.jsonl", done.gone)
     write_attribution(staging / "ATTRIBUTION.csv", done.kept)
     metrics = done.metrics()
+    for line in _left_out(crawl):
+        reporter.info(line)
     reporter.info(_summary(metrics, requests))
     return StageResult(data_version=digest(_identity(done.kept)), metrics=metrics, fingerprint=digest(_holds(done, request)))
 
@@ -102,6 +106,15 @@ def _summary(metrics: RawCrawlMetrics, requests: Counter[str]) -> str:
     refused, failed = sum(metrics.refused.values()), sum(metrics.failed.values())
     gone = f", gone {metrics.gone}" if metrics.gone else ""
     return f"found {metrics.found}: kept {metrics.kept}, refused {refused}, failed {failed}{gone} (asked: {asked})"
+
+
+def _left_out(crawl: Crawl) -> Iterator[str]:
+    """The first files of folders that were left out, by their names: a person put them there."""
+    names = {source.origin for source in crawl.sources if not source.api_hosts and not source.media_hosts}
+    rows = [row for listing in crawl.listings if listing.origin in names for row in listing.unusable.values()]
+    yield from (f"left out: {row['key'].partition(':')[2]}: {row['reason']}" for row in rows[:_MOST_NAMED])
+    if len(rows) > _MOST_NAMED:
+        yield f"and {len(rows) - _MOST_NAMED} more, in refused.jsonl"
 
 
 def _why(done: CrawlReport) -> str:

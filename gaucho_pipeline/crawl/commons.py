@@ -31,6 +31,7 @@ from gaucho_pipeline.crawl.sources import (
     query,
     read_json,
     unusable,
+    without_secrets,
 )
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.rights import commons_license, restrictions
@@ -231,7 +232,7 @@ class Commons:
             url=url,
             title=plain(metadata.get("ObjectName"), markup=True) or _bare(title),
             author=_author(metadata, info),
-            source=page_address if is_web_address(page_address) else self._page_of(title),
+            source=without_secrets(page_address) if is_web_address(page_address) else self._page_of(title),
             license=commons_license(metadata),
             flags=restrictions(metadata.get("Restrictions", "")),
             sha1=sha1 if isinstance(sha1, str) and re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
@@ -243,10 +244,15 @@ class Commons:
         return f"{parts.scheme}://{parts.netloc}/wiki/{quote(title.replace(' ', '_'))}"
 
 
+_NOBODY = {"own work", "self-made", "obra do próprio", "trabalho próprio", "trabajo propio", "obra propia", "own work by uploader"}
+"""What Commons writes for the uploader, whose name stands elsewhere."""
+
+
 def _author(metadata: Mapping[str, str], info: Mapping[str, Any]) -> str:
     """Who is to be credited, else whose upload it is."""
-    stated = (plain(metadata.get(name), markup=True) for name in ("Artist", "Credit"))
-    return next(filter(None, stated), "") or plain(info.get("user")) or "unknown"
+    stated = [plain(metadata.get(name), markup=True) for name in ("Artist", "Credit")]
+    named = [text for text in stated if text and text.strip(" .").casefold() not in _NOBODY]
+    return next(iter(named), "") or plain(info.get("user")) or "unknown"
 
 
 def _names_of(item: dict[str, Any]) -> list[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -19,6 +21,7 @@ from gaucho_pipeline.crawl.sources import (
     Recheck,
     api_address,
     host_of,
+    is_web_address,
     media_address,
     unusable,
     without_secrets,
@@ -30,19 +33,21 @@ from gaucho_pipeline.spec import Text
 from gaucho_pipeline.spreadsheets import read_spreadsheet
 
 _COLUMNS = ("title", "author", "license", "source")
+UNFILLED = {"author": "Museum or photographer", "source": "Where they come from: an address, or a shelf mark"}
+"""What `gaucho init` writes for a person to replace, by key."""
 
 
 def _known_license(value: str | None) -> str | None:
-    return _checked(value, parse_license(value))
+    return _checked(value, parse_license(value), "")
 
 
 def _known_license_or_own(value: str | None) -> str | None:
-    return _checked(value, own_license(value))
+    return _checked(value, own_license(value), ", or own if all rights are yours")
 
 
-def _checked(value: str | None, verdict: License) -> str | None:
+def _checked(value: str | None, verdict: License, further: str) -> str | None:
     if value is not None and verdict.family is None:
-        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
+        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0{further}")
     return value
 
 
@@ -75,6 +80,9 @@ class FolderSpec(ImageSourceSpec):
         return ()
 
     def problem(self) -> tuple[str, str] | None:
+        for key, text in UNFILLED.items():
+            if getattr(self, key) == text:
+                return key, f"still says what gaucho init wrote ({text!r}); write your own, it goes with every image"
         try:
             read_table_of_rights(self.table, "file")
         except ConfigError as error:
@@ -160,8 +168,8 @@ class Folder:
         if not folder.is_dir():
             raise ConfigError(f"there is no folder {folder}; make it, or correct the path")
         table, records, bad = read_table_of_rights(self.spec.table, "file"), [], []
-        own_table = self.spec.table.resolve() if self.spec.table else None
-        files = [file for file in list_folder(folder) if file.path.resolve() != own_table]
+        own_table = os.path.abspath(self.spec.table) if self.spec.table else None
+        files = [file for file in list_folder(folder) if os.path.abspath(file.path) != own_table]
         images = [file for file in files if not file.reason]
         bare = Counter(PurePosixPath(file.name).name for file in images)
         exact = {file.name for file in files}
@@ -175,7 +183,7 @@ class Folder:
                 records.append(_declared(f"{self._prefix}{name}", self.origin, str(file.path), title, row, self.spec, is_file=True))
         bad += [unusable(f"{self._prefix}{name}", self.origin, "the table names it, and it is not there") for name in table]
         if not records:
-            raise ConfigError(f"{folder} holds no image")
+            raise ConfigError(f"{folder} holds no image; put at least six photographs there")
         return ApiPage(tuple(records), tuple(bad), total=len(files))
 
 
@@ -209,10 +217,21 @@ class Urls:
         for address, row in self._table.items():
             key = f"urls:{digest(address)}"
             if url := media_address(address, "https:"):
-                records.append(_declared(key, self.origin, url, address.rpartition("/")[2] or address, row, self.spec))
+                records.append(_declared(key, self.origin, url, _name_in(url), row, self.spec))
             else:
                 bad.append(unusable(key, self.origin, f"{plain(address)[:60]!r} is not an address"))
         return ApiPage(tuple(records), tuple(bad), total=len(self._table))
+
+
+def _name_in(address: str) -> str:
+    """What a file is called at the end of an address, as people read it."""
+    parts = urlsplit(address)
+    return unquote(parts.path.rstrip("/").rpartition("/")[2]) or (parts.hostname or "")
+
+
+def _shown(source: str) -> str:
+    """Where an image comes from, as it may be shown: an address without what lets people in."""
+    return without_secrets(source) if is_web_address(source) else source
 
 
 def _declared(
@@ -225,7 +244,7 @@ def _declared(
         url=url,
         title=plain(row.get("title")) or plain(title),
         author=plain(row.get("author")) or plain(spec.author) or "unknown",
-        source=plain(row.get("source")) or plain(spec.source) or (title if is_file else without_secrets(url)),
+        source=_shown(plain(row.get("source")) or plain(spec.source) or (title if is_file else url)),
         license=(own_license if is_file else parse_license)(row.get("license") or spec.license),
         is_file=is_file,
     )

@@ -66,8 +66,8 @@ _MOST_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _API_BYTES = 20_000_000
 _WELL_KNOWN_BYTES = 1_000_000
-_GONE = frozenset({404, 410, 451})
-"""HTTP statuses that say that there is nothing, and will be nothing."""
+_GONE = frozenset({404, 410})
+"""HTTP statuses that say that there is nothing, and will be nothing; of the address itself, and not of a page that it leads to today."""
 _SILENT_ATTEMPTS, _SILENT_ADDRESSES = 6, 2
 """So many attempts in a row without an answer, at so many addresses: the host is left alone for the rest of the crawl."""
 _MOST_WAITS = 3
@@ -117,6 +117,7 @@ class Web:
         self._closed: dict[str, str] = {}
         self._silent: defaultdict[str, list[str]] = defaultdict(list)
         self._waits = Counter[str]()
+        self._asked_until: defaultdict[str, float] = defaultdict(float)
         self._has_contact = has_contact()
         self._turns = _Turns()
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -147,7 +148,7 @@ class Web:
         """The bytes of an image, as they come, from one of these hosts. Raises FetchError, also where its publisher has opted out."""
         response = await self._get(address, "image", self._max_image_bytes, hosts)
         if response.status != 200:
-            raise FetchError(f"HTTP {response.status}", permanent=response.status in _GONE, retry=False)
+            raise FetchError(f"HTTP {response.status}", permanent=response.status in _GONE and response.url == address, retry=False)
         if reason := header_opt_out(_by_name(response.headers)):
             raise OptedOut(reason, permanent=True)
         content = bytes(response.body)
@@ -192,15 +193,16 @@ class Web:
         seconds = retry_after(header.decode("latin-1") if header else None)
         if seconds is not None and seconds > LONGEST_WAIT:
             raise self._close(host, f"{host} asks to wait {round(seconds)} seconds")
-        if seconds is not None and (left := self._not_before[host] - time.monotonic()) > 0:
-            await asyncio.sleep(left)  # another request was told so already
-            return
-        self._waits[host] += seconds is not None
-        if self._waits[host] > _MOST_WAITS:
-            raise self._close(host, f"{host} asks to wait again and again")
-        wait = seconds if seconds is not None else pause_before(attempt + 1)
-        self._not_before[host] = max(self._not_before[host], time.monotonic() + wait)
-        await asyncio.sleep(wait)
+        moment = time.monotonic()
+        if seconds is not None:
+            self._waits[host] += self._asked_until[host] <= moment  # else another request was told so already
+            if self._waits[host] > _MOST_WAITS:
+                raise self._close(host, f"{host} asks to wait again and again")
+            until = self._asked_until[host] = max(self._asked_until[host], moment + seconds)
+        else:
+            until = moment + pause_before(attempt + 1)
+        self._not_before[host] = max(self._not_before[host], until)
+        await asyncio.sleep(until - moment)
 
     def _close(self, host: str, reason: str) -> FetchError:
         """Leaves a host alone for the rest of the crawl, and says so once."""

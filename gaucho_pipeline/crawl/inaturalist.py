@@ -156,7 +156,7 @@ class INaturalist:
             url=re.sub(r"/(square|thumb|small|medium)\.", f"/{_SIZE}.", url),
             title=plain(taxon.get("name")) or self.spec.taxon,
             author=_credited(photo.get("attribution")) or plain(user.get("name")) or plain(user.get("login")) or "unknown",
-            source=page if is_web_address(page) else without_secrets(url),
+            source=without_secrets(page if is_web_address(page) else url),
             license=inaturalist_license(photo.get("license_code"), is_disputed=any("copyright" in flag for flag in flags)),
             flags=flags,
         )
@@ -165,8 +165,10 @@ class INaturalist:
 def _credited(attribution: object) -> str:
     """Who is to be credited for a photo, who need not be the observer: `(c) Ana, some rights reserved (CC BY)` is Ana's."""
     text = plain(attribution)
-    found = re.fullmatch(r"(?:\(c\)|©) (.+?), (?:some|all|no) rights reserved.*|no rights reserved, uploaded by (.+)", text)
-    return (found[1] or found[2]) if found else text
+    found = re.fullmatch(r"(?:(?:\(c\)|©) )?(.+?), (?:(?:some|all|no) rights reserved|no known copyright).*", text)
+    if uploaded := re.fullmatch(r"no rights reserved, uploaded by (.+)", text):
+        return uploaded[1]
+    return found[1] if found else "" if re.search(r"(?i)rights reserved|public domain", text) else text
 
 
 def _open_flags(photo: dict[str, Any]) -> tuple[str, ...]:

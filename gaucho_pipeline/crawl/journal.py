@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,23 @@ class Journal:
         """SHA-256 of the bytes, by what stands for them (`Record.bytes_id`)."""
         self.failed: dict[str, FetchError] = {}
         """How asking again would end, by what stands for the bytes."""
-        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # the last line of a killed run
-            if "sha256" in row:
-                self.fetched[row["id"]] = row["sha256"]
-            elif row["spec"] == spec_version and (row.get("opted_out") or row["reason"].startswith("HTTP ")):  # of old: whatever failed
-                self.failed[row["id"]] = (OptedOut if row.get("opted_out") else FetchError)(row["reason"], permanent=True)
+        for line in path.read_bytes().splitlines() if path.exists() else ():
+            self._take(line)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
+
+    def _take(self, line: bytes) -> None:
+        """Takes one line in; what is none of ours is passed over: the last of a killed run, or one that the disk has changed."""
+        try:
+            row = json.loads(line)
+            bytes_id, sha256, reason = row["id"], row.get("sha256"), str(row.get("reason", ""))
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return
+        is_opted_out = bool(row.get("opted_out"))
+        if isinstance(sha256, str) and re.fullmatch(r"[0-9a-f]{64}", sha256):
+            self.fetched[bytes_id] = sha256
+        elif row.get("spec") == self._spec_version and (is_opted_out or reason.startswith("HTTP ")):  # of old: whatever failed
+            self.failed[bytes_id] = (OptedOut if is_opted_out else FetchError)(reason, permanent=True)
 
     def add(self, bytes_id: str, sha256: str) -> None:
         self.fetched[bytes_id] = sha256

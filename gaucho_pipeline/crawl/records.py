@@ -126,5 +126,7 @@ def _visible(character: str) -> str:
     return "" if category in ("Cf", "Co", "Cn") or character in _BLANK else character
 
 
-_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(map(chr, range(0xFE00, 0xFE10)))
+_BLANK = "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0" + "".join(
+    map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
 """Letters and marks that show nothing: fillers, the blank of Braille, variation selectors."""

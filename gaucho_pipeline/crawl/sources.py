@@ -170,7 +170,8 @@ def media_address(text: object, endpoint: str) -> str | None:
     """
     if not isinstance(text, str):
         return None
-    bare = re.sub(r"[\t\r\n]", "", text).strip()
+    path, mark, parameters = re.sub(r"[\t\r\n]", "", text).strip().partition("?")
+    bare = path.replace("\\", "/") + mark + parameters
     if bare.startswith("//"):
         bare = f"{urlsplit(endpoint).scheme}:{bare}"
     try:
@@ -182,7 +183,8 @@ def media_address(text: object, endpoint: str) -> str | None:
 
 _SECRETS = re.compile(
     r"(?i)(x-(amz|goog|oss|ms)-.*|.*signature|sig|sign|.*token|.*secret|.*password|passwd|pwd|.*api-?_?key|key|auth.*|policy|expires"
-    r"|key-pair-id|(aws|google)access(key)?id|se|sp|sv|sr|skoid|session.*|jwt|hmac|hash|oh|oe)"
+    r"|key-pair-id|(aws|google)access(key)?id|.*credentials?|access_?key|hdnea|.*sess(ion)?_?id|sid|ticket|pass|se|sp|sv|sr|st|e"
+    r"|ex|is|hm|skoid|session.*|jwt|hmac|hash|oh|oe)"
 )
 """Names of parameters by which storage and sites let in whoever has the address."""
 
@@ -190,9 +192,10 @@ _SECRETS = re.compile(
 def without_secrets(address: str) -> str:
     """A web address as it may be shown for ever: without a password, and without its parameters where one of them lets people in."""
     parts = urlsplit(address)
-    host = parts.netloc.rpartition("@")[2]
-    signed = any(_SECRETS.fullmatch(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True))
-    return urlunsplit((parts.scheme, host, parts.path, "" if signed else parts.query, "" if signed else parts.fragment))
+    host, path = parts.netloc.rpartition("@")[2], re.sub(r"(?i);[a-z]*sess[^/]*", "", parts.path)
+    said = parse_qsl(f"{parts.query}&{parts.fragment}".replace(";", "&"), keep_blank_values=True)
+    signed = any(_SECRETS.fullmatch(name) or "://" in value for name, value in said)
+    return urlunsplit((parts.scheme, host, path, "" if signed else parts.query, "" if signed else parts.fragment))
 
 
 def unusable(key: str, origin: str, reason: str = "the record names no image") -> dict[str, Any]:

@@ -17,7 +17,8 @@ from gaucho_pipeline.curation.overlays import has_overlay
 from gaucho_pipeline.curation.overrides import Override
 
 _AT_ONCE = 8192
-_SAME_ASPECT, _MUCH_SMALLER = 0.03, 0.4
+_SAME_ASPECT, _MUCH_SMALLER, _MUCH_WORSE, _MUCH_COARSER = 0.03, 0.4, 20, 0.8
+"""Compression takes edges away in quiet places, and so does enlarging: a copy that had either is no cleaner one."""
 
 
 def choose(
@@ -108,7 +109,8 @@ def _clean_first(found: Mapping[str, Repeat], measures: Mapping[str, Measures], 
 def _is_cleaner(one: Measures, other: Measures) -> bool:
     """Whether a copy lacks what is laid over another of the same view, and is not much smaller."""
     same_view = abs(one.width * other.height / (one.height * other.width) - 1) < _SAME_ASPECT
-    return same_view and one.pixels >= _MUCH_SMALLER * other.pixels and has_overlay(other.edges, one.edges)
+    is_as_good = one.quality >= other.quality - _MUCH_WORSE and one.finest >= _MUCH_COARSER * other.finest
+    return same_view and is_as_good and one.pixels >= _MUCH_SMALLER * other.pixels and has_overlay(other.edges, one.edges)
 
 
 def _worse(measures: Measures) -> tuple[float, float]:

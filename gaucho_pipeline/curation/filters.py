@@ -32,7 +32,7 @@ class FilterSpec(Spec):
     min_entropy: float = Field(2.0, ge=0, le=6, description="Least entropy of the luminance, in bits (0 to 6)")
     min_sharpness: float = Field(0.0006, ge=0, le=1, description="Least variance of the Laplacian of the luminance (0 to 1) at 256 px")
     min_detail: Annotated[float, Absent(0.0)] = Field(
-        0.4,
+        0.5,
         ge=0,
         le=1,
         description="Least share of min_side that its sharpest edges show; enlarged or shaken pictures show less",
@@ -77,7 +77,14 @@ def crop_of(measures: Measures, spec: FilterSpec) -> Box:
             _at_least(left, right, spec.min_side / measures.width), _at_least(top, bottom, spec.min_side / measures.height),
         )  # fmt: skip
         return left, top, right, bottom
-    return measures.content_box if 0.01 < border(measures) <= spec.max_border else _WHOLE
+    return measures.content_box if border(measures) > 0.01 and framed(measures, spec) <= spec.max_border else _WHOLE
+
+
+def framed(measures: Measures, spec: FilterSpec) -> float:
+    """Share of the picture that is a border which cannot be cut off: none of a frame around what is large enough by itself."""
+    left, top, right, bottom = measures.content_box
+    inner = min((right - left) * measures.width, (bottom - top) * measures.height)
+    return 0.0 if measures.ground == "frame" and inner >= spec.min_side else border(measures)
 
 
 def _at_least(first: float, last: float, length: float) -> tuple[float, float]:
@@ -102,7 +109,7 @@ FILTERS: tuple[Filter, ...] = (
         "É comprida demais para um recorte quadrado.", "It is too long for a square crop.",
     ),
     Filter(
-        "framed", lambda m, s: border(m), lambda s: s.max_border, True,
+        "framed", framed, lambda s: s.max_border, True,
         "A moldura ocupa grande parte da imagem.", "Its border takes up much of it.",
     ),
     Filter(

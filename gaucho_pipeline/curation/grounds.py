@@ -16,7 +16,7 @@ Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 _RING = 0.012
 """Width of the outermost ring that must be of one colour, as a share of the shorter side."""
-_LIKE_RING, _TOLERANCE = 0.95, 20  # share of the ring; of 255, in the channel that differs most
+_LIKE_RING, _TOUCHED, _TOLERANCE = 0.95, 0.2, 20  # share of the ring; of 255, in the channel that differs most
 _SPECK = 0.0005
 """Share of the picture below which a thing is dust, or a letter of a caption beside a picture."""
 _OBJECTS, _OBJECT = 3, 0.8
@@ -47,8 +47,9 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
         return None
     colour = np.median(rgb[~inner], axis=0)
     like = np.abs(rgb.astype(np.int16) - colour.astype(np.int16)).max(axis=2) <= _TOLERANCE
-    if like[~inner].mean() < _LIKE_RING:
-        return None
+    sides = [float(side.mean()) for side in (like[:ring], like[-ring:], like[:, :ring], like[:, -ring:])]
+    if sum(side >= _LIKE_RING for side in sides) < 3 or min(sides) < _TOUCHED:
+        return None  # an object may be cut off by one side, as a bust is
     ground = _connected_to_ring(like, inner)
     if ground.mean() < _MIN_GROUND:
         return None

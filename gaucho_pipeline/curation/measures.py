@@ -32,6 +32,8 @@ _LIT, _LIT_SHARE = 128, 0.99
 _BLOCK = 8
 _FLAT, _STRONG = 4, 128  # of 255
 _BORDER, _EDGE = 6, 15  # of 255
+_ON_GROUND = 1.6
+"""Without the ground's flat blocks and the outline, ornaments on white come to .042 to .045, photographed objects to .031 at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ def measure(content: bytes) -> Measures:
         contrast=round((_share(counts, 0.98) - _share(counts, 0.02)) / 255, 4),
         entropy=round(_entropy(counts), 3),
         quality=probed.quality or 100,
-        graphic=round(_graphic(body, counts), 4),
+        graphic=round(_ON_GROUND * _graphic(grey, counts, ground.shown) if ground else _graphic(body, counts), 4),
         chroma=round(_chroma(image), 4),
         ground=ground.kind if ground else "bars" if box != WHOLE else "",
         content_box=box,
@@ -177,7 +179,7 @@ def _entropy(counts: np.ndarray) -> float:
     return float(-(shares * np.log2(shares)).sum())
 
 
-def _graphic(grey: np.ndarray, counts: np.ndarray) -> float:
+def _graphic(grey: np.ndarray, counts: np.ndarray, shown: np.ndarray | None = None) -> float:
     height, width = (side // _BLOCK * _BLOCK for side in grey.shape)
     if not height or not width:
         return 0.0
@@ -185,6 +187,10 @@ def _graphic(grey: np.ndarray, counts: np.ndarray) -> float:
     high = _by_block(np.maximum, _by_block(np.maximum, blocks).T)
     low = _by_block(np.minimum, _by_block(np.minimum, blocks).T)
     ranges = high.astype(np.int16) - low
+    if shown is not None:  # the edge between an object and its ground is no drawing
+        ranges = ranges[_by_block(np.minimum, _by_block(np.minimum, shown[:height, :width].astype(np.uint8)).T) > 0]
+        if not ranges.size:
+            return 0.0
     background = np.convolve(counts, np.ones(8)).max() / counts.sum()  # eight neighbouring greys
     return float(max((ranges < _FLAT).mean(), background) * (ranges > _STRONG).mean())
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.run import run_concepts
+from gaucho_pipeline.starting import program
 
 _HERE = Path(__file__).parent
 _PORT = re.compile(r"(?<=http://127\.0\.0\.1:)\d+")
@@ -40,13 +40,7 @@ def run_demo(folder: Path) -> None:
         raise GauchoError("; ".join(failures))
     where = shlex.quote(str(folder.resolve()))
     click.echo(f"\nThe gallery: {project.store.stable(GALLERY_SITE.name, ALL) / 'index.html'}")
-    click.echo(f"The web UI:  cd {where} && DAGSTER_HOME={where} {shlex.quote(_program())} ui")
-
-
-def _program() -> str:
-    """The `gaucho` that runs, as it can be called from anywhere."""
-    beside = Path(sys.executable).with_name("gaucho")
-    return str(beside) if beside.exists() else "gaucho"
+    click.echo(f"The web UI:  cd {where} && DAGSTER_HOME={where} {program()} ui")
 
 
 @contextmanager

@@ -113,7 +113,8 @@ class Family(ABC):
         """Why a model of this configuration cannot be taught, in the words that follow its name; None if it can."""
         size = configs.get(cls.denoiser, {}).get("sample_size")
         sides = [size] if not isinstance(size, (list, tuple)) else list(size)
-        if size is not None and not all(isinstance(side, int) and 0 < side <= _MOST_LATENTS for side in sides):
+        right = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side <= _MOST_LATENTS for side in sides)
+        if size is not None and not (right and len(sides) in (1, 2) and len(set(sides)) == 1):
             return f"says that its sample_size is {str(size)[:40]}, which is none; correct {cls.denoiser}/config.json"
         return None
 

@@ -107,8 +107,8 @@ def _draw(
         if all(shows_nothing(picture) for picture in found.pictures["tuned"]):
             if all(shows_nothing(picture) for picture in found.pictures["base"]):
                 raise GauchoError(
-                    "every picture shows nothing, those of the base model too: it is no matter of the training; its VAE may not work in half "
-                    "precision, or its files are damaged: take another training.base_model"
+                    "every picture shows nothing, those of the base model too: it is no matter of the training; its VAE may not work in "
+                    "half precision, or its files are damaged: take another training.base_model"
                 )
             raise GauchoError("every picture shows nothing; lower training.learning_rate")
         if not wanted:

@@ -259,9 +259,9 @@ class Trainer:
         content, damaged = load_state(path, self.inputs)
         processes.wait()  # nobody saves while another still reads
         for file in damaged if processes.is_first() else ():
-            file.unlink()
+            file.replace(file.with_suffix(".damaged"))
             then = f"goes on from step {content['state']['step']}" if content else "begins anew"
-            reporter.info(f"{file.name}, where the training stood, is damaged and was removed; the training {then}")
+            reporter.info(f"{file.name}, where the training stood, is damaged and was put aside; the training {then}")
         if content is None:
             return
         self._best_before = content["state"]["best_step"]

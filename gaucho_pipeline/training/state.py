@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gaucho_pipeline.artifacts import sync_folder, written_atomically
+from gaucho_pipeline.base_models import is_out_of_memory
+from gaucho_pipeline.canonical import file_digest
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.methods.base import Weights
-from gaucho_pipeline.model_files import count_weights
+
+_KEYS = frozenset({"inputs", "state", "weights", "first_errors", "optimizer", "average", "scaler", "best_digest"})
 
 
 @dataclass
@@ -37,7 +41,8 @@ def save_state(path: Path, inputs: Mapping[str, Any], content: Mapping[str, Any]
     """Writes a state; the one before stays beside it, and the new one counts once it is whole and on disk."""
     new = path.with_suffix(".new")
     with written_atomically(new) as file:
-        torch.save({"inputs": dict(inputs), **content}, file)
+        best = file_digest(_best_file(path.parent, content["state"]["best_step"]))
+        torch.save({"inputs": dict(inputs), "best_digest": best, **content}, file)
     if path.exists():
         os.replace(path, previous_of(path))
     os.replace(new, path)
@@ -59,16 +64,31 @@ def load_state(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, Any] | 
         if not file.exists():
             continue
         try:
-            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            content = _load(file)
             then, state = content["inputs"], TrainerState(**content["state"])
-            count_weights(_best_file(path.parent, state.best_step))
-        except Exception:  # whatever is in the file: pickles of nonsense raise anything
+            is_whole = content.keys() >= _KEYS and file_digest(_best_file(path.parent, state.best_step)) == content["best_digest"]
+        except FileNotFoundError:
+            is_whole = False  # of the weights that it names
+        except Exception as error:  # whatever is in the file: pickles of nonsense raise anything
+            if isinstance(error, OSError) or is_out_of_memory(error):
+                raise  # which says nothing of the file
+            is_whole = False
+        if not is_whole:
             damaged.append(file)
             continue
         if differing := [key for key in {**then, **inputs} if then.get(key) != inputs.get(key)]:
             raise GauchoError(f"{path}: is of a training with another {', '.join(differing)}; remove it to begin anew")
         return content, damaged
     return None, damaged
+
+
+def _load(file: Path) -> dict[str, Any]:
+    """What a state holds, every byte of it checked. Raises ValueError and what torch raises if it is damaged."""
+    with zipfile.ZipFile(file) as archive:
+        if archive.testzip():
+            raise ValueError("a checksum does not fit")
+    content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return content
 
 
 def save_best(folder: Path, step: int, weights: Weights) -> None:

@@ -91,10 +91,14 @@ def artifact_file(data: Path, path: str) -> Path | None:
     if asset not in ASSETS or any(part.startswith(".") for part in rest.split("/")) or "\0" in rest:
         return None
     home = (data / asset).resolve()
-    file = (home / rest).resolve()
-    if file.is_dir():
-        file = file / "index.html"
-    return file if home == data.resolve() / asset and file.is_relative_to(home) and file.is_file() else None
+    try:
+        file = (home / rest).resolve()
+        if file.is_dir():
+            file = file / "index.html"
+        is_right = home == data.resolve() / asset and file.is_relative_to(home) and file.is_file()
+    except (OSError, ValueError, RuntimeError):  # a name that no disk has, links that lead to one another
+        return None
+    return file if is_right and len(file.relative_to(home).parts) > 2 else None
 
 
 def _file_response(file: Path) -> Response:
