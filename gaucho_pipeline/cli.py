@@ -321,9 +321,13 @@ def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) 
 @_told
 def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: bool) -> None:
     """Write the pages of approved CONCEPTS (all of them if none is named) into FOLDER, for any static host."""
-    from gaucho_pipeline.publishing import publish as publish_site
+    from gaucho_pipeline import publishing
 
-    done = publish_site(project, concepts, folder.resolve(), weights)
+    done = publishing.publish(project, concepts, folder.resolve(), weights)
+    for slug in done:
+        if count := publishing.reserved_images(project, slug):
+            text = f"note: {slug}: all rights in {count} of its training images are reserved; they are shown in small, and marked so"
+            click.echo(text, err=True)
     click.echo(f"{folder}: {', '.join(done)}")
 
 

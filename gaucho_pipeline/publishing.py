@@ -12,12 +12,13 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.artifacts import read_table, write_atomically
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.pipeline import Project, Shown
+from gaucho_pipeline.rights import RESERVED
 
 _MARK = "published.json"
 """In a folder that was published into before, so that it may be published into again."""
@@ -135,6 +136,12 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
         os.replace(whole, folder)
         shutil.rmtree(old, ignore_errors=True)
     return chosen
+
+
+def reserved_images(project: Project, slug: str) -> int:
+    """How many training images of what can be shown of a concept are all rights reserved by their owner."""
+    table = _shown(project, slug, project.shown()).checkpoint.folder / "train.jsonl"
+    return sum(row["license"] == RESERVED for row in read_table(table)) if table.exists() else 0
 
 
 def _not_ours(folder: Path) -> list[str]:

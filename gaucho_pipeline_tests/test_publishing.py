@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gaucho_pipeline import cli
+from gaucho_pipeline.artifacts import write_table
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.publishing import approvals_file, approve, read_approvals
 from gaucho_pipeline_tests.standing import stand, two_concepts
@@ -43,6 +44,15 @@ def test_an_approval_has_a_name_and_a_day_and_is_of_what_stands(project: Project
     assert approval.is_of(project, "araucaria", project.shown()["araucaria"])
     assert "Anália" in approvals_file(project).read_text(encoding="utf-8")
     assert gaucho(project, "approve", "cuia", "--by", "X").exit_code == 2
+
+
+def test_images_whose_rights_are_reserved_are_told_when_they_go_out(project: Project, tmp_path: Path) -> None:
+    rows = [{"license": "all rights reserved"}, {"license": "CC0-1.0"}, {"license": "all rights reserved"}]
+    write_table(project.shown()["araucaria"].checkpoint.folder / "train.jsonl", rows)
+    for slug in project.slugs:
+        approve(project, slug, "Anália")
+    said = gaucho(project, "publish", str(tmp_path / "site")).stderr
+    assert said == "note: araucaria: all rights in 2 of its training images are reserved; they are shown in small, and marked so\n"
 
 
 def test_only_what_was_approved_is_written_with_who_approved_it(project: Project, tmp_path: Path) -> None:
