@@ -9,10 +9,8 @@ from gaucho_pipeline.orchestration import automation
 from gaucho_pipeline.orchestration.assets import build_assets
 from gaucho_pipeline.orchestration.checks import build_checks
 from gaucho_pipeline.orchestration.resources import ProjectResource
+from gaucho_pipeline.orchestration.runner import SECONDS_TO_SAVE
 from gaucho_pipeline.pipeline import Project
-
-_SECONDS_TO_SAVE = 300.0
-"""What a program that is asked to stop is given to save in: a whole denoiser takes minutes."""
 
 
 def build_defs(project: Project, open_project: Callable[[], Project] | None = None) -> dg.Definitions:
@@ -36,7 +34,7 @@ def build_defs(project: Project, open_project: Callable[[], Project] | None = No
         ],
         resources={
             "project": ProjectResource(open_project or (lambda: Project(project.concepts_file, project.store.root))),
-            "programs": PipesSubprocessClient(termination_timeout_seconds=_SECONDS_TO_SAVE),
+            "programs": PipesSubprocessClient(termination_timeout_seconds=SECONDS_TO_SAVE),
         },
         executor=dg.in_process_executor,
     )

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from gaucho_pipeline.assets import ALL, ASSETS
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.orchestration import assets
+from gaucho_pipeline.orchestration import assets, runner
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.runner import PROCESS_TAG, Runner, get_instance
@@ -424,3 +425,19 @@ def test_a_dead_run_gives_its_place_in_the_pool_back(project: Project) -> None:
         assert storage.get_concurrency_info("gpu").active_slot_count == 1
     with get_instance(project) as instance:
         assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
+
+
+@pytest.mark.parametrize(("ago", "is_freed"), [(400, True), (10, False)])
+def test_a_run_that_has_ended_gives_its_place_in_the_pool_back(
+    ago: int, is_freed: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was terminated in the web UI kept it, and every later run waited for ever; but what stops may still be saving."""
+    with get_instance(project) as instance:
+        run = instance.create_run_for_job(build_defs(project).resolve_job_def("everything"), status=dg.DagsterRunStatus.STARTED)
+        instance.event_log_storage.initialize_concurrency_limit_to_default("gpu")
+        assert instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, "checkpoint").is_claimed
+        instance.report_run_canceled(run)
+    now = time.time()
+    monkeypatch.setattr(runner.time, "time", lambda: now + ago)
+    with get_instance(project) as instance:
+        assert (instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0) is is_freed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ _HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
 
 
 PROCESS_TAG = "gaucho/process"
+SECONDS_TO_SAVE = 300.0
+"""What a program that is asked to stop is given to save in: a whole denoiser takes minutes."""
 _NO_CAPTURE = ("dagster._core.storage.noop_compute_log_manager", "NoOpComputeLogManager", "{}\n")
 
 
@@ -90,7 +93,15 @@ def _this_process() -> str:
 
 
 def _end_the_dead(instance: dg.DagsterInstance) -> None:
-    """Ends runs of the command line that were killed on this machine: they would hold their place in the GPU's pool for ever."""
+    """Ends runs of the command line that were killed on this machine: they would hold their place in the GPU's pool for ever.
+
+    So would runs that ended, or were terminated in the web UI, without giving it back; what is asked to stop has five minutes to save.
+    """
+    for run_id in instance.event_log_storage.get_concurrency_run_ids():
+        record = instance.get_run_record_by_id(run_id)
+        ended = record.end_time if record and record.dagster_run.is_finished else None
+        if record is None or (ended is not None and time.time() - ended > SECONDS_TO_SAVE):
+            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
     for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
         host, _, pid = run.tags.get(PROCESS_TAG, "").partition(" ")
         if host == socket.gethostname() and not _is_running(int(pid)):
