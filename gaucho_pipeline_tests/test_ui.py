@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from selenium import webdriver
 
@@ -42,9 +44,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def port(folder: Path) -> Iterator[int]:
-    """The port where `gaucho ui` serves the folder."""
+@contextlib.contextmanager
+def _served(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """`gaucho ui` of the folder once it answers, and its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         found = int(probe.getsockname()[1])
@@ -55,6 +57,13 @@ def port(folder: Path) -> Iterator[int]:
         while _status(found, "GET", "/server_info", {}) != 200:
             assert time.monotonic() < deadline, "it never served"
             time.sleep(0.5)
+        yield process, found
+
+
+@pytest.fixture(scope="module")
+def port(folder: Path) -> Iterator[int]:
+    """The port where `gaucho ui` serves the folder."""
+    with _served(folder) as (process, found):
         yield found
         process.send_signal(signal.SIGINT)
         process.wait(60)
@@ -291,3 +300,16 @@ def test_the_page_of_an_artifact_opens_from_its_metadata(browser: webdriver.Chro
     browser.get(f"http://127.0.0.1:{port}{address}")
     assert browser.current_url == f"http://localhost:{port}/artifacts/curated_set/chimarrao/current/review.html"
     assert "Conceito de dnc" in browser.title
+
+
+# ------------------------------------------------------------------------------------------ its end
+
+
+def test_a_closed_terminal_leaves_no_daemon_behind(folder: Path) -> None:
+    with _served(folder) as (process, _):
+        children = psutil.Process(process.pid).children(recursive=True)
+        daemons = [child for child in children if "_daemon" in " ".join(child.cmdline())]
+        assert daemons
+        process.send_signal(signal.SIGHUP)
+        process.wait(60)
+        assert not psutil.wait_procs(daemons, timeout=60)[1]

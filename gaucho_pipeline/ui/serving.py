@@ -28,6 +28,8 @@ from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
 
 _MODULE = "gaucho_pipeline.definitions"
 _SECONDS_TO_END = 20
+_DAEMON = "from gaucho_pipeline.launch import die_with_parent; die_with_parent(); from dagster._daemon.cli import main; main()"
+"""`python -m dagster._daemon` that does not outlive this program: closing the terminal, or `kill -9`, would leave its schedules running."""
 _SITE = "/artifacts/gallery_site/all/current/index.html"
 
 
@@ -63,7 +65,7 @@ def _check_free(port: int) -> None:
 @contextlib.contextmanager
 def _daemon(workspace: Sequence[str]) -> Iterator[None]:
     """Runs the daemon, which starts what is queued and evaluates schedules and sensors, as long as the block."""
-    command = [sys.executable, "-m", "dagster._daemon", "run", "--log-level", "warning", *workspace]
+    command = [sys.executable, "-c", _DAEMON, "run", "--log-level", "warning", *workspace]
     with subprocess.Popen(command, start_new_session=True) as process:  # a terminal's Ctrl-C is for this program to hand on
         try:
             yield
