@@ -117,17 +117,17 @@ def test_a_transformers_single_file_is_in_the_names_that_readers_know(name: str,
 
 
 @pytest.mark.parametrize(
-    ("prediction_type", "width", "name", "is_second"),
+    ("prediction_type", "is_linear", "name", "is_second"),
     [
-        ("epsilon", 32, "stable-diffusion-v1", "False"),
-        ("v_prediction", 32, "stable-diffusion-v1", "False"),
-        ("v_prediction", 1024, "stable-diffusion-v2-768-v", "True"),
-        ("epsilon", 1024, "stable-diffusion-v2-512", "True"),
+        ("epsilon", False, "stable-diffusion-v1", "False"),
+        ("v_prediction", False, "stable-diffusion-v1", "False"),
+        ("v_prediction", True, "stable-diffusion-v2-768-v", "True"),
+        ("epsilon", True, "stable-diffusion-v2-512", "True"),
     ],
 )
-def test_the_second_generation_and_velocity_are_labelled(prediction_type: str, width: int, name: str, is_second: str) -> None:
+def test_the_second_generation_and_velocity_are_labelled(prediction_type: str, is_linear: bool, name: str, is_second: str) -> None:
     pipeline = tiny_models.stable_diffusion(prediction_type)
-    pipeline.unet.register_to_config(cross_attention_dim=width)
+    pipeline.unet.register_to_config(use_linear_projection=is_linear)
     metadata = StableDiffusion(pipeline).file_metadata()
     assert (metadata["modelspec.architecture"], metadata["ss_v2"]) == (f"{name}/lora", is_second)
     is_velocity = prediction_type == "v_prediction"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -114,8 +115,10 @@ def test_a_run_that_is_asked_to_stop_has_all_of_them_save(curated: Path, tmp_pat
         process.send_signal(signal.SIGTERM)
         assert process.stderr
         text = process.stderr.read()
-    assert text.count("asked to stop: saved at step") >= 2
-    assert process.returncode != 0
+    assert text.count("stopped by SIGTERM; what is done is kept") == 1
+    errors = [json.loads(path.read_text(encoding="utf-8"))["message"] for path in tmp_path.glob("data/.requests/checkpoint/*/error.json")]
+    assert [error.startswith("asked to stop: saved at step") for error in errors] == [True, True]
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def _stages(project: Path) -> list[int]:

@@ -193,8 +193,8 @@ def without_secrets(address: str) -> str:
     """A web address as it may be shown for ever: without a password, and without its parameters where one of them lets people in."""
     parts = urlsplit(address)
     host, path = parts.netloc.rpartition("@")[2], re.sub(r"(?i);[a-z]*sess[^/]*", "", parts.path)
-    said = parse_qsl(f"{parts.query}&{parts.fragment}".replace(";", "&"), keep_blank_values=True)
-    signed = any(_SECRETS.fullmatch(name) or "://" in value for name, value in said)
+    pairs = parse_qsl(f"{parts.query}&{parts.fragment}".replace(";", "&"), keep_blank_values=True)
+    signed = any(_SECRETS.fullmatch(name) or "://" in value for name, value in pairs)
     return urlunsplit((parts.scheme, host, path, "" if signed else parts.query, "" if signed else parts.fragment))
 
 
