@@ -22,7 +22,7 @@ class Interrupted(GauchoError):
 
     def __init__(self, number: int, text: str) -> None:
         super().__init__(text)
-        self.exit_code = 128 + number
+        self.exit_code = exit_code(number)
 
 
 def exit_code(number: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
+from gaucho_pipeline.assets import ASSETS, CHECKPOINT, RAW_CRAWL
 from gaucho_pipeline.concepts_file import error_at
 from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.curation.overrides import read_overrides
@@ -106,8 +106,9 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
             raise ConfigError(f"training.class_images: {images.folder} holds no image")
     except ConfigError as error:
         raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), str(error)) from None
-    is_trained = project.state("checkpoint", slug).state == "fresh"
-    if count and count > _LARGE and not is_meant and not is_trained and not base_models.has_gpu():
+    if count is None or count <= _LARGE or is_meant or base_models.has_gpu():
+        return
+    if project.state(CHECKPOINT.name, slug).state != "fresh":
         steps = spec.max_steps or math.ceil(spec.epochs * project.concept(slug).curation.max_images / spec.batch_size)
         hours = steps * spec.batch_size * count / (_RATE * (os.cpu_count() or 1)) * (((spec.resolution or 512) / 512) ** 2) / 3600
         free = psutil.virtual_memory().available

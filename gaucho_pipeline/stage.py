@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dagster_pipes import PipesContext, open_dagster_pipes
@@ -113,7 +114,7 @@ def main(run: RunStage) -> None:
         sys.exit(2)
     path = Path(sys.argv[1])
     stop_when_asked(path.parent / ERROR_FILE)
-    with errors_told(path.parent / ERROR_FILE, _memory_remedy(path)), contextlib.ExitStack() as stack:
+    with errors_told(path.parent / ERROR_FILE, partial(_memory_remedy, path)), contextlib.ExitStack() as stack:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
         if pipes:
             with contextlib.suppress(PermissionError):  # where it is the first of its session already
@@ -174,7 +175,7 @@ def _memory_remedy(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def errors_told(error_file: Path, memory_remedy: str = "") -> Iterator[None]:
+def errors_told(error_file: Path, memory_remedy: Callable[[], str] = str) -> Iterator[None]:
     """Tells what a program's block raises in one line, keeps it in a file, and ends the program with its exit status."""
     try:
         yield
@@ -182,7 +183,7 @@ def errors_told(error_file: Path, memory_remedy: str = "") -> Iterator[None]:
         known = isinstance(error, (GauchoError, OSError, MemoryError, ValidationError)) or type(error).__name__ == _TORCH_MEMORY_ERROR
         if not known and not is_disk_full(error):
             raise
-        message = explain(error, memory_remedy)
+        message = explain(error, memory_remedy())
         with contextlib.suppress(OSError):
             write_atomically(error_file, json.dumps({"message": message}))
         print(f"error: {message}", file=sys.stderr, flush=True)

@@ -6,7 +6,8 @@ import re
 
 import yaml
 
-_PLACEHOLDER = re.compile(r"\{(token|class_noun)\}")
+_PLACEHOLDER = re.compile(r"\{(?:token|class_noun)\}")
+_LEADING = re.compile(rf"(?:^|[-:,\[]) *({_PLACEHOLDER.pattern})")
 _MOST_NODES = 100_000
 """Values that a file may stand for once its aliases are written out."""
 
@@ -77,8 +78,8 @@ def _placeholder(problem: str, lines: list[str], number: int, error: yaml.Marked
     """`{token} on a table` without quotation marks is read as a mapping; the parser notices a little later."""
     for near in (number, number - 1):
         bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", _line(lines, near))
-        if re.search(r"(^|[-:,\[]) *\{(token|class_noun)\}", bare):
-            return near, f'a text that begins with {_PLACEHOLDER.search(bare)[0]} must stand in quotation marks: "…"'  # type: ignore[index]
+        if found := _LEADING.search(bare):
+            return near, f'a text that begins with {found[1]} must stand in quotation marks: "…"'
         if "[" in bare and (found := _PLACEHOLDER.search(bare)):
             return near, f'a text with {found[0]} in a list must stand in quotation marks: ["…", "…"]'
     return None

@@ -61,6 +61,14 @@ def stage_command(project: Project, asset: str, slug: str, folder: Path) -> list
     return [sys.executable, "-m", "gaucho_pipeline.launch", ASSETS[asset].program, str(write_request(folder, project.request(asset, slug)))]
 
 
+def wait_until(ready: Callable[[], bool], seconds: float = 120) -> None:
+    """Waits for a moment, and fails the test if it never comes."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.1)
+
+
 def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 120) -> bool:
     """Starts a program and kills it with SIGKILL as soon as `ready` says so; whether it was still running then."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -152,6 +151,12 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "  outro:\n    token: CHMRR\n    class_noun: cup\n    crawl: {sources: [{openverse: {query: x}}]}\n",
         ":13: concepts.outro.token: 'CHMRR' is the token of chimarrao already",
     ),
+    "an article before the class noun": ("class_noun: drink", "class_noun: a drink", "must be the noun alone, without 'a' before it"),
+    "a Portuguese article": ("class_noun: drink", "class_noun: o mate", "must be the noun alone, without 'o' before it"),
+    "a class noun of spaces": ("class_noun: drink", 'class_noun: "  "', "must say something, and not be spaces only"),
+    "a placeholder in the class noun": ("class_noun: drink", 'class_noun: "{token}"', "must be plain words; a placeholder"),
+    "a line break in the class noun": ("class_noun: drink", 'class_noun: "drink\\nx"', "must be one line"),
+    "a token that is the class noun itself": ("token: chmrr", "token: Drink", "'Drink' is the class noun itself; choose a made-up word"),
 }
 
 
@@ -263,25 +268,6 @@ def test_a_bomb_of_aliases_is_told_at_once(each: str, tmp_path: Path) -> None:
     lines = ["b0: &b0 {x: 1}"] + [f"b{n}: &b{n} {each % ','.join([f'*b{n - 1}'] * 9)}" for n in range(1, 12)]
     (tmp_path / "concepts.yaml").write_text("\n".join([*lines, "concepts: {}"]), encoding="utf-8")
     with pytest.raises(ConfigError, match="repeats more by aliases"):
-        load_concepts(tmp_path / "concepts.yaml")
-
-
-WORDS = {
-    "an article": ("class_noun: drink", "class_noun: a drink", "must be the noun alone, without 'a' before it"),
-    "a Portuguese one": ("class_noun: drink", "class_noun: o mate", "must be the noun alone, without 'o' before it"),
-    "spaces": ("class_noun: drink", 'class_noun: "  "', "must say something, and not be spaces only"),
-    "a placeholder": ("class_noun: drink", 'class_noun: "{token}"', "must be plain words; a placeholder"),
-    "a line break": ("class_noun: drink", 'class_noun: "drink\\nx"', "must be one line"),
-    "the noun itself": ("token: chmrr", "token: Drink", "'Drink' is the class noun itself; choose a made-up word"),
-}
-
-
-@pytest.mark.parametrize("word", WORDS)
-def test_words_are_checked(word: str, tmp_path: Path) -> None:
-    old, new, said = WORDS[word]
-    assert old in GOOD
-    (tmp_path / "concepts.yaml").write_text(GOOD.replace(old, new), encoding="utf-8")
-    with pytest.raises(ConfigError, match=re.escape(said)):
         load_concepts(tmp_path / "concepts.yaml")
 
 

@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ import pytest
 from gaucho_pipeline.interrupts import noticed
 from gaucho_pipeline.launch import ERROR_FILE
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import gaucho, states
+from gaucho_pipeline_tests.programs import gaucho, states, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -68,13 +66,6 @@ def test_a_run_that_is_stopped_says_so_once_and_begins_no_further_concept(
     assert states(folder)["araucaria"]["raw_crawl"] == "fresh"
     gaucho(folder, "run", "--select", "curated_set")
     assert states(folder)["chimarrao"]["curated_set"] == "fresh"
-
-
-def wait_until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not so():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

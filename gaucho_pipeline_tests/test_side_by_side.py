@@ -9,8 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import dagster as dg
@@ -20,7 +19,7 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.orchestration.runner import pool_limit, write_home_config
 from gaucho_pipeline.side_by_side import _environment
 from gaucho_pipeline_tests.changes import FRESH, edit, start
-from gaucho_pipeline_tests.programs import CONCEPT_NAMES, gaucho, states
+from gaucho_pipeline_tests.programs import CONCEPT_NAMES, gaucho, states, wait_until
 
 
 def test_two_concepts_at_once_are_made_and_one_that_fails_keeps_the_other_not(tmp_path: Path) -> None:
@@ -95,13 +94,6 @@ def training_side_by_side(curated: Path, tmp_path: Path) -> Iterator[subprocess.
         wait_until(lambda: len([*tmp_path.glob("data/.staging/checkpoint/*/*/state/training.pt")]) == 2)
         yield process
         wait_until(lambda: not _stages(tmp_path))
-
-
-def wait_until(so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not so():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.2)
 
 
 def test_nobody_outlives_a_run_that_is_killed(curated: Path, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from gaucho_pipeline.embedded.demo_site import QuietHandler
 from gaucho_pipeline.ui.guard import artifact_file
 from gaucho_pipeline_tests.browsing import browser as browser
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import gaucho
+from gaucho_pipeline_tests.programs import gaucho, wait_until
 from gaucho_pipeline_tests.replay import serving
 
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "gaucho_pipeline.definitions"}
@@ -53,10 +53,7 @@ def _served(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     command = [sys.executable, "-m", "gaucho_pipeline.cli", "ui", "--port", str(found)]
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while _status(found, "GET", "/server_info", {}) != 200:
-            assert time.monotonic() < deadline, "it never served"
-            time.sleep(0.5)
+        wait_until(lambda: _status(found, "GET", "/server_info", {}) == 200)
         yield process, found
 
 

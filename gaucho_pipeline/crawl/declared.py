@@ -27,7 +27,7 @@ from gaucho_pipeline.crawl.sources import (
     without_secrets,
 )
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.image_files import images_of, list_folder
+from gaucho_pipeline.image_files import list_folder
 from gaucho_pipeline.rights import License, own_license, parse_license
 from gaucho_pipeline.spec import Text
 from gaucho_pipeline.spreadsheets import read_spreadsheet
@@ -88,10 +88,10 @@ class FolderSpec(ImageSourceSpec):
         except ConfigError as error:
             return "table", str(error)
         try:
-            self.build(1, ()).start(None)
+            listed = self.build(1, ()).start(None)
         except ConfigError as error:
             return "path", str(error)
-        if not any(_can_be_read(file.path) for file in images_of(self.path)):
+        if not any(_can_be_read(Path(record.url)) for record in listed.records):
             return "path", f"{self.path} holds no image that can be read"
         return None
 

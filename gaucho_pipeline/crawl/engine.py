@@ -85,8 +85,9 @@ class Crawl:
         queues: list[list[Record]] = []
         for listing in self.listings:
             queues.append([])
+            hosts = self.media_hosts(listing.origin)
             for record in listing.records.values():
-                if reason := refusal_of(record, self.spec, self.media_hosts(listing.origin)):
+                if reason := refusal_of(record, self.spec, hosts):
                     self.refused.setdefault(record.key, (record, reason))
                 else:
                     queues[-1].append(record)

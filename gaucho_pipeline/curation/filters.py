@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from gaucho_pipeline.curation.boxes import WHOLE, Box, widened
 from gaucho_pipeline.spec import Absent, Spec
 
 if TYPE_CHECKING:
     from gaucho_pipeline.curation.measures import Measures
-
-Box = tuple[float, float, float, float]
-_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 class FilterSpec(Spec):
@@ -73,11 +71,11 @@ def crop_of(measures: Measures, spec: FilterSpec) -> Box:
     """
     if measures.ground == "backdrop":
         left, top, right, bottom = measures.content_box
-        (left, right), (top, bottom) = (
-            _at_least(left, right, spec.min_side / measures.width), _at_least(top, bottom, spec.min_side / measures.height),
-        )  # fmt: skip
+        left, right = widened(left, right, spec.min_side / measures.width, 1.0)
+        top, bottom = widened(top, bottom, spec.min_side / measures.height, 1.0)
+        left, top, right, bottom = (round(min(max(0.0, share), 1.0), 4) for share in (left, top, right, bottom))
         return left, top, right, bottom
-    return measures.content_box if border(measures) > 0.01 and framed(measures, spec) <= spec.max_border else _WHOLE
+    return measures.content_box if border(measures) > 0.01 and framed(measures, spec) <= spec.max_border else WHOLE
 
 
 def framed(measures: Measures, spec: FilterSpec) -> float:
@@ -85,13 +83,6 @@ def framed(measures: Measures, spec: FilterSpec) -> float:
     left, top, right, bottom = measures.content_box
     inner = min((right - left) * measures.width, (bottom - top) * measures.height)
     return 0.0 if measures.ground == "frame" and inner >= spec.min_side else border(measures)
-
-
-def _at_least(first: float, last: float, length: float) -> tuple[float, float]:
-    """A stretch of a side, as shares, made so long on both ends, as far as the side goes."""
-    more = max(0.0, min(length, 1.0) - (last - first))
-    start = min(max(0.0, first - more / 2), 1 - (last - first) - more)
-    return round(max(0.0, start), 4), round(min(1.0, start + (last - first) + more), 4)
 
 
 def _size(measures: Measures, spec: FilterSpec) -> tuple[int, int]:

@@ -6,14 +6,15 @@ in `filters.py`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from scipy import ndimage
 
-Box = tuple[float, float, float, float]
-WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+from gaucho_pipeline.curation.boxes import Box, widened
+
 _RING = 0.012
 """Width of the outermost ring that must be of one colour, as a share of the shorter side."""
 _LIKE_RING, _TOUCHED, _TOLERANCE = 0.95, 0.2, 20  # share of the ring; of 255, in the channel that differs most
@@ -73,16 +74,9 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
     top, bottom, left, right = _bounds(kept)
     margin = round(_MARGIN * max(bottom - top, right - left))
     top, bottom, left, right = max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin)
-    top, bottom = _widened(top, bottom, round((right - left) / _MOST_ASPECT), height)
-    left, right = _widened(left, right, round((bottom - top) / _MOST_ASPECT), width)
+    top, bottom = map(math.ceil, widened(top, bottom, round((right - left) / _MOST_ASPECT), height))
+    left, right = map(math.ceil, widened(left, right, round((bottom - top) / _MOST_ASPECT), width))
     return Ground("backdrop", _shares((top, bottom, left, right), height, width), kept)
-
-
-def _widened(first: int, last: int, length: int, side: int) -> tuple[int, int]:
-    """A stretch of a side that is at least so long, as far as the side goes."""
-    more = max(0, min(length, side) - (last - first))
-    start = min(max(0, first - more // 2), side - (last - first) - more)
-    return start, start + (last - first) + more
 
 
 def _connected_to_ring(like: np.ndarray, inner: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dct
 
+from gaucho_pipeline.curation.boxes import WHOLE
+
 _SIDE, _LOW, _BASE = 32, 8, 160
-WHOLE = (0.0, 0.0, 1.0, 1.0)
 _EDGES = ((0.0, 0.9), (0.05, 0.95), (0.1, 1.0))
 WINDOWS = (
     WHOLE,

@@ -14,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from gaucho_pipeline.curation import detail
-from gaucho_pipeline.curation.grounds import WHOLE, find_ground
+from gaucho_pipeline.curation.boxes import WHOLE
+from gaucho_pipeline.curation.grounds import find_ground
 from gaucho_pipeline.curation.hashes import window_hashes
 from gaucho_pipeline.curation.overlays import edge_map
 from gaucho_pipeline.images import probe, square

@@ -15,6 +15,11 @@ ARTIFACTS = "/artifacts/"
 """Where `gaucho ui` has the files of artifacts: browsers follow no link to a file from a page of the web."""
 
 
+def page_address(asset: str, concept: str, page: str) -> str:
+    """Where `gaucho ui` has a page of the artifact that counts, whichever it is."""
+    return f"{ARTIFACTS}{asset}/{concept}/{CURRENT}/{page}"
+
+
 def build_metadata(artifact: Artifact) -> dict[str, Any]:
     """Metadata for a materialization: paths, metrics, tables of counts, the loss curve or the contact sheet."""
     asset, found = artifact.asset, dict[str, Any]()
@@ -22,10 +27,10 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
     found["fingerprint"] = artifact.manifest.fingerprint
     found |= _flat(artifact.manifest.metrics)
     if asset.page and (artifact.folder / asset.page).exists():
-        found["page"] = dg.MetadataValue.url(f"{ARTIFACTS}{asset.name}/{artifact.manifest.concept}/{CURRENT}/{asset.page}")
+        found["page"] = dg.MetadataValue.url(page_address(asset.name, artifact.manifest.concept, asset.page))
     site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"
     if asset in (SAMPLE_GALLERY, EVALUATION) and site.exists():
-        found["page"] = dg.MetadataValue.url(f"{ARTIFACTS}{GALLERY_SITE.name}/{ALL}/{CURRENT}/{artifact.manifest.concept}/index.html")
+        found["page"] = dg.MetadataValue.url(page_address(GALLERY_SITE.name, ALL, f"{artifact.manifest.concept}/index.html"))
     if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
         found[asset.figure.name] = inline
     return found

@@ -63,10 +63,8 @@ def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.
     `captures_output`: whether what programs print goes to files, and from there to the terminal. What they tell is in the log either way,
     and the processes that mirror the files would be killed by a terminal's Ctrl-C before they have shown the last words.
     """
-    home = dagster_home(project)
     with contextlib.ExitStack() as stack:
-        named = "DAGSTER_HOME" in os.environ
-        instance = stack.enter_context(dg.DagsterInstance.get() if named else dg.DagsterInstance.from_config(str(home)))
+        instance = stack.enter_context(dg.DagsterInstance.from_config(str(dagster_home(project))))
         if not captures_output:
             ref = instance.get_ref()._replace(compute_logs_data=ConfigurableClassData(*_NO_CAPTURE))
             instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))

@@ -21,7 +21,9 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.cli import DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_MAX_OVERFLOW, DEFAULT_POOL_RECYCLE
 from dagster_webserver.version import __version__
 
+from gaucho_pipeline.assets import ALL, GALLERY_SITE
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.orchestration.metadata import page_address
 from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
@@ -30,7 +32,6 @@ _MODULE = "gaucho_pipeline.definitions"
 _SECONDS_TO_END = 20
 _DAEMON = "from gaucho_pipeline.launch import die_with_parent; die_with_parent(); from dagster._daemon.cli import main; main()"
 """`python -m dagster._daemon` that does not outlive this program: closing the terminal, or `kill -9`, would leave its schedules running."""
-_SITE = "/artifacts/gallery_site/all/current/index.html"
 
 
 def serve(project: Project, port: int) -> None:
@@ -44,11 +45,15 @@ def serve(project: Project, port: int) -> None:
         "GAUCHO_DATA": str(project.store.root),
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),  # Dagster's own, of its previews
     }
-    target = WorkspaceOpts(module_name=(_MODULE,))
-    keys = {"use_legacy_code_server_behavior": False, "workspace_opts": target, "code_server_log_level": "warning"}
     with contextlib.ExitStack() as stack:
         instance = stack.enter_context(get_instance(project))
-        workspace = stack.enter_context(_optionally_create_temp_workspace(instance=instance, **keys))  # type: ignore[arg-type]
+        code_server = _optionally_create_temp_workspace(
+            use_legacy_code_server_behavior=False,
+            workspace_opts=WorkspaceOpts(module_name=(_MODULE,)),
+            instance=instance,
+            code_server_log_level="warning",
+        )
+        workspace = stack.enter_context(code_server)
         stack.enter_context(_daemon(workspace))
         _serve(instance, workspace, project, port)
 
@@ -82,5 +87,6 @@ def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project
     instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
     with WorkspaceProcessContext(instance, version=__version__, workspace_load_target=target) as context:
         app = Guard(create_app_from_workspace_process_context(context), port, project.store.root)
-        click.echo(f"The web UI:  http://{UI_HOST}:{port}\nThe gallery: http://{PAGES_HOST}:{port}{_SITE}\nCtrl-C ends it.")
+        site = f"http://{PAGES_HOST}:{port}{page_address(GALLERY_SITE.name, ALL, 'index.html')}"
+        click.echo(f"The web UI:  http://{UI_HOST}:{port}\nThe gallery: {site}\nCtrl-C ends it.")
         uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False)
