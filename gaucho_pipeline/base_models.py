@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from gaucho_pipeline.canonical import weights_digest
 from gaucho_pipeline.concepts import EMBEDDED
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.lock_file import LockFile
@@ -72,7 +72,7 @@ def model_index(model: str, revision: str | None) -> dict[str, Any]:
             raise ConfigError(f"{model} is no name that a hub has: {error}") from None
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             first = str(error).strip().splitlines()[0]
-            raise GauchoError(f"{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?") from None
+            raise TransientError(f"{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?") from None
     else:
         path = folder / "model_index.json"
     try:

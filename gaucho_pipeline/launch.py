@@ -19,7 +19,7 @@ from pathlib import Path
 PARENT_VARIABLE = "GAUCHO_PARENT"
 """Names the process that a stage must not outlive, because it may be gone before the stage has begun to look."""
 ERROR_FILE = "error.json"
-"""Beside a request: what went wrong, in one line."""
+"""Beside a request: what went wrong, in one line, and whether the same may succeed later without a change of its input."""
 _ASKED = "asked to stop; what is done is kept, and the same run goes on from there"
 
 
@@ -41,7 +41,7 @@ def stop_when_asked(error_file: Path) -> None:
 
     def stop(number: int, frame: object) -> None:
         with contextlib.suppress(OSError):
-            error_file.write_text(json.dumps({"message": _ASKED}), encoding="utf-8")
+            error_file.write_text(json.dumps({"message": _ASKED, "is_transient": True}), encoding="utf-8")
         with contextlib.suppress(OSError):
             os.write(2, f"{_ASKED}\n".encode())
         os._exit(128 + number)  # no library may stand in the way: a reactor, or a pool that waits for its children

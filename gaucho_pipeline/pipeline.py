@@ -271,6 +271,11 @@ class Project:
                 found[slug] = each
         return found
 
+    def removed_from_site(self) -> list[str]:
+        """The concepts that the site shows and the file no longer has."""
+        site = self.store.current(GALLERY_SITE.name, ALL)
+        return sorted(set(site.manifest.provenance.spec["concepts"]) - set(self.slugs)) if site else []
+
     def _shown(self, slug: str, evaluation: Artifact) -> Shown | None:
         versions = evaluation.manifest.provenance.inputs
         gallery = self.store.find_version(SAMPLE_GALLERY.name, slug, versions[SAMPLE_GALLERY.name])
@@ -282,7 +287,7 @@ class Project:
     def request(self, asset: str, slug: str, force: bool = False) -> StageRequest:
         """What to ask of the stage that makes the asset. Raises GauchoError if its input is missing."""
         provenance, inputs = self.provenance(asset, slug), self.inputs(asset, slug)
-        if asset == GALLERY_SITE.name and not inputs:
+        if asset == GALLERY_SITE.name and not inputs and not self.store.current(asset, slug):
             raise GauchoError("gallery_site needs at least one evaluation; run: gaucho run")
         part, is_crawl = ASSETS[asset].part, asset == RAW_CRAWL.name
         return StageRequest(

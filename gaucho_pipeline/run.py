@@ -69,7 +69,7 @@ def _run(
 
     failures, last = [], EVALUATION.name if select == GALLERY_SITE.name else select
     with get_instance(project, captures_output=False) as instance:
-        runner = Runner(build_defs(project, lambda: project), instance, received)
+        runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
         gpus = gpu_names()
         at_once = min(len(slugs), jobs or min(pool_limit(instance, EVALUATION.pool), len(gpus) or os.cpu_count() or 1))
         failures += _ensure_look_alikes(project, runner, slugs) if last == EVALUATION.name else []
@@ -81,7 +81,7 @@ def _run(
                 if not _ensure(project, runner, asset, slug, force and asset == select):
                     failures.append(f"{asset} of {slug} failed")
                     break
-        if select == GALLERY_SITE.name and project.shown():
+        if select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
             click.secho("all concepts", bold=True)
             if not _ensure(project, runner, select, ALL, force):
                 failures.append(f"{select} failed")
@@ -157,7 +157,7 @@ def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool
         return True
     click.echo(f"  {asset:<15} running  {'; '.join(state.reasons) or 'forced'}")
     started = time.monotonic()
-    outcome = runner.run(asset, slug, force)
+    outcome = runner.run(asset, slug, force, "; ".join(state.reasons) or "forced")
     seconds = time.monotonic() - started
     if outcome.error:
         click.secho(f"  {asset:<15} failed   {outcome.error}", fg="red", err=True)

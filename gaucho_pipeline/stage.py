@@ -185,9 +185,16 @@ def errors_told(error_file: Path, memory_remedy: Callable[[], str] = str) -> Ite
             raise
         message = explain(error, memory_remedy())
         with contextlib.suppress(OSError):
-            write_atomically(error_file, json.dumps({"message": message}))
+            write_atomically(error_file, json.dumps({"message": message, "is_transient": is_transient(error)}))
         print(f"error: {message}", file=sys.stderr, flush=True)
         sys.exit(getattr(error, "exit_code", 1))
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether the same may succeed later although nothing that it is made from has changed: the machine's fault, or the web's."""
+    return (
+        is_disk_full(error) or isinstance(error, ConnectionError | TimeoutError) or (isinstance(error, GauchoError) and error.is_transient)
+    )
 
 
 def is_disk_full(error: BaseException | None) -> bool:

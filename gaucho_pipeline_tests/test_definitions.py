@@ -83,7 +83,9 @@ def test_training_and_gallery_share_the_gpu_pool(tmp_path: Path) -> None:
 def test_what_runs_by_itself_is_off_until_switched_on(tmp_path: Path) -> None:
     repository = definitions(tmp_path).get_repository_def()
     sensors = {s.name: s.default_status for s in repository.sensor_defs}
-    assert sensors == dict.fromkeys(["keep_up_to_date", "edited_concepts", "new_files"], dg.DefaultSensorStatus.STOPPED)
+    taken_down = {"removed_concepts": dg.DefaultSensorStatus.RUNNING}  # but for a concept that was removed, which leaves the site
+    switched = ["keep_up_to_date", "edited_concepts", "new_files", "try_again", "tell_people"]
+    assert sensors == dict.fromkeys(switched, dg.DefaultSensorStatus.STOPPED) | taken_down
     assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
 
 

@@ -24,10 +24,11 @@ from gaucho_pipeline.assets import ALL, ASSETS
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.orchestration import assets, runner
+from gaucho_pipeline.orchestration import assets, run_workers
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.metadata import build_metadata
-from gaucho_pipeline.orchestration.runner import PROCESS_TAG, Runner, get_instance
+from gaucho_pipeline.orchestration.runner import Runner, get_instance
+from gaucho_pipeline.orchestration.tags import PROCESS_TAG
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder
 from gaucho_pipeline_tests.standing import edit, stand, two_concepts
@@ -310,7 +311,7 @@ def test_what_is_forced_is_made_although_it_stands(project: Project, instance: d
 def test_force_makes_the_selected_asset_anew_and_no_other(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[tuple[str, str, bool]] = []
 
-    def record(self: Runner, asset: str, slug: str, force: bool) -> Any:
+    def record(self: Runner, asset: str, slug: str, force: bool, reason: str) -> Any:
         ran.append((asset, slug, force))
         return type("Outcome", (), {"error": "", "cached": False})
 
@@ -328,7 +329,7 @@ def test_a_concept_stops_at_what_failed_and_the_others_go_on(
 ) -> None:
     ran: list[tuple[str, str]] = []
 
-    def fail(self: Runner, asset: str, slug: str, force: bool) -> Any:
+    def fail(self: Runner, asset: str, slug: str, force: bool, reason: str) -> Any:
         ran.append((asset, slug))
         return type("Outcome", (), {"error": "it broke", "cached": False})
 
@@ -438,6 +439,6 @@ def test_a_run_that_has_ended_gives_its_place_in_the_pool_back(
         assert instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, "checkpoint").is_claimed
         instance.report_run_canceled(run)
     now = time.time()
-    monkeypatch.setattr(runner.time, "time", lambda: now + ago)
+    monkeypatch.setattr(run_workers.time, "time", lambda: now + ago)
     with get_instance(project) as instance:
         assert (instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0) is is_freed

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
-import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,63 +14,30 @@ import psutil
 import pytest
 from selenium import webdriver
 
-from gaucho_pipeline import embedded
 from gaucho_pipeline.embedded.demo_site import QuietHandler
 from gaucho_pipeline.ui.guard import artifact_file
 from gaucho_pipeline_tests.browsing import browser as browser
-from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import gaucho, wait_until
+from gaucho_pipeline_tests.programs import gaucho
 from gaucho_pipeline_tests.replay import serving
-
-REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "gaucho_pipeline.definitions"}
+from gaucho_pipeline_tests.web_ui import LAUNCH, REPOSITORY, served, start_folder, status_of
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("served")
-    concepts = {
-        slug: folder_concept(draw_folder(folder / slug, slug, 5), token, "cup")
-        for slug, token in (("chimarrao", "dnc"), ("araucaria", "mtl"))
-    }
-    write_concepts(folder / "concepts.yaml", concepts)
-    shutil.copyfile(Path(embedded.__file__).parent / "dagster.yaml", folder / "dagster.yaml")
+    folder = start_folder(tmp_path_factory.mktemp("served"))
     gaucho(folder, "run", "chimarrao", "--select", "curated_set", DAGSTER_HOME=str(folder))
     return folder
-
-
-@contextlib.contextmanager
-def _served(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """`gaucho ui` of the folder once it answers, and its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found = int(probe.getsockname()[1])
-    command = [sys.executable, "-m", "gaucho_pipeline.cli", "ui", "--port", str(found)]
-    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
-        wait_until(lambda: _status(found, "GET", "/server_info", {}) == 200)
-        yield process, found
 
 
 @pytest.fixture(scope="module")
 def port(folder: Path) -> Iterator[int]:
     """The port where `gaucho ui` serves the folder."""
-    with _served(folder) as (process, found):
+    with served(folder) as (process, found):
         yield found
         process.send_signal(signal.SIGINT)
         process.wait(60)
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", found), 1)
-
-
-def _status(port: int, method: str, path: str, headers: dict[str, str], body: str | None = None) -> int:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        connection.request(method, path, body, headers)
-        return connection.getresponse().status
-    except OSError:
-        return 0
-    finally:
-        connection.close()
 
 
 # ------------------------------------------------------------------------------------------ who is let in
@@ -87,8 +48,8 @@ ASKED = json.dumps({"query": "{version}"})
 
 def test_no_request_of_another_site_is_let_through(port: int) -> None:
     ours, other = {"Origin": f"http://127.0.0.1:{port}"}, {"Origin": "http://evil.example"}
-    assert _status(port, "POST", "/graphql", JSON | ours, ASKED) == 200
-    assert _status(port, "POST", "/graphql", JSON | {"Sec-Fetch-Site": "same-origin"}, ASKED) == 200
+    assert status_of(port, "POST", "/graphql", JSON | ours, ASKED) == 200
+    assert status_of(port, "POST", "/graphql", JSON | {"Sec-Fetch-Site": "same-origin"}, ASKED) == 200
     for headers in (
         {},
         other,
@@ -99,21 +60,21 @@ def test_no_request_of_another_site_is_let_through(port: int) -> None:
         other | {"Sec-Fetch-Site": "same-origin"},
         ours | {"Host": f"localhost:{port}"},
     ):
-        assert _status(port, "POST", "/graphql", JSON | headers, ASKED) == 403
+        assert status_of(port, "POST", "/graphql", JSON | headers, ASKED) == 403
     for path in ("/report_asset_materialization/raw_crawl", "/report_asset_check/raw_crawl", "/anything"):
-        assert _status(port, "POST", path, JSON | other, "{}") == 403
-    assert _status(port, "DELETE", "/graphql", other) == 403
+        assert status_of(port, "POST", path, JSON | other, "{}") == 403
+    assert status_of(port, "DELETE", "/graphql", other) == 403
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", "[::1]:1", "127.0.0.1.nip.io"])
 def test_no_other_name_of_the_server_is_answered(host: str, port: int) -> None:
-    assert _status(port, "GET", "/", {"Host": host}) == 403
+    assert status_of(port, "GET", "/", {"Host": host}) == 403
 
 
 def test_getting_changes_nothing(port: int) -> None:
     for path in ("/graphql?query=%7Bversion%7D", "/graphql/?query=mutation%7BreloadWorkspace%7B__typename%7D%7D", "/graphql"):
-        assert _status(port, "GET", path, {}) == 403
-    assert _status(port, "GET", "/", {}) == 200
+        assert status_of(port, "GET", path, {}) == 403
+    assert status_of(port, "GET", "/", {}) == 200
 
 
 @pytest.mark.parametrize(
@@ -125,7 +86,7 @@ def test_getting_changes_nothing(port: int) -> None:
     ],
 )  # fmt: skip
 def test_nothing_but_files_of_artifacts_is_served(path: str, port: int) -> None:
-    assert _status(port, "GET", f"/artifacts/{path}", {"Host": f"localhost:{port}"}) == 404
+    assert status_of(port, "GET", f"/artifacts/{path}", {"Host": f"localhost:{port}"}) == 404
 
 
 def test_a_link_out_of_the_artifacts_is_not_followed(tmp_path: Path) -> None:
@@ -228,14 +189,11 @@ class Ui:
         return str(self.ask("query($r: ID!){runOrError(runId:$r){... on Run{status}}}", r=run)["runOrError"]["status"])
 
 
-_LAUNCH = "mutation($p: ExecutionParams!){launchRun(executionParams:$p){__typename ... on LaunchRunSuccess{run{runId}}}}"
-
-
 def launched(ui: Ui, job: str, assets: list[str]) -> str:
     """Launches a run of assets of the concept that nothing was made of yet."""
     selector = REPOSITORY | {"pipelineName": job, "assetSelection": [{"path": [name]} for name in assets]}
     tags = [{"key": "dagster/partition", "value": "araucaria"}]
-    done = ui.ask(_LAUNCH, p={"selector": selector, "runConfigData": {}, "mode": "default", "executionMetadata": {"tags": tags}})
+    done = ui.ask(LAUNCH, p={"selector": selector, "runConfigData": {}, "mode": "default", "executionMetadata": {"tags": tags}})
     assert done["launchRun"]["__typename"] == "LaunchRunSuccess", done
     return str(done["launchRun"]["run"]["runId"])
 
@@ -303,7 +261,7 @@ def test_the_page_of_an_artifact_opens_from_its_metadata(browser: webdriver.Chro
 
 
 def test_a_closed_terminal_leaves_no_daemon_behind(folder: Path) -> None:
-    with _served(folder) as (process, _):
+    with served(folder) as (process, _):
         children = psutil.Process(process.pid).children(recursive=True)
         daemons = [child for child in children if "_daemon" in " ".join(child.cmdline())]
         assert daemons

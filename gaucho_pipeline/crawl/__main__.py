@@ -19,7 +19,7 @@ from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.registry import build_sources
 from gaucho_pipeline.crawl.report import CrawlReport, Rows, report
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, TransientError
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.metrics import RawCrawlMetrics
 from gaucho_pipeline.pipeline import StageRequest
@@ -47,7 +47,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     if not done.kept:
         every = all(counts.failure for counts in done.sources.values())
         what = "every source failed" if every else f"no image of {request.concept} could be kept"
-        raise GauchoError(f"{what}: {_why(done) or 'nothing was found'}")
+        raise (TransientError if every else GauchoError)(f"{what}: {_why(done) or 'nothing was found'}")
     write_table(staging / "images.jsonl", done.kept)
     write_table(staging / "refused.jsonl", done.refused)
     write_table(staging / "failed.jsonl", done.failed)

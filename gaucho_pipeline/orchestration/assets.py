@@ -23,9 +23,10 @@ from gaucho_pipeline.launch import ERROR_FILE, PARENT_VARIABLE
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
+from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
+from gaucho_pipeline.orchestration.tags import FORCE_TAG
 from gaucho_pipeline.pipeline import Project
 
-FORCE_TAG = "gaucho/force"
 OWNERS = ["team:curators"]
 _RETRY_SECONDS = 30
 _PROGRAM_ENVIRONMENT = {
@@ -38,22 +39,24 @@ _PROGRAM_ENVIRONMENT = {
 }
 
 
-def build_assets(partitions: dg.PartitionsDefinition[str]) -> Sequence[dg.AssetsDefinition]:
-    """All assets, partitioned by concept, but for the site."""
+def build_assets(partitions: dg.PartitionsDefinition[str], mistake: str = "") -> Sequence[dg.AssetsDefinition]:
+    """All assets, partitioned by concept, but for the site. `mistake`: what is wrong with the concepts file now, shown with each."""
     return [
-        *(_spec_asset(asset, partitions) for asset in CONCEPT_ASSETS),
+        *(_spec_asset(asset, partitions, mistake) for asset in CONCEPT_ASSETS),
         *(_artifact_asset(asset, partitions) for asset in ASSETS.values()),
     ]
 
 
-def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
+def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], mistake: str) -> dg.AssetsDefinition:
+    warning = f"**{mistake}** What is shown is the file as it was before.\n\n" if mistake else ""
+
     @dg.asset(
         name=asset.spec_name,
         partitions_def=partitions,
         group_name="specifications",
         kinds={"yaml"},
         owners=OWNERS,
-        description=f"{asset.part_description} Its part of concepts.yaml.",
+        description=f"{warning}{asset.part_description} Its part of concepts.yaml.",
     )
     def specification(context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.MaterializeResult[None]:
         try:
@@ -129,16 +132,23 @@ def _run_program(
             context=context,
             env=_PROGRAM_ENVIRONMENT | {PARENT_VARIABLE: str(os.getpid())},
         )
-    except DagsterPipesExecutionError:
-        if (folder / ERROR_FILE).exists():
-            message = json.loads((folder / ERROR_FILE).read_text(encoding="utf-8"))["message"]
-            raise dg.Failure(message, allow_retries=bool(asset.retries)) from None
-        raise
+    except DagsterPipesExecutionError as error:
+        raise _failure(folder / ERROR_FILE, error, asset) from None
     report: dict[str, Any] = next((m for m in invocation.get_custom_messages() if isinstance(m, dict)), {})
     made = project.store.current(asset.name, slug)
     if made is None:
         raise dg.Failure(f"{asset.name} of {slug}: the program ended without an artifact", allow_retries=False)
     return _result(made, cached=bool(report.get("cached")))
+
+
+def _failure(file: Path, error: DagsterPipesExecutionError, asset: Asset) -> dg.Failure:
+    """What a program said went wrong; one that said nothing was killed, or broke."""
+    if not file.exists():
+        was_killed = "failed with code -" in str(error)
+        text = f"the program was killed: {error}" if was_killed else str(error)
+        return dg.Failure(text, metadata={IS_TRANSIENT: was_killed}, allow_retries=bool(asset.retries))
+    told = json.loads(file.read_text(encoding="utf-8"))
+    return dg.Failure(told["message"], metadata={IS_TRANSIENT: bool(told.get("is_transient"))}, allow_retries=bool(asset.retries))
 
 
 def _result(artifact: Artifact, cached: bool) -> dg.MaterializeResult[None]:

@@ -1,6 +1,6 @@
-"""What starts runs by itself: the condition on the assets, a schedule for crawling, and two sensors.
+"""What starts runs by itself: the condition on the assets, a schedule for crawling, and sensors for edits, files and removed concepts.
 
-All of it is off until it is switched on in the web UI.
+All of it is off until it is switched on in the web UI, but for what takes a removed concept off the site.
 """
 
 import json
@@ -10,10 +10,11 @@ from typing import Any
 import dagster as dg
 from dagster import AutomationCondition
 
-from gaucho_pipeline.assets import ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
+from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.resources import ProjectResource
+from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, REASON_TAG
 from gaucho_pipeline.pipeline import Project
 
 _CHANGED: AutomationCondition[Any] = (
@@ -35,6 +36,7 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
     return dg.AutomationConditionSensorDefinition(
         "keep_up_to_date",
         target=dg.AssetSelection.all(),
+        run_tags={REASON_TAG: "what it is made from has changed"},
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Runs what is out of date, as its condition says. Switch it on to have the chain run by itself.",
     )
@@ -50,7 +52,8 @@ def build_crawl_schedule(job_name: str, partitions: list[str]) -> dg.ScheduleDef
     )
     def crawl_every_night(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         for slug in partitions:
-            yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()} {slug}", partition_key=slug)
+            tags = {CONCEPT_TAG: slug, REASON_TAG: "the nightly crawl"}
+            yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()} {slug}", partition_key=slug, tags=tags)
 
     return crawl_every_night
 
@@ -99,7 +102,7 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
             by_concept.setdefault(slug, []).append(asset)
         requests = [_re_evaluation(slug, assets) for slug, assets in by_concept.items()]
         new = sorted(set(opened.slugs) - set(partitions))
-        note = f"new concepts, reload the definitions to see them: {', '.join(new)}" if new else "nothing changed"
+        note = f"new concepts, not yet among the partitions: {', '.join(new)}" if new else "nothing changed"
         return dg.SensorResult(run_requests=requests, cursor=json.dumps(versions), skip_reason=None if requests else dg.SkipReason(note))
 
     return sensor
@@ -124,4 +127,30 @@ def _re_evaluation(slug: str, assets: list[Asset]) -> dg.RunRequest:
         partition_key=slug,
         asset_selection=[dg.AssetKey(asset.spec_name) for asset in assets],
         asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in below],
+        tags={CONCEPT_TAG: slug, REASON_TAG: f"changed: {', '.join(asset.part for asset in assets)}"},
     )
+
+
+def build_takedown_sensor() -> dg.SensorDefinition:
+    """Takes a concept off the site that is no longer in the file; Dagster's conditions do not see that a partition is gone."""
+
+    @dg.sensor(
+        name="removed_concepts",
+        target=[GALLERY_SITE.name],
+        minimum_interval_seconds=15,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes the site anew without a concept that was removed from concepts.yaml, or renamed there. On from the beginning.",
+    )
+    def removed_concepts(context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]) -> dg.RunRequest | dg.SkipReason:
+        try:
+            opened = project.open()
+            removed = opened.removed_from_site()
+        except GauchoError as error:
+            return dg.SkipReason(str(error))
+        if not removed:
+            return dg.SkipReason("the site shows no concept that was removed")
+        site = opened.store.current(GALLERY_SITE.name, ALL)
+        key = f"{site.manifest.fingerprint if site else ''} without {' '.join(removed)}"
+        return dg.RunRequest(run_key=key, tags={CONCEPT_TAG: ALL, REASON_TAG: f"removed: {', '.join(removed)}"})
+
+    return removed_concepts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,15 +19,12 @@ from gaucho_pipeline import base_models, embedded
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.orchestration.assets import FORCE_TAG
+from gaucho_pipeline.orchestration.run_workers import end_dead_runs, this_process, worker_of
+from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG
 from gaucho_pipeline.pipeline import Project
 
 _HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
-
-
-PROCESS_TAG = "gaucho/process"
-SECONDS_TO_SAVE = 300.0
-"""What a program that is asked to stop is given to save in: a whole denoiser takes minutes."""
+_SECONDS_BETWEEN_LOOKS, _SECONDS_BETWEEN_SWEEPS = 1.0, 15.0
 _NO_CAPTURE = ("dagster._core.storage.noop_compute_log_manager", "NoOpComputeLogManager", "{}\n")
 
 
@@ -47,6 +44,7 @@ def dagster_home(project: Project) -> Path:
     if named := os.environ.get("DAGSTER_HOME"):
         if not Path(named).is_dir() or not Path(named).is_absolute():
             raise ConfigError(f"DAGSTER_HOME: {named} must be the whole path of a folder that exists")
+        write_home_config(Path(named))  # without one Dagster sets no limits, and reports to its makers
         return Path(named)
     if Path("dagster.yaml").exists():
         return Path.cwd()
@@ -68,7 +66,7 @@ def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.
         if not captures_output:
             ref = instance.get_ref()._replace(compute_logs_data=ConfigurableClassData(*_NO_CAPTURE))
             instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
-        _end_the_dead(instance)
+        end_dead_runs(instance)
         yield instance
 
 
@@ -86,63 +84,86 @@ def pool_limit(instance: dg.DagsterInstance, pool: str | None) -> int:
     return limit or instance.get_concurrency_config().pool_config.default_pool_limit or 1
 
 
-def _this_process() -> str:
-    return f"{socket.gethostname()} {os.getpid()}"
-
-
-def _end_the_dead(instance: dg.DagsterInstance) -> None:
-    """Ends runs of the command line that were killed on this machine: they would hold their place in the GPU's pool for ever.
-
-    So would runs that ended, or were terminated in the web UI, without giving it back; what is asked to stop has five minutes to save.
-    """
-    for run_id in instance.event_log_storage.get_concurrency_run_ids():
-        record = instance.get_run_record_by_id(run_id)
-        ended = record.end_time if record and record.dagster_run.is_finished else None
-        if record is None or (ended is not None and time.time() - ended > SECONDS_TO_SAVE):
-            instance.event_log_storage.free_concurrency_slots_for_run(run_id)
-    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
-        host, _, pid = run.tags.get(PROCESS_TAG, "").partition(" ")
-        if host == socket.gethostname() and not _is_running(int(pid)):
-            instance.report_run_failed(run, "its process is gone")
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 class Runner:
     """Runs single assets of some definitions; a changed list of concepts needs new ones."""
 
-    def __init__(self, definitions: dg.Definitions, instance: dg.DagsterInstance, received: Callable[[], int] = lambda: 0) -> None:
-        """`received`: the number of a signal that asks to stop, once one has come; Dagster keeps that to itself."""
-        self._job = definitions.resolve_implicit_global_asset_job_def()
-        self._instance, self._received = instance, received
+    def __init__(
+        self,
+        definitions: dg.Definitions,
+        instance: dg.DagsterInstance,
+        received: Callable[[], int] = lambda: 0,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """`received`: the number of a signal that asks to stop, once one has come; Dagster keeps that to itself.
 
-    def run(self, asset: str, slug: str, force: bool) -> Outcome:
+        `tell`: is told what a run waits for.
+        """
+        self._job = definitions.resolve_implicit_global_asset_job_def()
+        self._instance, self._received, self._tell = instance, received, tell
+
+    def run(self, asset: str, slug: str, force: bool, reason: str = "") -> Outcome:
         """Runs an asset, its specification first, and its checks. Raises KeyboardInterrupt if it was asked to stop meanwhile."""
         warnings.filterwarnings("ignore", message=".*is currently in preview.*")  # Dagster's own use of its previews
         is_partitioned = ASSETS[asset].is_partitioned
         keys = [*([dg.AssetKey(ASSETS[asset].spec_name)] if is_partitioned else []), dg.AssetKey(asset)]
-        result = self._job.execute_in_process(
-            asset_selection=keys,
-            partition_key=slug if is_partitioned else None,
-            instance=self._instance,
-            tags={PROCESS_TAG: _this_process()} | ({FORCE_TAG: "true"} if force else {}),
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-            raise_on_error=False,
-        )
+        tags = {PROCESS_TAG: this_process(), CONCEPT_TAG: slug, REASON_TAG: reason[:250], FORCE_TAG: "true" if force else ""}
+        with self._place_in_pool(asset) as run_id:
+            result = self._job.execute_in_process(
+                asset_selection=keys,
+                partition_key=slug if is_partitioned else None,
+                instance=self._instance,
+                run_id=run_id,
+                tags={name: value for name, value in tags.items() if value},
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+                raise_on_error=False,
+            )
         if self._received():
             raise KeyboardInterrupt
         if result.success:
             return Outcome(cached=_was_cached(result, asset))
         return Outcome(cached=False, error=_first_failure(result))
+
+    @contextlib.contextmanager
+    def _place_in_pool(self, asset: str) -> Iterator[str]:
+        """The id of a run that has its place in the asset's pool: waiting is done here, because Dagster's own cannot be interrupted."""
+        pool, run_id, storage = ASSETS[asset].pool, str(uuid.uuid4()), self._instance.event_log_storage
+        if pool is None:
+            yield run_id
+            return
+        try:
+            if storage.get_concurrency_info(pool).slot_count == 0:
+                storage.initialize_concurrency_limit_to_default(pool)
+            told, swept = "", time.monotonic()
+            while not storage.claim_concurrency_slot(pool, run_id, asset).is_claimed:
+                if (text := self._waits_for(pool)) != told:
+                    self._tell(text)
+                    told = text
+                if time.monotonic() - swept > _SECONDS_BETWEEN_SWEEPS:
+                    end_dead_runs(self._instance)
+                    swept = time.monotonic()
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+            yield run_id
+        finally:
+            storage.free_concurrency_slots_for_run(run_id)
+
+    def _waits_for(self, pool: str) -> str:
+        holders = [
+            _described(self._instance, slot.run_id, slot.step_key)
+            for slot in self._instance.event_log_storage.get_concurrency_info(pool).claimed_slots
+        ]
+        text = f"for a place in the pool {pool!r}: {'; '.join(holders) or 'others are before it'}"
+        return f"{text}. Ctrl-C ends the waiting; to end that one, Ctrl-C there, or Terminate in the web UI"
+
+
+def _described(instance: dg.DagsterInstance, run_id: str, step: str) -> str:
+    """What holds a place, for whom, since when, and who does it."""
+    record = instance.get_run_record_by_id(run_id)
+    if record is None:
+        return f"{step} (run {run_id[:8]})"
+    run, since = record.dagster_run, record.create_timestamp.astimezone().strftime("%Y-%m-%d %H:%M")
+    concept, worker = run.tags.get("dagster/partition", run.tags.get(CONCEPT_TAG, "")), worker_of(instance, run)
+    process = f", process {worker.pid}" if worker else ""
+    return f"{step} of {concept} is at work (run {run_id[:8]}, since {since}{process})"
 
 
 def _was_cached(result: Any, asset: str) -> bool:

@@ -16,7 +16,7 @@ from diffusers.training_utils import EMAModel
 
 from gaucho_pipeline.base_models import Loaded, is_out_of_memory
 from gaucho_pipeline.concepts import TrainingSpec
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 from gaucho_pipeline.prompts import instance_prompt
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import processes, validation
@@ -93,7 +93,7 @@ class Trainer:
                     saved = time.monotonic()
                     save_took = saved - started
                 if self._is_asked and state.step < self.max_steps and not state.ended:
-                    raise GauchoError(f"asked to stop: saved at step {state.step} of {self.max_steps}; run the same again to go on")
+                    raise TransientError(f"asked to stop: saved at step {state.step} of {self.max_steps}; run the same again to go on")
                 progress.advance(note=f"validation loss {state.curve[-1]['validation']:.4f} (base {state.curve[0]['validation']:.4f})")
         if state.ended:
             reporter.info(f"ended at step {state.step} of {self.max_steps}: {state.ended}")

@@ -59,7 +59,8 @@ class Guard:
         if scope["type"] == "websocket":
             return "" if host == self._ui and headers.get("origin") == f"http://{self._ui}" else "another site's connection"
         if scope["method"] not in _READING:
-            return "" if host == self._ui and self._is_of_the_ui(headers) else "another site's request"
+            is_right = host == self._ui and self._is_of_the_ui(headers)
+            return "" if is_right else f"another site's request; a program must send the header Origin: http://{self._ui}"
         if scope["path"].rstrip("/") == "/graphql":
             return "GraphQL is asked by POST"
         return ""

@@ -9,10 +9,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
+import psutil
 import uvicorn
-from dagster import DagsterInstance
+from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 from dagster._cli.dev import _optionally_create_temp_workspace  # the one way in which `dagster dev` shares a code server
 from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
 from dagster._core.workspace.context import WorkspaceProcessContext
@@ -20,13 +22,17 @@ from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.cli import DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_MAX_OVERFLOW, DEFAULT_POOL_RECYCLE
 from dagster_webserver.version import __version__
+from filelock import FileLock, Timeout
 
+from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.assets import ALL, GALLERY_SITE
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.metadata import page_address
+from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE, is_running, worker_of
 from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
+from gaucho_pipeline.ui.reloading import Reloader
 
 _MODULE = "gaucho_pipeline.definitions"
 _SECONDS_TO_END = 20
@@ -35,7 +41,10 @@ _DAEMON = "from gaucho_pipeline.launch import die_with_parent; die_with_parent()
 
 
 def serve(project: Project, port: int) -> None:
-    """Serves the web UI until Ctrl-C. Raises ConfigError if the port is taken, or the concepts file has a mistake."""
+    """Serves the web UI until Ctrl-C or SIGTERM.
+
+    Raises ConfigError if the port is taken, the project is served already, or the concepts file has a mistake.
+    """
     _ = project.concepts
     _check_free(port)
     home = dagster_home(project)
@@ -45,7 +54,11 @@ def serve(project: Project, port: int) -> None:
         "GAUCHO_DATA": str(project.store.root),
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),  # Dagster's own, of its previews
     }
+    ending = _Ending()
+    signal.signal(signal.SIGTERM, ending.asked)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_alone(home, f"http://{UI_HOST}:{port}"))
+        stack.callback(ending.end_family)
         instance = stack.enter_context(get_instance(project))
         code_server = _optionally_create_temp_workspace(
             use_legacy_code_server_behavior=False,
@@ -54,8 +67,56 @@ def serve(project: Project, port: int) -> None:
             code_server_log_level="warning",
         )
         workspace = stack.enter_context(code_server)
+        stack.callback(ending.end_runs, instance)
         stack.enter_context(_daemon(workspace))
+        stack.callback(ending.find_family)
         _serve(instance, workspace, project, port)
+
+
+class _Ending:
+    """A service manager's SIGTERM is as orderly an end as a terminal's Ctrl-C, which reaches every process by itself."""
+
+    def __init__(self) -> None:
+        self._was_asked, self._family = False, list[psutil.Process]()
+
+    def asked(self, number: int, frame: object) -> None:
+        """Handles SIGTERM."""
+        self._was_asked = True
+        raise KeyboardInterrupt
+
+    def find_family(self) -> None:
+        """To be called while all of them stand: who has lost its parent is found by nobody."""
+        self._family = psutil.Process().children(recursive=True)
+
+    def end_runs(self, instance: DagsterInstance) -> None:
+        """Has the runs under way save where they stand, and waits for them."""
+        pids = {each.pid for each in self._family}
+        runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
+        workers = [worker.pid for run in runs if (worker := worker_of(instance, run)) and worker.pid in pids and is_running(worker)]
+        if workers:
+            click.echo(f"{len(workers)} at work: what it has learned is saved, and the same goes on from there", err=True)
+        for pid in workers if self._was_asked else ():
+            os.kill(pid, signal.SIGINT)
+        psutil.wait_procs([each for each in self._family if each.pid in workers], timeout=SECONDS_TO_SAVE)
+
+    def end_family(self) -> None:
+        """Leaves nothing behind."""
+        for each in psutil.wait_procs(self._family, timeout=_SECONDS_TO_END)[1]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+@contextlib.contextmanager
+def _alone(home: Path, address: str) -> Iterator[None]:
+    """Two servers of one history would start everything twice. Raises ConfigError with the other one's address."""
+    file = home / ".gaucho-ui"
+    try:
+        with FileLock(f"{file}.lock", blocking=False):
+            write_atomically(file, address)
+            yield
+    except Timeout:
+        other = file.read_text(encoding="utf-8") if file.exists() else "another address"
+        raise ConfigError(f"gaucho ui: this project is served at {other} already; end that one first") from None
 
 
 def _check_free(port: int) -> None:
@@ -87,6 +148,11 @@ def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project
     instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
     with WorkspaceProcessContext(instance, version=__version__, workspace_load_target=target) as context:
         app = Guard(create_app_from_workspace_process_context(context), port, project.store.root)
+        reloader = Reloader(context, _MODULE, project)
         site = f"http://{PAGES_HOST}:{port}{page_address(GALLERY_SITE.name, ALL, 'index.html')}"
-        click.echo(f"The web UI:  http://{UI_HOST}:{port}\nThe gallery: {site}\nCtrl-C ends it.")
-        uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False)
+        click.echo(f"The web UI:  http://{UI_HOST}:{port}\nThe gallery: {site}\nThe history: {dagster_home(project)}\nCtrl-C ends it.")
+        reloader.start()
+        try:
+            uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False)
+        finally:
+            reloader.stop()

@@ -1,0 +1,83 @@
+"""Tries again what failed for a reason of the machine's, a bounded number of times with growing pauses.
+
+What failed for its input would fail again: it waits until that changes. A person's own runs on the command line are hers to repeat, unless
+the machine took them from her.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster import DagsterEventType
+
+from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.orchestration.resources import ProjectResource
+from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, CONCEPT_TAG, GONE_TAG, PROCESS_TAG, REASON_TAG
+from gaucho_pipeline.pipeline import Project
+
+PAUSES = (60.0, 600.0, 3600.0)
+"""Seconds before the first, the second and the third further attempt; there is no fourth."""
+IS_TRANSIENT = "transient"
+"""Metadata of a step's failure: whether the same may succeed later, without a change of what it is made from."""
+_LOOKS_BACK = timedelta(days=2)
+
+
+def build_retry_sensor() -> dg.SensorDefinition:
+    @dg.sensor(
+        name="try_again",
+        target=dg.AssetSelection.all(),
+        minimum_interval_seconds=30,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="Starts again what failed because the machine stopped, the disk was full or a connection was lost: after a minute, "
+        "ten minutes and an hour. What failed for its input waits until that changes.",
+    )
+    def try_again(context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]) -> Iterator[dg.RunRequest]:
+        try:
+            opened = project.open()
+        except GauchoError:
+            return
+        since = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.now(UTC) - _LOOKS_BACK)
+        for record in context.instance.get_run_records(since):
+            run, attempts = record.dagster_run, int(record.dagster_run.tags.get(ATTEMPT_TAG, "0"))
+            if attempts >= len(PAUSES) or (record.end_time or 0) + PAUSES[attempts] > time.time():
+                continue
+            if is_transient(context.instance, run) and (request := _request(opened, run, attempts + 1)):
+                yield request
+
+    return try_again
+
+
+def is_transient(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether a failed run failed for a reason of the machine's."""
+    if GONE_TAG in run.tags:
+        return True
+    if PROCESS_TAG in run.tags:
+        return False
+    failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
+    if not failures:
+        return True  # its process died, or its machine
+    causes = [entry.get_dagster_event().step_failure_data.user_failure_data for entry in failures]
+    return all(cause and IS_TRANSIENT in cause.metadata and cause.metadata[IS_TRANSIENT].value for cause in causes)
+
+
+def _request(project: Project, run: dg.DagsterRun, attempt: int) -> dg.RunRequest | None:
+    """The same again of what is still not up to date; None if nothing is left, or the concept is gone."""
+    slug = run.tags.get("dagster/partition", ALL)
+    wanted = {key.to_user_string() for key in run.asset_selection or ()} or {asset.name for asset in ASSETS.values()}
+    if slug != ALL and slug not in project.slugs:
+        return None
+    names = [asset.name for asset in CONCEPT_ASSETS if slug != ALL] or [name for name, asset in ASSETS.items() if not asset.is_partitioned]
+    left = [name for name in names if name in wanted and project.state(name, slug).state in ("stale", "missing", "waiting")]
+    if not left:
+        return None
+    keys = [key for name in left for key in ((ASSETS[name].spec_name, name) if ASSETS[name].is_partitioned else (name,))]
+    return dg.RunRequest(
+        run_key=f"{run.run_id} again",
+        partition_key=None if slug == ALL else slug,
+        asset_selection=[dg.AssetKey(key) for key in keys],
+        tags={ATTEMPT_TAG: str(attempt), CONCEPT_TAG: slug, REASON_TAG: f"run {run.run_id[:8]} failed for a reason of the machine's"},
+    )
