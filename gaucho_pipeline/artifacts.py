@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -24,11 +24,15 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
 
 from gaucho_pipeline.assets import ASSETS, Asset
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.canonical import file_digest
+from gaucho_pipeline.errors import ForgottenError, GauchoError
 from gaucho_pipeline.metrics import Metrics
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
+QUARANTINE = ".quarantine"
+"""In the data folder: what was damaged, to be looked at and removed."""
+WEIGHTS_SUFFIX = ".safetensors"
 CURRENT = "current"
 """Beside the fingerprints of a concept's artifacts: a link to the one that counts."""
 
@@ -59,6 +63,7 @@ class Manifest(BaseModel):
     made_at: str = Field(description="When, in UTC, ISO 8601")
     seconds: float = Field(description="How long it took")
     metrics: SerializeAsAny[Metrics] = Field(description="What was counted and measured, as the asset's model has it")
+    files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every file but this, by its path; none in older ones")
 
     @field_validator("asset")
     @classmethod
@@ -87,12 +92,23 @@ class Artifact:
     def asset(self) -> Asset:
         return ASSETS[self.manifest.asset]
 
+    def damaged(self, with_weights: bool = True) -> list[str]:
+        """The files that are gone, or whose bytes are not those that were written."""
+        names = [name for name in self.manifest.files if with_weights or not name.endswith(WEIGHTS_SUFFIX)]
+        return [name for name in names if not is_file_of(self.folder / name, self.manifest.files[name])]
+
+    def strangers(self) -> list[str]:
+        """The files in its folder that were not part of it."""
+        known = {MANIFEST, *self.manifest.files}
+        return [name for name in file_names(self.folder) if name not in known] if self.manifest.files else []
+
 
 class Store:
     """The data folder."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, forgotten: Collection[str] = ()) -> None:
+        """`forgotten`: SHA-256 of images that are taken in no more."""
+        self.root, self._forgotten = root, forgotten
 
     def check_writable(self) -> None:
         """Raises GauchoError if nothing can be written below the data folder."""
@@ -196,8 +212,9 @@ class Store:
                 part.unlink()  # what a killed run was writing
             yield folder
 
-    def publish(self, staging: Path, manifest: Manifest) -> Artifact:
-        """Puts a filled folder in place: the manifest is written last, then one rename."""
+    def publish(self, staging: Path, manifest: Manifest, leftovers: Collection[str] = ()) -> Artifact:
+        """Puts a filled folder in place: the manifest is written last, then one rename. `leftovers`: folders that are no part of it."""
+        manifest = manifest.model_copy(update={"files": file_digests(staging, leftovers)})
         folder = self.home(manifest.asset, manifest.concept) / manifest.fingerprint
         write_atomically(staging / MANIFEST, manifest.model_dump_json(indent=1))
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -213,6 +230,32 @@ class Store:
         self.set_current(artifact)
         return artifact
 
+    def withdraw(self, asset: str, concept: str) -> None:
+        """Has no artifact be the one that counts; those that were made stand."""
+        home = self.home(asset, concept)
+        (home / "current.json").unlink(missing_ok=True)
+        if (home / CURRENT).is_symlink():
+            (home / CURRENT).unlink()
+
+    def quarantine(self, path: Path) -> Path:
+        """Puts a folder or a file aside, whole, where nothing takes it for anything; returns where it is."""
+        place = self.root / QUARANTINE / path.relative_to(self.root)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        number = 1
+        while place.exists():
+            number, place = number + 1, place.with_name(f"{path.name}-{number + 1}")
+        os.replace(path, place)
+        return place
+
+    def check(self, artifact: Artifact, with_weights: bool = True) -> None:
+        """Raises GauchoError if an artifact is not what was written, and has it made anew then."""
+        if damaged := artifact.damaged(with_weights):
+            place, made = self.quarantine(artifact.folder), artifact.manifest
+            raise GauchoError(
+                f"{made.asset} of {made.concept}: {damaged[0]} is damaged; it was put aside ({place}); to have it made anew: gaucho run"
+                + (f" {made.concept} --select {made.asset}" if artifact.asset.is_partitioned else "")
+            )
+
     def blob_path(self, sha256: str) -> Path:
         return self.root / "blobs" / sha256[:2] / sha256
 
@@ -227,13 +270,34 @@ class Store:
             os.replace(path, path.with_name(f".damaged-{sha256}"))
 
     def add_blob(self, content: bytes) -> str:
-        """Keeps bytes as they came; returns their SHA-256."""
+        """Keeps bytes as they came; returns their SHA-256. Raises ForgottenError for an image that must not come back."""
         sha = hashlib.sha256(content).hexdigest()
+        if sha in self._forgotten:
+            raise ForgottenError(f"image {sha[:12]} was forgotten, and is not taken in again")
         path = self.blob_path(sha)
         if not path.exists() or path.read_bytes() != content:  # a disk may have changed what stands
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         return sha
+
+
+def file_names(folder: Path, without: Collection[str] = ()) -> list[str]:
+    """The files below a folder, by their path in it, but for the manifest and what stands in some of its folders."""
+    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [name for name in files if name != MANIFEST and name.partition("/")[0] not in without]
+
+
+def file_digests(folder: Path, without: Collection[str] = ()) -> dict[str, str]:
+    """SHA-256 of each of them."""
+    return {name: file_digest(folder / name) for name in file_names(folder, without)}
+
+
+def is_file_of(path: Path, sha256: str) -> bool:
+    """Whether a file is there with these bytes."""
+    try:
+        return file_digest(path) == sha256
+    except OSError:
+        return False
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -53,6 +53,8 @@ class Asset:
     part_description: str = ""
     inputs: tuple[str, ...] = ()
     """The assets that it is made from."""
+    reads_weights: bool = False
+    """Whether the weights of its inputs are read, and looked at first: they are large."""
     on_base_model: bool = False
     """Whether it is made with the concept's base model."""
     pool: str | None = None
@@ -138,6 +140,7 @@ SAMPLE_GALLERY = Asset(
     part="gallery",
     part_description="What is generated of the concept.",
     inputs=("checkpoint",),
+    reads_weights=True,
     on_base_model=True,
     pool="gpu",
     checks=(Check("no_black_pictures", "Pictures show something, nearly all of them at once.", asset_checks.no_black_pictures),),

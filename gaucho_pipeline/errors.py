@@ -18,3 +18,7 @@ class TransientError(GauchoError):
     """Work that may succeed a little later as it is: a connection was lost, a site did not answer."""
 
     is_transient = True
+
+
+class ForgottenError(GauchoError):
+    """An image that a person had removed, and that must not come back."""

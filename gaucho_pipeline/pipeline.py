@@ -39,6 +39,7 @@ class StageRequest(BaseModel):
     inputs: dict[str, Path] = Field(description="The folders to read, by asset; with the concept behind a slash where it is another's")
     data: Path = Field(description="The data folder")
     lock_file: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
+    forgotten: Path | None = Field(None, description="The file beside concepts.yaml that names images which must not come back")
     force: bool = Field(False, description="Make it anew although it stands")
 
     def cached(self) -> Artifact | None:
@@ -104,6 +105,11 @@ class Project:
     def lock_file(self) -> Path:
         """The file beside the concepts file that keeps what names stand for."""
         return self.concepts_file.resolve().with_suffix(".lock.json")
+
+    @property
+    def forgotten_file(self) -> Path:
+        """The file beside the concepts file that names images which must not come back."""
+        return self.concepts_file.resolve().with_suffix(".forgotten.json")
 
     def recognise(self, slug: str) -> None:
         """Sees to it that the family of the concept's base model is known; asks a hub once.
@@ -300,6 +306,7 @@ class Project:
             inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(asset, slug, inputs)).items()},
             data=self.store.root,
             lock_file=self.lock_file if is_crawl else None,
+            forgotten=self.forgotten_file if is_crawl else None,
             force=force and not (asset == CHECKPOINT.name and self._pinned(slug)),  # what is pinned is not made anew
         )
 

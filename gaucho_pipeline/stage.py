@@ -24,6 +24,7 @@ from pydantic import ValidationError
 from gaucho_pipeline.artifacts import Artifact, Manifest, Store, now, write_atomically
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.launch import ERROR_FILE, stop_when_asked
 from gaucho_pipeline.metrics import Metrics
 from gaucho_pipeline.pipeline import StageRequest
@@ -129,8 +130,9 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
     """The artifact that a request asks for, made if it does not stand already; and whether it stood."""
     if cached := request.cached():
         return cached, True
-    store = Store(request.data)
+    store = Store(request.data, Forgotten(request.forgotten).sha256)
     store.check_writable()
+    check_inputs(store, request)
     started = time.monotonic()
     with store.staging(request.asset, request.concept, request.fingerprint or "crawl") as staging:
         result = run(request, staging, reporter)
@@ -151,10 +153,18 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
             seconds=round(time.monotonic() - started, 2),
             metrics=result.metrics,
         )
-        artifact = store.publish(staging, manifest)
+        artifact = store.publish(staging, manifest, result.leftovers)
         for name in result.leftovers:  # a full disk, or a kill, before this moment would cost more than they do
             shutil.rmtree(artifact.folder / name, ignore_errors=True)
         return artifact, False
+
+
+def check_inputs(store: Store, request: StageRequest) -> None:
+    """Raises GauchoError if a file of what is read is not what was written: nothing is made from less than was meant."""
+    for name, folder in request.inputs.items():
+        artifact = store.find(name.partition("/")[0], folder.parent.name, folder.name)
+        if artifact:
+            store.check(artifact, with_weights=ASSETS[request.asset].reads_weights)
 
 
 def read_request(path: Path) -> StageRequest:

@@ -20,6 +20,7 @@ from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.registry import build_sources
 from gaucho_pipeline.crawl.report import CrawlReport, Rows, report
 from gaucho_pipeline.errors import GauchoError, TransientError
+from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.metrics import RawCrawlMetrics
 from gaucho_pipeline.pipeline import StageRequest
@@ -67,7 +68,9 @@ def open_crawl(request: StageRequest, previous: Artifact | None, reporter: Repor
     records, sha256 = {row["key"]: Record.from_row(row) for row in rows}, {row["key"]: row["sha256"] for row in rows}
     gone = {row["key"]: Record.from_row(row) for row in _table(previous, "gone")}
     sources, lock_file = build_sources(spec.sources, spec.exclude), LockFile(request.lock_file)
-    return Crawl(spec, sources, Store(request.data), lock_file, reporter, records, sha256, gone)
+    forgotten = Forgotten(request.forgotten)
+    store = Store(request.data, forgotten.sha256)
+    return Crawl(spec, sources, store, lock_file, reporter, forgotten, records, sha256, gone)
 
 
 def _table(previous: Artifact | None, name: str) -> Rows:

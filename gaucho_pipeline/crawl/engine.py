@@ -29,7 +29,8 @@ from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.safety import bound_headers
 from gaucho_pipeline.crawl.selection import is_enough, refusal_of, round_robin
 from gaucho_pipeline.crawl.sources import ImageSource
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import ForgottenError, GauchoError
+from gaucho_pipeline.forgotten import FORGOTTEN, Forgotten
 from gaucho_pipeline.image_files import is_image
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.stage import Progress, Reporter
@@ -44,6 +45,8 @@ class Crawl:
     store: Store
     lock_file: LockFile
     reporter: Reporter
+    forgotten: Forgotten = field(default_factory=Forgotten)
+    """What must not come back."""
     previous_records: dict[str, Record] = field(default_factory=dict)
     """What the crawl that stands has kept, by key."""
     previous_sha256: dict[str, str] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class Crawl:
             queues.append([])
             hosts = self.media_hosts(listing.origin)
             for record in listing.records.values():
-                if reason := refusal_of(record, self.spec, hosts):
+                if reason := FORGOTTEN if self.forgotten.is_listed((record.key, record.bytes_id)) else refusal_of(record, self.spec, hosts):
                     self.refused.setdefault(record.key, (record, reason))
                 else:
                     queues[-1].append(record)
@@ -100,6 +103,8 @@ class Crawl:
         count = total = 0
         full = ""
         for record in self.order:
+            if record.key in self.refused:
+                continue  # it was known by its bytes only
             if not full and record.key in self.kept:
                 size = self.store.blob_size(self.kept[record.key])
                 if count == self.spec.max_images:
@@ -187,6 +192,8 @@ class _Downloads:
         try:
             async with self._locks[record.bytes_id]:  # two records of the same bytes cost one request
                 sha256 = self._from_disk(record) if record.is_file else await self._from_journal_or_web(record)
+        except ForgottenError:
+            self._crawl.refused[record.key] = (record, FORGOTTEN)
         except FetchError as error:
             self._crawl.failed[record.key] = error
             self._bytes -= self._crawl.store.blob_size(expected) if expected else 0
@@ -212,6 +219,8 @@ class _Downloads:
 
     async def _from_journal_or_web(self, record: Record) -> str:
         assert self._web is not None  # only files come without the web
+        if self._journal.fetched.get(record.bytes_id) in self._crawl.forgotten.sha256:
+            raise ForgottenError("it was fetched once, and is not again")
         if known := self._known(record):
             if reason := await self._web.opted_out(record.url):
                 raise OptedOut(reason)

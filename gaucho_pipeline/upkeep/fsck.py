@@ -1,0 +1,171 @@
+"""Whether the data folder is as it was written: every artifact against its manifest, every image against its name, pointers, caches, tables.
+
+`gaucho fsck` names what is wrong by its file; with `--repair` it is put into the quarantine, whole, and what needs it is made or fetched
+anew by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from gaucho_pipeline.artifacts import CURRENT, MANIFEST, Artifact, Store, is_file_of
+from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.forgotten import Forgotten
+from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.pipeline import Project, fingerprint
+from gaucho_pipeline.publishing import read_approvals
+from gaucho_pipeline.stage import Progress, Reporter
+from gaucho_pipeline.upkeep.references import at_work, folders_in, images_of
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Something that is not as it was written."""
+
+    path: Path
+    """The file, or the folder, that is wrong."""
+    text: str
+    unit: Path | None = None
+    """What is put aside with it: a whole artifact, a blob, a cache. Nothing for what is a person's own to correct."""
+
+
+def examine(project: Project, reporter: Reporter) -> list[Damage]:
+    """Everything that is wrong with the data folder, and with the files beside the concepts file."""
+    store = project.store
+    artifacts = [(asset, home) for asset in ASSETS for home in folders_in(store.root / asset)]
+    blobs = sorted(path for folder in folders_in(store.root / "blobs") for path in folder.iterdir() if not path.name.startswith("."))
+    progress = reporter.progress("reading", len(artifacts) + len(blobs), "artifacts and images")
+    damaged_blobs = {damage.path.name: damage for damage in _blobs(blobs, progress)}
+    found = list(damaged_blobs.values())
+    for asset, home in artifacts:
+        found += _home(store, asset, home, set(damaged_blobs))
+        progress.advance()
+    return [*found, *_caches(store), *_beside(project)]
+
+
+def repair(store: Store, damages: list[Damage]) -> list[Path]:
+    """Puts what is wrong into the quarantine; returns where. A stage that is at work keeps what it is filling."""
+    units = dict.fromkeys(damage.unit for damage in damages if damage.unit and damage.unit.exists())
+    places = []
+    for unit in units:
+        if unit.is_symlink():
+            unit.unlink()
+        elif unit.exists():
+            places.append(store.quarantine(unit))
+    return places
+
+
+def _blobs(blobs: list[Path], progress: Progress) -> Iterator[Damage]:
+    for path in blobs:
+        if path.parent.name != path.name[:2] or not is_file_of(path, path.name):
+            yield Damage(path, "its bytes are not those that were fetched", path)
+        progress.advance()
+
+
+def _home(store: Store, asset: str, home: Path, damaged_blobs: set[str]) -> Iterator[Damage]:
+    """What is wrong with the artifacts of one asset of one concept."""
+    for folder in folders_in(home):
+        artifact = store.find(asset, home.name, folder.name)
+        if artifact is None:
+            yield Damage(folder / MANIFEST, "is no manifest, or of an older version", folder)
+            continue
+        yield from _artifact(store, artifact, folder, damaged_blobs)
+    if text := store.damage(asset, home.name):
+        yield Damage(home / "current.json", text.partition(" ")[2] or text, home / "current.json")
+    link, named = home / CURRENT, store.current(asset, home.name)
+    if named and (not link.is_symlink() or os.readlink(link) != named.manifest.fingerprint):
+        yield Damage(link, "does not lead to the artifact that counts", link)
+
+
+def _artifact(store: Store, artifact: Artifact, folder: Path, damaged_blobs: set[str]) -> Iterator[Damage]:
+    made = artifact.manifest
+    if made.fingerprint != folder.name or (made.asset, made.concept) != (folder.parents[1].name, folder.parent.name):
+        yield Damage(folder / MANIFEST, "is another artifact's", folder)
+    elif made.asset != RAW_CRAWL.name and fingerprint(made.asset, made.concept, made.provenance) != made.fingerprint:
+        yield Damage(folder / MANIFEST, "what it says that it was made from has another fingerprint", folder)
+    for name in artifact.damaged():
+        yield Damage(folder / name, "is gone, or not what was written", folder)
+    for name in artifact.strangers():
+        yield Damage(folder / name, "is no part of the artifact", folder / name)
+    if made.asset == RAW_CRAWL.name:
+        try:
+            lost = [sha for sha in images_of(artifact) if sha in damaged_blobs or not store.blob_path(sha).exists()]
+        except GauchoError as error:
+            yield Damage(folder / "images.jsonl", str(error), folder)
+            return
+        if lost:
+            yield Damage(folder / "images.jsonl", f"names {len(lost)} images that are damaged or gone, {lost[0]} first", folder)
+
+
+def _caches(store: Store) -> Iterator[Damage]:
+    """What can be had again: measures, latents, pictures, what was fetched."""
+    busy = bool(at_work(store))
+    measures = store.root / ".measures" / "measures.sqlite"
+    if measures.exists() and (text := _sqlite_fault(measures)):
+        yield Damage(measures, text, measures)
+    for path in sorted((store.root / ".posteriors").rglob("*.safetensors")):
+        if text := _safetensors_fault(path):
+            yield Damage(path, text, path)
+    for name in (".pictures", ".class_images"):
+        for path in sorted((store.root / name).rglob("*.png")):
+            if not _ends_as_png(path):
+                yield Damage(path, "is no whole picture", path)
+    for path in sorted((store.root / ".fetched").glob("*.jsonl")):
+        lines = path.read_bytes().splitlines()
+        wrong = [number for number, line in enumerate(lines, 1) if line.strip() and not _is_json(line)]
+        if wrong and not busy:
+            yield Damage(path, f"line {wrong[0]} is no JSON: what it said is fetched again")
+
+
+def _beside(project: Project) -> Iterator[Damage]:
+    """The files beside the concepts file: people's own, to be mended from version control."""
+    for read, path in (
+        (lambda: LockFile(project.lock_file), project.lock_file),
+        (lambda: read_approvals(project), project.concepts_file.resolve().with_suffix(".approvals.json")),
+        (lambda: Forgotten(project.forgotten_file), project.forgotten_file),
+    ):
+        try:
+            read()
+        except GauchoError as error:
+            yield Damage(path, str(error).removeprefix(f"{path}: "))
+
+
+def _sqlite_fault(path: Path) -> str:
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as database:
+            found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if found == "ok" else str(found)
+
+
+def _safetensors_fault(path: Path) -> str:
+    try:
+        with safe_open(path, "np") as file:
+            for name in file.keys():  # noqa: SIM118
+                file.get_tensor(name)
+    except (SafetensorError, OSError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _ends_as_png(path: Path) -> bool:
+    content = path.read_bytes()
+    return content.startswith(b"\x89PNG\r\n\x1a\n") and content.endswith(b"IEND\xaeB`\x82")
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""What of the data folder is needed, and by what: artifacts from those that count down to what they were made from, and their images."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gaucho_pipeline.artifacts import Artifact, Store, read_table
+from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, RAW_CRAWL
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.publishing import Approval, read_approvals
+
+Key = tuple[str, str, str]
+"""Asset, concept, fingerprint."""
+
+
+def key_of(artifact: Artifact) -> Key:
+    return artifact.manifest.asset, artifact.manifest.concept, artifact.manifest.fingerprint
+
+
+def all_artifacts(store: Store) -> Iterator[Artifact]:
+    """Every artifact that stands whole, of whatever concept."""
+    for asset in ASSETS:
+        for home in folders_in(store.root / asset):
+            yield from store.all(asset, home.name)
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders in a folder that are no links and not hidden."""
+    if not folder.is_dir():
+        return []
+    return sorted(each for each in folder.iterdir() if each.is_dir() and not each.is_symlink() and not each.name.startswith("."))
+
+
+def needed(project: Project) -> set[Key]:
+    """The artifacts that count, that are pinned, approved, published on the site or being read now, and all that they were made from."""
+    store, found = project.store, set[Key]()
+    todo = [artifact for asset in ASSETS for home in folders_in(store.root / asset) if (artifact := store.current(asset, home.name))]
+    todo += [*_pinned(project), *_approved(project), *_being_read(store)]
+    while todo:
+        artifact = todo.pop()
+        if key_of(artifact) not in found:
+            found.add(key_of(artifact))
+            todo += inputs_of(store, artifact)
+    return found
+
+
+def inputs_of(store: Store, artifact: Artifact) -> list[Artifact]:
+    """What an artifact was made from, as far as it still stands."""
+    found = []
+    for name, version in artifact.manifest.provenance.inputs.items():
+        asset, _, other = name.partition("/")
+        found.append(store.find_version(asset, other or artifact.manifest.concept, version))
+    return [each for each in found if each]
+
+
+def _pinned(project: Project) -> Iterator[Artifact]:
+    for slug in project.slugs:
+        name = project.concept(slug).training.pinned
+        if name and (artifact := project.store.find(CHECKPOINT.name, slug, name)):
+            yield artifact
+
+
+def _approved(project: Project) -> Iterator[Artifact]:
+    for slug, approval in read_approvals(project).items():
+        for asset in CONCEPT_ASSETS:
+            version = getattr(approval, asset.name) if asset.name in Approval.model_fields else None
+            if version and (artifact := project.store.find_version(asset.name, slug, version)):
+                yield artifact
+
+
+def _being_read(store: Store) -> Iterator[Artifact]:
+    """The inputs of every stage that is at work now."""
+    for asset, slug in at_work(store):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+            request = json.loads((store.root / ".requests" / asset / slug / "request.json").read_text(encoding="utf-8"))
+            for name, folder in request["inputs"].items():
+                if artifact := store.find(name.partition("/")[0], Path(folder).parent.name, Path(folder).name):
+                    yield artifact
+
+
+def at_work(store: Store) -> list[tuple[str, str]]:
+    """The assets and concepts of which a stage is filling an artifact now."""
+    found = []
+    for asset in ASSETS:
+        for home in folders_in(store.root / ".staging" / asset):
+            try:
+                with FileLock(home / ".lock", blocking=False):
+                    pass
+            except Timeout:
+                found.append((asset, home.name))
+    return found
+
+
+def blobs_of(artifacts: Iterable[Artifact]) -> set[str]:
+    """The SHA-256 of every image that a crawl among them keeps. Raises GauchoError for a table that cannot be read."""
+    crawls = [artifact for artifact in artifacts if artifact.manifest.asset == RAW_CRAWL.name]
+    return {sha for artifact in crawls for sha in images_of(artifact)}
+
+
+def images_of(crawl: Artifact) -> list[str]:
+    """The SHA-256 of a crawl's images. Raises GauchoError if its table cannot be read."""
+    try:
+        return [row["sha256"] for row in read_table(crawl.folder / "images.jsonl")]
+    except (OSError, LookupError, TypeError) as error:
+        raise GauchoError(f"{crawl.folder / 'images.jsonl'}: cannot be read ({error}); see: gaucho fsck") from None
+
+
+def gone_concepts(project: Project) -> list[str]:
+    """Concepts of which something stands, and which the file no longer has."""
+    there = {home.name for asset in CONCEPT_ASSETS for home in folders_in(project.store.root / asset.name)}
+    return sorted(there - set(project.slugs) - {ALL})
