@@ -1,5 +1,5 @@
 """The command line: gaucho init | doctor | status | run | ui | show | generate | verify | approve | publish | compare | benchmark |
-export | demo.
+export | demo; fsck | gc | forget | rename are in `upkeep/cli.py`.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
 or configuration, 130 and 143 stopped by Ctrl-C and by SIGTERM.
@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -20,42 +17,14 @@ import click
 
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.commands import told
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.interrupts import Interrupted, exit_code
-from gaucho_pipeline.launch import PARENT_VARIABLE
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls
 from gaucho_pipeline.prompts import fill_in
 from gaucho_pipeline.run import run_concepts
 from gaucho_pipeline.starting import STARTS
-
-
-def _told(command: Callable[..., None]) -> Callable[..., None]:
-    """Ends a command that failed with one line and the right exit status."""
-
-    @wraps(command)
-    def wrapped(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except GauchoError as error:
-            if not isinstance(error, Interrupted):
-                click.echo(f"error: {error}", err=True)
-            elif PARENT_VARIABLE not in os.environ:  # who runs several at once says it once
-                click.echo(str(error), err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("stopped by Ctrl-C", err=True)
-            sys.exit(exit_code(signal.SIGINT))
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever reads has read enough, as `head` does
-            sys.exit(exit_code(signal.SIGPIPE))
-        except OSError as error:
-            from gaucho_pipeline.stage import explain
-
-            click.echo(f"error: {explain(error)}", err=True)
-            sys.exit(1)
-
-    return wrapped
+from gaucho_pipeline.upkeep import cli as upkeep
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -74,7 +43,7 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-@_told
+@told
 def status(project: Project, as_json: bool) -> None:
     """What is fresh, waiting, stale or missing, and why."""
     states = {slug: project.states(slug) for slug in project.slugs}
@@ -111,7 +80,7 @@ def _print_state(asset: str, state: State) -> None:
 @click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
 @click.option("--yes", "is_meant", is_flag=True, help="Teach a large base model although there is no GPU.")
 @click.pass_obj
-@_told
+@told
 def run(
     project: Project,
     concepts: tuple[str, ...],
@@ -138,7 +107,7 @@ def run(
 @click.argument("concept", default=ALL)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-@_told
+@told
 def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
     """What an artifact is made from, and its metrics."""
     if ASSETS[asset].is_partitioned:
@@ -170,7 +139,7 @@ def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
 @click.option("--with", "others", multiple=True, metavar="CONCEPT[:STRENGTH]", help="A further concept in the same picture.")
 @click.option("--out", type=click.Path(path_type=Path), help="The PNG to write, or a folder for several; CONCEPT-SEED.png if not given.")
 @click.pass_obj
-@_told
+@told
 def generate(
     project: Project,
     concept: str,
@@ -260,7 +229,7 @@ def _other_concept(text: str) -> tuple[str, float]:
 @click.argument("concept")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
-@_told
+@told
 def export(project: Project, concept: str, folder: Path) -> None:
     """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
     from gaucho_pipeline.exporting import export_pipeline
@@ -273,20 +242,20 @@ def export(project: Project, concept: str, folder: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-@_told
+@told
 def verify(project: Project, file: Path, as_json: bool) -> None:
     """What FILE says of itself, whether it holds, and whose images its model learned from.
 
     Exit status: 0 it holds, 1 it does not or nothing here confirms it, 2 it is no picture.
     """
-    from gaucho_pipeline.verify import told, verify_file
+    from gaucho_pipeline import verify as verifying
 
-    finding = verify_file(file, project.store)
+    finding = verifying.verify_file(file, project.store)
     if as_json:
         value = {**vars(finding), "signature": finding.signature and finding.signature._asdict(), "holds": finding.holds}
         click.echo(json.dumps(value, indent=1))  # what a file claims may hold what no terminal can show
     else:
-        for line in told(finding):
+        for line in verifying.told(finding):
             click.echo(line)
         click.echo("It holds." if finding.holds else "It does not hold, or nothing here can confirm it.")
     if not finding.holds:
@@ -298,7 +267,7 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
 @click.option("--by", help="Who approves.")
 @click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take the approval back.")
 @click.pass_obj
-@_told
+@told
 def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) -> None:
     """Approve for publication what stands of CONCEPT now; whatever changes afterwards is not approved."""
     from gaucho_pipeline import publishing
@@ -318,7 +287,7 @@ def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) 
 @click.argument("concepts", nargs=-1)
 @click.option("--weights/--no-weights", default=True, show_default=True, help="Whether the weights can be downloaded.")
 @click.pass_obj
-@_told
+@told
 def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: bool) -> None:
     """Write the pages of approved CONCEPTS (all of them if none is named) into FOLDER, for any static host."""
     from gaucho_pipeline import publishing
@@ -337,7 +306,7 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
 @click.argument("other", default="")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-compared if not given.")
 @click.pass_obj
-@_told
+@told
 def compare(project: Project, concept: str, one: str, other: str, out: Path | None) -> None:
     """Put what two checkpoints of CONCEPT draw side by side; without ONE and OTHER, list its checkpoints.
 
@@ -362,7 +331,7 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
 @click.argument("concepts", nargs=-1)
 @click.option("--limit", type=click.IntRange(1, 25), help="So many of the 25 prompts, for a taste.")
 @click.pass_obj
-@_told
+@told
 def benchmark(project: Project, protocol: str, concepts: tuple[str, ...], limit: int | None) -> None:
     """Draw and score CONCEPTS (all of them if none is named) as the DreamBooth paper did, and print its table with ours beneath."""
     from gaucho_pipeline.benchmarking import run_dreambench
@@ -373,7 +342,7 @@ def benchmark(project: Project, protocol: str, concepts: tuple[str, ...], limit:
 
 @main.command()
 @click.pass_obj
-@_told
+@told
 def doctor(project: Project) -> None:
     """Whether packages, device, concepts file, base models and data folder are as a run needs them, and what to do where not."""
     from gaucho_pipeline.doctor import examine
@@ -389,7 +358,7 @@ def doctor(project: Project) -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1024, 65535), default=3000, show_default=True, help="Where to listen, on this machine alone.")
 @click.pass_obj
-@_told
+@told
 def ui(project: Project, port: int) -> None:
     """Serve Dagster's web UI, its daemon, and the pages of what was made, to this machine and to no other site."""
     from gaucho_pipeline.ui.serving import serve
@@ -400,7 +369,7 @@ def ui(project: Project, port: int) -> None:
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."))
 @click.option("--on", "model", type=click.Choice(tuple(STARTS)), default="embedded", show_default=True, help="What to teach.")
-@_told
+@told
 def init(folder: Path, model: str) -> None:
     """Write a commented concepts.yaml for one concept with photographs of your own into FOLDER, and a place for them."""
     from gaucho_pipeline.starting import write_start
@@ -413,12 +382,16 @@ def init(folder: Path, model: str) -> None:
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Where to put it."
 )
-@_told
+@told
 def demo(folder: Path) -> None:
     """Two concepts from images to before-and-after pictures, on the model that ships: no GPU, hub or key."""
     from gaucho_pipeline.embedded.demo import run_demo
 
     run_demo(folder)
+
+
+for command in upkeep.COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

@@ -562,8 +562,17 @@ def _content(path: Path) -> str | None:
     return images_digest(path) if path.is_dir() else file_digest(path) if path.is_file() else None
 
 
+class RetentionSpec(Spec):
+    """How long what nothing needs any more is kept; `gaucho gc` and the schedule `clean_every_week` read it."""
+
+    keep: int = Field(2, ge=1, le=1000, description="Artifacts of each asset and concept that stay, the latest first")
+    days: int = Field(30, ge=0, le=36_500, description="Age in days from which other artifacts, caches and half-made things go")
+    history_days: int = Field(180, ge=1, le=36_500, description="Age in days from which Dagster's runs go, but for each partition's last")
+
+
 class Concepts(Spec):
     """The whole file."""
 
+    retention: RetentionSpec = Field(default_factory=RetentionSpec, description="How long what nothing needs any more is kept")
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Keys of the stages, for all concepts")
     concepts: dict[str, Concept] = Field(min_length=1, description="Concepts by slug")

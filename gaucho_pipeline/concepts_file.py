@@ -49,7 +49,7 @@ def load_concepts(path: Path) -> Concepts:
             raise lines.error(("concepts", slug), "must be a mapping with token, class_noun and crawl")
         merged[slug] = _with_defaults(part, defaults)
     try:
-        loaded = Concepts(concepts=merged)
+        loaded = Concepts.model_validate({"concepts": merged, "retention": value.get("retention") or {}})
     except ValidationError as error:
         raise _first_error(lines, error) from None
     _check_tokens(lines, loaded)

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from gaucho_pipeline.artifacts import read_table, write_atomically
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.pipeline import Project, Shown
@@ -86,6 +87,13 @@ def withdraw(project: Project, slug: str) -> None:
     _write(project, {other: approval for other, approval in approvals.items() if other != slug})
 
 
+def move_approval(project: Project, old: str, new: str) -> None:
+    """Keeps a concept's approval under its new slug."""
+    approvals = read_approvals(project)
+    if old in approvals:
+        _write(project, {new if slug == old else slug: approval for slug, approval in approvals.items()})
+
+
 def _write(project: Project, approvals: dict[str, Approval]) -> None:
     write_atomically(approvals_file(project), _FILE.dump_json(approvals, indent=1).decode() + "\n")
 
@@ -116,6 +124,8 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(project, slug, each)]
     if not chosen:
         raise GauchoError("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME")
+    for slug in chosen:
+        _check_forgotten(project, slug, shown[slug])
     kept = _not_ours(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish-") as name:
@@ -136,6 +146,13 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
         os.replace(whole, folder)
         shutil.rmtree(old, ignore_errors=True)
     return chosen
+
+
+def _check_forgotten(project: Project, slug: str, shown: Shown) -> None:
+    """Raises GauchoError if the pages would show an image that must not come back."""
+    forgotten = Forgotten(project.forgotten_file).sha256
+    if any(row["sha256"] in forgotten for row in read_table(shown.evaluation.folder / "training.jsonl")):
+        raise GauchoError(f"{slug} cannot be published: it shows an image that was forgotten; make it anew: gaucho run {slug}")
 
 
 def reserved_images(project: Project, slug: str) -> int:

@@ -1,4 +1,4 @@
-"""Whether the data folder is as it was written: every artifact against its manifest, every image against its name, pointers, caches, tables.
+"""Whether the data folder is as it was written: every artifact against its manifest, every image against its name, and caches.
 
 `gaucho fsck` names what is wrong by its file; with `--repair` it is put into the quarantine, whole, and what needs it is made or fetched
 anew by the next run.
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 
 from gaucho_pipeline.artifacts import CURRENT, MANIFEST, Artifact, Store, is_file_of
@@ -113,11 +114,11 @@ def _caches(store: Store) -> Iterator[Damage]:
     if measures.exists() and (text := _sqlite_fault(measures)):
         yield Damage(measures, text, measures)
     for path in sorted((store.root / ".posteriors").rglob("*.safetensors")):
-        if text := _safetensors_fault(path):
+        if text := _posterior_fault(path):
             yield Damage(path, text, path)
     for name in (".pictures", ".class_images"):
         for path in sorted((store.root / name).rglob("*.png")):
-            if not _ends_as_png(path):
+            if not _is_whole(path):
                 yield Damage(path, "is no whole picture", path)
     for path in sorted((store.root / ".fetched").glob("*.jsonl")):
         lines = path.read_bytes().splitlines()
@@ -148,19 +149,24 @@ def _sqlite_fault(path: Path) -> str:
     return "" if found == "ok" else str(found)
 
 
-def _safetensors_fault(path: Path) -> str:
+def _posterior_fault(path: Path) -> str:
+    from gaucho_pipeline.methods.base import tensors_digest  # here, because it loads torch, and there may be nothing to look at
+
     try:
-        with safe_open(path, "np") as file:
-            for name in file.keys():  # noqa: SIM118
-                file.get_tensor(name)
+        with safe_open(path, "pt") as file:
+            tensors, expected = {name: file.get_tensor(name) for name in file.keys()}, (file.metadata() or {}).get("sha256")  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         return str(error)
-    return ""
+    return "" if tensors_digest(tensors) == expected else "its numbers are not those that were written"
 
 
-def _ends_as_png(path: Path) -> bool:
-    content = path.read_bytes()
-    return content.startswith(b"\x89PNG\r\n\x1a\n") and content.endswith(b"IEND\xaeB`\x82")
+def _is_whole(path: Path) -> bool:
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _is_json(line: bytes) -> bool:

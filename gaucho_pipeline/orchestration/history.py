@@ -1,0 +1,36 @@
+"""Dagster's history, kept small: runs that ended long ago go, but for the last of every partition, by which Dagster knows what is fresh."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster import DagsterEventType
+
+_AT_ONCE = 500
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+_KINDS = (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
+
+
+def purge(instance: dg.DagsterInstance, before: float, dry_run: bool = False) -> int:
+    """Deletes runs that ended before a moment, in seconds since the epoch, with their events; returns how many."""
+    wanted = dg.RunsFilter(statuses=_ENDED, updated_before=datetime.fromtimestamp(before, UTC))
+    ended = [record.dagster_run.run_id for record in instance.get_run_records(wanted)]
+    old = [run_id for run_id in ended if run_id not in last_runs(instance)] if ended else []
+    for run_id in () if dry_run else old:
+        instance.delete_run(run_id)
+    return len(old)
+
+
+def last_runs(instance: dg.DagsterInstance) -> set[str]:
+    """The runs that hold the last materialization of any partition of any asset, or the last evaluation of a check."""
+    storage, found = instance.event_log_storage, set[str]()
+    for key in instance.all_asset_keys():
+        for kind in _KINDS:
+            ids = list(storage.get_latest_storage_id_by_partition(key, kind).values())
+            records = storage.get_event_records(dg.EventRecordsFilter(kind, asset_key=key), limit=1, ascending=False)
+            found |= {record.run_id for record in records}
+            for start in range(0, len(ids), _AT_ONCE):
+                part = dg.EventRecordsFilter(kind, asset_key=key, storage_ids=ids[start : start + _AT_ONCE])
+                found |= {record.run_id for record in storage.get_event_records(part)}
+    return found

@@ -1,0 +1,98 @@
+"""The commands that look after the data folder: gaucho fsck | gc | forget | rename."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from gaucho_pipeline.commands import told
+from gaucho_pipeline.pipeline import Project
+
+
+@click.command()
+@click.option("--repair", "is_repair", is_flag=True, help="Put what is wrong into DATA/.quarantine; the next run makes it anew.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@told
+def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
+    """Whether every artifact, image and cache is what was written. Exit status: 0 all is well, 1 something is wrong."""
+    from gaucho_pipeline.stage import Reporter
+    from gaucho_pipeline.upkeep.fsck import examine, repair
+
+    damages = examine(project, Reporter(None))
+    if as_json:
+        click.echo(json.dumps([{"file": str(each.path), "what": each.text} for each in damages], ensure_ascii=False, indent=1))
+    for damage in () if as_json else damages:
+        click.echo(f"{damage.path}: {damage.text}")
+    if is_repair and (places := repair(project.store, damages)):
+        click.echo(f"{len(places)} put aside below {project.store.root / '.quarantine'}; to have them made anew: gaucho run", err=True)
+    if damages:
+        click.echo(f"{len(damages)} wrong" + ("" if is_repair else "; to put it aside: gaucho fsck --repair"), err=True)
+        sys.exit(1)
+    click.echo("all is well", err=True)
+
+
+@click.command()
+@click.option("--keep", type=click.IntRange(1, 1000), help="Artifacts of each asset and concept that stay; retention.keep if not given.")
+@click.option("--older-than", "days", type=click.IntRange(0), metavar="DAYS", help="Age from which others go; retention.days if not given.")
+@click.option("--removed", "with_gone", is_flag=True, help="Also what was made of concepts that the file no longer has.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.pass_obj
+@told
+def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, dry_run: bool) -> None:
+    """Remove what nothing needs any more: old artifacts, images of no crawl, unused caches, old runs of the history."""
+    from gaucho_pipeline.upkeep import gc as collecting
+    from gaucho_pipeline.upkeep.references import gone_concepts
+
+    given = {name: value for name, value in (("keep", keep), ("days", days)) if value is not None}
+    retention = project.concepts.retention.model_copy(update=given)
+    with collecting.crawls_held_off(project) as may_remove_images:
+        wastes = list(collecting.find_waste(project, retention, with_gone, may_remove_images))
+        size = collecting.told_sizes(wastes, click.echo)
+        for waste in () if dry_run else wastes:
+            collecting.remove(project.store, waste)
+        if not dry_run:
+            collecting.forget_measures(project.store)
+    if not may_remove_images:
+        click.echo("something is being crawled: images stay for now", err=True)
+    if (gone := gone_concepts(project)) and not with_gone:
+        click.echo(f"of concepts that the file no longer has: {', '.join(gone)}; to remove that too: gaucho gc --removed", err=True)
+    runs = collecting.old_runs(project, retention.history_days, dry_run)
+    click.echo(f"{'would free' if dry_run else 'freed'} {size / 1e6:.1f} MB; {runs} runs of the history")
+
+
+@click.command()
+@click.argument("image")
+@click.option("--reason", default="", help="Kept with the tombstone; say of nobody who she is.")
+@click.pass_obj
+@told
+def forget(project: Project, image: str, reason: str) -> None:
+    """Remove IMAGE (its SHA-256, its address or its page) from everything, for good, and name the checkpoints that learned from it."""
+    from gaucho_pipeline.upkeep.forgetting import forget as forget_image
+
+    done = forget_image(project, image, reason)
+    click.echo(f"image {done.sha256[:16]} is forgotten: {len(done.removed)} things removed; kept in {project.forgotten_file}: commit it")
+    for checkpoint in done.learned_from:
+        made = checkpoint.manifest
+        click.echo(f"learned from it: checkpoint of {made.concept}, made {made.made_at}: {checkpoint.folder}")
+    if done.concepts:
+        click.echo(f"to make the sets anew without it, and what was learned: gaucho run {' '.join(done.concepts)}")
+    click.echo("pages that were published before still show it: publish again where they stand", err=True)
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.pass_obj
+@told
+def rename(project: Project, old: str, new: str) -> None:
+    """Give concept OLD the slug NEW, in the concepts file too, and keep all that was made of it."""
+    from gaucho_pipeline.upkeep.renaming import rename as rename_concept
+
+    count = rename_concept(project, old, new)
+    click.echo(f"{old} is {new} now; {count} artifacts are kept. To have the site follow: gaucho run --select gallery_site")
+
+
+COMMANDS = (fsck, gc, forget, rename)

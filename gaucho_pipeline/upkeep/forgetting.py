@@ -1,0 +1,148 @@
+"""`gaucho forget IMAGE`: an image leaves blobs, sets, measures, latents and pages, and does not come back.
+
+For a person who does not want to be pictured, and for whoever holds the rights. Sets that held it are removed whole, because what is named
+by what it holds cannot hold less; the next run makes them anew without it. Pages that were published elsewhere are beyond our reach.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.artifacts import QUARANTINE, Artifact, Store, read_table, write_table
+from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.forgotten import Forgotten
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.upkeep.gc import forget_measures
+from gaucho_pipeline.upkeep.references import all_artifacts, at_work
+
+_TABLES = {
+    RAW_CRAWL.name: ("images.jsonl",),
+    CURATED_SET.name: ("images.jsonl", "excluded.jsonl"),
+    CHECKPOINT.name: ("train.jsonl", "validation.jsonl"),
+    EVALUATION.name: ("training.jsonl",),
+}
+"""The tables of an artifact in which an image stands with its SHA-256."""
+
+
+@dataclass
+class Forgetting:
+    """What was done."""
+
+    sha256: str
+    removed: list[Path] = field(default_factory=list)
+    learned_from: list[Artifact] = field(default_factory=list)
+    """Checkpoints that had it among their training images."""
+    concepts: list[str] = field(default_factory=list)
+    """Those whose sets have to be made anew."""
+
+
+def forget(project: Project, image: str, reason: str = "") -> Forgetting:
+    """Forgets an image that is named by its SHA-256 (eight digits of it or more), its address, or the page where people see it.
+
+    Raises ConfigError if no image or several are meant, GauchoError while a stage is at work on a concept that has it.
+    """
+    store = project.store
+    rows = [(artifact, row) for artifact in all_artifacts(store) for row in _rows(artifact) if _is_meant(row, image)]
+    found = sorted({row["sha256"] for _, row in rows})
+    if len(found) != 1:
+        which = f"{len(found)} images are meant: {', '.join(sha[:12] for sha in found)}; name one" if found else "no image here is that"
+        raise ConfigError(f"{image}: {which} (its SHA-256, its address, or its page)")
+    done, sha = Forgetting(found[0]), found[0]
+    holders = [(artifact, [row for row in _rows(artifact) if row.get("sha256") == sha]) for artifact in all_artifacts(store)]
+    holders = [(artifact, own) for artifact, own in holders if own]
+    done.concepts = sorted({artifact.manifest.concept for artifact, _ in holders})
+    if busy := sorted({slug for _, slug in at_work(store)} & {*done.concepts, ALL}):
+        raise GauchoError(f"{', '.join(busy)}: a stage is at work; wait for it to end, then forget")
+    names = {str(row[name]) for _, own in holders for row in own for name in ("key", "url") if row.get(name)}
+    names |= {f"sha1:{row['sha1']}" for _, own in holders for row in own if row.get("sha1")}
+    Forgotten(project.forgotten_file).add(sha, sorted(names), reason)  # first, so that it does not come back whatever happens now
+    for artifact, own in holders:
+        if artifact.manifest.asset == CHECKPOINT.name:
+            done.learned_from += [artifact] if _is_in(artifact, "train.jsonl", sha) else []
+            _redact(store, artifact, [row["file"] for row in own if (artifact.folder / row["file"]).exists()])
+        else:
+            _remove(store, artifact, done)
+    _remove_pages(store, done)
+    _remove_traces(store, done)
+    return done
+
+
+def _rows(artifact: Artifact) -> Iterator[dict[str, Any]]:
+    for name in _TABLES.get(artifact.manifest.asset, ()):
+        if (path := artifact.folder / name).exists():
+            yield from read_table(path)
+
+
+def _is_meant(row: dict[str, Any], image: str) -> bool:
+    if re.fullmatch(r"[0-9a-f]{8,64}", image):
+        return str(row.get("sha256", "")).startswith(image)
+    return image in (row.get("key"), row.get("url"), row.get("source"))
+
+
+def _is_in(artifact: Artifact, table: str, sha: str) -> bool:
+    return any(row.get("sha256") == sha for row in read_table(artifact.folder / table))
+
+
+def _remove(store: Store, artifact: Artifact, done: Forgetting) -> None:
+    made = artifact.manifest
+    current = store.current(made.asset, made.concept)
+    if current and current.folder == artifact.folder:
+        store.withdraw(made.asset, made.concept)
+    _delete(artifact.folder, done)
+
+
+def _delete(path: Path, done: Forgetting) -> None:
+    trash = path.with_name(f".trash-{path.name}")
+    os.replace(path, trash)  # whole or gone, for whoever looks
+    shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
+    done.removed.append(path)
+
+
+def _redact(store: Store, artifact: Artifact, files: Iterable[str]) -> None:
+    """Takes pictures that were only measured with out of a checkpoint, which stays what it is."""
+    gone = set(files)
+    if not gone:
+        return
+    made = artifact.manifest
+    with store.staging(made.asset, made.concept, f"{made.fingerprint}-redacted") as staging:
+        shutil.copytree(artifact.folder, staging, copy_function=os.link, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
+        for name in gone:
+            (staging / name).unlink()
+        for table in _TABLES[CHECKPOINT.name]:
+            rows = read_table(staging / table)
+            write_table(staging / table, [row for row in rows if row["file"] not in gone])
+        current = store.current(made.asset, made.concept)
+        store.publish(staging, made)
+        if current:
+            store.set_current(store.find(made.asset, made.concept, current.manifest.fingerprint) or current)
+
+
+def _remove_pages(store: Store, done: Forgetting) -> None:
+    """Removes every site that shows a concept which had the image."""
+    for site in store.all(GALLERY_SITE.name, ALL):
+        if set(site.manifest.provenance.spec["concepts"]) & set(done.concepts):
+            _remove(store, site, done)
+
+
+def _remove_traces(store: Store, done: Forgetting) -> None:
+    """Removes the bytes, what was measured of them, their latents, and what a quarantine or a half-made set still has of them."""
+    blob = store.blob_path(done.sha256)
+    for path in (blob, blob.with_name(f".damaged-{done.sha256}")):
+        if path.exists():
+            _delete(path, done)
+    forget_measures(store)
+    for folder in (store.root / ".posteriors", store.root / QUARANTINE):  # made again, or damaged; what they hold has no name
+        if folder.exists():
+            _delete(folder, done)
+    for slug in done.concepts:
+        for asset in (*_TABLES, GALLERY_SITE.name):
+            home = store.root / ".staging" / asset / slug
+            for folder in (each for each in home.glob("*") if each.is_dir()):
+                _delete(folder, done)

@@ -1,0 +1,188 @@
+"""Removes what nothing needs any more: old artifacts, images of no crawl, caches that nobody asked for lately, Dagster's old runs.
+
+Nothing that is referred to is removed, also under a running job: what a stage at work reads is needed, and images stay while anything is
+being crawled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from gaucho_pipeline.artifacts import MANIFEST, QUARANTINE, Artifact, Store
+from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
+from gaucho_pipeline.concepts import RetentionSpec
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.upkeep.references import all_artifacts, at_work, blobs_of, folders_in, gone_concepts, key_of, needed
+
+_CACHES = (".posteriors", ".pictures", ".class_images")
+_SECONDS_OF_A_DAY = 86_400.0
+_BLOB_SECONDS = 3600.0
+"""A crawl that has just ended may not have put its table in place yet."""
+
+
+@dataclass(frozen=True)
+class Waste:
+    """Something that is needed no more."""
+
+    kind: str
+    path: Path
+    size: int
+    """Bytes on the disk."""
+
+
+def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = False, with_images: bool = True) -> Iterator[Waste]:
+    """What may be removed. Raises GauchoError if a crawl cannot be read.
+
+    `with_gone`: also of concepts that the file no longer has. `with_images`: also images of no crawl, while nothing is being crawled.
+    """
+    store, oldest = project.store, time.time() - retention.days * _SECONDS_OF_A_DAY
+    gone, artifacts = set(gone_concepts(project)), list(all_artifacts(store))
+    roots = {key for key in needed(project) if not (with_gone and key[1] in gone)}
+    kept = [each for each in artifacts if key_of(each) in roots or _is_kept(each, artifacts, retention, oldest, gone, with_gone)]
+    names = {key_of(each) for each in kept}
+    yield from (_waste("artifact", each.folder) for each in artifacts if key_of(each) not in names)
+    yield from _unfinished(store, oldest)
+    if with_images:
+        yield from _blobs(store, blobs_of(kept))
+    yield from (_waste("cache", path) for path in _unused(store, oldest))
+    yield from (_waste("quarantine", path) for path in _files(store.root / QUARANTINE) if path.stat().st_mtime < oldest)
+    for slug in gone if with_gone else ():
+        yield from (_waste("request", path) for path in (store.root / ".requests").glob(f"*/{slug}"))
+        yield from (_waste("journal", path) for path in (store.root / ".fetched").glob(f"{slug}.jsonl"))
+
+
+def _is_kept(
+    artifact: Artifact, artifacts: Iterable[Artifact], retention: RetentionSpec, oldest: float, gone: set[str], with_gone: bool
+) -> bool:
+    """Whether an artifact that nothing needs is kept all the same: one of the latest, not old enough, or of a concept that is not to go."""
+    made = artifact.manifest
+    if made.concept in gone:
+        return not with_gone
+    if _changed(artifact.folder / MANIFEST) > oldest:
+        return True
+    alike = [each for each in artifacts if (each.manifest.asset, each.manifest.concept) == (made.asset, made.concept)]
+    latest = sorted(alike, key=lambda each: each.manifest.made_at, reverse=True)[: retention.keep]
+    return any(each.folder == artifact.folder for each in latest)
+
+
+def remove(store: Store, waste: Waste) -> None:
+    """Removes it in one step for whoever looks; an artifact that has become the one that counts meanwhile stays."""
+    if waste.kind == "artifact":
+        current = store.current(waste.path.parents[1].name if waste.path.parents[1] != store.root else "", waste.path.parent.name)
+        if current and current.folder == waste.path:
+            return
+    trash = store.root / ".trash" / f"{waste.path.name}-{os.getpid()}"
+    trash.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(waste.path, trash)
+        shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
+
+
+@contextlib.contextmanager
+def crawls_held_off(project: Project) -> Iterator[bool]:
+    """Whether nothing is being crawled, and nothing will be within the block: images may be removed then."""
+    with contextlib.ExitStack() as stack:
+        try:
+            for slug in {*project.slugs, *gone_concepts(project)}:
+                home = project.store.root / ".staging" / RAW_CRAWL.name / slug
+                home.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(home / ".lock", blocking=False))
+        except Timeout:
+            yield False
+        else:
+            yield True
+
+
+def forget_measures(store: Store) -> int:
+    """Removes measures of images that stand no more; returns how many."""
+    file = store.root / ".measures" / "measures.sqlite"
+    if not file.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(file, timeout=60, isolation_level=None)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()]
+        there = {sha for table in tables for (sha,) in database.execute(f'SELECT DISTINCT sha256 FROM "{table}"')}
+        lost = [sha for sha in there if not store.blob_path(sha).exists()]
+        for table in tables:
+            database.executemany(f'DELETE FROM "{table}" WHERE sha256 = ?', [(sha,) for sha in lost])
+        if lost:
+            database.execute("VACUUM")
+    return len(lost)
+
+
+def old_runs(project: Project, days: int, dry_run: bool = False) -> int:
+    """Removes runs of Dagster's history that are older; returns how many."""
+    from gaucho_pipeline.orchestration.history import purge  # here, because Dagster takes a second to import
+    from gaucho_pipeline.orchestration.runner import get_instance
+
+    with get_instance(project) as instance:
+        return purge(instance, time.time() - days * _SECONDS_OF_A_DAY, dry_run)
+
+
+def _waste(kind: str, path: Path) -> Waste:
+    return Waste(kind, path, sum(file.lstat().st_size for file in _files(path)))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path] if path.exists() else []
+    return [each for each in path.rglob("*") if each.is_file() and not each.is_symlink()]
+
+
+def _unfinished(store: Store, oldest: float) -> Iterator[Waste]:
+    """Folders without a manifest, and what was being filled so long ago that nobody will go on with it."""
+    busy = set(at_work(store))
+    for asset in ASSETS:
+        for home in folders_in(store.root / asset):
+            yield from (_waste("unfinished", each) for each in folders_in(home) if not (each / MANIFEST).exists())
+        for home in folders_in(store.root / ".staging" / asset):
+            if (asset, home.name) not in busy:
+                yield from (_waste("unfinished", each) for each in folders_in(home) if _last_change(each) < oldest)
+    yield from (_waste("unfinished", each) for each in (store.root / ".trash").glob("*"))
+
+
+def _blobs(store: Store, needed_blobs: set[str]) -> Iterator[Waste]:
+    for folder in folders_in(store.root / "blobs"):
+        for path in folder.iterdir():
+            is_old = time.time() - path.stat().st_mtime > _BLOB_SECONDS
+            if path.name not in needed_blobs and is_old:
+                yield _waste("image", path)
+
+
+def _unused(store: Store, oldest: float) -> Iterator[Path]:
+    """Files of caches that nobody has read or written lately."""
+    for name in _CACHES:
+        for path in _files(store.root / name):
+            found = path.stat()
+            if max(found.st_mtime, found.st_atime) < oldest:
+                yield path
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _last_change(folder: Path) -> float:
+    return max([_changed(folder), *(_changed(path) for path in folder.rglob("*"))])
+
+
+def told_sizes(wastes: Iterable[Waste], tell: Callable[[str], None]) -> int:
+    """Says how much there is of each kind; returns the bytes in all."""
+    counts: dict[str, tuple[int, int]] = {}
+    for waste in wastes:
+        count, size = counts.get(waste.kind, (0, 0))
+        counts[waste.kind] = (count + 1, size + waste.size)
+    for kind, (count, size) in sorted(counts.items()):
+        tell(f"  {kind:<12} {count:>6}  {size / 1e6:10.1f} MB")
+    return sum(size for _, size in counts.values())
