@@ -78,6 +78,12 @@ class Manifest(BaseModel):
         return ASSETS[info.data["asset"]].metrics.model_validate(value) if "asset" in info.data else value
 
 
+@lru_cache(maxsize=20_000)
+def _read_manifest(path: str, stamp: tuple[int, int, int]) -> Manifest:
+    """A manifest, read once for as long as its file is the same."""
+    return Manifest.model_validate_json(Path(path).read_text(encoding="utf-8"))
+
+
 _FINGERPRINT = re.compile(r"[0-9a-zA-Z_-]{1,128}")
 
 
@@ -128,7 +134,8 @@ class Store:
         """The artifact of a fingerprint if it stands whole."""
         folder = self.home(asset, concept) / fingerprint
         try:
-            manifest = Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+            file = os.stat(folder / MANIFEST)
+            manifest = _read_manifest(str(folder / MANIFEST), (file.st_ino, file.st_mtime_ns, file.st_size))
         except (OSError, ValueError):  # pydantic's errors are of these, too
             return None  # not there, damaged, or of an older layout: made anew
         return Artifact(folder, manifest)

@@ -47,7 +47,7 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 def status(project: Project, as_json: bool) -> None:
     """What is fresh, waiting, stale or missing, and why."""
     states = {slug: project.states(slug) for slug in project.slugs}
-    site = project.site_state()
+    site = project.site_state(states)
     if as_json:
         value: dict[str, Any] = {"concepts": {slug: {a: _plain(s) for a, s in row.items()} for slug, row in states.items()}}
         click.echo(json.dumps(value | {GALLERY_SITE.name: _plain(site)}, ensure_ascii=False, indent=1))

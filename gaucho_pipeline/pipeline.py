@@ -6,6 +6,7 @@ Files alone decide here; Dagster and the command line both ask this module. What
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +81,9 @@ class Project:
     def __init__(self, concepts_file: Path, data: Path) -> None:
         self.concepts_file, self.store = concepts_file, Store(data.resolve())
         self._versions: dict[tuple[str, str], str] = {}
+        self._specs: dict[tuple[str, str], dict[str, Any]] = {}
+        self._on_base_model: dict[str, Concept] = {}
+        self._identities: dict[tuple[str, str | None], dict[str, str | None]] = {}
 
     @classmethod
     def from_environment(cls) -> Project:
@@ -121,11 +125,15 @@ class Project:
 
     def on_its_base_model(self, slug: str) -> Concept:
         """The concept with all that the family of its base model recommends; asks nobody. Raises GauchoError if that is not known yet."""
+        if slug in self._on_base_model:
+            return self._on_base_model[slug]
         training = self.concept(slug).training
         lock_file = LockFile(self.lock_file)
         if not base_models.is_recognised(training.base_model, training.revision, lock_file):
             raise GauchoError(f"what {training.base_model} is has not been asked yet; run: gaucho run {slug}")
-        return self.concept(slug).for_family(base_models.family_of(training.base_model, training.revision, lock_file))
+        found = self.concept(slug).for_family(base_models.family_of(training.base_model, training.revision, lock_file))
+        self._on_base_model[slug] = found
+        return found
 
     def _concept_for(self, asset: str, slug: str) -> Concept:
         return self.on_its_base_model(slug) if ASSETS[asset].on_base_model else self.concept(slug)
@@ -166,7 +174,10 @@ class Project:
 
     def resolved_spec(self, asset: str, slug: str) -> dict[str, Any]:
         """The specification of an asset of a concept, as its version has it."""
-        return self._concept_for(asset, slug).resolved_spec(ASSETS[asset].part)
+        key = (asset, slug)
+        if key not in self._specs:
+            self._specs[key] = self._concept_for(asset, slug).resolved_spec(ASSETS[asset].part)
+        return self._specs[key]
 
     # -------------------------------------------------------------------------------------------- what is made from what
 
@@ -210,8 +221,13 @@ class Project:
         return found if method.code_version == "1" else f"{found}+{method.name} {method.code_version}"
 
     def _base_model(self, asset: str, slug: str) -> dict[str, str | None] | None:
+        if not ASSETS[asset].on_base_model:
+            return None
         training = self.concept(slug).training
-        return base_models.identity(training.base_model, training.revision) if ASSETS[asset].on_base_model else None
+        key = (training.base_model, training.revision)
+        if key not in self._identities:
+            self._identities[key] = base_models.identity(*key)
+        return self._identities[key]
 
     def inputs(self, asset: str, slug: str) -> dict[str, Artifact]:
         """What the asset is made from, by asset, with the concept behind a slash for the site. Raises GauchoError if that is missing."""
@@ -321,9 +337,10 @@ class Project:
             found[asset.name] = self._state(asset.name, slug, above)
         return found
 
-    def site_state(self) -> State:
-        """Whether the site is up to date, and the evaluations that it shows are."""
-        above = {f"{EVALUATION.name} of {slug}": self.state(EVALUATION.name, slug) for slug in self.shown()}
+    def site_state(self, states: Mapping[str, Mapping[str, State]] | None = None) -> State:
+        """Whether the site is up to date, and the evaluations that it shows are. `states`: those of the concepts, if they are known."""
+        of = states or {}
+        above = {f"{EVALUATION.name} of {slug}": (of.get(slug) or self.states(slug))[EVALUATION.name] for slug in self.shown()}
         return self._state(GALLERY_SITE.name, ALL, above)
 
     def state(self, asset: str, slug: str = ALL) -> State:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -21,7 +21,7 @@ from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.interrupts import Interrupted, noticed
 from gaucho_pipeline.launch import PARENT_VARIABLE, die_with_parent
 from gaucho_pipeline.metrics import EvaluationMetrics
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.preflight import check_configuration
 from gaucho_pipeline.side_by_side import run_side_by_side
 
@@ -58,16 +58,45 @@ def _run(
     slugs = list(dict.fromkeys(concepts)) or project.slugs
     for slug in slugs:
         project.concept(slug)
-    check_configuration(project, slugs, select, is_meant=is_meant or PARENT_VARIABLE in os.environ)
+    last, is_child = EVALUATION.name if select == GALLERY_SITE.name else select, PARENT_VARIABLE in os.environ
+    states = {slug: project.states(slug) for slug in slugs}
+    left = [slug for slug in slugs if (force and last == select) or not _is_done(project, slug, last, states[slug])]
+    if done := [slug for slug in slugs if slug not in left]:
+        names = ", ".join(done[:_MOST_TOLD]) + (f" and {len(done) - _MOST_TOLD} more" if len(done) > _MOST_TOLD else "")
+        click.echo(f"{names}: fresh, nothing to do")
+    check_configuration(project, left, select, is_meant=is_meant or is_child)
     project.store.check_writable()
-    if EVALUATION.name in _with_inputs(select) and PARENT_VARIABLE not in os.environ:
-        for slug in slugs:
+    if last == EVALUATION.name and not is_child:
+        for slug in left:
             if unknown := untranslated(project.on_its_base_model(slug).gallery):
                 click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
+    makes_site = select == GALLERY_SITE.name and (force or project.site_state(states).state not in ("fresh", "waiting"))
+    failures = _make(project, left, last, select, force, jobs, received) if left or makes_site else []
+    if not is_child:
+        if last == EVALUATION.name:
+            now = states | {slug: project.states(slug) for slug in left}
+            _tell_verdicts(project, [slug for slug in left or slugs[:_MOST_TOLD] if now[slug][EVALUATION.name].state == "fresh"])
+        _tell_places(project, slugs, select)
+    return failures
+
+
+def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]) -> bool:
+    """Whether a concept is up to date as far as it is asked for, and usable: what is above has passed its checks then."""
+    made, others = project.store.current(last, slug), project.look_alikes(slug) if last == EVALUATION.name else ()
+    is_fresh = all(states[name].state == "fresh" for name in _with_inputs(last))
+    return (
+        made is not None and is_fresh and not blocked_by(made) and all(project.store.current(CURATED_SET.name, other) for other in others)
+    )
+
+
+def _make(
+    project: Project, slugs: list[str], last: str, select: str, force: bool, jobs: int | None, received: Callable[[], int]
+) -> list[str]:
+    """Makes what is not up to date of some concepts, then the site; returns what failed."""
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
-    failures, last = [], EVALUATION.name if select == GALLERY_SITE.name else select
+    failures = list[str]()
     with get_instance(project, captures_output=False) as instance:
         runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
         gpus = gpu_names()
@@ -85,10 +114,6 @@ def _run(
             click.secho("all concepts", bold=True)
             if not _ensure(project, runner, select, ALL, force):
                 failures.append(f"{select} failed")
-    if PARENT_VARIABLE not in os.environ:
-        if last == EVALUATION.name:
-            _tell_verdicts(project, [slug for slug in slugs if project.state(EVALUATION.name, slug).state == "fresh"])
-        _tell_places(project, slugs, select)
     return failures
 
 

@@ -78,6 +78,8 @@ def stand(project: Project, asset: str, slug: str, data_version: str = "1", **me
 
 def _furnish(folder: Path, asset: str) -> None:
     """What pages and checks read of an artifact."""
+    if asset == RAW_CRAWL.name:
+        write_table(folder / "images.jsonl", [])
     if asset == CHECKPOINT.name:
         save_file({"weight": np.ones(1, np.float32)}, folder / "weights.safetensors")
         write_table(folder / "losses.jsonl", [{"step": 0, "validation": 0.5}, {"step": 4, "validation": 0.4, "train": 0.4}])

@@ -189,7 +189,7 @@ def test_a_run_ends_with_the_verdicts_of_what_is_up_to_date_and_with_no_older_on
     assert "araucaria: verdict yes. The subject is there" in capsys.readouterr().out
     edit(project, "araucaria", "gallery", seeds=[9])
     failed = type("Outcome", (), {"error": "it broke", "cached": False})
-    monkeypatch.setattr("gaucho_pipeline.orchestration.runner.Runner.run", lambda self, asset, slug, force: failed)
+    monkeypatch.setattr("gaucho_pipeline.orchestration.runner.Runner.run", lambda *arguments: failed)
     again = Project(project.concepts_file, project.store.root)
     assert run_module.run_concepts(again, (), "gallery_site", force=False) == ["sample_gallery of araucaria failed"]
     assert "verdict" not in capsys.readouterr().out

@@ -11,7 +11,7 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from gaucho_pipeline.artifacts import MANIFEST, QUARANTINE, Artifact, Store
 from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts import RetentionSpec
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.upkeep.references import all_artifacts, at_work, blobs_of, folders_in, gone_concepts, key_of, needed
+from gaucho_pipeline.upkeep.references import Key, all_artifacts, at_work, blobs_of, folders_in, gone_concepts, key_of, needed
 
 _CACHES = (".posteriors", ".pictures", ".class_images")
 _SECONDS_OF_A_DAY = 86_400.0
@@ -47,7 +47,8 @@ def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = Fal
     store, oldest = project.store, time.time() - retention.days * _SECONDS_OF_A_DAY
     gone, artifacts = set(gone_concepts(project)), list(all_artifacts(store))
     roots = {key for key in needed(project) if not (with_gone and key[1] in gone)}
-    kept = [each for each in artifacts if key_of(each) in roots or _is_kept(each, artifacts, retention, oldest, gone, with_gone)]
+    spared = roots | _latest(artifacts, roots, retention.keep)
+    kept = [each for each in artifacts if not _may_go(each, roots, spared, oldest, gone, with_gone)]
     names = {key_of(each) for each in kept}
     yield from (_waste("artifact", each.folder) for each in artifacts if key_of(each) not in names)
     yield from _unfinished(store, oldest)
@@ -60,18 +61,23 @@ def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = Fal
         yield from (_waste("journal", path) for path in (store.root / ".fetched").glob(f"{slug}.jsonl"))
 
 
-def _is_kept(
-    artifact: Artifact, artifacts: Iterable[Artifact], retention: RetentionSpec, oldest: float, gone: set[str], with_gone: bool
-) -> bool:
-    """Whether an artifact that nothing needs is kept all the same: one of the latest, not old enough, or of a concept that is not to go."""
-    made = artifact.manifest
-    if made.concept in gone:
-        return not with_gone
-    if _changed(artifact.folder / MANIFEST) > oldest:
-        return True
-    alike = [each for each in artifacts if (each.manifest.asset, each.manifest.concept) == (made.asset, made.concept)]
-    latest = sorted(alike, key=lambda each: each.manifest.made_at, reverse=True)[: retention.keep]
-    return any(each.folder == artifact.folder for each in latest)
+def _latest(artifacts: Iterable[Artifact], roots: Collection[Key], keep: int) -> set[Key]:
+    """The latest artifacts of each asset and concept, what is needed first."""
+    by_home: dict[tuple[str, str], list[Artifact]] = {}
+    for artifact in artifacts:
+        by_home.setdefault((artifact.manifest.asset, artifact.manifest.concept), []).append(artifact)
+    found = set[Key]()
+    for alike in by_home.values():
+        alike.sort(key=lambda each: (key_of(each) in roots, each.manifest.made_at), reverse=True)
+        found |= {key_of(each) for each in alike[:keep]}
+    return found
+
+
+def _may_go(artifact: Artifact, roots: set[Key], spared: set[Key], oldest: float, gone: Collection[str], with_gone: bool) -> bool:
+    """Whether an artifact is needed by nothing and old enough, or of a concept that is to go."""
+    if artifact.manifest.concept in gone:
+        return with_gone and key_of(artifact) not in roots
+    return key_of(artifact) not in spared and _changed(artifact.folder / MANIFEST) <= oldest
 
 
 def remove(store: Store, waste: Waste) -> None:
