@@ -1,5 +1,5 @@
 """The command line: gaucho init | doctor | status | run | ui | show | generate | verify | approve | publish | compare | benchmark |
-export | demo; fsck | gc | forget | rename are in `upkeep/cli.py`.
+export | demo; fsck | gc | forget | rename | share are in `upkeep/cli.py`.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
 or configuration, 130 and 143 stopped by Ctrl-C and by SIGTERM.

@@ -6,6 +6,7 @@ Files alone decide here; Dagster and the command line both ask this module. What
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -22,8 +23,10 @@ from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.remote_store import fetch_if_asked
 
 
 class StageRequest(BaseModel):
@@ -48,13 +51,20 @@ class StageRequest(BaseModel):
 
         The one place where this is decided, whoever asks: Dagster, the command line or the stage's program.
         """
-        if self.force or self.fingerprint is None:
+        if self.force:
             return None
         store = Store(self.data)
-        found = store.find(self.asset, self.concept, self.fingerprint)
+        found = store.find(self.asset, self.concept, self.fingerprint) if self.fingerprint else None
         if found:
             store.set_current(found)
+        elif self.fingerprint or store.current(self.asset, self.concept) is None:  # a crawl of one's own goes before another's
+            version, forgotten = self.provenance.spec_version, Forgotten(self.forgotten).sha256
+            found = fetch_if_asked(store, self.asset, self.concept, self.fingerprint, version, forgotten, _tell)
         return found
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -322,7 +332,7 @@ class Project:
             inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(asset, slug, inputs)).items()},
             data=self.store.root,
             lock_file=self.lock_file if is_crawl else None,
-            forgotten=self.forgotten_file if is_crawl else None,
+            forgotten=self.forgotten_file if self.forgotten_file.exists() or is_crawl else None,
             force=force and not (asset == CHECKPOINT.name and self._pinned(slug)),  # what is pinned is not made anew
         )
 

@@ -28,6 +28,7 @@ from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.launch import ERROR_FILE, stop_when_asked
 from gaucho_pipeline.metrics import Metrics
 from gaucho_pipeline.pipeline import StageRequest
+from gaucho_pipeline.remote_store import share_if_asked
 
 SIDE_BY_SIDE_VARIABLE = "GAUCHO_SIDE_BY_SIDE"
 """How many stages share this machine's memory, where there is no GPU for each."""
@@ -129,6 +130,7 @@ def main(run: RunStage) -> None:
 def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Artifact, bool]:
     """The artifact that a request asks for, made if it does not stand already; and whether it stood."""
     if cached := request.cached():
+        share_if_asked(Store(request.data), cached, reporter.info)
         return cached, True
     store = Store(request.data, Forgotten(request.forgotten).sha256)
     store.check_writable()
@@ -156,7 +158,8 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
         artifact = store.publish(staging, manifest, result.leftovers)
         for name in result.leftovers:  # a full disk, or a kill, before this moment would cost more than they do
             shutil.rmtree(artifact.folder / name, ignore_errors=True)
-        return artifact, False
+    share_if_asked(store, artifact, reporter.info)
+    return artifact, False
 
 
 def check_inputs(store: Store, request: StageRequest) -> None:

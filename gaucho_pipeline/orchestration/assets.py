@@ -26,6 +26,7 @@ from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
 from gaucho_pipeline.orchestration.tags import FORCE_TAG
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.remote_store import share_if_asked
 
 OWNERS = ["team:curators"]
 _RETRY_SECONDS = 30
@@ -114,6 +115,7 @@ def _ensure(
     except GauchoError as error:
         raise dg.Failure(str(error), allow_retries=False) from None
     if cached := request.cached():
+        share_if_asked(project.store, cached, context.log.info)
         context.log.info(f"{asset.name} of {slug} stands already: {cached.folder}")
         return _result(cached, cached=True)
     folder = project.store.root / ".requests" / asset.name / slug

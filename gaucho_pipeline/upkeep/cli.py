@@ -1,4 +1,4 @@
-"""The commands that look after the data folder: gaucho fsck | gc | forget | rename."""
+"""The commands that look after the data folder: gaucho fsck | gc | forget | rename | share."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import click
 
 from gaucho_pipeline.commands import told
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
 
 
@@ -38,10 +39,11 @@ def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
 @click.option("--keep", type=click.IntRange(1, 1000), help="Artifacts of each asset and concept that stay; retention.keep if not given.")
 @click.option("--older-than", "days", type=click.IntRange(0), metavar="DAYS", help="Age from which others go; retention.days if not given.")
 @click.option("--removed", "with_gone", is_flag=True, help="Also what was made of concepts that the file no longer has.")
+@click.option("--store", "with_store", is_flag=True, help="Also from the object store: no other machine may need what goes there.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @click.pass_obj
 @told
-def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, dry_run: bool) -> None:
+def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, with_store: bool, dry_run: bool) -> None:
     """Remove what nothing needs any more: old artifacts, images of no crawl, unused caches, old runs of the history."""
     from gaucho_pipeline.upkeep import gc as collecting
     from gaucho_pipeline.upkeep.references import gone_concepts
@@ -59,6 +61,9 @@ def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, dr
         click.echo("something is being crawled: images stay for now", err=True)
     if (gone := gone_concepts(project)) and not with_gone:
         click.echo(f"of concepts that the file no longer has: {', '.join(gone)}; to remove that too: gaucho gc --removed", err=True)
+    if with_store:
+        manifests, objects = collecting.remove_from_store(project, retention.days, dry_run)
+        click.echo(f"of the object store: {manifests} artifacts, {objects} files")
     runs = collecting.old_runs(project, retention.history_days, dry_run)
     click.echo(f"{'would free' if dry_run else 'freed'} {size / 1e6:.1f} MB; {runs} runs of the history")
 
@@ -95,4 +100,26 @@ def rename(project: Project, old: str, new: str) -> None:
     click.echo(f"{old} is {new} now; {count} artifacts are kept. To have the site follow: gaucho run --select gallery_site")
 
 
-COMMANDS = (fsck, gc, forget, rename)
+@click.command()
+@click.pass_obj
+@told
+def share(project: Project) -> None:
+    """Put every artifact that counts, and what it was made from, into the object store that GAUCHO_STORE names."""
+    from gaucho_pipeline.remote_store import remote_from_environment
+    from gaucho_pipeline.stage import Reporter
+    from gaucho_pipeline.upkeep.references import all_artifacts, key_of, needed
+
+    remote = remote_from_environment()
+    if remote is None:
+        raise ConfigError("GAUCHO_STORE: is not set; it names the store, such as s3://bucket/prefix")
+    wanted = needed(project)
+    artifacts = [artifact for artifact in all_artifacts(project.store) if key_of(artifact) in wanted]
+    progress = Reporter(None).progress("sharing", len(artifacts), "artifacts")
+    shared = 0
+    for artifact in artifacts:
+        shared += remote.share(project.store, artifact)
+        progress.advance()
+    click.echo(f"{shared} shared now, {len(artifacts) - shared} were there: {remote.url}")
+
+
+COMMANDS = (fsck, gc, forget, rename, share)

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -20,7 +21,9 @@ from filelock import FileLock, Timeout
 from gaucho_pipeline.artifacts import MANIFEST, QUARANTINE, Artifact, Store
 from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts import RetentionSpec
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.remote_store import path_of, remote_from_environment
 from gaucho_pipeline.upkeep.references import Key, all_artifacts, at_work, blobs_of, folders_in, gone_concepts, key_of, needed
 
 _CACHES = (".posteriors", ".pictures", ".class_images")
@@ -133,6 +136,19 @@ def old_runs(project: Project, days: int, dry_run: bool = False) -> int:
         return purge(instance, time.time() - days * _SECONDS_OF_A_DAY, dry_run)
 
 
+def remove_from_store(project: Project, days: int, dry_run: bool = False) -> tuple[int, int]:
+    """Removes artifacts of the object store that are older and that nothing here needs; returns how many, and how many files.
+
+    Raises ConfigError if no store is named.
+    """
+    remote = remote_from_environment()
+    if remote is None:
+        raise ConfigError("GAUCHO_STORE: is not set; it names the store, such as s3://bucket/prefix")
+    roots = needed(project)
+    paths = {path_of(artifact) for artifact in all_artifacts(project.store) if key_of(artifact) in roots}
+    return remote.remove(paths, datetime.now(UTC) - timedelta(days=days), dry_run)
+
+
 def _waste(kind: str, path: Path) -> Waste:
     return Waste(kind, path, sum(file.lstat().st_size for file in _files(path)))
 
@@ -149,6 +165,8 @@ def _unfinished(store: Store, oldest: float) -> Iterator[Waste]:
     for asset in ASSETS:
         for home in folders_in(store.root / asset):
             yield from (_waste("unfinished", each) for each in folders_in(home) if not (each / MANIFEST).exists())
+        for home in folders_in(store.root / ".fetching" / asset):
+            yield from (_waste("unfinished", each) for each in home.iterdir() if _changed(each) < oldest)
         for home in folders_in(store.root / ".staging" / asset):
             if (asset, home.name) not in busy:
                 yield from (_waste("unfinished", each) for each in folders_in(home) if _last_change(each) < oldest)
