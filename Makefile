@@ -3,7 +3,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do $$each -c '$(FITS)' 2> /dev/null && echo $$each && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test lint bench gpu mutants record
+.PHONY: setup demo test test-scale lint bench gpu mutants record chaos
 
 setup: .venv/.made
 
@@ -20,6 +20,11 @@ demo: setup
 
 test: setup
 	$(BIN)/pytest
+
+# on a PostgreSQL server, an S3 server and a Ray cluster of their own
+test-scale: setup
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,postgres]'
+	GAUCHO_SCALE=1 $(BIN)/pytest -n0 --timeout 1200 gaucho_pipeline_tests/scale
 
 lint: setup
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ from gaucho_pipeline.orchestration import automation
 from gaucho_pipeline.orchestration.alerts import build_alert_sensor
 from gaucho_pipeline.orchestration.assets import build_assets
 from gaucho_pipeline.orchestration.checks import build_checks
+from gaucho_pipeline.orchestration.executor import choose_executor
 from gaucho_pipeline.orchestration.partitions import Partitions, load_partitions
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import build_retry_sensor
@@ -43,7 +44,7 @@ def build_defs(project: Project, open_project: Callable[[], Project] | None = No
             "project": ProjectResource(open_project or (lambda: Project(project.concepts_file, project.store.root))),
             "programs": PipesSubprocessClient(termination_timeout_seconds=SECONDS_TO_SAVE),
         },
-        executor=dg.in_process_executor,
+        executor=choose_executor(),
     )
 
 

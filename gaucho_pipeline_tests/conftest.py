@@ -18,6 +18,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test files run at once, and
 REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 
 
+collect_ignore = [] if os.environ.get("GAUCHO_SCALE") else ["scale"]
+"""What needs a cluster or a database server is run by `make test-scale`."""
 _LONGEST_FIRST = (
     "test_chain", "test_stage", "test_browser", "test_crawl", "test_fetching", "test_loop", "test_families_taught", "test_methods",
     "test_docs", "test_curation",

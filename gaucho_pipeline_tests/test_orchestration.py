@@ -24,7 +24,7 @@ from gaucho_pipeline.assets import ALL, ASSETS
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.orchestration import assets, run_workers
+from gaucho_pipeline.orchestration import executor, run_workers
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
@@ -359,7 +359,7 @@ def materialize(project: Project, instance: dg.DagsterInstance, *names: str, slu
 def test_newer_code_starts_what_it_makes_and_a_failure_is_not_tried_for_ever(
     project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(assets, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(executor, "_RETRY_SECONDS", 0)
     everything = [name for asset in ASSETS.values() if asset.is_partitioned for name in (asset.spec_name, asset.name)]
     _, cursor = requested(project, instance, None)
     for slug in project.slugs:  # what stands is cached, but for the crawl

@@ -21,6 +21,7 @@ from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.launch import ERROR_FILE, PARENT_VARIABLE
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
+from gaucho_pipeline.orchestration.executor import op_tags, retry_policy
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
@@ -29,7 +30,6 @@ from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.remote_store import share_if_asked
 
 OWNERS = ["team:curators"]
-_RETRY_SECONDS = 30
 _PROGRAM_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",  # of a stage that was asked to stop: nothing leaks that matters
@@ -86,9 +86,9 @@ def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> d
         description=asset.description,
         code_version=asset.code_version,
         pool=asset.pool,
-        op_tags={f"gaucho/{asset.pool}": "1"} if asset.pool else None,
+        op_tags=op_tags(asset),
         automation_condition=WHEN_SOMETHING_CHANGED if asset.is_partitioned else WHEN_AN_EVALUATION_CHANGED,
-        retry_policy=dg.RetryPolicy(max_retries=asset.retries, delay=_RETRY_SECONDS) if asset.retries else None,
+        retry_policy=retry_policy(asset),
     )
     def artifact(
         context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource], programs: PipesSubprocessClient

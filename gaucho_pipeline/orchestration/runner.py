@@ -14,6 +14,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._serdes import ConfigurableClassData
+from sqlalchemy.exc import DBAPIError
 
 from gaucho_pipeline import base_models, embedded
 from gaucho_pipeline.artifacts import write_atomically
@@ -66,8 +67,20 @@ def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.
         if not captures_output:
             ref = instance.get_ref()._replace(compute_logs_data=ConfigurableClassData(*_NO_CAPTURE))
             instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
+        _open_pools(instance)
         end_dead_runs(instance)
         yield instance
+
+
+def _open_pools(instance: dg.DagsterInstance) -> None:
+    """Has every pool stand before anybody needs it.
+
+    Dagster has it made by whoever claims a place first, and on PostgreSQL that fails where two do so at once.
+    """
+    known = instance.event_log_storage.get_concurrency_keys()
+    for pool in {asset.pool for asset in ASSETS.values() if asset.pool} - known:
+        with contextlib.suppress(DBAPIError):  # another process was first
+            instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
 
 
 def write_home_config(home: Path) -> None:
@@ -131,8 +144,6 @@ class Runner:
             yield run_id
             return
         try:
-            if storage.get_concurrency_info(pool).slot_count == 0:
-                storage.initialize_concurrency_limit_to_default(pool)
             told, swept = "", time.monotonic()
             while not storage.claim_concurrency_slot(pool, run_id, asset).is_claimed:
                 if (text := self._waits_for(pool)) != told:
