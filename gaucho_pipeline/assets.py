@@ -187,3 +187,12 @@ CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if 
 
 PARTS: tuple[str, ...] = tuple(asset.part for asset in CONCEPT_ASSETS)
 """The parts of a concept in `concepts.yaml`, in the order of the chain."""
+
+
+def with_inputs(asset: str) -> list[str]:
+    """An asset and all that it is made from, in the order of the chain."""
+    needed = {asset}
+    for name in reversed(ASSETS):
+        if name in needed:
+            needed |= set(ASSETS[name].inputs)
+    return [name for name in ASSETS if name in needed]

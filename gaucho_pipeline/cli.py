@@ -1,5 +1,5 @@
-"""The command line: gaucho init | doctor | status | run | ui | show | generate | verify | approve | publish | compare | benchmark |
-export | demo; fsck | gc | forget | rename | share are in `upkeep/cli.py`.
+"""The command line: gaucho init | doctor | status | run | ui | show | generate | pack | unpack | verify | approve | publish | compare |
+benchmark | export | demo; fsck | gc | forget | rename | share are in `upkeep/cli.py`.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
 or configuration, 130 and 143 stopped by Ctrl-C and by SIGTERM.
@@ -16,11 +16,11 @@ from typing import Any
 import click
 
 from gaucho_pipeline.artifacts import Artifact
-from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.commands import told
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import Project, State
-from gaucho_pipeline.planning import plan_crawls
+from gaucho_pipeline.planning import plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.prompts import fill_in
 from gaucho_pipeline.run import run_concepts
 from gaucho_pipeline.starting import STARTS
@@ -76,7 +76,7 @@ def _print_state(asset: str, state: State) -> None:
 @click.option(
     "--jobs", type=click.IntRange(1, 64), help="Concepts at once; as many as the pool of devices in dagster.yaml allows, if not given."
 )
-@click.option("--plan", is_flag=True, help="With --select raw_crawl: say what would be fetched, and fetch no image.")
+@click.option("--plan", is_flag=True, help="Say what would be made, why and at what cost; with --select raw_crawl: what would be fetched.")
 @click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
 @click.option("--yes", "is_meant", is_flag=True, help="Teach a large base model although there is no GPU.")
 @click.pass_obj
@@ -92,10 +92,13 @@ def run(
     is_meant: bool,
 ) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
-    if plan or refresh_lock:
-        if select != RAW_CRAWL.name or not plan:
-            raise ConfigError("--plan: goes with --select raw_crawl, and --refresh-lock with both")
+    if refresh_lock and not (plan and select == RAW_CRAWL.name):
+        raise ConfigError("--refresh-lock: goes with --select raw_crawl --plan")
+    if plan and select == RAW_CRAWL.name:
         plan_crawls(project, concepts, refresh_lock)
+        return
+    if plan:
+        print_plan(plan_runs(project, concepts, select))
         return
     failures = run_concepts(project, concepts, select, force, jobs, is_meant)
     if failures:
@@ -236,6 +239,39 @@ def export(project: Project, concept: str, folder: Path) -> None:
 
     export_pipeline(project.checkpoint(concept), folder.resolve())
     click.echo(str(folder))
+
+
+@main.command()
+@click.argument("concept")
+@click.option(
+    "--select", "asset", type=click.Choice((CHECKPOINT.name, SAMPLE_GALLERY.name, EVALUATION.name)), default=CHECKPOINT.name,
+    show_default=True, help="What is to be made elsewhere.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; CONCEPT-ASSET.tar if not given.")
+@click.option("--with-model", is_flag=True, help="With the base model, where that is a folder on this disk.")
+@click.pass_obj
+@told
+def pack(project: Project, concept: str, asset: str, out: Path | None, with_model: bool) -> None:
+    """Write one file with all that a stage of CONCEPT needs, to be done on a machine with a GPU; how is in it."""
+    from gaucho_pipeline.packing import pack as write_pack
+    from gaucho_pipeline.packing import told_size
+
+    file = out or Path(f"{concept}-{asset}.tar")
+    write_pack(project, concept, asset, file, with_model)
+    click.echo(f"{told_size(file)}\nThere: tar --extract --file {file.name} --one-top-level=work, then see work/README.md")
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+@told
+def unpack(project: Project, file: Path) -> None:
+    """Take in what a pack has come to elsewhere, FILE (done.tar), as if it had been made here."""
+    from gaucho_pipeline.packing import unpack as take_in
+
+    artifact = take_in(project, file)
+    made = artifact.manifest
+    click.echo(f"{made.asset} of {made.concept}: {artifact.asset.summary(made.metrics)}; {artifact.folder}")
 
 
 @main.command()

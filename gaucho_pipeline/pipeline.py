@@ -366,7 +366,7 @@ class Project:
             now = self.provenance(asset, slug)
         except GauchoError as error:
             return State("stale", (str(error),))
-        if reasons := _differences(current.manifest.provenance, now):
+        if reasons := differences(current.manifest.provenance, now):
             return State("stale", tuple(reasons))
         waits_for = tuple(f"{name} is {state.state}" for name, state in above.items() if state.state != "fresh")
         return State("waiting", waits_for) if waits_for else State("fresh")
@@ -377,7 +377,8 @@ def fingerprint(asset: str, slug: str, provenance: Provenance) -> str:
     return digest({"asset": asset, "concept": slug, "provenance": provenance.model_dump(mode="json")})
 
 
-def _differences(then: Provenance, now: Provenance) -> list[str]:
+def differences(then: Provenance, now: Provenance) -> list[str]:
+    """In words, what something is made from now and was not then."""
     found = []
     if then.spec_version != now.spec_version:
         keys = [key for key in {**then.spec, **now.spec} if then.spec.get(key) != now.spec.get(key)]

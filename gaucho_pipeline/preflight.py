@@ -16,6 +16,7 @@ import psutil
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.assets import ASSETS, CHECKPOINT, RAW_CRAWL
+from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.concepts_file import error_at
 from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.curation.overrides import read_overrides
@@ -109,14 +110,24 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
     if count is None or count <= _LARGE or is_meant or base_models.has_gpu():
         return
     if project.state(CHECKPOINT.name, slug).state != "fresh":
-        steps = spec.max_steps or math.ceil(spec.epochs * project.concept(slug).curation.max_images / spec.batch_size)
-        hours = steps * spec.batch_size * count / (_RATE * (os.cpu_count() or 1)) * (((spec.resolution or 512) / 512) ** 2) / 3600
-        free = psutil.virtual_memory().available
+        most = project.concept(slug).curation.max_images
+        (seconds, needed), free = training_cost(spec, count, most), psutil.virtual_memory().available
         raise ConfigError(
             f"training.base_model: {training.base_model} has {count / 1e9:.1f} billion weights, and there is no GPU here: about "
-            f"{count * _BYTES / 1e9:.0f} GB of memory ({free / 1e9:.0f} are free) and {hours:.0f} hours for up to {steps} steps of {slug}; "
-            "if that is meant, run again with --yes"
+            f"{needed / 1e9:.0f} GB of memory ({free / 1e9:.0f} are free) and {seconds / 3600:.0f} hours for up to "
+            f"{_steps(spec, most)} steps of {slug}; if that is meant, run again with --yes"
         )
+
+
+def _steps(spec: TrainingSpec, images: int) -> int:
+    return spec.max_steps or math.ceil(spec.epochs * images / spec.batch_size)
+
+
+def training_cost(spec: TrainingSpec, weights: int, images: int) -> tuple[float, int]:
+    """About how many seconds a training of so many images takes on this machine's cores, and how many bytes of memory."""
+    share = ((spec.resolution or 512) / 512) ** 2
+    seconds = _steps(spec, images) * spec.batch_size * weights / (_RATE * (os.cpu_count() or 1)) * share
+    return seconds, weights * _BYTES
 
 
 def _check_evaluation(project: Project, slug: str) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gaucho_pipeline.asset_checks import blocked_by
-from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE
+from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, with_inputs
 from gaucho_pipeline.base_models import gpu_names
 from gaucho_pipeline.evaluation.verdict import REASONS
 from gaucho_pipeline.gallery.samples import untranslated
@@ -83,7 +83,7 @@ def _run(
 def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]) -> bool:
     """Whether a concept is up to date as far as it is asked for, and usable: what is above has passed its checks then."""
     made, others = project.store.current(last, slug), project.look_alikes(slug) if last == EVALUATION.name else ()
-    is_fresh = all(states[name].state == "fresh" for name in _with_inputs(last))
+    is_fresh = all(states[name].state == "fresh" for name in with_inputs(last))
     return (
         made is not None and is_fresh and not blocked_by(made) and all(project.store.current(CURATED_SET.name, other) for other in others)
     )
@@ -106,7 +106,7 @@ def _make(
             failures += run_side_by_side(project, slugs, last, force and last == select, at_once, gpus)
         for slug in slugs if at_once == 1 else ():
             click.secho(slug, bold=True)
-            for asset in _with_inputs(last):
+            for asset in with_inputs(last):
                 if not _ensure(project, runner, asset, slug, force and asset == select):
                     failures.append(f"{asset} of {slug} failed")
                     break
@@ -123,7 +123,7 @@ def _ensure_look_alikes(project: Project, runner: Runner, slugs: Sequence[str]) 
     for other in dict.fromkeys(other for slug in slugs for other in project.look_alikes(slug)):
         if project.store.current(CURATED_SET.name, other) is None:
             click.secho(other, bold=True)
-            if not all(_ensure(project, runner, asset, other, False) for asset in _with_inputs(CURATED_SET.name)):
+            if not all(_ensure(project, runner, asset, other, False) for asset in with_inputs(CURATED_SET.name)):
                 failures.append(f"{CURATED_SET.name} of {other} failed")
     return failures
 
@@ -146,7 +146,7 @@ def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
     lines = []
     if select == GALLERY_SITE.name and project.store.current(select, ALL):
         lines.append(("site", project.store.stable(select, ALL) / "index.html"))
-    made = set(_with_inputs(select))
+    made = set(with_inputs(select))
     for slug in slugs[:_MOST_TOLD]:
         if CURATED_SET.name in made and project.store.current(CURATED_SET.name, slug):
             lines.append((f"{slug}, review", project.store.stable(CURATED_SET.name, slug) / "review.html"))
@@ -160,15 +160,6 @@ def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
         click.echo(f"  {what:<28} {path}")
     if len(slugs) > _MOST_TOLD:
         click.echo(f"  and {len(slugs) - _MOST_TOLD} more concepts, in the same places of {project.store.root}")
-
-
-def _with_inputs(asset: str) -> list[str]:
-    """An asset and all that it is made from, in the order of the chain."""
-    needed = {asset}
-    for name in reversed(ASSETS):
-        if name in needed:
-            needed |= set(ASSETS[name].inputs)
-    return [name for name in ASSETS if name in needed]
 
 
 def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool) -> bool:

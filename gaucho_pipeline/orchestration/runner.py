@@ -159,14 +159,14 @@ class Runner:
 
     def _waits_for(self, pool: str) -> str:
         holders = [
-            _described(self._instance, slot.run_id, slot.step_key)
+            _describe_holder(self._instance, slot.run_id, slot.step_key)
             for slot in self._instance.event_log_storage.get_concurrency_info(pool).claimed_slots
         ]
         text = f"for a place in the pool {pool!r}: {'; '.join(holders) or 'others are before it'}"
         return f"{text}. Ctrl-C ends the waiting; to end that one, Ctrl-C there, or Terminate in the web UI"
 
 
-def _described(instance: dg.DagsterInstance, run_id: str, step: str) -> str:
+def _describe_holder(instance: dg.DagsterInstance, run_id: str, step: str) -> str:
     """What holds a place, for whom, since when, and who does it."""
     record = instance.get_run_record_by_id(run_id)
     if record is None:
