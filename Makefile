@@ -42,3 +42,7 @@ mutants: setup
 
 record: setup
 	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/test_code_versions.py gaucho_pipeline_tests/test_families_taught.py
+
+# kills, power cuts, full disks and flipped bytes; KILLS=100 for more of them
+chaos: setup
+	$(BIN)/python -m gaucho_pipeline_tests.chaos
