@@ -222,6 +222,7 @@ class Store:
     def publish(self, staging: Path, manifest: Manifest, leftovers: Collection[str] = ()) -> Artifact:
         """Puts a filled folder in place: the manifest is written last, then one rename. `leftovers`: folders that are no part of it."""
         manifest = manifest.model_copy(update={"files": file_digests(staging, leftovers)})
+        staging.chmod(0o777 & ~umask())  # whatever it was filled in
         folder = self.home(manifest.asset, manifest.concept) / manifest.fingerprint
         write_atomically(staging / MANIFEST, manifest.model_dump_json(indent=1))
         folder.parent.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from gaucho_pipeline import json_log
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.commands import told
@@ -79,6 +80,7 @@ def _print_state(asset: str, state: State) -> None:
 @click.option("--plan", is_flag=True, help="Say what would be made, why and at what cost; with --select raw_crawl: what would be fetched.")
 @click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
 @click.option("--yes", "is_meant", is_flag=True, help="Teach a large base model although there is no GPU.")
+@click.option("--log-json", is_flag=True, help="Tell everything as JSON Lines, for programs that collect logs.")
 @click.pass_obj
 @told
 def run(
@@ -90,8 +92,11 @@ def run(
     plan: bool,
     refresh_lock: bool,
     is_meant: bool,
+    log_json: bool,
 ) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
+    if log_json:
+        json_log.install()
     if refresh_lock and not (plan and select == RAW_CRAWL.name):
         raise ConfigError("--refresh-lock: goes with --select raw_crawl --plan")
     if plan and select == RAW_CRAWL.name:

@@ -9,6 +9,7 @@ from gaucho_pipeline.orchestration import automation
 from gaucho_pipeline.orchestration.alerts import build_alert_sensor
 from gaucho_pipeline.orchestration.assets import build_assets
 from gaucho_pipeline.orchestration.checks import build_checks
+from gaucho_pipeline.orchestration.cleaning import build_cleaning_job, build_cleaning_schedule
 from gaucho_pipeline.orchestration.executor import choose_executor
 from gaucho_pipeline.orchestration.partitions import Partitions, load_partitions
 from gaucho_pipeline.orchestration.resources import ProjectResource
@@ -30,8 +31,8 @@ def build_defs(project: Project, open_project: Callable[[], Project] | None = No
     return dg.Definitions(
         assets=build_assets(partitions, mistake),
         asset_checks=build_checks(partitions),
-        jobs=[everything, crawl_job],
-        schedules=[automation.build_crawl_schedule(crawl_job.name, slugs)],
+        jobs=[everything, crawl_job, build_cleaning_job()],
+        schedules=[automation.build_crawl_schedule(crawl_job.name, slugs), build_cleaning_schedule()],
         sensors=[
             automation.build_automation_sensor(),
             automation.build_concepts_sensor(slugs),

@@ -18,6 +18,7 @@ from typing import IO
 
 import click
 
+from gaucho_pipeline import json_log
 from gaucho_pipeline.launch import PARENT_VARIABLE
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import SIDE_BY_SIDE_VARIABLE
@@ -72,6 +73,7 @@ def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force:
 
 def _environment(place: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:
     found = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    found.pop(json_log.VARIABLE, None)  # who prints their lines does that
     if gpus:
         found["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
     else:

@@ -25,6 +25,7 @@ from gaucho_pipeline.artifacts import Artifact, Manifest, Store, now, write_atom
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.forgotten import Forgotten
+from gaucho_pipeline.json_log import install_if_asked
 from gaucho_pipeline.launch import ERROR_FILE, stop_when_asked
 from gaucho_pipeline.metrics import Metrics
 from gaucho_pipeline.pipeline import StageRequest
@@ -121,8 +122,9 @@ def main(run: RunStage) -> None:
         if pipes:
             with contextlib.suppress(PermissionError):  # where it is the first of its session already
                 os.setpgid(0, 0)  # Dagster hands on a terminal's Ctrl-C; twice would be once too often
-        reporter = Reporter(pipes)
-        artifact, cached = ensure(read_request(path), run, reporter)
+        reporter, request = Reporter(pipes), read_request(path)
+        install_if_asked(asset=request.asset, concept=request.concept)
+        artifact, cached = ensure(request, run, reporter)
         if pipes:
             pipes.report_custom_message({"folder": str(artifact.folder), "cached": cached})
 

@@ -86,7 +86,9 @@ def test_what_runs_by_itself_is_off_until_switched_on(tmp_path: Path) -> None:
     taken_down = {"removed_concepts": dg.DefaultSensorStatus.RUNNING}  # but for a concept that was removed, which leaves the site
     switched = ["keep_up_to_date", "edited_concepts", "new_files", "try_again", "tell_people"]
     assert sensors == dict.fromkeys(switched, dg.DefaultSensorStatus.STOPPED) | taken_down
-    assert [s.default_status for s in repository.schedule_defs] == [dg.DefaultScheduleStatus.STOPPED]
+    assert {s.name: s.default_status for s in repository.schedule_defs} == dict.fromkeys(
+        ["crawl_every_night", "clean_every_week"], dg.DefaultScheduleStatus.STOPPED
+    )
 
 
 def test_the_workspace_file_loads(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.publishing import approve, read_approvals
 from gaucho_pipeline.stage import SilentReporter
 from gaucho_pipeline.upkeep import fsck
+from gaucho_pipeline.upkeep.collecting import find_waste, remove
 from gaucho_pipeline.upkeep.forgetting import forget
-from gaucho_pipeline.upkeep.gc import find_waste, remove
 from gaucho_pipeline.upkeep.renaming import rename
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import content_of, gaucho, made, states
@@ -217,7 +217,7 @@ def test_images_of_no_crawl_go_and_those_of_one_stay(folder: Path) -> None:
     assert gaucho(folder, "fsck").returncode == 0
     assert made(folder) == []
     with FileLock(folder / "data" / ".staging" / "raw_crawl" / "chimarrao" / ".lock"):
-        assert "something is being crawled: images stay" in gaucho(folder, "gc", "--older-than", "0").stderr
+        assert "something is being crawled: images stay" in gaucho(folder, "gc", "--older-than", "0").stdout
 
 
 def test_what_became_the_one_that_counts_meanwhile_stays(tmp_path: Path) -> None:

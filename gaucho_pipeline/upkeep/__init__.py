@@ -1,1 +1,1 @@
-"""Looking after the data folder: is it as it was written (`fsck.py`), what is needed no more (`gc.py`), what must go (`forgetting.py`)."""
+"""Looking after the data folder: is it as it was written (`fsck.py`), what may go (`collecting.py`), what must (`forgetting.py`)."""

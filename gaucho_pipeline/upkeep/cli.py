@@ -45,20 +45,12 @@ def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
 @told
 def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, with_store: bool, dry_run: bool) -> None:
     """Remove what nothing needs any more: old artifacts, images of no crawl, unused caches, old runs of the history."""
-    from gaucho_pipeline.upkeep import gc as collecting
+    from gaucho_pipeline.upkeep import collecting
     from gaucho_pipeline.upkeep.references import gone_concepts
 
     given = {name: value for name, value in (("keep", keep), ("days", days)) if value is not None}
     retention = project.concepts.retention.model_copy(update=given)
-    with collecting.crawls_held_off(project) as may_remove_images:
-        wastes = list(collecting.find_waste(project, retention, with_gone, may_remove_images))
-        size = collecting.told_sizes(wastes, click.echo)
-        for waste in () if dry_run else wastes:
-            collecting.remove(project.store, waste)
-        if not dry_run:
-            collecting.forget_measures(project.store)
-    if not may_remove_images:
-        click.echo("something is being crawled: images stay for now", err=True)
+    size = collecting.clean(project, retention, click.echo, with_gone, dry_run)
     if (gone := gone_concepts(project)) and not with_gone:
         click.echo(f"of concepts that the file no longer has: {', '.join(gone)}; to remove that too: gaucho gc --removed", err=True)
     if with_store:

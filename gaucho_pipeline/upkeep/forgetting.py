@@ -19,7 +19,7 @@ from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GAL
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.upkeep.gc import forget_measures
+from gaucho_pipeline.upkeep.collecting import forget_measures
 from gaucho_pipeline.upkeep.references import all_artifacts, at_work
 
 _TABLES = {

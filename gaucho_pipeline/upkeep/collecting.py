@@ -83,6 +83,20 @@ def _may_go(artifact: Artifact, roots: set[Key], spared: set[Key], oldest: float
     return key_of(artifact) not in spared and _changed(artifact.folder / MANIFEST) <= oldest
 
 
+def clean(project: Project, retention: RetentionSpec, tell: Callable[[str], None], with_gone: bool = False, dry_run: bool = False) -> int:
+    """Removes all of it, and says how much there is of each kind; returns the bytes. While anything is being crawled, images stay."""
+    with crawls_held_off(project) as may_remove_images:
+        wastes = list(find_waste(project, retention, with_gone, may_remove_images))
+        size = told_sizes(wastes, tell)
+        for waste in () if dry_run else wastes:
+            remove(project.store, waste)
+        if not dry_run:
+            forget_measures(project.store)
+    if not may_remove_images:
+        tell("something is being crawled: images stay for now")
+    return size
+
+
 def remove(store: Store, waste: Waste) -> None:
     """Removes it in one step for whoever looks; an artifact that has become the one that counts meanwhile stays."""
     if waste.kind == "artifact":
