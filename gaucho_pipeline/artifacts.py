@@ -222,7 +222,7 @@ class Store:
     def publish(self, staging: Path, manifest: Manifest, leftovers: Collection[str] = ()) -> Artifact:
         """Puts a filled folder in place: the manifest is written last, then one rename. `leftovers`: folders that are no part of it."""
         manifest = manifest.model_copy(update={"files": file_digests(staging, leftovers)})
-        staging.chmod(0o777 & ~umask())  # whatever it was filled in
+        _make_readable(staging)
         folder = self.home(manifest.asset, manifest.concept) / manifest.fingerprint
         write_atomically(staging / MANIFEST, manifest.model_dump_json(indent=1))
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -287,6 +287,13 @@ class Store:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         return sha
+
+
+def _make_readable(folder: Path) -> None:
+    """Gives a folder and all in it the modes that the umask leaves: safetensors and temporary folders are their owner's alone."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod((0o777 if path.is_dir() else 0o666) & ~umask())
 
 
 def file_names(folder: Path, without: Collection[str] = ()) -> list[str]:

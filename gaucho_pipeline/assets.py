@@ -43,6 +43,8 @@ class Asset:
     code_version: str
     """Raised when the program makes something else of the same input, or a default becomes another: it makes every artifact stale."""
     description: str
+    next_step: str
+    """What to look at, and what comes after it."""
     kinds: frozenset[str]
     """What Dagster shows as its technologies."""
     metrics: type[Metrics]
@@ -85,6 +87,7 @@ RAW_CRAWL = Asset(
     program="gaucho_pipeline.crawl",
     code_version="4",
     description="Images of the concept from its sources, as they came, each with its licence and author.",
+    next_step="What a source refused or lost is counted below; next: curated_set.",
     kinds=frozenset({"scrapy"}),
     metrics=RawCrawlMetrics,
     summary=lambda m: f"{m.kept} of {m.found} images kept",
@@ -99,6 +102,7 @@ CURATED_SET = Asset(
     program="gaucho_pipeline.curation",
     code_version="5",
     description="The images worth training on, upright and without metadata, and a reason for every other one.",
+    next_step="Look at the review page, and decide otherwise in an overrides file; next: checkpoint.",
     kinds=frozenset({"pillow", "pandas"}),
     metrics=CuratedSetMetrics,
     summary=lambda m: f"{m.kept} of {m.read} images kept",
@@ -114,6 +118,7 @@ CHECKPOINT = Asset(
     program="gaucho_pipeline.training",
     code_version="5",
     description="What the base model learned of the concept, with the loss on images it has not seen.",
+    next_step="If nothing was learned: more epochs, another learning_rate, or images that show it alike; next: sample_gallery.",
     kinds=frozenset({"pytorch", "huggingface"}),
     metrics=CheckpointMetrics,
     summary=lambda m: f"validation loss {m.validation_loss.base:.4f} → {m.validation_loss.tuned:.4f}, learned: {m.learned or '?'}",
@@ -134,6 +139,7 @@ SAMPLE_GALLERY = Asset(
     program="gaucho_pipeline.gallery",
     code_version="5",
     description="The same prompts and seeds with the base model and the tuned one.",
+    next_step="Look at the contact sheet; next: evaluation.",
     kinds=frozenset({"pytorch", "huggingface"}),
     metrics=SampleGalleryMetrics,
     summary=lambda m: f"{m.pictures} pictures, {m.generated} of them drawn now",
@@ -152,6 +158,7 @@ EVALUATION = Asset(
     program="gaucho_pipeline.evaluation",
     code_version="1",
     description="How good the pictures are, in figures with intervals, and the verdict that follows from them.",
+    next_step="If the verdict is no, its rule says why; next: gallery_site, then gaucho approve.",
     kinds=frozenset({"pytorch", "huggingface"}),
     metrics=EvaluationMetrics,
     summary=lambda m: f"verdict: {m.verdict}",
@@ -172,6 +179,7 @@ GALLERY_SITE = Asset(
     program="gaucho_pipeline.pages",
     code_version="3",
     description="The pages for curators and the public: a front page, and one for every concept that was evaluated.",
+    next_step="To show them elsewhere: gaucho approve, then gaucho publish.",
     kinds=frozenset({"html"}),
     metrics=GallerySiteMetrics,
     summary=lambda m: f"{m.concepts} concepts",

@@ -18,7 +18,7 @@ import click
 from gaucho_pipeline import json_log
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
-from gaucho_pipeline.commands import told
+from gaucho_pipeline.commands import complete_concept, told
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls, plan_runs, print_plan
@@ -67,11 +67,11 @@ def _plain(state: State) -> dict[str, Any]:
 
 def _print_state(asset: str, state: State) -> None:
     colour = {"fresh": "green", "waiting": "cyan", "stale": "yellow", "missing": "red"}[state.state]
-    click.echo(f"  {asset:<15} {click.style(f'{state.state:<8}', fg=colour)} {'; '.join(state.reasons)}")
+    click.echo(f"  {asset:<15} {click.style(f'{state.state:<8}', fg=colour)} {'; '.join(state.reasons)}".rstrip())
 
 
 @main.command()
-@click.argument("concepts", nargs=-1)
+@click.argument("concepts", nargs=-1, shell_complete=complete_concept)
 @click.option("--select", type=click.Choice(tuple(ASSETS)), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
 @click.option("--force", is_flag=True, help="Make the selected asset anew although it is fresh.")
 @click.option(
@@ -112,7 +112,7 @@ def run(
 
 @main.command()
 @click.argument("asset", type=click.Choice(tuple(ASSETS)))
-@click.argument("concept", default=ALL)
+@click.argument("concept", default=ALL, shell_complete=complete_concept)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 @told
@@ -136,7 +136,7 @@ def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("concept")
+@click.argument("concept", shell_complete=complete_concept)
 @click.argument("prompt")
 @click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Of the first picture; the next has the next."
@@ -234,7 +234,7 @@ def _other_concept(text: str) -> tuple[str, float]:
 
 
 @main.command()
-@click.argument("concept")
+@click.argument("concept", shell_complete=complete_concept)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
 @told
@@ -247,7 +247,7 @@ def export(project: Project, concept: str, folder: Path) -> None:
 
 
 @main.command()
-@click.argument("concept")
+@click.argument("concept", shell_complete=complete_concept)
 @click.option(
     "--select", "asset", type=click.Choice((CHECKPOINT.name, SAMPLE_GALLERY.name, EVALUATION.name)), default=CHECKPOINT.name,
     show_default=True, help="What is to be made elsewhere.",
@@ -304,7 +304,7 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("concept")
+@click.argument("concept", shell_complete=complete_concept)
 @click.option("--by", help="Who approves.")
 @click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take the approval back.")
 @click.pass_obj
@@ -325,7 +325,7 @@ def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) 
 
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.argument("concepts", nargs=-1)
+@click.argument("concepts", nargs=-1, shell_complete=complete_concept)
 @click.option("--weights/--no-weights", default=True, show_default=True, help="Whether the weights can be downloaded.")
 @click.pass_obj
 @told
@@ -342,7 +342,7 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
 
 
 @main.command()
-@click.argument("concept")
+@click.argument("concept", shell_complete=complete_concept)
 @click.argument("one", default="")
 @click.argument("other", default="")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-compared if not given.")
@@ -369,7 +369,7 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
 
 @main.command()
 @click.argument("protocol", type=click.Choice(["dreambench"]))
-@click.argument("concepts", nargs=-1)
+@click.argument("concepts", nargs=-1, shell_complete=complete_concept)
 @click.option("--limit", type=click.IntRange(1, 25), help="So many of the 25 prompts, for a taste.")
 @click.pass_obj
 @told
@@ -390,7 +390,8 @@ def doctor(project: Project) -> None:
 
     findings = examine(project)
     for finding in findings:
-        mark = click.style("ok  ", fg="green") if finding.well else click.style("look", fg="yellow")
+        word, colour = ("ok", "green") if finding.well else ("FAIL", "red") if finding.fatal else ("look", "yellow")
+        mark = click.style(f"{word:<4}", fg=colour)
         click.echo(f"{mark} {finding.what}: {finding.text}")
     if any(finding.fatal for finding in findings):
         raise GauchoError("a run would fail; see above")

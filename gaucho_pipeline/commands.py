@@ -16,6 +16,16 @@ from gaucho_pipeline.interrupts import Interrupted, exit_code
 from gaucho_pipeline.launch import PARENT_VARIABLE
 
 
+def complete_concept(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The concepts of the file that begin so, for a shell's completion."""
+    from gaucho_pipeline.concepts_file import load_concepts
+
+    try:
+        return [slug for slug in load_concepts(context.find_root().params["concepts"]).concepts if slug.startswith(incomplete)]
+    except GauchoError:
+        return []
+
+
 def told(command: Callable[..., None]) -> Callable[..., None]:
     """Ends a command that failed with one line and the right exit status."""
 

@@ -10,6 +10,7 @@ from gaucho_pipeline.orchestration.alerts import build_alert_sensor
 from gaucho_pipeline.orchestration.assets import build_assets
 from gaucho_pipeline.orchestration.checks import build_checks
 from gaucho_pipeline.orchestration.cleaning import build_cleaning_job, build_cleaning_schedule
+from gaucho_pipeline.orchestration.console import console
 from gaucho_pipeline.orchestration.executor import choose_executor
 from gaucho_pipeline.orchestration.partitions import Partitions, load_partitions
 from gaucho_pipeline.orchestration.resources import ProjectResource
@@ -46,6 +47,7 @@ def build_defs(project: Project, open_project: Callable[[], Project] | None = No
             "programs": PipesSubprocessClient(termination_timeout_seconds=SECONDS_TO_SAVE),
         },
         executor=choose_executor(),
+        loggers={"console": console},
     )
 
 

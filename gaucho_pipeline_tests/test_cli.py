@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +21,7 @@ from gaucho_pipeline.embedded import demo
 from gaucho_pipeline.gallery import single
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.standing import edit, stand_all
+from gaucho_pipeline_tests.standing import edit, stand_all, two_concepts
 
 
 @pytest.fixture
@@ -179,6 +182,13 @@ def test_a_second_demo_leaves_what_a_person_wrote(tmp_path: Path, monkeypatch: p
     file.write_text(edited, encoding="utf-8")
     demo.run_demo(tmp_path / "demo")
     assert "max_images: 41" in file.read_text(encoding="utf-8")
+
+
+def test_a_shell_completes_the_concepts_of_the_file(tmp_path: Path) -> None:
+    two_concepts(tmp_path)
+    own = {"_GAUCHO_COMPLETE": "bash_complete", "COMP_WORDS": "gaucho show checkpoint a", "COMP_CWORD": "3"}
+    done = subprocess.run([Path(sys.executable).parent / "gaucho"], capture_output=True, text=True, cwd=tmp_path, env=os.environ | own)
+    assert done.stdout.split() == ["plain,araucaria"]
 
 
 def test_a_run_ends_with_the_verdicts_of_what_is_up_to_date_and_with_no_older_ones(

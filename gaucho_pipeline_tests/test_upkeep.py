@@ -14,7 +14,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from gaucho_pipeline.artifacts import ForgottenError, GauchoError, Store, read_table
+from gaucho_pipeline.artifacts import ForgottenError, GauchoError, Store, read_table, umask
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS
 from gaucho_pipeline.concepts import RetentionSpec
 from gaucho_pipeline.definitions import build_defs
@@ -220,6 +220,13 @@ def test_images_of_no_crawl_go_and_those_of_one_stay(folder: Path) -> None:
         assert "something is being crawled: images stay" in gaucho(folder, "gc", "--older-than", "0").stdout
 
 
+def test_what_is_published_is_readable_as_the_umask_says(tmp_path: Path) -> None:
+    artifact = two_concepts(tmp_path).store.current("checkpoint", "araucaria")
+    assert artifact
+    assert oct(artifact.folder.stat().st_mode & 0o777) == oct(0o777 & ~umask())
+    assert {oct(path.stat().st_mode & 0o777) for path in artifact.folder.rglob("*") if path.is_file()} == {oct(0o666 & ~umask())}
+
+
 def test_what_became_the_one_that_counts_meanwhile_stays(tmp_path: Path) -> None:
     project = two_concepts(tmp_path)
     edit(project, "araucaria", "training", rank=2)
@@ -246,7 +253,10 @@ def test_old_runs_go_but_for_those_by_which_dagster_knows_what_is_fresh(tmp_path
         assert history.purge(instance, later, dry_run=True) == 2
         assert history.purge(instance, later) == 2
         assert history.purge(instance, time.time() - 3600) == 0
-        assert len(instance.get_run_records()) == 2
+        left = {record.dagster_run.run_id for record in instance.get_run_records()}
+        assert len(left) == 2
+        files = {path.name.partition(".")[0] for path in project.store.root.rglob("history/runs/*.db*")} - {"index", "runs", ""}
+        assert files <= left
         latest = instance.get_latest_materialization_event(dg.AssetKey("gallery_site"))
         assert latest
 

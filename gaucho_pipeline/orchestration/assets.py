@@ -83,7 +83,7 @@ def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> d
         group_name="concepts",
         kinds=set(asset.kinds),
         owners=OWNERS,
-        description=asset.description,
+        description=f"{asset.description}\n\n{asset.next_step}",
         code_version=asset.code_version,
         pool=asset.pool,
         op_tags=op_tags(asset),

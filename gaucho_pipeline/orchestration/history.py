@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import dagster as dg
 from dagster import DagsterEventType
@@ -19,6 +20,10 @@ def purge(instance: dg.DagsterInstance, before: float, dry_run: bool = False) ->
     old = [run_id for run_id in ended if run_id not in last_runs(instance)] if ended else []
     for run_id in () if dry_run else old:
         instance.delete_run(run_id)
+        instance.compute_log_manager.delete_logs(prefix=[run_id])
+        if shard := getattr(instance.event_log_storage, "path_for_shard", None):  # SQLite's, a file for each run, which would stay
+            for path in Path(shard(run_id)).parent.glob(f"{run_id}.db*"):
+                path.unlink(missing_ok=True)
     return len(old)
 
 

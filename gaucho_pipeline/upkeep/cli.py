@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from gaucho_pipeline.commands import told
+from gaucho_pipeline.commands import complete_concept, told
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
 
@@ -80,7 +80,7 @@ def forget(project: Project, image: str, reason: str) -> None:
 
 
 @click.command()
-@click.argument("old")
+@click.argument("old", shell_complete=complete_concept)
 @click.argument("new")
 @click.pass_obj
 @told
