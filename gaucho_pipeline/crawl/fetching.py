@@ -31,6 +31,7 @@ from scrapy.http import Response
 from scrapy.http.headers import Headers
 from scrapy.robotstxt import ProtegoRobotParser
 
+from gaucho_pipeline.crawl.answers import Answers
 from gaucho_pipeline.crawl.contact import allowed_private_hosts, has_contact, user_agent
 from gaucho_pipeline.crawl.fetch_errors import (
     BadCertificate,
@@ -112,7 +113,7 @@ class Web:
         """`count_file` counts the requests of a day; `tell` is told once of a host that is left alone."""
         self._crawler, self.api_hosts, self._max_image_bytes, self._tell = crawler, frozenset(api_hosts), max_image_bytes, tell
         self._hosts: Collection[str] = crawler.settings[HOSTS_SETTING]
-        self._days = DailyCount(count_file)
+        self._days, self._answers = DailyCount(count_file), Answers(count_file.parent / "answers")
         self._not_before: defaultdict[str, float] = defaultdict(float)
         self._closed: dict[str, str] = {}
         self._silent: defaultdict[str, list[str]] = defaultdict(list)
@@ -274,10 +275,10 @@ class Web:
     async def _download(self, address: str, kind: str, most_bytes: int, hosts: Collection[str]) -> Response:
         self.requests[kind if kind in self.requests else "other"] += 1
         try:
-            request = scrapy.Request(
-                address, meta={"download_maxsize": most_bytes, "kind": kind, HOSTS_KEY: tuple(hosts)}, dont_filter=True
-            )
-            return await self._crawler.engine.download_async(request)
+            meta = {"download_maxsize": most_bytes, "kind": kind, HOSTS_KEY: tuple(hosts)}
+            conditions = self._answers.conditions(address) if kind == "api" else {}
+            response = await self._crawler.engine.download_async(scrapy.Request(address, headers=conditions, meta=meta, dont_filter=True))
+            return self._answers.take(address, response) if kind == "api" else response
         except Exception as error:  # whatever the network does, it is this request's failure alone
             if host_of(address) in PublicResolver.refused:
                 raise FetchError("private address", retry=False) from None

@@ -26,7 +26,7 @@ from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.remote_store import path_of, remote_from_environment
 from gaucho_pipeline.upkeep.references import Key, all_artifacts, at_work, blobs_of, folders_in, gone_concepts, key_of, needed
 
-_CACHES = (".posteriors", ".pictures", ".class_images")
+_CACHES = (".posteriors", ".pictures", ".class_images", ".asked/answers")
 _SECONDS_OF_A_DAY = 86_400.0
 _BLOB_SECONDS = 3600.0
 """A crawl that has just ended may not have put its table in place yet."""
