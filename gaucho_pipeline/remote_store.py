@@ -143,6 +143,28 @@ class RemoteStore:
                 self._store.delete(path)
         return len(old), len(orphans)
 
+    def withdraw(self, artifacts: Collection[Artifact], objects: Collection[str]) -> None:
+        """Removes artifacts with their files, and objects, from the store: what others there still name stays, but for those objects.
+
+        Raises TransientError if the store cannot be reached.
+        """
+        gone = {path_of(artifact) for artifact in artifacts}
+        left = [content for path, _ in self.manifests() if path not in gone and (content := self._read(path))]
+        used = {sha256 for content in left for sha256 in self._objects_of(content)}
+        files = {sha256 for artifact in artifacts for sha256 in artifact.manifest.files.values()} - used
+        with self._errors_told():
+            for path in (*gone, *(_object_path(sha256) for sha256 in files | set(objects))):
+                if self._exists(path):
+                    self._store.delete(path)
+
+    def replace(self, local: Store, artifact: Artifact) -> None:
+        """Shares an artifact in place of the one that is there under its name, if one is."""
+        if self.has(artifact.manifest.asset, artifact.manifest.concept, artifact.manifest.fingerprint):
+            with self._errors_told():
+                for name, sha256 in artifact.manifest.files.items():
+                    self._put_object(sha256, artifact.folder / name)
+                self._put(path_of(artifact), artifact.manifest.model_dump_json(indent=1).encode())
+
     def _objects_of(self, content: bytes) -> Iterator[str]:
         """The objects of a manifest, the images of a crawl among them."""
         manifest = Manifest.model_validate_json(content)

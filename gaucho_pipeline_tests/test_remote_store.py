@@ -15,7 +15,7 @@ import pytest
 from obstore.store import ObjectStore
 
 from gaucho_pipeline import remote_store
-from gaucho_pipeline.artifacts import Artifact, Store
+from gaucho_pipeline.artifacts import Artifact, Store, read_table
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.remote_store import STORE_VARIABLE, RemoteStore, path_of
@@ -219,6 +219,22 @@ def test_a_second_machine_reuses_all_that_the_first_has_made(bucket: str, tmp_pa
     ] * 6
     assert set(states(tmp_path / "two")["chimarrao"].values()) == {"fresh"}
     assert gaucho(tmp_path / "two", "fsck").returncode == 0
+
+
+def test_a_forgotten_image_leaves_the_store_too(bucket: str, tmp_path: Path) -> None:
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 6)
+    write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    gaucho(tmp_path, "run", "--select", "curated_set")
+    project, remote = Project(tmp_path / "concepts.yaml", tmp_path / "data"), RemoteStore(bucket)
+    curated = project.store.current("curated_set", "chimarrao")
+    assert curated
+    row = read_table(curated.folder / "images.jsonl")[0]
+    pictures = {row["sha256"], curated.manifest.files[row["file"]], curated.manifest.files["review.html"]}
+    there = {path.rpartition("/")[2] for path, _ in remote._list("objects")}
+    assert pictures <= there
+    gaucho(tmp_path, "forget", row["sha256"])
+    assert not pictures & {path.rpartition("/")[2] for path, _ in remote._list("objects")}
+    assert not remote.has("curated_set", "chimarrao", curated.manifest.fingerprint)
 
 
 def test_sharing_afterwards_shares_what_is_needed(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

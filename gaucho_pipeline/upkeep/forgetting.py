@@ -19,6 +19,7 @@ from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GAL
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.remote_store import remote_from_environment
 from gaucho_pipeline.upkeep.collecting import forget_measures
 from gaucho_pipeline.upkeep.references import all_artifacts, at_work
 
@@ -46,7 +47,8 @@ class Forgetting:
 def forget(project: Project, image: str, reason: str = "") -> Forgetting:
     """Forgets an image that is named by its SHA-256 (eight digits of it or more), its address, or the page where people see it.
 
-    Raises ConfigError if no image or several are meant, GauchoError while a stage is at work on a concept that has it.
+    Raises ConfigError if no image or several are meant, GauchoError while a stage is at work on a concept that has it, TransientError if an
+    object store that is named cannot be reached: the same again finishes it.
     """
     store = project.store
     rows = [(artifact, row) for artifact in all_artifacts(store) for row in _rows(artifact) if _is_meant(row, image)]
@@ -63,15 +65,27 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
     names = {str(row[name]) for _, own in holders for row in own for name in ("key", "url") if row.get(name)}
     names |= {f"sha1:{row['sha1']}" for _, own in holders for row in own if row.get("sha1")}
     Forgotten(project.forgotten_file).add(sha, sorted(names), reason)  # first, so that it does not come back whatever happens now
+    remote = remote_from_environment()
+    if remote:
+        whole = [artifact for artifact, _ in holders if artifact.manifest.asset != CHECKPOINT.name]
+        pictures = {artifact.manifest.files[row["file"]] for artifact, own in holders for row in own if _has(artifact, row)}
+        remote.withdraw([*whole, *_sites(store, done)], {sha} | pictures)
     for artifact, own in holders:
         if artifact.manifest.asset == CHECKPOINT.name:
             done.learned_from += [artifact] if _is_in(artifact, "train.jsonl", sha) else []
-            _redact(store, artifact, [row["file"] for row in own if (artifact.folder / row["file"]).exists()])
+            redacted = _redact(store, artifact, [row["file"] for row in own if _has(artifact, row)])
+            if remote and redacted:
+                remote.replace(store, redacted)
         else:
             _remove(store, artifact, done)
     _remove_pages(store, done)
     _remove_traces(store, done)
     return done
+
+
+def _has(artifact: Artifact, row: dict[str, Any]) -> bool:
+    """Whether a picture of an image is among an artifact's own files."""
+    return row.get("file") in artifact.manifest.files
 
 
 def _rows(artifact: Artifact) -> Iterator[dict[str, Any]]:
@@ -105,11 +119,11 @@ def _delete(path: Path, done: Forgetting) -> None:
     done.removed.append(path)
 
 
-def _redact(store: Store, artifact: Artifact, files: Iterable[str]) -> None:
-    """Takes pictures that were only measured with out of a checkpoint, which stays what it is."""
+def _redact(store: Store, artifact: Artifact, files: Iterable[str]) -> Artifact | None:
+    """Takes pictures that were only measured with out of a checkpoint, which stays what it is; None if there are none."""
     gone = set(files)
     if not gone:
-        return
+        return None
     made = artifact.manifest
     with store.staging(made.asset, made.concept, f"{made.fingerprint}-redacted") as staging:
         shutil.copytree(artifact.folder, staging, copy_function=os.link, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
@@ -119,16 +133,21 @@ def _redact(store: Store, artifact: Artifact, files: Iterable[str]) -> None:
             rows = read_table(staging / table)
             write_table(staging / table, [row for row in rows if row["file"] not in gone])
         current = store.current(made.asset, made.concept)
-        store.publish(staging, made)
+        redacted = store.publish(staging, made)
         if current:
             store.set_current(store.find(made.asset, made.concept, current.manifest.fingerprint) or current)
+    return redacted
 
 
 def _remove_pages(store: Store, done: Forgetting) -> None:
     """Removes every site that shows a concept which had the image."""
-    for site in store.all(GALLERY_SITE.name, ALL):
-        if set(site.manifest.provenance.spec["concepts"]) & set(done.concepts):
-            _remove(store, site, done)
+    for site in _sites(store, done):
+        _remove(store, site, done)
+
+
+def _sites(store: Store, done: Forgetting) -> list[Artifact]:
+    sites = store.all(GALLERY_SITE.name, ALL)
+    return [site for site in sites if set(site.manifest.provenance.spec["concepts"]) & set(done.concepts)]
 
 
 def _remove_traces(store: Store, done: Forgetting) -> None:
