@@ -24,14 +24,16 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
 
 from gaucho_pipeline.assets import ASSETS, Asset
-from gaucho_pipeline.canonical import file_digest
-from gaucho_pipeline.errors import ForgottenError, GauchoError
+from gaucho_pipeline.canonical import digest, file_digest
+from gaucho_pipeline.errors import ForgottenError, GauchoError, TransientError
 from gaucho_pipeline.metrics import Metrics
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
 QUARANTINE = ".quarantine"
 """In the data folder: what was damaged, to be looked at and removed."""
+_SECONDS_OF_A_LOOK = 10.0
+"""Who only looks whether anybody is at work holds the lock for a moment."""
 WEIGHTS_SUFFIX = ".safetensors"
 CURRENT = "current"
 """Beside the fingerprints of a concept's artifacts: a link to the one that counts."""
@@ -76,6 +78,11 @@ class Manifest(BaseModel):
     @classmethod
     def _of_the_asset(cls, value: Any, info: ValidationInfo) -> Any:
         return ASSETS[info.data["asset"]].metrics.model_validate(value) if "asset" in info.data else value
+
+
+def fingerprint(asset: str, slug: str, provenance: Provenance) -> str:
+    """The name of the artifact that comes out of this."""
+    return digest({"asset": asset, "concept": slug, "provenance": provenance.model_dump(mode="json")})
 
 
 @lru_cache(maxsize=20_000)
@@ -208,9 +215,9 @@ class Store:
         home.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as stack:
             try:
-                stack.enter_context(FileLock(home / ".lock", blocking=False))
+                stack.enter_context(FileLock(home / ".lock", timeout=_SECONDS_OF_A_LOOK))
             except Timeout:
-                raise GauchoError(f"{asset} of {concept} is being made by another process; wait for it to end") from None
+                raise TransientError(f"{asset} of {concept} is being made by another process; wait for it to end") from None
             for other in home.iterdir():
                 if other.is_dir() and other.name != key:
                     shutil.rmtree(other)
@@ -219,8 +226,11 @@ class Store:
                 part.unlink()  # what a killed run was writing
             yield folder
 
-    def publish(self, staging: Path, manifest: Manifest, leftovers: Collection[str] = ()) -> Artifact:
-        """Puts a filled folder in place: the manifest is written last, then one rename. `leftovers`: folders that are no part of it."""
+    def publish(self, staging: Path, manifest: Manifest, leftovers: Collection[str] = (), counts: bool = True) -> Artifact:
+        """Puts a filled folder in place: the manifest is written last, then one rename.
+
+        `leftovers`: folders that are no part of it. `counts`: whether it is the one that counts now.
+        """
         manifest = manifest.model_copy(update={"files": file_digests(staging, leftovers)})
         _make_readable(staging)
         folder = self.home(manifest.asset, manifest.concept) / manifest.fingerprint
@@ -235,7 +245,8 @@ class Store:
         else:
             os.replace(staging, folder)
         artifact = Artifact(folder, manifest)
-        self.set_current(artifact)
+        if counts:
+            self.set_current(artifact)
         return artifact
 
     def withdraw(self, asset: str, concept: str) -> None:
@@ -253,6 +264,7 @@ class Store:
         while place.exists():
             number, place = number + 1, place.with_name(f"{path.name}-{number + 1}")
         os.replace(path, place)
+        os.utime(place)  # from now on it is kept for a while
         return place
 
     def check(self, artifact: Artifact, with_weights: bool = True) -> None:

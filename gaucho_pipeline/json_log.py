@@ -5,24 +5,31 @@ Each line has `time` (UTC, ISO 8601), `stream` (`out` or `err`), `text`, and whe
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
 import sys
+import threading
 from datetime import UTC, datetime
 from io import TextIOBase
 from typing import TextIO
 
 VARIABLE = "GAUCHO_LOG_JSON"
 """Tells the programs that a run starts to do the same."""
+_ENDS = re.compile(r"\r\n|\r|\n")
 _STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class JsonLines(TextIOBase):
-    """A stream whose lines become objects."""
+    """A stream whose lines become objects; what a progress bar writes over is a line, too."""
 
     def __init__(self, stream: TextIO, name: str, **about: str) -> None:
-        self._stream, self._name, self._about, self._begun = stream, name, about, ""
+        self._stream, self._name, self._about, self._begun, self._lock = stream, name, about, "", threading.Lock()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
 
     def writable(self) -> bool:
         return True
@@ -34,12 +41,23 @@ class JsonLines(TextIOBase):
         return self._stream.fileno()
 
     def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            if bare := _STYLE.sub("", line).strip():
-                value = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "stream": self._name, **self._about, "text": bare}
-                self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
+        with self._lock:
+            *lines, self._begun = _ENDS.split(self._begun + text)
+            for line in lines:
+                self._tell(line)
         return len(text)
+
+    def end(self) -> None:
+        """Tells what stands without an end of its line."""
+        with self._lock:
+            self._tell(self._begun)
+            self._begun = ""
+            self._stream.flush()
+
+    def _tell(self, line: str) -> None:
+        if bare := _STYLE.sub("", line).strip():
+            value = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "stream": self._name, **self._about, "text": bare}
+            self._stream.write(json.dumps(value, ensure_ascii=False) + "\n")
 
     def flush(self) -> None:
         self._stream.flush()
@@ -48,8 +66,10 @@ class JsonLines(TextIOBase):
 def install(**about: str) -> None:
     """Has this process and those that it starts tell everything as JSON. `about`: what every line says of itself."""
     os.environ[VARIABLE] = "1"
-    sys.stdout = JsonLines(sys.__stdout__ or sys.stdout, "out", **about)
-    sys.stderr = JsonLines(sys.__stderr__ or sys.stderr, "err", **about)
+    out, err = JsonLines(sys.__stdout__ or sys.stdout, "out", **about), JsonLines(sys.__stderr__ or sys.stderr, "err", **about)
+    sys.stdout, sys.stderr = out, err
+    atexit.register(out.end)
+    atexit.register(err.end)
 
 
 def install_if_asked(**about: str) -> None:

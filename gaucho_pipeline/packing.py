@@ -19,13 +19,13 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import gaucho_pipeline
-from gaucho_pipeline.artifacts import MANIFEST, Artifact, Manifest, file_names, read_table
+from gaucho_pipeline.artifacts import MANIFEST, Artifact, Manifest, file_names, fingerprint, read_table
 from gaucho_pipeline.asset_checks import blocked_by
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.canonical import file_digest
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.forgotten import Forgotten
-from gaucho_pipeline.pipeline import Project, StageRequest, differences, fingerprint
+from gaucho_pipeline.pipeline import Project, StageRequest, differences
 
 _SOURCE = Path(gaucho_pipeline.__file__).parent
 _MOST_BYTES = 100 * 2**30
@@ -79,10 +79,10 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     where = f"The base model is not in it: put it on that machine, and name its folder by GAUCHO_MODEL ({model})."
     words = {"asset": asset, "concept": slug, "file": file.name, "version": str(about["version"]), "model": where if left_out else ""}
     part = file.with_name(f".{file.name}.part")
-    with tarfile.open(part, "w") as tar:
+    with tarfile.open(part, "w", dereference=True) as tar:  # a hub's cache is links
         for name, text in (
             ("README.md", _README.format(**words)), ("pack.json", json.dumps(about, indent=1)), ("requirements.txt", _requirements()),
-            ("request.json", request.model_dump_json(indent=1)), ("run.ipynb", _notebook(words)),
+            ("request.json", _anonymous_request(request).model_dump_json(indent=1)), ("run.ipynb", _notebook(words)),
         ):  # fmt: skip
             _add_text(tar, name, text)
         tar.add(_SOURCE / "packed" / "run.py", "run.py", filter=_anonymous)
@@ -108,9 +108,11 @@ def unpack(project: Project, file: Path) -> Artifact:
         request = project.request(asset, slug)
         _check(manifest, request, file)
         unpacked = Artifact(Path(name), manifest)
+        if not manifest.files:
+            raise GauchoError(f"{file}: does not say what it holds; pack it anew with this version")
         if damaged := [*unpacked.damaged(), *unpacked.strangers()]:
             raise GauchoError(f"{file}: {damaged[0]} is not what was written there")
-        if reason := blocked_by(unpacked):
+        if reason := _unfit(unpacked):
             raise GauchoError(f"{file}: {reason}")
         forgotten = Forgotten(project.forgotten_file).sha256
         tables = [path for path in file_names(Path(name)) if path.endswith(".jsonl") and "/" not in path]
@@ -120,6 +122,14 @@ def unpack(project: Project, file: Path) -> Artifact:
         shutil.rmtree(whole, ignore_errors=True)
         shutil.copytree(name, whole)
         return project.store.publish(whole, manifest)
+
+
+def _unfit(artifact: Artifact) -> str:
+    """Why nothing may be made from what came back; empty if something may."""
+    try:
+        return blocked_by(artifact)
+    except Exception as error:  # whatever a library makes of files that others have written
+        return f"cannot be read: {' '.join(str(error).split())}"
 
 
 def _extract(file: Path, folder: Path) -> Manifest:
@@ -187,6 +197,12 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
     entry = tarfile.TarInfo(name)
     entry.size = len(content)
     tar.addfile(_anonymous(entry), io.BytesIO(content))
+
+
+def _anonymous_request(request: StageRequest) -> StageRequest:
+    """Without the places of this machine, but for those that are part of what it is made from."""
+    inputs = {name: Path("data") / folder.relative_to(request.data) for name, folder in request.inputs.items()}
+    return request.model_copy(update={"data": Path("data"), "inputs": inputs, "lock_file": None, "forgotten": None})
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Artifact, Provenance, Store
+from gaucho_pipeline.artifacts import Artifact, Provenance, Store, fingerprint
 from gaucho_pipeline.asset_checks import blocked_by
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.canonical import digest
@@ -370,11 +370,6 @@ class Project:
             return State("stale", tuple(reasons))
         waits_for = tuple(f"{name} is {state.state}" for name, state in above.items() if state.state != "fresh")
         return State("waiting", waits_for) if waits_for else State("fresh")
-
-
-def fingerprint(asset: str, slug: str, provenance: Provenance) -> str:
-    """The name of the artifact that comes out of this."""
-    return digest({"asset": asset, "concept": slug, "provenance": provenance.model_dump(mode="json")})
 
 
 def differences(then: Provenance, now: Provenance) -> list[str]:

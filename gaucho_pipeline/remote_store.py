@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from gaucho_pipeline.artifacts import Artifact, Manifest, Store, file_names, is_file_of, read_table, write_atomically, written_atomically
+from gaucho_pipeline.artifacts import fingerprint as fingerprint_of
 from gaucho_pipeline.assets import RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 
@@ -59,19 +60,20 @@ class RemoteStore:
         """Whether an artifact is there, whole. Raises TransientError if the store cannot be reached."""
         return self._read(_manifest_path(asset, concept, fingerprint)) is not None
 
-    def share(self, local: Store, artifact: Artifact) -> bool:
-        """Puts an artifact into the store, if it is not known to be there; returns whether it had to be.
+    def share(self, local: Store, artifact: Artifact, anew: bool = False) -> bool:
+        """Puts an artifact into the store, if it is not known to be there; returns whether it had to be. `anew`: looks at every file.
 
         Raises TransientError if the store cannot be reached, GauchoError if a file is not what was written.
         """
         made = artifact.manifest
         mark = local.root / _SHARED / hashlib.sha256(self.url.encode()).hexdigest()[:12] / made.asset / made.concept / made.fingerprint
-        if mark.exists() or not made.files:  # an artifact of an older version does not say what it holds
+        if (mark.exists() and not anew) or not made.files:  # an artifact of an older version does not say what it holds
             return False
+        was_there = anew and self.has(made.asset, made.concept, made.fingerprint)
         with self._errors_told():
             for name, sha256 in made.files.items():
                 self._put_object(sha256, artifact.folder / name)
-            for sha256 in _blobs_of(artifact):
+            for sha256 in blobs_of(artifact):
                 self._put_object(sha256, local.blob_path(sha256))
             self._put_manifest(made)
             if made.asset == RAW_CRAWL.name:
@@ -79,7 +81,7 @@ class RemoteStore:
                 self._put(f"crawls/{made.concept}.json", json.dumps(pointer).encode())
         mark.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(mark, "")
-        return True
+        return not was_there
 
     def fetch(self, local: Store, asset: str, concept: str, fingerprint: str, forgotten: Collection[str] = ()) -> Artifact | None:
         """Puts an artifact of the store into the data folder; None if it is not there, or holds what was forgotten.
@@ -95,6 +97,8 @@ class RemoteStore:
             raise GauchoError(f"{self.url}: {_manifest_path(asset, concept, fingerprint)} is no manifest, or of another version") from None
         if (manifest.asset, manifest.concept, manifest.fingerprint) != (asset, concept, fingerprint) or not manifest.files:
             raise GauchoError(f"{self.url}: {_manifest_path(asset, concept, fingerprint)} is another artifact's")
+        if asset != RAW_CRAWL.name and fingerprint_of(asset, concept, manifest.provenance) != fingerprint:
+            raise GauchoError(f"{self.url}: {_manifest_path(asset, concept, fingerprint)} was made from something else than it says")
         folder = local.root / ".fetching" / asset / concept / fingerprint
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):  # what a killed run has fetched is still there
@@ -103,7 +107,7 @@ class RemoteStore:
             if any(row.get("sha256") in forgotten for row in _rows(fetched)):
                 shutil.rmtree(folder)
                 return None
-            for sha256 in _blobs_of(fetched):
+            for sha256 in blobs_of(fetched):
                 self._get_object(sha256, local.blob_path(sha256))
             return local.publish(folder, manifest)
 
@@ -276,7 +280,7 @@ def _rows(artifact: Artifact) -> Iterator[dict[str, Any]]:
             yield from (row for row in read_table(artifact.folder / name) if isinstance(row, dict))
 
 
-def _blobs_of(artifact: Artifact) -> list[str]:
+def blobs_of(artifact: Artifact) -> list[str]:
     """The images that a crawl names."""
     if artifact.manifest.asset != RAW_CRAWL.name:
         return []
@@ -289,7 +293,9 @@ def share_if_asked(local: Store, artifact: Artifact, tell: Callable[[str], None]
         try:
             if remote.share(local, artifact):
                 tell(f"shared: {artifact.manifest.asset} of {artifact.manifest.concept} in {remote.url}")
-        except TransientError as error:
+        except GauchoError as error:
+            if isinstance(error, ConfigError):
+                raise
             tell(f"not shared yet: {error}; later: gaucho share")
 
 

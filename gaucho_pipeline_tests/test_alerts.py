@@ -30,10 +30,11 @@ class Hook(http.server.BaseHTTPRequestHandler):
     """A web hook that takes everything."""
 
     taken: list[str] = []  # noqa: RUF012 -- of all connections
+    status = 204
 
     def do_POST(self) -> None:
         self.taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
-        self.send_response(204)
+        self.send_response(self.status)
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
@@ -57,8 +58,15 @@ def test_what_goes_wrong_after_it_was_switched_on_is_posted_once(tmp_path: Path,
         (text,) = told
         assert "of araucaria failed: curated_set of araucaria is not fit for checkpoint: 3 of 3 images are left" in text
         assert "evaluation of chimarrao: verdict: verdict: no; The pictures are no more like" in text
-        tick(project, instance, cursor)
+        instance.add_run_tags(instance.get_runs()[0].run_id, {"seen": "true"})  # which moves when it was last changed
+        cursor = tick(project, instance, cursor).cursor
         assert len(told) == 1
+        Hook.status = 422
+        runner.run("checkpoint", "araucaria", force=False)
+        cursor = tick(project, instance, cursor).cursor  # what it will never take holds up nothing
+        Hook.status = 204
+        tick(project, instance, cursor)
+        assert len(told) == 2
         hook.shutdown()
 
 

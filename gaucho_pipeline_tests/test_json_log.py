@@ -16,8 +16,10 @@ def test_lines_become_objects_however_they_come() -> None:
     lines = JsonLines(stream, "err", concept="araucaria")
     lines.write("meas")
     lines.write("uring: 1/2\n\n\x1b[1maraucária\x1b[0m\nhalf")
+    lines.write("1/2\r2/2")
+    lines.end()
     found = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert [each["text"] for each in found] == ["measuring: 1/2", "araucária"]
+    assert [each["text"] for each in found] == ["measuring: 1/2", "araucária", "half1/2", "2/2"]
     assert found[0]["stream"] == "err"
     assert found[0]["concept"] == "araucaria"
     assert found[0]["time"].endswith("+00:00")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
@@ -24,11 +24,12 @@ from gaucho_pipeline.assets import ALL, ASSETS
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.orchestration import executor, run_workers
+from gaucho_pipeline.orchestration import automation, executor, run_workers
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.metadata import build_metadata
+from gaucho_pipeline.orchestration.run_workers import Place, this_process
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
-from gaucho_pipeline.orchestration.tags import PROCESS_TAG
+from gaucho_pipeline.orchestration.tags import PROCESS_TAG, REASON_TAG
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.conftest import draw_folder
 from gaucho_pipeline_tests.standing import edit, stand, two_concepts
@@ -166,22 +167,26 @@ def dead_process() -> int:
 
 
 def test_runs_of_the_command_line_whose_process_is_gone_are_ended_and_no_others(project: Project) -> None:
-    def started(instance: dg.DagsterInstance, host: str, pid: int) -> str:
+    def started(instance: dg.DagsterInstance, place: Place, pid: int, began: str = "1") -> str:
         job = build_defs(project).resolve_job_def("crawl")
-        run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: f"{host} {pid}"})
-        return run.run_id
+        tags = {PROCESS_TAG: " ".join((*place, str(pid), began))}
+        return instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags).run_id
 
+    here, own = Place.here(), this_process().split()[-1]
     with get_instance(project) as instance:
-        dead = started(instance, socket.gethostname(), dead_process())
-        living = started(instance, socket.gethostname(), os.getpid())
-        elsewhere = started(instance, "another-machine", dead_process())
+        gone = [
+            started(instance, here, dead_process()),
+            started(instance, here, os.getpid(), "1"),  # another process of the same number
+            started(instance, here._replace(boot="another-start"), os.getpid(), own),  # before a power cut
+        ]
+        left = [
+            started(instance, here, os.getpid(), own),
+            started(instance, here._replace(host="another-machine/1"), dead_process()),
+            started(instance, here._replace(namespace="pid:[1]"), dead_process()),  # in a container that has the same name
+        ]
     with get_instance(project) as instance:
-        status = {run_id: instance.get_run_by_id(run_id).status for run_id in (dead, living, elsewhere)}  # type: ignore[union-attr]
-    assert status == {
-        dead: dg.DagsterRunStatus.FAILURE,
-        living: dg.DagsterRunStatus.STARTED,
-        elsewhere: dg.DagsterRunStatus.STARTED,
-    }
+        status = {run_id: instance.get_run_by_id(run_id).status for run_id in (*gone, *left)}  # type: ignore[union-attr]
+    assert status == dict.fromkeys(gone, dg.DagsterRunStatus.FAILURE) | dict.fromkeys(left, dg.DagsterRunStatus.STARTED)
 
 
 def test_a_history_that_is_named_and_not_there_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,6 +292,33 @@ def test_the_table_of_assets_is_in_the_order_of_the_chain() -> None:
     for asset in ASSETS.values():
         assert set(asset.inputs) <= set(seen)
         seen.append(asset.name)
+
+
+def test_a_concept_that_is_removed_leaves_the_site_every_time_and_a_failure_is_tried_again(
+    project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = project.concepts_file.read_text(encoding="utf-8")
+    value = yaml.safe_load(good)
+    del value["concepts"]["chimarrao"]
+
+    def tick(cursor: str | None, later: float = 0) -> dg.SensorResult:
+        real = time.time()
+        monkeypatch.setattr(automation, "time", SimpleNamespace(time=lambda: real + later))
+        opened = Project(project.concepts_file, project.store.root)
+        defs = build_defs(project, lambda: opened)
+        context = dg.build_sensor_context(instance, cursor=cursor, resources=dict(defs.resources or {}), definitions=defs)
+        return defs.resolve_sensor_def("removed_concepts").evaluate_tick(context)  # type: ignore[return-value]
+
+    assert not tick(None).run_requests
+    for _ in range(2):
+        project.concepts_file.write_text(yaml.safe_dump(value), encoding="utf-8")
+        first = tick("")
+        (request,) = first.run_requests or ()
+        assert (request.run_key, request.tags[REASON_TAG]) == (None, "removed: chimarrao")
+        assert not tick(first.cursor, later=30).run_requests
+        assert tick(first.cursor, later=90).run_requests
+        project.concepts_file.write_text(good, encoding="utf-8")
+        assert not tick(first.cursor).run_requests
 
 
 # ------------------------------------------------------------------------------------------ what a newer code, a force, a failure does
@@ -418,7 +450,7 @@ def test_a_check_of_what_is_not_there_fails(project: Project, instance: dg.Dagst
 def test_a_dead_run_gives_its_place_in_the_pool_back(project: Project) -> None:
     with get_instance(project) as instance:
         job = build_defs(project).resolve_job_def("everything")
-        tags = {PROCESS_TAG: f"{socket.gethostname()} {dead_process()}"}
+        tags = {PROCESS_TAG: " ".join((*Place.here(), str(dead_process()), "1"))}
         run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
         storage = instance.event_log_storage
         storage.initialize_concurrency_limit_to_default("gpu")

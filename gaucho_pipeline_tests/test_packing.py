@@ -83,6 +83,11 @@ def test_what_is_not_what_was_asked_for_is_refused(home: Path, done: Path, tmp_p
         unpack(project, altered(done, tmp_path / "a.tar", **{"chimarrao.safetensors": b"x"}))
     with pytest.raises(GauchoError, match=r"stranger\.txt is not what was written"):
         unpack(project, altered(done, tmp_path / "b.tar", **{"stranger.txt": b"x"}))
+    altered(done, tmp_path / "c.tar")
+    manifest = json.loads((tmp_path / "c.altered" / "artifact" / "manifest.json").read_text()) | {"files": {}}
+    empty = altered(done, tmp_path / "d.tar", **{"manifest.json": json.dumps(manifest).encode()})
+    with pytest.raises(GauchoError, match="does not say what it holds"):
+        unpack(project, empty)
     edit(project, "chimarrao", "training", rank=2)
     with pytest.raises(GauchoError, match="is not the checkpoint of chimarrao that would be made now: rank changed; pack it anew"):
         unpack(Project(home / "concepts.yaml", home / "data"), done)

@@ -137,6 +137,26 @@ def test_an_object_that_is_damaged_or_gone_is_named_and_nothing_is_taken(bucket:
         remote.fetch(other, "checkpoint", "araucaria", made.manifest.fingerprint)
 
 
+def test_a_manifest_that_says_another_origin_than_its_name_is_refused(bucket: str, tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    made, remote = checkpoint(project), RemoteStore(bucket)
+    remote.share(project.store, made)
+    other = made.manifest.model_copy(update={"provenance": made.manifest.provenance.model_copy(update={"code_version": "99"})})
+    remote._store.put(path_of(made), other.model_dump_json().encode())
+    with pytest.raises(GauchoError, match="was made from something else than it says"):
+        remote.fetch(Store(tmp_path / "other"), "checkpoint", "araucaria", made.manifest.fingerprint)
+
+
+def test_sharing_on_purpose_puts_back_what_the_store_has_lost(bucket: str, tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    made, remote = checkpoint(project), RemoteStore(bucket)
+    remote.share(project.store, made)
+    remote._store.delete(remote_store._object_path(made.manifest.files["weights.safetensors"]))
+    assert not remote.share(project.store, made)  # it is known to be there
+    remote.share(project.store, made, anew=True)
+    assert remote.fetch(Store(tmp_path / "other"), "checkpoint", "araucaria", made.manifest.fingerprint)
+
+
 def test_a_manifest_that_leads_out_of_its_folder_is_refused(bucket: str, tmp_path: Path) -> None:
     project = two_concepts(tmp_path)
     made, remote = checkpoint(project), RemoteStore(bucket)

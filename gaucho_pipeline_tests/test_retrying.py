@@ -77,6 +77,22 @@ def test_a_run_whose_process_died_is_tried_again_after_growing_pauses_and_not_fo
     assert list(PAUSES) == sorted(set(PAUSES))
 
 
+def dead_job(instance: dg.DagsterInstance, project: Project, name: str) -> None:
+    run = instance.create_run_for_job(
+        build_defs(project).resolve_job_def(name), status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": "araucaria"}
+    )
+    instance.report_run_failed(run)
+
+
+@pytest.mark.parametrize(("job", "expected"), [("crawl", [["crawl_spec", "raw_crawl"]]), ("clean", [])])
+def test_a_job_that_died_is_tried_again_as_what_it_is(
+    job: str, expected: list[list[str]], project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_job(instance, project, job)
+    found = tried(project, instance, monkeypatch, PAUSES[0] + 5)
+    assert [[key.to_user_string() for key in request.asset_selection or ()] for request in found] == expected
+
+
 def test_what_stands_by_now_is_not_tried_again(project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     failed(instance, project)
     edit(project, "araucaria", "training", rank=4)

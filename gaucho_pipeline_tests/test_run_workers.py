@@ -13,7 +13,7 @@ from pathlib import Path
 import dagster as dg
 import psutil
 
-from gaucho_pipeline.orchestration.run_workers import RunWorker, is_running, worker_of
+from gaucho_pipeline.orchestration.run_workers import RunWorker, is_running, this_process, worker_of
 from gaucho_pipeline.orchestration.runner import get_instance
 from gaucho_pipeline.orchestration.tags import GONE_TAG, HOST_TAG
 from gaucho_pipeline.pipeline import Project
@@ -23,14 +23,16 @@ from gaucho_pipeline_tests.web_ui import SLOW, ask, is_training, launch, run_sta
 
 def test_a_process_of_the_same_number_that_began_later_is_another_one() -> None:
     began = psutil.Process().create_time()
-    assert is_running(RunWorker(os.getpid(), began + 5))
-    assert not is_running(RunWorker(os.getpid(), began - 3600))
+    assert is_running(RunWorker(os.getpid(), seen_at=began + 5))
+    assert not is_running(RunWorker(os.getpid(), seen_at=began - 3600))
+    assert is_running(RunWorker(os.getpid(), began=this_process().split()[-1]))
+    assert not is_running(RunWorker(os.getpid(), began="1"))
 
 
 def test_a_process_that_nobody_has_waited_for_is_gone() -> None:
     with subprocess.Popen(["true"]) as process:
         wait_until(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
-        assert not is_running(RunWorker(process.pid, time.time()))
+        assert not is_running(RunWorker(process.pid, seen_at=time.time()))
 
 
 def begin(folder: Path, slug: str) -> subprocess.Popen[str]:
@@ -84,7 +86,7 @@ def test_runs_of_the_web_ui_that_were_killed_end_and_give_their_places_back(tmp_
         wait_until(lambda: is_training(folder, "chimarrao"))
         record = instance.get_run_by_id(run)
         assert record
-        assert record.tags[HOST_TAG] == socket.gethostname()
+        assert record.tags[HOST_TAG].startswith(socket.gethostname())
         worker(instance, run).kill()  # the server lives, and notices
         assert wait_for_run(port, run, "FAILURE") == "FAILURE"
         again = launch(port, "chimarrao", "training_spec", "checkpoint")

@@ -209,13 +209,14 @@ def test_images_of_no_crawl_go_and_those_of_one_stay(folder: Path) -> None:
     for path in (folder / "data").rglob("*"):
         if path.is_file() and not path.is_symlink():
             os.utime(path, (time.time() - 90 * 86_400,) * 2)
+    aside = project.store.quarantine(next((folder / "data" / "evaluation" / "chimarrao").glob("*/manifest.json")).parent)
     done = gaucho(folder, "gc", "--older-than", "30", "--dry-run")
     assert "would free" in done.stdout
     assert orphan.exists()
     gaucho(folder, "gc", "--older-than", "30")
-    assert (orphan.exists(), cache.exists()) == (False, False)
-    assert gaucho(folder, "fsck").returncode == 0
-    assert made(folder) == []
+    assert (orphan.exists(), cache.exists(), aside.exists()) == (False, False, True)  # it was put aside a moment ago
+    assert gaucho(folder, "fsck", check=False).stdout.splitlines()[0].endswith("it is made anew")
+    assert made(folder)[0] == "chimarrao/evaluation made"
     with FileLock(folder / "data" / ".staging" / "raw_crawl" / "chimarrao" / ".lock"):
         assert "something is being crawled: images stay" in gaucho(folder, "gc", "--older-than", "0").stdout
 
@@ -225,6 +226,22 @@ def test_what_is_published_is_readable_as_the_umask_says(tmp_path: Path) -> None
     assert artifact
     assert oct(artifact.folder.stat().st_mode & 0o777) == oct(0o777 & ~umask())
     assert {oct(path.stat().st_mode & 0o777) for path in artifact.folder.rglob("*") if path.is_file()} == {oct(0o666 & ~umask())}
+
+
+@pytest.mark.parametrize("how", ["damaged", "put aside"])
+def test_a_crawl_that_cannot_be_read_costs_no_image(how: str, folder: Path) -> None:
+    project = opened(folder)
+    crawl = project.store.current("raw_crawl", "chimarrao")
+    assert crawl
+    blobs = [path for path in (folder / "data" / "blobs").rglob("*") if path.is_file()]
+    for path in blobs:
+        os.utime(path, (0, 0))
+    if how == "damaged":
+        (crawl.folder / "manifest.json").write_text("{")
+    else:
+        project.store.quarantine(crawl.folder)
+    gaucho(folder, "gc", "--older-than", "30")
+    assert all(path.exists() for path in blobs)
 
 
 def test_what_became_the_one_that_counts_meanwhile_stays(tmp_path: Path) -> None:
@@ -275,7 +292,12 @@ def test_a_forgotten_image_leaves_everything_and_does_not_come_back(folder: Path
     assert not project.store.blob_path(sha).exists()
     for path in (folder / "data").rglob("*"):
         assert sha[:16] not in path.name
-    assert states(folder)["chimarrao"]["curated_set"] == "missing"
+    found = states(folder)["chimarrao"]
+    assert (found["raw_crawl"], found["curated_set"]) == ("fresh", "missing")  # the rest of the crawl stands, also of what is gone upstream
+    gaucho(folder, "run")
+    assert gaucho(folder, "fsck").returncode == 0
+    assert gaucho(folder, "forget", sha[:12]).returncode == 0  # as one that was killed is finished
+    gaucho(folder, "run", "--select", "raw_crawl", "--force")
     gaucho(folder, "run")
     left = read_table(project.store.stable("raw_crawl", "chimarrao") / "images.jsonl")
     assert len(left) == 5
@@ -316,7 +338,7 @@ def test_nobody_in_particular_is_not_forgotten(folder: Path) -> None:
         forget(opened(folder), source)
     with FileLock(folder / "data" / ".staging" / "checkpoint" / "chimarrao" / ".lock"):
         sha = read_table(opened(folder).store.stable("raw_crawl", "chimarrao") / "images.jsonl")[0]["sha256"]
-        with pytest.raises(GauchoError, match="a stage is at work"):
+        with pytest.raises(GauchoError, match="at work; wait for the end"):
             forget(opened(folder), sha)
 
 
@@ -351,6 +373,46 @@ def test_a_renamed_concept_keeps_all_that_was_made_of_it(folder: Path) -> None:
     gaucho(folder, "generate", "mate", "a photo of {token} {class_noun}", "--out", "x.png")
 
 
+def test_the_artifact_that_counts_is_the_same_one_after_a_rename(tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    for version, count in (("2", 40), ("3", 41), ("4", 42)):
+        edit(project, "chimarrao", "curation", max_images=count)
+        stand(opened(tmp_path), "curated_set", "chimarrao", data_version=version)
+    first = next(each for each in project.store.all("curated_set", "chimarrao") if each.manifest.data_version == "3")
+    project.store.set_current(first)
+    project.store.withdraw("evaluation", "chimarrao")
+    rename(opened(tmp_path), "chimarrao", "mate")
+    current = opened(tmp_path).store.current("curated_set", "mate")
+    assert current
+    assert current.manifest.data_version == "3"
+    assert opened(tmp_path).store.current("evaluation", "mate") is None
+
+
+def test_a_rename_makes_nothing_whole_that_is_damaged_and_loses_nothing(tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    weights = next((tmp_path / "data" / "checkpoint" / "chimarrao").glob("*/weights.safetensors"))
+    good = weights.read_bytes()
+    flip(weights)
+    with pytest.raises(GauchoError, match="is damaged; first run: gaucho fsck --repair"):
+        rename(project, "chimarrao", "mate")
+    weights.write_bytes(good)
+    (weights.parent / "manifest.json").write_text("{")
+    rename(opened(tmp_path), "chimarrao", "mate")
+    assert list((tmp_path / "data" / ".quarantine" / "checkpoint" / "chimarrao").glob("*/weights.safetensors"))
+
+
+def test_an_alias_is_renamed_once(tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    text = project.concepts_file.read_text(encoding="utf-8")
+    text = text.replace("  araucaria:\n", "  araucaria:\n    evaluation: &alike {look_alikes: {concepts: [chimarrao]}}\n", 1)
+    value = yaml.safe_load(text)["concepts"]["chimarrao"] | {"token": "zzq"}
+    lines = ("pampa:", *(f"  {line}" for line in yaml.safe_dump(value).splitlines()), "  evaluation: *alike")
+    text = text.replace("defaults:", "".join(f"  {line}\n" for line in lines) + "defaults:", 1)
+    project.concepts_file.write_text(text, encoding="utf-8")
+    rename(opened(tmp_path), "chimarrao", "chimarrao_br")
+    assert opened(tmp_path).look_alikes("araucaria") == opened(tmp_path).look_alikes("pampa") == ("chimarrao_br",)
+
+
 def test_a_name_that_is_taken_or_is_none_is_refused(tmp_path: Path) -> None:
     project = two_concepts(tmp_path)
     for new, text in (("araucaria", "already"), ("Mate!", "must be a slug")):
@@ -364,11 +426,11 @@ def test_a_rename_that_was_killed_is_finished_by_the_same_command(tmp_path: Path
     project = two_concepts(tmp_path)
     moves = []
 
-    def dies(self: Store, *arguments: object) -> object:
+    def dies(self: Store, *arguments: object, **keys: object) -> object:
         moves.append(arguments)
         if len(moves) == 3:
             raise KeyboardInterrupt
-        return real(self, *arguments)  # type: ignore[arg-type]
+        return real(self, *arguments, **keys)  # type: ignore[arg-type]
 
     real = Store.publish
     monkeypatch.setattr(Store, "publish", dies)

@@ -10,10 +10,13 @@ from __future__ import annotations
 import json
 import os
 import smtplib
+import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import dagster as dg
@@ -25,7 +28,8 @@ from gaucho_pipeline.orchestration.tags import CONCEPT_TAG
 
 ALERTS_VARIABLE, SMTP_VARIABLE = "GAUCHO_ALERTS", "GAUCHO_SMTP"
 _SECONDS = 20.0
-_AT_ONCE = 50
+_AT_ONCE, _REMEMBERED, _SLOWER_CLOCKS = 200, 1000, 600.0
+"""Runs at once, runs that are known to have been told, and seconds by which another machine's clock may be behind."""
 
 
 def build_alert_sensor() -> dg.SensorDefinition:
@@ -39,12 +43,25 @@ def build_alert_sensor() -> dg.SensorDefinition:
         place = os.environ.get(ALERTS_VARIABLE, "").strip()
         if not place:
             return dg.SkipReason(f"{ALERTS_VARIABLE} is not set: https://… of a web hook, or mailto:…")
-        seen = datetime.fromisoformat(context.cursor) if context.cursor else datetime.now(UTC)  # what went wrong before is known
-        ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS], updated_after=seen)
+        now = time.time()
+        kept: dict[str, Any] = {"began": now, "since": now, "told": []}  # what went wrong before is known
+        kept |= json.loads(context.cursor) if context.cursor else {}
+        ended = dg.RunsFilter(
+            statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.SUCCESS],
+            updated_after=datetime.fromtimestamp(kept["since"] - _SLOWER_CLOCKS, UTC),
+        )
         records = context.instance.get_run_records(ended, limit=_AT_ONCE, order_by="update_timestamp", ascending=True)
-        if lines := [line for record in records for line in _lines(context.instance, record.dagster_run)]:
-            post(place, "\n".join(lines))  # an error fails the tick, and the same is told at the next
-        cursor = (records[-1].update_timestamp if records else seen).isoformat()
+        fresh = [each for each in records if each.dagster_run.run_id not in kept["told"] and (each.end_time or 0) >= kept["began"]]
+        if lines := [line for record in fresh for line in _lines(context.instance, record.dagster_run)]:
+            try:
+                post(place, "\n".join(lines))  # another error fails the tick, and the same is told at the next
+            except urllib.error.HTTPError as error:
+                if not 400 <= error.code < 500:
+                    raise
+                context.log.error(f"{ALERTS_VARIABLE}: refused with {error.code}: {'; '.join(lines)}")
+        told = [*kept["told"], *(each.dagster_run.run_id for each in fresh)][-_REMEMBERED:]
+        since = max([kept["since"], *(each.update_timestamp.timestamp() for each in records)])
+        cursor = json.dumps({"began": kept["began"], "since": since, "told": told})
         return dg.SensorResult(cursor=cursor, skip_reason=None if lines else dg.SkipReason("nothing went wrong"))
 
     return tell_people

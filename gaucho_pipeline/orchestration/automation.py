@@ -4,11 +4,13 @@ All of it is off until it is switched on in the web UI, but for what takes a rem
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
 from dagster import AutomationCondition
+from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
 from gaucho_pipeline.errors import GauchoError
@@ -17,6 +19,8 @@ from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, REASON_TAG
 from gaucho_pipeline.pipeline import Project
 
+_PAUSE_SECONDS, _MOST_PAUSES = 60.0, 60
+"""A takedown that failed is tried again after a minute, two, three, and so on, at most after an hour."""
 _CHANGED: AutomationCondition[Any] = (
     AutomationCondition.any_deps_match(AutomationCondition.data_version_changed()) | AutomationCondition.code_version_changed()
 )
@@ -141,16 +145,21 @@ def build_takedown_sensor() -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
         description="Makes the site anew without a concept that was removed from concepts.yaml, or renamed there. On from the beginning.",
     )
-    def removed_concepts(context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]) -> dg.RunRequest | dg.SkipReason:
+    def removed_concepts(
+        context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]
+    ) -> dg.SensorResult | dg.SkipReason:
         try:
-            opened = project.open()
-            removed = opened.removed_from_site()
+            removed = project.open().removed_from_site()
         except GauchoError as error:
             return dg.SkipReason(str(error))
         if not removed:
-            return dg.SkipReason("the site shows no concept that was removed")
-        site = opened.store.current(GALLERY_SITE.name, ALL)
-        key = f"{site.manifest.fingerprint if site else ''} without {' '.join(removed)}"
-        return dg.RunRequest(run_key=key, tags={CONCEPT_TAG: ALL, REASON_TAG: f"removed: {', '.join(removed)}"})
+            return dg.SensorResult(cursor="", skip_reason=dg.SkipReason("the site shows no concept that was removed"))
+        reason = f"removed: {', '.join(removed)}"
+        asked, at = json.loads(context.cursor) if context.cursor else (0, 0.0)
+        under_way = dg.RunsFilter(tags={REASON_TAG: reason}, statuses=IN_PROGRESS_RUN_STATUSES)
+        if context.instance.get_runs(under_way, limit=1) or time.time() < at + min(asked, _MOST_PAUSES) * _PAUSE_SECONDS:
+            return dg.SkipReason(f"{reason}; the site is being made, or is tried again a little later")
+        request = dg.RunRequest(tags={CONCEPT_TAG: ALL, REASON_TAG: reason})
+        return dg.SensorResult(run_requests=[request], cursor=json.dumps([asked + 1, time.time()]))
 
     return removed_concepts

@@ -15,11 +15,8 @@ from gaucho_pipeline.assets import Asset
 from gaucho_pipeline.errors import ConfigError
 
 RAY_VARIABLE = "GAUCHO_RAY"
-_HANDED_ON = (
-    "GAUCHO_CONCEPTS", "GAUCHO_DATA", "GAUCHO_CONTACT", "GAUCHO_STORE", RAY_VARIABLE, "GAUCHO_DATABASE", "GAUCHO_GPUS_PER_STEP",
-    "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "HF_HOME", "PYTHONPATH",
-)  # fmt: skip
-"""Variables of whoever starts a run that its steps see on the nodes."""
+_HANDED_ON = ("GAUCHO_CONCEPTS", "GAUCHO_DATA", "GAUCHO_CONTACT", "GAUCHO_STORE", "GAUCHO_GPUS_PER_STEP", RAY_VARIABLE, "PYTHONPATH")
+"""Variables of whoever starts a run that its steps see on the nodes. Secrets are the nodes' own: Ray shows what is handed on."""
 _LOST_NODE_RETRIES = 2
 _RETRY_SECONDS = 30
 

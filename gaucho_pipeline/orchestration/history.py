@@ -17,7 +17,8 @@ def purge(instance: dg.DagsterInstance, before: float, dry_run: bool = False) ->
     """Deletes runs that ended before a moment, in seconds since the epoch, with their events; returns how many."""
     wanted = dg.RunsFilter(statuses=_ENDED, updated_before=datetime.fromtimestamp(before, UTC))
     ended = [record.dagster_run.run_id for record in instance.get_run_records(wanted)]
-    old = [run_id for run_id in ended if run_id not in last_runs(instance)] if ended else []
+    last = last_runs(instance) if ended else set()
+    old = [run_id for run_id in ended if run_id not in last]
     for run_id in () if dry_run else old:
         instance.delete_run(run_id)
         instance.compute_log_manager.delete_logs(prefix=[run_id])
@@ -28,7 +29,7 @@ def purge(instance: dg.DagsterInstance, before: float, dry_run: bool = False) ->
 
 
 def last_runs(instance: dg.DagsterInstance) -> set[str]:
-    """The runs that hold the last materialization of any partition of any asset, or the last evaluation of a check."""
+    """The runs that hold the last materialization of any partition of any asset, or its last observation."""
     storage, found = instance.event_log_storage, set[str]()
     for key in instance.all_asset_keys():
         for kind in _KINDS:

@@ -6,13 +6,11 @@ cannot be terminated.
 
 from __future__ import annotations
 
-import socket
-
 from dagster import DefaultRunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus  # what a launcher answers has no public name
 from dagster._core.storage.dagster_run import DagsterRun
 
-from gaucho_pipeline.orchestration.run_workers import end_run, free_forgotten_slots, is_gone
+from gaucho_pipeline.orchestration.run_workers import end_run, free_forgotten_slots, is_gone, this_host
 from gaucho_pipeline.orchestration.tags import HOST_TAG
 
 
@@ -24,7 +22,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         return True
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        self._instance.add_run_tags(context.dagster_run.run_id, {HOST_TAG: socket.gethostname()})
+        self._instance.add_run_tags(context.dagster_run.run_id, {HOST_TAG: this_host()})
         super().launch_run(context)
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterEventType
 
-from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS
+from gaucho_pipeline.assets import ALL, ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, CONCEPT_TAG, GONE_TAG, PROCESS_TAG, REASON_TAG
@@ -65,13 +65,12 @@ def is_transient(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 
 def _request(project: Project, run: dg.DagsterRun, attempt: int) -> dg.RunRequest | None:
-    """The same again of what is still not up to date; None if nothing is left, or the concept is gone."""
-    slug = run.tags.get("dagster/partition", ALL)
-    wanted = {key.to_user_string() for key in run.asset_selection or ()} or {asset.name for asset in ASSETS.values()}
+    """The same again of what is still not up to date, and a crawl in any case; None if nothing is left, or the concept is gone."""
+    slug, wanted = run.tags.get("dagster/partition", ALL), _assets_of(run)
     if slug != ALL and slug not in project.slugs:
         return None
-    names = [asset.name for asset in CONCEPT_ASSETS if slug != ALL] or [name for name, asset in ASSETS.items() if not asset.is_partitioned]
-    left = [name for name in names if name in wanted and project.state(name, slug).state in ("stale", "missing", "waiting")]
+    names = [name for name, asset in ASSETS.items() if asset.is_partitioned is (slug != ALL) and name in wanted]
+    left = [name for name in names if name == RAW_CRAWL.name or project.state(name, slug).state != "fresh"]
     if not left:
         return None
     keys = [key for name in left for key in ((ASSETS[name].spec_name, name) if ASSETS[name].is_partitioned else (name,))]
@@ -81,3 +80,10 @@ def _request(project: Project, run: dg.DagsterRun, attempt: int) -> dg.RunReques
         asset_selection=[dg.AssetKey(key) for key in keys],
         tags={ATTEMPT_TAG: str(attempt), CONCEPT_TAG: slug, REASON_TAG: f"run {run.run_id[:8]} failed for a reason of the machine's"},
     )
+
+
+def _assets_of(run: dg.DagsterRun) -> set[str]:
+    """The assets that a run was to make: those that were selected, or its job's own."""
+    if run.asset_selection is not None:
+        return {key.to_user_string() for key in run.asset_selection}
+    return {"crawl": {RAW_CRAWL.name}, "everything": set(ASSETS)}.get(run.job_name, set())

@@ -26,40 +26,94 @@ _UNDER_WAY = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.Dags
 
 
 class RunWorker(NamedTuple):
-    """A process of this machine that does a run."""
+    """A process of this machine that does, or did, a run."""
 
     pid: int
-    seen_at: float
-    """When it was certainly there, in seconds since the epoch."""
+    began: str = ""
+    """When it began, in ticks since the machine did: what tells it from a later one of the same number. Empty where it is not known."""
+    seen_at: float = 0.0
+    """When it was certainly there, in seconds since the epoch, where that is not known."""
+
+
+class Place(NamedTuple):
+    """Where a process is: its number means something there only."""
+
+    host: str
+    namespace: str
+    """Of process numbers, as a container has one of its own."""
+    boot: str
+    """One start of the machine."""
+
+    @classmethod
+    def here(cls) -> Place:
+        boot = _read("/proc/sys/kernel/random/boot_id") or "-"
+        try:
+            namespace = os.readlink("/proc/self/ns/pid").replace(" ", "")
+        except OSError:
+            namespace = "-"
+        return cls(f"{socket.gethostname()}/{_read('/etc/machine-id')[:12] or '-'}", namespace, boot)
+
+    @classmethod
+    def parse(cls, text: str) -> Place | None:
+        words = text.split()
+        return cls(*words[:3]) if len(words) >= 3 else None
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def _began(pid: int) -> str:
+    """When a process began, in ticks since the machine did (proc(5), /proc/PID/stat, field 22); empty where that cannot be read."""
+    return (_read(f"/proc/{pid}/stat").rpartition(")")[2].split() or [""] * 20)[19]
+
+
+def this_host() -> str:
+    """The value of HOST_TAG."""
+    return " ".join(Place.here())
 
 
 def this_process() -> str:
     """The value of PROCESS_TAG."""
-    return f"{socket.gethostname()} {os.getpid()}"
+    return f"{this_host()} {os.getpid()} {_began(os.getpid())}".strip()
 
 
 def worker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunWorker | None:
-    """The process of this machine that does a run; None for another machine's, and for one that has not said so yet."""
-    record = instance.get_run_record_by_id(run.run_id)
-    if record is None:
+    """The process of this machine that does a run; None for what cannot be judged here, and for one that has not said so yet.
+
+    Of a machine that has started anew since, it is one that no process has: number 0.
+    """
+    text, here = run.tags.get(PROCESS_TAG) or run.tags.get(HOST_TAG, ""), Place.here()
+    place = Place.parse(text)
+    if place is None or place.host != here.host:
         return None
-    host, _, pid = run.tags.get(PROCESS_TAG, "").partition(" ")
-    if host:
-        return RunWorker(int(pid), record.create_timestamp.timestamp()) if host == socket.gethostname() and pid.isdigit() else None
-    if run.tags.get(HOST_TAG) != socket.gethostname():
+    if place.boot != here.boot:
+        return RunWorker(0)
+    if place.namespace != here.namespace:
         return None
+    if PROCESS_TAG in run.tags:
+        pid, _, began = text.partition(place.boot)[2].strip().partition(" ")
+        return RunWorker(int(pid), began) if pid.isdigit() else None
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT):
         metadata = entry.get_dagster_event().engine_event_data.metadata
         if "pid" in metadata and str(metadata["pid"].value).isdigit():
-            return RunWorker(int(str(metadata["pid"].value)), entry.timestamp)
+            return RunWorker(int(str(metadata["pid"].value)), seen_at=entry.timestamp)
     return None
 
 
 def is_running(worker: RunWorker) -> bool:
     """Whether a process is still there, and not another one of the same number."""
     try:
-        process = psutil.Process(worker.pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= worker.seen_at + _CLOCK_SLACK
+        process = psutil.Process(worker.pid) if worker.pid else None
+        if process is None or process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        if worker.began:
+            return _began(worker.pid) == worker.began
+        return not worker.seen_at or process.create_time() <= worker.seen_at + _CLOCK_SLACK
     except psutil.NoSuchProcess:
         return False
 

@@ -109,7 +109,7 @@ def share(project: Project) -> None:
     progress = Reporter(None).progress("sharing", len(artifacts), "artifacts")
     shared = 0
     for artifact in artifacts:
-        shared += remote.share(project.store, artifact)
+        shared += remote.share(project.store, artifact, anew=True)
         progress.advance()
     click.echo(f"{shared} shared now, {len(artifacts) - shared} were there: {remote.url}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import sqlite3
 import time
@@ -24,7 +25,7 @@ from gaucho_pipeline.concepts import RetentionSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.remote_store import path_of, remote_from_environment
-from gaucho_pipeline.upkeep.references import Key, all_artifacts, at_work, blobs_of, folders_in, gone_concepts, key_of, needed
+from gaucho_pipeline.upkeep.references import Key, all_artifacts, at_work, folders_in, gone_concepts, kept_images, key_of, needed
 
 _CACHES = (".posteriors", ".pictures", ".class_images", ".asked/answers")
 _SECONDS_OF_A_DAY = 86_400.0
@@ -42,26 +43,38 @@ class Waste:
     """Bytes on the disk."""
 
 
-def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = False, with_images: bool = True) -> Iterator[Waste]:
-    """What may be removed. Raises GauchoError if a crawl cannot be read.
-
-    `with_gone`: also of concepts that the file no longer has. `with_images`: also images of no crawl, while nothing is being crawled.
-    """
-    store, oldest = project.store, time.time() - retention.days * _SECONDS_OF_A_DAY
+def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = False) -> Iterator[Waste]:
+    """What may be removed, but for images. `with_gone`: also of concepts that the file no longer has."""
+    store, oldest = project.store, _oldest(retention)
     gone, artifacts = set(gone_concepts(project)), list(all_artifacts(store))
     roots = {key for key in needed(project) if not (with_gone and key[1] in gone)}
     spared = roots | _latest(artifacts, roots, retention.keep)
-    kept = [each for each in artifacts if not _may_go(each, roots, spared, oldest, gone, with_gone)]
-    names = {key_of(each) for each in kept}
-    yield from (_waste("artifact", each.folder) for each in artifacts if key_of(each) not in names)
+    yield from (_waste("artifact", each.folder) for each in artifacts if _may_go(each, roots, spared, oldest, gone, with_gone))
     yield from _unfinished(store, oldest)
-    if with_images:
-        yield from _blobs(store, blobs_of(kept))
     yield from (_waste("cache", path) for path in _unused(store, oldest))
-    yield from (_waste("quarantine", path) for path in _files(store.root / QUARANTINE) if path.stat().st_mtime < oldest)
+    yield from (_waste("quarantine", path) for path in _files(store.root / QUARANTINE) if _put_aside_at(store, path) < oldest)
     for slug in gone if with_gone else ():
         yield from (_waste("request", path) for path in (store.root / ".requests").glob(f"*/{slug}"))
         yield from (_waste("journal", path) for path in (store.root / ".fetched").glob(f"{slug}.jsonl"))
+
+
+def find_images(project: Project, retention: RetentionSpec) -> Iterator[Waste]:
+    """Images that no crawl names and that were never fetched for a concept of the file. To be asked while nothing is being crawled."""
+    kept, oldest = kept_images(project), min(_oldest(retention), time.time() - _BLOB_SECONDS)
+    for folder in folders_in(project.store.root / "blobs"):
+        for path in folder.iterdir():
+            if path.name not in kept and _changed(path) < oldest:
+                yield _waste("image", path)
+
+
+def _oldest(retention: RetentionSpec) -> float:
+    return time.time() - retention.days * _SECONDS_OF_A_DAY
+
+
+def _put_aside_at(store: Store, path: Path) -> float:
+    """When something was put into the quarantine: what is put aside whole keeps its files' own times."""
+    parents = [each for each in path.parents if each.is_relative_to(store.root / QUARANTINE)]
+    return max(_changed(each) for each in (path, *parents))
 
 
 def _latest(artifacts: Iterable[Artifact], roots: Collection[Key], keep: int) -> set[Key]:
@@ -85,22 +98,32 @@ def _may_go(artifact: Artifact, roots: set[Key], spared: set[Key], oldest: float
 
 def clean(project: Project, retention: RetentionSpec, tell: Callable[[str], None], with_gone: bool = False, dry_run: bool = False) -> int:
     """Removes all of it, and says how much there is of each kind; returns the bytes. While anything is being crawled, images stay."""
+    wastes = list(find_waste(project, retention, with_gone))
+    if not dry_run:
+        roots = needed(project)  # an edit that was taken back meanwhile
+        for waste in wastes:
+            if waste.kind != "artifact" or with_gone or _key_of_folder(waste.path) not in roots:
+                remove(project.store, waste)
     with crawls_held_off(project) as may_remove_images:
-        wastes = list(find_waste(project, retention, with_gone, may_remove_images))
-        size = told_sizes(wastes, tell)
-        for waste in () if dry_run else wastes:
+        images = list(find_images(project, retention)) if may_remove_images else []
+        for waste in () if dry_run else images:
             remove(project.store, waste)
-        if not dry_run:
-            forget_measures(project.store)
     if not may_remove_images:
         tell("something is being crawled: images stay for now")
-    return size
+    if not dry_run:
+        forget_measures(project.store)
+    return told_sizes([*wastes, *images], tell)
+
+
+def _key_of_folder(folder: Path) -> Key:
+    return folder.parents[1].name, folder.parent.name, folder.name
 
 
 def remove(store: Store, waste: Waste) -> None:
     """Removes it in one step for whoever looks; an artifact that has become the one that counts meanwhile stays."""
     if waste.kind == "artifact":
-        current = store.current(waste.path.parents[1].name if waste.path.parents[1] != store.root else "", waste.path.parent.name)
+        asset, concept, _ = _key_of_folder(waste.path)
+        current = store.current(asset, concept)
         if current and current.folder == waste.path:
             return
     trash = store.root / ".trash" / f"{waste.path.name}-{os.getpid()}"
@@ -113,6 +136,8 @@ def remove(store: Store, waste: Waste) -> None:
 @contextlib.contextmanager
 def crawls_held_off(project: Project) -> Iterator[bool]:
     """Whether nothing is being crawled, and nothing will be within the block: images may be removed then."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a lock for each concept
     with contextlib.ExitStack() as stack:
         try:
             for slug in {*project.slugs, *gone_concepts(project)}:
@@ -185,14 +210,6 @@ def _unfinished(store: Store, oldest: float) -> Iterator[Waste]:
             if (asset, home.name) not in busy:
                 yield from (_waste("unfinished", each) for each in folders_in(home) if _last_change(each) < oldest)
     yield from (_waste("unfinished", each) for each in (store.root / ".trash").glob("*"))
-
-
-def _blobs(store: Store, needed_blobs: set[str]) -> Iterator[Waste]:
-    for folder in folders_in(store.root / "blobs"):
-        for path in folder.iterdir():
-            is_old = time.time() - path.stat().st_mtime > _BLOB_SECONDS
-            if path.name not in needed_blobs and is_old:
-                yield _waste("image", path)
 
 
 def _unused(store: Store, oldest: float) -> Iterator[Path]:

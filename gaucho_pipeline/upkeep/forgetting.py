@@ -1,7 +1,8 @@
 """`gaucho forget IMAGE`: an image leaves blobs, sets, measures, latents and pages, and does not come back.
 
-For a person who does not want to be pictured, and for whoever holds the rights. Sets that held it are removed whole, because what is named
-by what it holds cannot hold less; the next run makes them anew without it. Pages that were published elsewhere are beyond our reach.
+For a person who does not want to be pictured, and for whoever holds the rights. The crawls that count lose its record, sets and pages that
+held it are removed whole, because what is named by what it holds cannot hold less: the next run makes them anew without it. Pages that were
+published elsewhere are beyond our reach. Killed, it is finished by the same command again.
 """
 
 from __future__ import annotations
@@ -9,19 +10,20 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import QUARANTINE, Artifact, Store, read_table, write_table
+from gaucho_pipeline.artifacts import QUARANTINE, Artifact, Store, read_table, write_atomically, write_attribution, write_table
 from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.remote_store import remote_from_environment
+from gaucho_pipeline.remote_store import RemoteStore, remote_from_environment
 from gaucho_pipeline.upkeep.collecting import forget_measures
-from gaucho_pipeline.upkeep.references import all_artifacts, at_work
+from gaucho_pipeline.upkeep.references import all_artifacts, busy_with
 
 _TABLES = {
     RAW_CRAWL.name: ("images.jsonl",),
@@ -30,6 +32,9 @@ _TABLES = {
     EVALUATION.name: ("training.jsonl",),
 }
 """The tables of an artifact in which an image stands with its SHA-256."""
+
+
+_HASH = re.compile(r"[0-9a-f]{8,64}")
 
 
 @dataclass
@@ -50,37 +55,74 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
     Raises ConfigError if no image or several are meant, GauchoError while a stage is at work on a concept that has it, TransientError if an
     object store that is named cannot be reached: the same again finishes it.
     """
-    store = project.store
-    rows = [(artifact, row) for artifact in all_artifacts(store) for row in _rows(artifact) if _is_meant(row, image)]
-    found = sorted({row["sha256"] for _, row in rows})
-    if len(found) != 1:
-        which = f"{len(found)} images are meant: {', '.join(sha[:12] for sha in found)}; name one" if found else "no image here is that"
-        raise ConfigError(f"{image}: {which} (its SHA-256, its address, or its page)")
-    done, sha = Forgetting(found[0]), found[0]
-    holders = [(artifact, [row for row in _rows(artifact) if row.get("sha256") == sha]) for artifact in all_artifacts(store)]
-    holders = [(artifact, own) for artifact, own in holders if own]
+    store, forgotten = project.store, Forgotten(project.forgotten_file)
+    done = Forgetting(_identify(store, forgotten, image))
+    holders = [(artifact, own) for artifact in all_artifacts(store) if (own := _rows_of(artifact, done.sha256))]
     done.concepts = sorted({artifact.manifest.concept for artifact, _ in holders})
-    if busy := sorted({slug for _, slug in at_work(store)} & {*done.concepts, ALL}):
-        raise GauchoError(f"{', '.join(busy)}: a stage is at work; wait for it to end, then forget")
-    names = {str(row[name]) for _, own in holders for row in own for name in ("key", "url") if row.get(name)}
-    names |= {f"sha1:{row['sha1']}" for _, own in holders for row in own if row.get("sha1")}
-    Forgotten(project.forgotten_file).add(sha, sorted(names), reason)  # first, so that it does not come back whatever happens now
+    if busy := busy_with(store, done.concepts):
+        raise GauchoError(f"{', '.join(busy)}: at work; wait for the end, then forget")
+    rows = [row for _, own in holders for row in own]
+    names = {str(row[name]) for row in rows for name in ("key", "url") if row.get(name)}
+    names |= {f"sha1:{row['sha1']}" for row in rows if row.get("sha1")}
+    if names or done.sha256 not in forgotten.sha256:
+        forgotten.add(done.sha256, sorted(names), reason)  # first, so that it does not come back whatever happens now
     remote = remote_from_environment()
     if remote:
         whole = [artifact for artifact, _ in holders if artifact.manifest.asset != CHECKPOINT.name]
         pictures = {artifact.manifest.files[row["file"]] for artifact, own in holders for row in own if _has(artifact, row)}
-        remote.withdraw([*whole, *_sites(store, done)], {sha} | pictures)
+        remote.withdraw([*whole, *_sites(store, done)], {done.sha256} | pictures)
     for artifact, own in holders:
-        if artifact.manifest.asset == CHECKPOINT.name:
-            done.learned_from += [artifact] if _is_in(artifact, "train.jsonl", sha) else []
-            redacted = _redact(store, artifact, [row["file"] for row in own if _has(artifact, row)])
-            if remote and redacted:
-                remote.replace(store, redacted)
-        else:
-            _remove(store, artifact, done)
+        _take_out(store, artifact, own, done, remote)
     _remove_pages(store, done)
     _remove_traces(store, done)
     return done
+
+
+def _identify(store: Store, forgotten: Forgotten, image: str) -> str:
+    """The SHA-256 of the image that is meant; also of one of which nothing is left but its bytes, or its tombstone."""
+    found = {row["sha256"] for artifact in all_artifacts(store) for row in _rows(artifact) if _is_meant(row, image)}
+    if _HASH.fullmatch(image):
+        found |= {path.name for path in (store.root / "blobs" / image[:2]).glob(f"{image}*")}
+        found |= {sha256 for sha256 in forgotten.sha256 if sha256.startswith(image)}
+    if len(found) != 1:
+        which = (
+            f"{len(found)} images are meant: {', '.join(sha[:12] for sha in sorted(found))}; name one" if found else "no image here is that"
+        )
+        raise ConfigError(f"{image}: {which} (its SHA-256, its address, or its page)")
+    return str(found.pop())
+
+
+def _take_out(store: Store, artifact: Artifact, rows: Sequence[dict[str, Any]], done: Forgetting, remote: RemoteStore | None) -> None:
+    """Takes an image out of one artifact that has it."""
+    made = artifact.manifest
+    current = store.current(made.asset, made.concept)
+    if made.asset == CHECKPOINT.name:
+        done.learned_from += [artifact] if _is_in(artifact, "train.jsonl", done.sha256) else []
+        redacted = _redact(store, artifact, [row["file"] for row in rows if _has(artifact, row)])
+        if remote and redacted:
+            remote.replace(store, redacted)
+    elif made.asset == RAW_CRAWL.name and current and current.folder == artifact.folder:
+        _without(store, artifact, done.sha256)
+        _delete(artifact.folder, done)
+    else:
+        _remove(store, artifact, done)
+
+
+def _without(store: Store, crawl: Artifact, sha256: str) -> None:
+    """A crawl that is the same but for one image: what its sources gave once is not lost because one image must go."""
+    made = crawl.manifest
+    version = digest([made.data_version, f"without {sha256}"])
+    named = made.model_copy(update={"fingerprint": digest([made.fingerprint, f"without {sha256}"]), "data_version": version})
+    rows = [row for row in read_table(crawl.folder / "images.jsonl") if row["sha256"] != sha256]
+    with store.staging(made.asset, made.concept, named.fingerprint) as staging:
+        shutil.copytree(crawl.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
+        write_table(staging / "images.jsonl", rows)
+        write_attribution(staging / "ATTRIBUTION.csv", rows)
+        store.publish(staging, named)
+
+
+def _rows_of(artifact: Artifact, sha256: str) -> list[dict[str, Any]]:
+    return [row for row in _rows(artifact) if row.get("sha256") == sha256]
 
 
 def _has(artifact: Artifact, row: dict[str, Any]) -> bool:
@@ -95,7 +137,7 @@ def _rows(artifact: Artifact) -> Iterator[dict[str, Any]]:
 
 
 def _is_meant(row: dict[str, Any], image: str) -> bool:
-    if re.fullmatch(r"[0-9a-f]{8,64}", image):
+    if _HASH.fullmatch(image):
         return str(row.get("sha256", "")).startswith(image)
     return image in (row.get("key"), row.get("url"), row.get("source"))
 
@@ -151,17 +193,22 @@ def _sites(store: Store, done: Forgetting) -> list[Artifact]:
 
 
 def _remove_traces(store: Store, done: Forgetting) -> None:
-    """Removes the bytes, what was measured of them, their latents, and what a quarantine or a half-made set still has of them."""
+    """Removes the bytes, what was measured of them, their latents, and what half-made, fetched or put aside things still have of them."""
     blob = store.blob_path(done.sha256)
     for path in (blob, blob.with_name(f".damaged-{done.sha256}")):
         if path.exists():
             _delete(path, done)
     forget_measures(store)
-    for folder in (store.root / ".posteriors", store.root / QUARANTINE):  # made again, or damaged; what they hold has no name
-        if folder.exists():
-            _delete(folder, done)
+    for name in (".posteriors", QUARANTINE, ".fetching", ".trash"):  # made or fetched again, or waste; what they hold has no name
+        if (store.root / name).exists():
+            _delete(store.root / name, done)
     for slug in done.concepts:
         for asset in (*_TABLES, GALLERY_SITE.name):
-            home = store.root / ".staging" / asset / slug
-            for folder in (each for each in home.glob("*") if each.is_dir()):
+            for folder in (each for each in (store.root / ".staging" / asset / slug).glob("*") if each.is_dir()):
                 _delete(folder, done)
+    for path in store.root.glob(".fetched/*.jsonl"):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if any(done.sha256 in line for line in lines):
+            write_atomically(path, "\n".join(line for line in lines if done.sha256 not in line) + "\n")
+    for path in (*store.root.glob(".trash-*"), *store.root.glob("*/*/.trash-*"), *store.root.glob("blobs/*/.trash-*")):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()  # of one that was killed

@@ -17,12 +17,12 @@ from pathlib import Path
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from gaucho_pipeline.artifacts import CURRENT, MANIFEST, Artifact, Store, is_file_of
+from gaucho_pipeline.artifacts import CURRENT, MANIFEST, Artifact, Store, fingerprint, is_file_of
 from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.pipeline import Project, fingerprint
+from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.publishing import read_approvals
 from gaucho_pipeline.stage import Progress, Reporter
 from gaucho_pipeline.upkeep.references import at_work, folders_in, images_of
@@ -74,7 +74,7 @@ def _blobs(blobs: list[Path], progress: Progress) -> Iterator[Damage]:
 
 def _home(store: Store, asset: str, home: Path, damaged_blobs: set[str]) -> Iterator[Damage]:
     """What is wrong with the artifacts of one asset of one concept."""
-    for folder in folders_in(home):
+    for folder in (each for each in folders_in(home) if each.name != CURRENT):  # which a copy may have made a folder of
         artifact = store.find(asset, home.name, folder.name)
         if artifact is None:
             yield Damage(folder / MANIFEST, "is no manifest, or of an older version", folder)
@@ -83,7 +83,8 @@ def _home(store: Store, asset: str, home: Path, damaged_blobs: set[str]) -> Iter
     if text := store.damage(asset, home.name):
         yield Damage(home / "current.json", text.partition(" ")[2] or text, home / "current.json")
     link, named = home / CURRENT, store.current(asset, home.name)
-    if named and (not link.is_symlink() or os.readlink(link) != named.manifest.fingerprint):
+    leads = os.readlink(link) if link.is_symlink() else named.manifest.fingerprint if named and link.is_dir() else ""
+    if named and leads != named.manifest.fingerprint:
         yield Damage(link, "does not lead to the artifact that counts", link)
 
 
@@ -142,7 +143,7 @@ def _beside(project: Project) -> Iterator[Damage]:
 
 def _sqlite_fault(path: Path) -> str:
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)) as database:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as database:
             found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         return str(error)

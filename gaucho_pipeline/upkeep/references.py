@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gaucho_pipeline.artifacts import Artifact, Store, read_table
+from gaucho_pipeline.artifacts import QUARANTINE, Artifact, Store, read_table
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.publishing import Approval, read_approvals
 
+_SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 Key = tuple[str, str, str]
 """Asset, concept, fingerprint."""
 
@@ -84,6 +86,15 @@ def _being_read(store: Store) -> Iterator[Artifact]:
                     yield artifact
 
 
+def busy_with(store: Store, slugs: Collection[str]) -> list[str]:
+    """The stages at work now that make something of some concepts, or read something of them, in words."""
+    found = [f"{asset} of {slug}" for asset, slug in at_work(store) if slug in slugs or slug == ALL]
+    readers = [
+        f"whoever reads {each.manifest.asset} of {each.manifest.concept}" for each in _being_read(store) if each.manifest.concept in slugs
+    ]
+    return sorted({*found, *readers})
+
+
 def at_work(store: Store) -> list[tuple[str, str]]:
     """The assets and concepts of which a stage is filling an artifact now."""
     found = []
@@ -97,10 +108,17 @@ def at_work(store: Store) -> list[tuple[str, str]]:
     return found
 
 
-def blobs_of(artifacts: Iterable[Artifact]) -> set[str]:
-    """The SHA-256 of every image that a crawl among them keeps. Raises GauchoError for a table that cannot be read."""
-    crawls = [artifact for artifact in artifacts if artifact.manifest.asset == RAW_CRAWL.name]
-    return {sha for artifact in crawls for sha in images_of(artifact)}
+def kept_images(project: Project) -> set[str]:
+    """The SHA-256 of every image that any crawl names, whole, damaged or put aside, and of all that was ever fetched for a concept.
+
+    An image that vanished upstream is here only: what cannot be read costs no image.
+    """
+    root, found = project.store.root, set[str]()
+    tables = [*(root / RAW_CRAWL.name).glob("*/*/images.jsonl"), *(root / QUARANTINE / RAW_CRAWL.name).glob("*/*/images.jsonl")]
+    journals = [root / ".fetched" / f"{slug}.jsonl" for slug in project.slugs]
+    for path in (*tables, *(each for each in journals if each.exists())):
+        found |= set(_SHA256.findall(path.read_text(encoding="utf-8", errors="replace")))
+    return found
 
 
 def images_of(crawl: Artifact) -> list[str]:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import yaml
 
-from gaucho_pipeline.artifacts import Artifact, Manifest, Store, write_atomically
+from gaucho_pipeline.artifacts import CURRENT, Artifact, Manifest, Store, fingerprint, write_atomically
 from gaucho_pipeline.assets import CONCEPT_ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts import SLUG
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.pipeline import Project, fingerprint
-from gaucho_pipeline.publishing import move_approval
-from gaucho_pipeline.upkeep.references import at_work, folders_in
+from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.publishing import move_approval, read_approvals
+from gaucho_pipeline.upkeep.references import busy_with, folders_in
 
 
 def rename(project: Project, old: str, new: str) -> int:
@@ -26,23 +26,29 @@ def rename(project: Project, old: str, new: str) -> int:
     """
     if not SLUG.fullmatch(new) or len(new) > 64:
         raise ConfigError(f"{new}: must be a slug: small letters, digits and _")
-    is_begun = old not in project.slugs and new in project.slugs and any(_homes(project.store, old))
+    store, journal = project.store, project.store.root / ".fetched" / f"{old}.jsonl"
+    is_begun = old not in project.slugs and new in project.slugs
+    if is_begun and not (_homes(store, old) or journal.exists() or old in read_approvals(project)):
+        project.concept(old)  # there is nothing left to finish
     if not is_begun:
         project.concept(old)
         if new in project.slugs:
             raise ConfigError(f"{project.concepts_file}: there is a concept {new!r} already")
-        if any(_homes(project.store, new)):
-            raise ConfigError(f"{project.store.root}: something of a concept {new!r} stands there; see: gaucho gc --removed")
-    if any(slug == old for _, slug in at_work(project.store)):
-        raise GauchoError(f"{old}: a stage is at work; wait for it to end, then rename")
+        if _homes(store, new):
+            raise ConfigError(f"{store.root}: something of a concept {new!r} stands there; see: gaucho gc --removed")
+    if busy := busy_with(store, {old}):
+        raise GauchoError(f"{', '.join(busy)}: at work; wait for the end, then rename")
+    for artifact in (each for asset in CONCEPT_ASSETS for each in store.all(asset.name, old)):
+        if damaged := artifact.damaged():
+            raise GauchoError(f"{artifact.folder / damaged[0]}: is damaged; first run: gaucho fsck --repair")
     if not is_begun:
         _rename_in_file(project.concepts_file, old, new)
-    count = sum(_move(project.store, asset.name, old, new) for asset in CONCEPT_ASSETS)
+    count = sum(_move(store, asset.name, old, new) for asset in CONCEPT_ASSETS)
     move_approval(project, old, new)
-    _move_file(project.store.root / ".fetched" / f"{old}.jsonl", project.store.root / ".fetched" / f"{new}.jsonl")
+    _move_file(journal, journal.with_name(f"{new}.jsonl"))
     for asset in CONCEPT_ASSETS:
         for place in (".staging", ".requests"):
-            shutil.rmtree(project.store.root / place / asset.name / old, ignore_errors=True)
+            shutil.rmtree(store.root / place / asset.name / old, ignore_errors=True)
     return count
 
 
@@ -51,18 +57,19 @@ def _homes(store: Store, slug: str) -> list[Path]:
 
 
 def _move(store: Store, asset: str, old: str, new: str) -> int:
-    """Moves the artifacts of one asset, each under the fingerprint that it has with the new name."""
-    current, count = store.current(asset, old), 0
-    counts_now = current.manifest.fingerprint if current else None
-    for folder in folders_in(store.home(asset, old)):
+    """Moves the artifacts of one asset, each under the fingerprint that it has with the new name; what cannot be read is put aside."""
+    home, current, counts, count = store.home(asset, old), store.current(asset, old), None, 0
+    for folder in (each for each in folders_in(home) if each.name != CURRENT):
         artifact = store.find(asset, old, folder.name)
         if artifact is None:
+            store.quarantine(folder)
             continue
         moved = _moved(store, artifact, new)
-        if folder.name == counts_now:
-            store.set_current(moved)
+        counts = moved if current and folder == current.folder else counts
         count += 1
-    shutil.rmtree(store.home(asset, old), ignore_errors=True)
+    if counts:
+        store.set_current(counts)
+    shutil.rmtree(home, ignore_errors=True)
     return count
 
 
@@ -75,7 +82,7 @@ def _moved(store: Store, artifact: Artifact, new: str) -> Artifact:
         shutil.copytree(artifact.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
         for path in staging.rglob(f"{old}.safetensors"):
             path.rename(path.with_name(f"{new}.safetensors"))
-        return store.publish(staging, manifest)
+        return store.publish(staging, manifest, counts=False)
 
 
 def _move_file(old: Path, new: Path) -> None:
@@ -88,7 +95,7 @@ def _rename_in_file(path: Path, old: str, new: str) -> None:
     """Writes the new slug over the old one, as the concept's key and among look-alikes; comments and the rest stay as they are."""
     text = path.read_text(encoding="utf-8")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    places = sorted(_places(root, old), reverse=True)
+    places = sorted(set(_places(root, old)), reverse=True)  # what an alias repeats stands once
     for start, end in places:
         text = text[:start] + re.sub(re.escape(old), new, text[start:end]) + text[end:]
     before = path.read_text(encoding="utf-8")
