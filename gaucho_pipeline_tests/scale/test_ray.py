@@ -24,7 +24,15 @@ SLUGS = ("a", "bb", "ccc", "dddd", "eeeee")
 
 
 @pytest.fixture
-def cluster() -> Iterator[Cluster]:
+def database(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a database, which the nodes have in their environment: Ray would show what is handed on."""
+    found = postgres.new_database("ray")
+    monkeypatch.setenv("GAUCHO_DATABASE", found)
+    return found
+
+
+@pytest.fixture
+def cluster(database: str) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="ray", dir="/tmp"))
     found = Cluster(folder)
     yield found
@@ -32,10 +40,7 @@ def cluster() -> Iterator[Cluster]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_concepts_train_side_by_side_and_a_killed_nodes_step_runs_again_elsewhere(
-    postgres: PostgresServer, cluster: Cluster, tmp_path: Path
-) -> None:
-    database = postgres.new_database("ray")
+def test_concepts_train_side_by_side_and_a_killed_nodes_step_runs_again_elsewhere(database: str, cluster: Cluster, tmp_path: Path) -> None:
     folder = machine(tmp_path / "one", tmp_path / "photos", "dagster.ray.yaml", SLUGS, epochs=60)
     variables = {"GAUCHO_DATABASE": database, "GAUCHO_RAY": cluster.address}
     with begin(folder, "run", "--select", "curated_set", "--jobs", "1", GAUCHO_DATABASE=database) as prepared:
