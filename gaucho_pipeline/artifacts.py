@@ -285,9 +285,8 @@ class Store:
 
     def put_aside(self, sha256: str) -> None:
         """Has a blob whose bytes are not what its name says be none: the next crawl fetches it again."""
-        path = self.blob_path(sha256)
         with contextlib.suppress(FileNotFoundError):
-            os.replace(path, path.with_name(f".damaged-{sha256}"))
+            self.quarantine(self.blob_path(sha256))
 
     def add_blob(self, content: bytes) -> str:
         """Keeps bytes as they came; returns their SHA-256. Raises ForgottenError for an image that must not come back."""

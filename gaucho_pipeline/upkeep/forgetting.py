@@ -194,10 +194,8 @@ def _sites(store: Store, done: Forgetting) -> list[Artifact]:
 
 def _remove_traces(store: Store, done: Forgetting) -> None:
     """Removes the bytes, what was measured of them, their latents, and what half-made, fetched or put aside things still have of them."""
-    blob = store.blob_path(done.sha256)
-    for path in (blob, blob.with_name(f".damaged-{done.sha256}")):
-        if path.exists():
-            _delete(path, done)
+    if store.blob_path(done.sha256).exists():
+        _delete(store.blob_path(done.sha256), done)
     forget_measures(store)
     for name in (".posteriors", QUARANTINE, ".fetching", ".trash"):  # made or fetched again, or waste; what they hold has no name
         if (store.root / name).exists():
