@@ -28,7 +28,7 @@ from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline_tests.programs import gaucho
 from gaucho_pipeline_tests.web_ui import launch, served, start_folder
 
-_SKIPPED = (".staging", ".requests", ".dagster", ".asked", ".quarantine", ".partitions.json")
+_SKIPPED = (".staging", ".requests", ".dagster", ".asked", ".quarantine", ".partitions.json", ".seen")
 _LONGEST = 30.0
 _DISK = "96m"
 

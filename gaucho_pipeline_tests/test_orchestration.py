@@ -232,6 +232,8 @@ def test_an_edit_re_evaluates_its_specification_and_the_checks_below_it(project:
     checks = [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in ("checkpoint", "sample_gallery", "evaluation")]
     assert request.asset_check_keys == checks
     assert not evaluate(project, instance, "edited_concepts", second.cursor).run_requests
+    assert evaluate(project, instance, "edited_concepts", first.cursor).run_requests  # a tick that was killed goes on from the last
+    assert len(second.cursor or "") < 50  # Dagster keeps one with every tick
 
 
 def test_a_new_file_in_a_folder_re_evaluates_the_crawl_alone(project: Project, instance: dg.DagsterInstance, tmp_path: Path) -> None:

@@ -6,13 +6,16 @@ All of it is off until it is switched on in the web UI, but for what takes a rem
 import json
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster import AutomationCondition
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
+from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
+from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.resources import ProjectResource
@@ -99,7 +102,7 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
             versions = {f"{slug}/{asset.name}": _version(opened, slug, asset) for slug, asset in watched}
         except GauchoError as error:
             return dg.SkipReason(str(error))
-        seen: dict[str, str] = json.loads(context.cursor) if context.cursor else {}
+        seen = _seen(opened.store.root, name, context.cursor)
         changed = [(slug, asset) for slug, asset in watched if seen.get(key := f"{slug}/{asset.name}") != versions[key]]
         by_concept: dict[str, list[Asset]] = {}
         for slug, asset in changed:
@@ -107,9 +110,34 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
         requests = [_re_evaluation(slug, assets) for slug, assets in by_concept.items()]
         new = sorted(set(opened.slugs) - set(partitions))
         note = f"new concepts, not yet among the partitions: {', '.join(new)}" if new else "nothing changed"
-        return dg.SensorResult(run_requests=requests, cursor=json.dumps(versions), skip_reason=None if requests else dg.SkipReason(note))
+        cursor = _keep(opened.store.root, name, versions)
+        return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else dg.SkipReason(note))
 
     return sensor
+
+
+def _seen(root: Path, name: str, cursor: str | None) -> dict[str, str]:
+    """The versions that a cursor stands for; none where it stands for none, or its file is gone."""
+    try:
+        value = json.loads((root / ".seen" / f"{name}-{cursor}.json").read_text(encoding="utf-8")) if cursor else {}
+    except (OSError, ValueError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _keep(root: Path, name: str, versions: dict[str, str]) -> str:
+    """Keeps versions in a file, and gives the cursor that stands for them: Dagster keeps a cursor with every tick, for days."""
+    cursor, folder = digest(versions), root / ".seen"
+    path = folder / f"{name}-{cursor}.json"
+    if path.exists():
+        path.touch()
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        older = sorted(folder.glob(f"{name}-*.json"), key=lambda each: each.stat().st_mtime)
+        write_atomically(path, json.dumps(versions))
+        for each in older[:-1]:  # a tick that is killed now goes on from the last
+            each.unlink(missing_ok=True)
+    return cursor
 
 
 def _version(project: Project, slug: str, asset: Asset) -> str:
