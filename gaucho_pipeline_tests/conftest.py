@@ -22,7 +22,7 @@ collect_ignore = [] if os.environ.get("GAUCHO_SCALE") else ["scale"]
 """What needs a cluster or a database server is run by `make test-scale`."""
 _LONGEST_FIRST = (
     "test_chain", "test_stage", "test_browser", "test_crawl", "test_fetching", "test_loop", "test_families_taught", "test_methods",
-    "test_docs", "test_curation",
+    "test_docs", "test_curation", "test_upkeep", "test_run_workers", "test_reloading", "test_remote_store", "test_packing",
     "test_gallery_stage", "test_real_subjects", "test_training", "test_orchestration",
 )  # fmt: skip
 """Files of which each takes a minute or more: begun last, one would keep a worker busy when the other has nothing left to do."""
