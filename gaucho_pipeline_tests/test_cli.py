@@ -206,7 +206,6 @@ def test_a_run_ends_with_the_verdicts_of_what_is_up_to_date_and_with_no_older_on
 
 
 def test_wrong_usage_ends_with_two(project: Project) -> None:
-    assert gaucho(project, "run", "--plan").exit_code == 2
     assert gaucho(project, "run", "--refresh-lock", "--select", "raw_crawl").exit_code == 2
     assert gaucho(project, "show", "nothing").exit_code == 2
     assert gaucho(project, "run", "cuia").exit_code == 2

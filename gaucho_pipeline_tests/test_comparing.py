@@ -103,7 +103,8 @@ def test_a_pinned_checkpoint_of_another_token_or_base_model_is_refused(project: 
     assert pinned.state("checkpoint", "araucaria").state == "stale"
     with monkeypatch.context() as patch:
         patch.setattr(pipeline.base_models, "identity", lambda model, revision: {"id": "other", "revision": None, "digest": ""})
-        assert "another base model" in pinned.state("checkpoint", "araucaria").reasons[0]
+        opened = Project(project.concepts_file, project.store.root)
+        assert "another base model" in opened.state("checkpoint", "araucaria").reasons[0]
     value = yaml.safe_load(project.concepts_file.read_text())
     value["concepts"]["araucaria"]["token"] = "dnc"
     project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))

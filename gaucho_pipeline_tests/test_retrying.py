@@ -140,6 +140,8 @@ def test_a_step_keeps_whose_fault_its_programs_failure_was(told: Any, code: int,
     error = DagsterPipesExecutionError(f"External execution process failed with code {code}")
     failure = _failure(tmp_path / "error.json", error, ASSETS["checkpoint"])
     assert failure.metadata[IS_TRANSIENT].value is expected
+    assert failure.allow_retries is False  # within the same run, crawls only
+    assert _failure(tmp_path / "error.json", error, ASSETS["raw_crawl"]).allow_retries is expected
 
 
 @pytest.mark.parametrize(("is_machines", "expected"), [(True, 1), (False, 0)])

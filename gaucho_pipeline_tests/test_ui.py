@@ -260,8 +260,8 @@ def test_the_page_of_an_artifact_opens_from_its_metadata(browser: webdriver.Chro
 # ------------------------------------------------------------------------------------------ its end
 
 
-def test_a_closed_terminal_leaves_no_daemon_behind(folder: Path) -> None:
-    with served(folder) as (process, _):
+def test_a_closed_terminal_leaves_no_daemon_behind(tmp_path: Path) -> None:
+    with served(start_folder(tmp_path)) as (process, _):
         children = psutil.Process(process.pid).children(recursive=True)
         daemons = [child for child in children if "_daemon" in " ".join(child.cmdline())]
         assert daemons

@@ -144,13 +144,14 @@ def _run_program(
 
 
 def _failure(file: Path, error: DagsterPipesExecutionError, asset: Asset) -> dg.Failure:
-    """What a program said went wrong; one that said nothing was killed, or broke."""
-    if not file.exists():
-        was_killed = "failed with code -" in str(error)
-        text = f"the program was killed: {error}" if was_killed else str(error)
-        return dg.Failure(text, metadata={IS_TRANSIENT: was_killed}, allow_retries=bool(asset.retries))
-    told = json.loads(file.read_text(encoding="utf-8"))
-    return dg.Failure(told["message"], metadata={IS_TRANSIENT: bool(told.get("is_transient"))}, allow_retries=bool(asset.retries))
+    """What a program said went wrong; one that said nothing was killed, or broke. What its input is to blame for is not tried again."""
+    if file.exists():
+        told = json.loads(file.read_text(encoding="utf-8"))
+        text, is_transient = told["message"], bool(told.get("is_transient"))
+    else:
+        is_transient = "failed with code -" in str(error)
+        text = f"the program was killed: {error}" if is_transient else str(error)
+    return dg.Failure(text, metadata={IS_TRANSIENT: is_transient}, allow_retries=bool(asset.retries) and is_transient)
 
 
 def _result(artifact: Artifact, cached: bool) -> dg.MaterializeResult[None]:
