@@ -17,7 +17,7 @@ from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.alerts import ALERTS_VARIABLE, SMTP_VARIABLE, post
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline_tests.standing import stand, two_concepts
+from gaucho_pipeline_tests.standing import edit, stand, two_concepts
 
 
 def tick(project: Project, instance: dg.DagsterInstance, cursor: str | None) -> dg.SensorResult:
@@ -60,6 +60,10 @@ def test_what_goes_wrong_after_it_was_switched_on_is_posted_once(tmp_path: Path,
         assert "evaluation of chimarrao: verdict: verdict: no; The pictures are no more like" in text
         instance.add_run_tags(instance.get_runs()[0].run_id, {"seen": "true"})  # which moves when it was last changed
         cursor = tick(project, instance, cursor).cursor
+        assert len(told) == 1
+        edit(project, "chimarrao", "training", rank=2)
+        assert not runner.run("sample_gallery", "chimarrao", force=False).error
+        cursor = tick(project, instance, cursor).cursor  # being out of date is no fault
         assert len(told) == 1
         Hook.status = 422
         runner.run("checkpoint", "araucaria", force=False)

@@ -26,6 +26,7 @@ from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.orchestration import automation, executor, run_workers
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
+from gaucho_pipeline.orchestration.launcher import LocalRunLauncher
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.run_workers import Place, this_process
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
@@ -460,6 +461,18 @@ def test_a_dead_run_gives_its_place_in_the_pool_back(project: Project) -> None:
         assert storage.get_concurrency_info("gpu").active_slot_count == 1
     with get_instance(project) as instance:
         assert instance.event_log_storage.get_concurrency_info("gpu").active_slot_count == 0
+
+
+def test_the_launcher_ends_a_run_whose_process_is_gone_with_all_that_it_held(project: Project, instance: dg.DagsterInstance) -> None:
+    job = build_defs(project).resolve_job_def("everything")
+    tags = {PROCESS_TAG: " ".join((*Place.here(), str(dead_process()), "1"))}
+    run = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
+    assert instance.event_log_storage.claim_concurrency_slot("gpu", run.run_id, "checkpoint").is_claimed
+    launcher = LocalRunLauncher()
+    launcher.register_instance(instance)
+    assert launcher.check_run_worker_health(run).status.value == "FAILED"
+    assert instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE  # type: ignore[union-attr]
+    assert instance.event_log_storage.get_concurrency_info("gpu").pending_steps == []
 
 
 @pytest.mark.parametrize(("ago", "is_freed"), [(400, True), (10, False)])

@@ -116,6 +116,10 @@ def test_of_two_that_made_the_same_the_first_counts_and_neither_is_mixed(bucket:
     fetched = RemoteStore(bucket).fetch(Store(tmp_path / "other"), "checkpoint", "araucaria", name)
     assert fetched
     assert fetched.manifest.files in (first.manifest.files, second.manifest.files)
+    kept = RemoteStore(bucket)._read(path_of(first))
+    for store, each in ((one.store, first), (two.store, second)):
+        RemoteStore(bucket).share(store, each, anew=True)
+        assert RemoteStore(bucket)._read(path_of(first)) == kept
     assert fetched.damaged() == []
 
 

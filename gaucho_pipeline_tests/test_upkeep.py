@@ -192,6 +192,9 @@ def test_what_is_approved_or_read_by_a_stage_at_work_stays(tmp_path: Path) -> No
 
 def test_a_removed_concept_stays_until_it_is_asked_for(tmp_path: Path) -> None:
     project = two_concepts(tmp_path)
+    edit(project, "chimarrao", "curation", max_images=40)
+    for asset in CONCEPT_ASSETS[1:]:
+        stand(opened(tmp_path), asset.name, "chimarrao", data_version="2")
     value = yaml.safe_load(project.concepts_file.read_text(encoding="utf-8"))
     del value["concepts"]["chimarrao"]
     project.concepts_file.write_text(yaml.safe_dump(value), encoding="utf-8")
@@ -214,7 +217,7 @@ def test_images_of_no_crawl_go_and_those_of_one_stay(folder: Path) -> None:
     assert "would free" in done.stdout
     assert orphan.exists()
     gaucho(folder, "gc", "--older-than", "30")
-    assert (orphan.exists(), cache.exists(), aside.exists()) == (False, False, True)  # it was put aside a moment ago
+    assert (orphan.exists(), cache.exists(), (aside / "manifest.json").exists()) == (False, False, True)  # it was put aside a moment ago
     assert gaucho(folder, "fsck", check=False).stdout.splitlines()[0].endswith("it is made anew")
     assert made(folder)[0] == "chimarrao/evaluation made"
     with FileLock(folder / "data" / ".staging" / "raw_crawl" / "chimarrao" / ".lock"):
