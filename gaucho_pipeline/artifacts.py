@@ -30,6 +30,7 @@ from gaucho_pipeline.metrics import Metrics
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
+TRASH = ".trash"
 QUARANTINE = ".quarantine"
 """In the data folder: what was damaged, to be looked at and removed."""
 _SECONDS_OF_A_LOOK = 10.0
@@ -109,6 +110,12 @@ class Artifact:
         """The files that are gone, or whose bytes are not those that were written."""
         names = [name for name in self.manifest.files if with_weights or not name.endswith(WEIGHTS_SUFFIX)]
         return [name for name in names if not is_file_of(self.folder / name, self.manifest.files[name])]
+
+    def holds(self, images: Collection[str]) -> bool:
+        """Whether any of its tables names one of some images, by SHA-256."""
+        tables = [name for name in self.manifest.files if name.endswith(".jsonl") and "/" not in name]
+        rows = (row for name in tables for row in read_table(self.folder / name))
+        return any(isinstance(row, dict) and row.get("sha256") in images for row in rows)
 
     def strangers(self) -> list[str]:
         """The files in its folder that were not part of it."""
@@ -266,6 +273,13 @@ class Store:
         os.replace(path, place)
         os.utime(place)  # from now on it is kept for a while
         return place
+
+    def discard(self, path: Path) -> None:
+        """Removes a folder or a file in one step for whoever looks: whole, or gone. Raises FileNotFoundError if it is gone already."""
+        trash = self.root / TRASH / f"{path.name}-{os.getpid()}"
+        trash.parent.mkdir(exist_ok=True)
+        os.replace(path, trash)
+        shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
 
     def check(self, artifact: Artifact, with_weights: bool = True) -> None:
         """Raises GauchoError if an artifact is not what was written, and has it made anew then."""

@@ -19,7 +19,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import gaucho_pipeline
-from gaucho_pipeline.artifacts import MANIFEST, Artifact, Manifest, file_names, fingerprint, read_table
+from gaucho_pipeline.artifacts import MANIFEST, Artifact, Manifest, fingerprint
 from gaucho_pipeline.asset_checks import blocked_by
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.canonical import file_digest
@@ -114,9 +114,7 @@ def unpack(project: Project, file: Path) -> Artifact:
             raise GauchoError(f"{file}: {damaged[0]} is not what was written there")
         if reason := _unfit(unpacked):
             raise GauchoError(f"{file}: {reason}")
-        forgotten = Forgotten(project.forgotten_file).sha256
-        tables = [path for path in file_names(Path(name)) if path.endswith(".jsonl") and "/" not in path]
-        if any(row.get("sha256") in forgotten for table in tables for row in read_table(Path(name) / table)):
+        if unpacked.holds(Forgotten(project.forgotten_file).sha256):
             raise GauchoError(f"{file}: holds an image that was forgotten, or was made from it")
         whole = Path(name).with_name(f"{manifest.fingerprint}-unpacked")
         shutil.rmtree(whole, ignore_errors=True)

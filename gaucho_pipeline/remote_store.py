@@ -48,6 +48,13 @@ def remote_from_environment() -> RemoteStore | None:
     return RemoteStore(url) if url else None
 
 
+def required_remote() -> RemoteStore:
+    """The same, for whoever cannot do without. Raises ConfigError if none is named."""
+    if found := remote_from_environment():
+        return found
+    raise ConfigError(f"{STORE_VARIABLE}: is not set; it names the store, such as s3://bucket/prefix")
+
+
 class RemoteStore:
     """An object store that obstore speaks to: `s3://`, `gs://`, `az://`, `file:///`."""
 
@@ -104,7 +111,7 @@ class RemoteStore:
         with FileLock(f"{folder}.lock"):  # what a killed run has fetched is still there
             self._fill(folder, manifest)
             fetched = Artifact(folder, manifest)
-            if any(row.get("sha256") in forgotten for row in _rows(fetched)):
+            if fetched.holds(forgotten):
                 shutil.rmtree(folder)
                 return None
             for sha256 in blobs_of(fetched):
@@ -271,13 +278,6 @@ def _manifest_path(asset: str, concept: str, fingerprint: str) -> str:
 def path_of(artifact: Artifact) -> str:
     """Where the manifest of an artifact is in a store."""
     return _manifest_path(artifact.manifest.asset, artifact.manifest.concept, artifact.manifest.fingerprint)
-
-
-def _rows(artifact: Artifact) -> Iterator[dict[str, Any]]:
-    """The rows of its tables."""
-    for name in artifact.manifest.files:
-        if name.endswith(".jsonl") and "/" not in name:
-            yield from (row for row in read_table(artifact.folder / name) if isinstance(row, dict))
 
 
 def blobs_of(artifact: Artifact) -> list[str]:

@@ -201,8 +201,12 @@ def test_a_removed_concept_stays_until_it_is_asked_for(tmp_path: Path) -> None:
     project = opened(tmp_path)
     stand(project, "gallery_site", ALL, data_version="2")
     assert not any("chimarrao" in str(each.path) for each in find_waste(project, EVERYTHING))
-    going = {each.path.parents[1].name for each in find_waste(project, EVERYTHING, with_gone=True) if "chimarrao" in str(each.path)}
-    assert going == {asset.name for asset in CONCEPT_ASSETS}
+    going = {each.path for each in find_waste(project, EVERYTHING, with_gone=True) if "chimarrao" in str(each.path)}
+    assert {project.store.home(asset.name, "chimarrao") for asset in CONCEPT_ASSETS} <= going
+    gaucho(tmp_path, "gc", "--removed")
+    assert not list((tmp_path / "data").glob("*/chimarrao"))
+    assert set(states(tmp_path)["araucaria"].values()) == {"fresh"}
+    assert not gaucho(tmp_path, "fsck", check=False).stdout
 
 
 def test_images_of_no_crawl_go_and_those_of_one_stay(folder: Path) -> None:

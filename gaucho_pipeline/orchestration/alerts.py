@@ -22,9 +22,10 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 from dagster import DagsterEventType
 
+from gaucho_pipeline.assets import ALL
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
-from gaucho_pipeline.orchestration.tags import CONCEPT_TAG
+from gaucho_pipeline.orchestration.tags import concept_of
 
 ALERTS_VARIABLE, SMTP_VARIABLE = "GAUCHO_ALERTS", "GAUCHO_SMTP"
 _SECONDS = 20.0
@@ -69,7 +70,7 @@ def build_alert_sensor() -> dg.SensorDefinition:
 
 def _lines(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
     """What went wrong in a run that has ended: its failure, and what checks say against artifacts. Being out of date is no fault."""
-    concept = run.tags.get("dagster/partition", run.tags.get(CONCEPT_TAG, "all"))
+    concept = concept_of(run.tags) or ALL
     if run.status == dg.DagsterRunStatus.FAILURE:
         failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
         told = [data.user_failure_data for entry in failures if (data := entry.get_dagster_event().step_failure_data)]

@@ -16,7 +16,7 @@ from dagster import DagsterEventType
 from gaucho_pipeline.assets import ALL, ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, CONCEPT_TAG, GONE_TAG, PROCESS_TAG, REASON_TAG
+from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, CONCEPT_TAG, GONE_TAG, PARTITION_TAG, PROCESS_TAG, REASON_TAG
 from gaucho_pipeline.pipeline import Project
 
 PAUSES = (60.0, 600.0, 3600.0)
@@ -66,7 +66,7 @@ def is_transient(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 
 def _request(project: Project, run: dg.DagsterRun, attempt: int) -> dg.RunRequest | None:
     """The same again of what is still not up to date, and a crawl in any case; None if nothing is left, or the concept is gone."""
-    slug, wanted = run.tags.get("dagster/partition", ALL), _assets_of(run)
+    slug, wanted = run.tags.get(PARTITION_TAG, ALL), _assets_of(run)
     if slug != ALL and slug not in project.slugs:
         return None
     names = [name for name, asset in ASSETS.items() if asset.is_partitioned is (slug != ALL) and name in wanted]

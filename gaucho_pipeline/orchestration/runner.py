@@ -21,7 +21,7 @@ from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.run_workers import end_dead_runs, this_process, worker_of
-from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG
+from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG, concept_of
 from gaucho_pipeline.pipeline import Project
 
 _HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
@@ -172,7 +172,7 @@ def _describe_holder(instance: dg.DagsterInstance, run_id: str, step: str) -> st
     if record is None:
         return f"{step} (run {run_id[:8]})"
     run, since = record.dagster_run, record.create_timestamp.astimezone().strftime("%Y-%m-%d %H:%M")
-    concept, worker = run.tags.get("dagster/partition", run.tags.get(CONCEPT_TAG, "")), worker_of(instance, run)
+    concept, worker = concept_of(run.tags), worker_of(instance, run)
     process = f", process {worker.pid}" if worker else ""
     return f"{step} of {concept} is at work (run {run_id[:8]}, since {since}{process})"
 

@@ -1,5 +1,10 @@
 """The tags of runs, by which they are found in the web UI."""
 
+from collections.abc import Mapping
+
+PARTITION_TAG = "dagster/partition"
+"""Dagster's own, on runs of one partition."""
+
 CONCEPT_TAG = "gaucho/concept"
 """What a run is for."""
 REASON_TAG = "gaucho/reason"
@@ -14,3 +19,8 @@ HOST_TAG = "gaucho/host"
 """The machine that launched a run of the web UI."""
 GONE_TAG = "gaucho/process_gone"
 """On runs that were ended because their process was gone: the machine's fault, so that they may be tried again."""
+
+
+def concept_of(tags: Mapping[str, str]) -> str:
+    """What a run is for, whoever started it; empty where it does not say."""
+    return tags.get(PARTITION_TAG) or tags.get(CONCEPT_TAG, "")

@@ -8,7 +8,6 @@ import sys
 import click
 
 from gaucho_pipeline.commands import complete_concept, told
-from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
 
 
@@ -97,14 +96,11 @@ def rename(project: Project, old: str, new: str) -> None:
 @told
 def share(project: Project) -> None:
     """Put every artifact that counts, and what it was made from, into the object store that GAUCHO_STORE names."""
-    from gaucho_pipeline.remote_store import remote_from_environment
+    from gaucho_pipeline.remote_store import required_remote
     from gaucho_pipeline.stage import Reporter
     from gaucho_pipeline.upkeep.references import all_artifacts, key_of, needed
 
-    remote = remote_from_environment()
-    if remote is None:
-        raise ConfigError("GAUCHO_STORE: is not set; it names the store, such as s3://bucket/prefix")
-    wanted = needed(project)
+    remote, wanted = required_remote(), needed(project)
     artifacts = [artifact for artifact in all_artifacts(project.store) if key_of(artifact) in wanted]
     progress = Reporter(None).progress("sharing", len(artifacts), "artifacts")
     shared = 0

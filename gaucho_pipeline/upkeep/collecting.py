@@ -7,9 +7,7 @@ being crawled.
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -19,12 +17,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gaucho_pipeline.artifacts import MANIFEST, QUARANTINE, Artifact, Store
+from gaucho_pipeline.artifacts import MANIFEST, QUARANTINE, TRASH, Artifact, Store
 from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts import RetentionSpec
-from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.remote_store import path_of, remote_from_environment
+from gaucho_pipeline.remote_store import path_of, required_remote
 from gaucho_pipeline.upkeep.references import Key, all_artifacts, at_work, folders_in, gone_concepts, kept_images, key_of, needed
 
 _CACHES = (".posteriors", ".pictures", ".class_images", ".asked/answers")
@@ -47,13 +44,15 @@ def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = Fal
     """What may be removed, but for images. `with_gone`: also of concepts that the file no longer has."""
     store, oldest = project.store, _oldest(retention)
     gone, artifacts = set(gone_concepts(project)), list(all_artifacts(store))
-    roots = {key for key in needed(project) if not (with_gone and key[1] in gone)}
+    roots = needed(project, without=gone if with_gone else ())
     spared = roots | _latest(artifacts, roots, retention.keep)
-    yield from (_waste("artifact", each.folder) for each in artifacts if _may_go(each, roots, spared, oldest, gone, with_gone))
+    yield from (_waste("artifact", each.folder) for each in artifacts if _may_go(each, spared, oldest, gone))
     yield from _unfinished(store, oldest)
     yield from (_waste("cache", path) for path in _unused(store, oldest))
     yield from (_waste("quarantine", path) for path in _files(store.root / QUARANTINE) if _put_aside_at(store, path) < oldest)
     for slug in gone if with_gone else ():
+        homes = [store.home(asset, slug) for asset in ASSETS if not any(key[:2] == (asset, slug) for key in roots)]
+        yield from (_waste("removed", home) for home in homes if home.exists())
         yield from (_waste("request", path) for path in (store.root / ".requests").glob(f"*/{slug}"))
         yield from (_waste("journal", path) for path in (store.root / ".fetched").glob(f"{slug}.jsonl"))
 
@@ -89,11 +88,9 @@ def _latest(artifacts: Iterable[Artifact], roots: Collection[Key], keep: int) ->
     return found
 
 
-def _may_go(artifact: Artifact, roots: set[Key], spared: set[Key], oldest: float, gone: Collection[str], with_gone: bool) -> bool:
-    """Whether an artifact is needed by nothing and old enough, or of a concept that is to go."""
-    if artifact.manifest.concept in gone:
-        return with_gone and key_of(artifact) not in roots
-    return key_of(artifact) not in spared and _changed(artifact.folder / MANIFEST) <= oldest
+def _may_go(artifact: Artifact, spared: set[Key], oldest: float, gone: Collection[str]) -> bool:
+    """Whether an artifact is needed by nothing and old enough. Those of a concept that is gone go with it or not at all."""
+    return artifact.manifest.concept not in gone and key_of(artifact) not in spared and _changed(artifact.folder / MANIFEST) <= oldest
 
 
 def clean(project: Project, retention: RetentionSpec, tell: Callable[[str], None], with_gone: bool = False, dry_run: bool = False) -> int:
@@ -102,7 +99,7 @@ def clean(project: Project, retention: RetentionSpec, tell: Callable[[str], None
     if not dry_run:
         roots = needed(project)  # an edit that was taken back meanwhile
         for waste in wastes:
-            if waste.kind != "artifact" or with_gone or _key_of_folder(waste.path) not in roots:
+            if waste.kind != "artifact" or _key_of_folder(waste.path) not in roots:
                 remove(project.store, waste)
     with crawls_held_off(project) as may_remove_images:
         images = list(find_images(project, retention)) if may_remove_images else []
@@ -126,11 +123,8 @@ def remove(store: Store, waste: Waste) -> None:
         current = store.current(asset, concept)
         if current and current.folder == waste.path:
             return
-    trash = store.root / ".trash" / f"{waste.path.name}-{os.getpid()}"
-    trash.parent.mkdir(exist_ok=True)
     with contextlib.suppress(FileNotFoundError):
-        os.replace(waste.path, trash)
-        shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
+        store.discard(waste.path)
 
 
 @contextlib.contextmanager
@@ -180,10 +174,7 @@ def remove_from_store(project: Project, days: int, dry_run: bool = False) -> tup
 
     Raises ConfigError if no store is named.
     """
-    remote = remote_from_environment()
-    if remote is None:
-        raise ConfigError("GAUCHO_STORE: is not set; it names the store, such as s3://bucket/prefix")
-    roots = needed(project)
+    remote, roots = required_remote(), needed(project)
     paths = {path_of(artifact) for artifact in all_artifacts(project.store) if key_of(artifact) in roots}
     return remote.remove(paths, datetime.now(UTC) - timedelta(days=days), dry_run)
 
@@ -209,7 +200,7 @@ def _unfinished(store: Store, oldest: float) -> Iterator[Waste]:
         for home in folders_in(store.root / ".staging" / asset):
             if (asset, home.name) not in busy:
                 yield from (_waste("unfinished", each) for each in folders_in(home) if _last_change(each) < oldest)
-    yield from (_waste("unfinished", each) for each in (store.root / ".trash").glob("*"))
+    yield from (_waste("unfinished", each) for each in (store.root / TRASH).glob("*"))
 
 
 def _unused(store: Store, oldest: float) -> Iterator[Path]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import QUARANTINE, Artifact, Store, read_table, write_atomically, write_attribution, write_table
+from gaucho_pipeline.artifacts import QUARANTINE, TRASH, Artifact, Store, read_table, write_atomically, write_attribution, write_table
 from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.errors import ConfigError, GauchoError
@@ -103,7 +103,7 @@ def _take_out(store: Store, artifact: Artifact, rows: Sequence[dict[str, Any]], 
             remote.replace(store, redacted)
     elif made.asset == RAW_CRAWL.name and current and current.folder == artifact.folder:
         _without(store, artifact, done.sha256)
-        _delete(artifact.folder, done)
+        _delete(store, artifact.folder, done)
     else:
         _remove(store, artifact, done)
 
@@ -151,13 +151,11 @@ def _remove(store: Store, artifact: Artifact, done: Forgetting) -> None:
     current = store.current(made.asset, made.concept)
     if current and current.folder == artifact.folder:
         store.withdraw(made.asset, made.concept)
-    _delete(artifact.folder, done)
+    _delete(store, artifact.folder, done)
 
 
-def _delete(path: Path, done: Forgetting) -> None:
-    trash = path.with_name(f".trash-{path.name}")
-    os.replace(path, trash)  # whole or gone, for whoever looks
-    shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
+def _delete(store: Store, path: Path, done: Forgetting) -> None:
+    store.discard(path)
     done.removed.append(path)
 
 
@@ -195,18 +193,17 @@ def _sites(store: Store, done: Forgetting) -> list[Artifact]:
 def _remove_traces(store: Store, done: Forgetting) -> None:
     """Removes the bytes, what was measured of them, their latents, and what half-made, fetched or put aside things still have of them."""
     if store.blob_path(done.sha256).exists():
-        _delete(store.blob_path(done.sha256), done)
+        _delete(store, store.blob_path(done.sha256), done)
     forget_measures(store)
-    for name in (".posteriors", QUARANTINE, ".fetching", ".trash"):  # made or fetched again, or waste; what they hold has no name
+    for name in (".posteriors", QUARANTINE, ".fetching"):  # made or fetched again, or waste; what they hold has no name
         if (store.root / name).exists():
-            _delete(store.root / name, done)
+            _delete(store, store.root / name, done)
     for slug in done.concepts:
         for asset in (*_TABLES, GALLERY_SITE.name):
             for folder in (each for each in (store.root / ".staging" / asset / slug).glob("*") if each.is_dir()):
-                _delete(folder, done)
+                _delete(store, folder, done)
     for path in store.root.glob(".fetched/*.jsonl"):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         if any(done.sha256 in line for line in lines):
             write_atomically(path, "\n".join(line for line in lines if done.sha256 not in line) + "\n")
-    for path in (*store.root.glob(".trash-*"), *store.root.glob("*/*/.trash-*"), *store.root.glob("blobs/*/.trash-*")):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()  # of one that was killed
+    shutil.rmtree(store.root / TRASH, ignore_errors=True)  # also of one that was killed

@@ -39,10 +39,14 @@ def folders_in(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.is_dir() and not each.is_symlink() and not each.name.startswith("."))
 
 
-def needed(project: Project) -> set[Key]:
-    """The artifacts that count, that are pinned, approved, published on the site or being read now, and all that they were made from."""
+def needed(project: Project, without: Collection[str] = ()) -> set[Key]:
+    """The artifacts that count, that are pinned, approved, published on the site or being read now, and all that they were made from.
+
+    `without`: concepts whose own artifacts do not count.
+    """
     store, found = project.store, set[Key]()
-    todo = [artifact for asset in ASSETS for home in folders_in(store.root / asset) if (artifact := store.current(asset, home.name))]
+    homes = [(asset, home.name) for asset in ASSETS for home in folders_in(store.root / asset) if home.name not in without]
+    todo = [artifact for asset, slug in homes if (artifact := store.current(asset, slug))]
     todo += [*_pinned(project), *_approved(project), *_being_read(store)]
     while todo:
         artifact = todo.pop()
