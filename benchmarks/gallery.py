@@ -22,10 +22,11 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Manifest, Provenance
 from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.families.embedded import Embedded
-from gaucho_pipeline.gallery.generation import PictureCache, open_base, tune
+from gaucho_pipeline.gallery.generation import draw_once, open_base, tune
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, Lora
 from gaucho_pipeline.metrics import CheckpointMetrics
+from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.plans import dreambench
 from gaucho_pipeline.stage import SilentReporter
 
@@ -71,7 +72,7 @@ def ours(asked: argparse.Namespace, folder: Path) -> float:
     for half in ("base", "tuned"):
         if half == "tuned":
             drawer = tune(drawer, trained, folder / f"adapter{asked.adapter}")
-        PictureCache(folder / half).draw(drawer, samples, told.progress("", len(samples), ""))
+        draw_once(PictureCache(folder / half), drawer, samples, told.progress("", len(samples), ""))
     return time.monotonic() - started
 
 

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gaucho_pipeline.evaluation.verdict import REASONS
-from gaucho_pipeline.metrics import CheckpointMetrics, CuratedSetMetrics, EvaluationMetrics, RawCrawlMetrics, SampleGalleryMetrics
+from gaucho_pipeline.metrics import (
+    CheckpointMetrics,
+    CuratedSetMetrics,
+    EvaluationMetrics,
+    RawCrawlMetrics,
+    SampleGalleryMetrics,
+    SampleSequenceMetrics,
+)
 
 if TYPE_CHECKING:
     from gaucho_pipeline.artifacts import Artifact
@@ -111,3 +118,24 @@ def within_thresholds(artifact: Artifact, metrics: EvaluationMetrics) -> CheckRe
     spec = artifact.manifest.provenance.spec
     text = f"beyond their thresholds: {', '.join(metrics.beyond)}" if metrics.beyond else "every figure that has a threshold is within it"
     return CheckResult(not metrics.beyond, text, {"beyond": len(metrics.beyond)}, is_warning=not spec["block"])
+
+
+def no_blank_frames(artifact: Artifact, metrics: SampleSequenceMetrics) -> CheckResult:
+    blank = {story.name: story.blank for story in metrics.stories if story.blank}
+    text = "; ".join(f"{count} frames of {name} show nothing" for name, count in blank.items()) or "every frame shows something"
+    return CheckResult(not blank, text, {"blank": sum(blank.values())})
+
+
+def holds_together(artifact: Artifact, metrics: SampleSequenceMetrics) -> CheckResult:
+    apart = [story.name for story in metrics.stories if story.step_worst > story.control_step_worst / 2]
+    steps = [f"{story.name}: {story.step_worst:.3f}, by chance {story.control_step_worst:.3f}" for story in metrics.stories]
+    text = f"the largest change from frame to frame: {'; '.join(steps)}"
+    return CheckResult(not apart, text, {"apart": len(apart)})
+
+
+def subject_kept(artifact: Artifact, metrics: SampleSequenceMetrics) -> CheckResult:
+    measured = [story for story in metrics.stories if story.frames_above_base is not None]
+    lost = [f"{story.name}: {story.frames_above_base} of {story.frames}" for story in measured if story.frames_above_base != story.frames]
+    text = f"frames that show the concept more than the base model's: {'; '.join(lost)}" if lost else "every frame shows the concept"
+    text = text if measured else "not measured: there is no encoder, or too few validation images"
+    return CheckResult(bool(measured) and not lost, text, {"stories": len(lost)})

@@ -20,6 +20,7 @@ from gaucho_pipeline.metrics import (
     Metrics,
     RawCrawlMetrics,
     SampleGalleryMetrics,
+    SampleSequenceMetrics,
 )
 
 ALL = "all"
@@ -173,21 +174,46 @@ EVALUATION = Asset(
         Check("within_thresholds", "Every figure is within its threshold.", asset_checks.within_thresholds),
     ),
 )
+SAMPLE_SEQUENCE = Asset(
+    name="sample_sequence",
+    memory_remedy="lower sequence.size or sequence.batch_size, or the frames of a story",
+    program="gaucho_pipeline.sequence",
+    code_version="1",
+    description="Stories that unfold in time, as animations, films and filmstrips, for concepts that ask for them.",
+    next_step="Look at the filmstrip; next: gallery_site, where the stories play.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=SampleSequenceMetrics,
+    summary=lambda m: f"{m.frames} frames of {len(m.stories)} stories, {m.generated} pictures drawn now",
+    part="sequence",
+    part_description="What of the concept is to unfold in time.",
+    inputs=("checkpoint",),
+    reads_weights=True,
+    on_base_model=True,
+    pool="gpu",
+    checks=(
+        Check("no_blank_frames", "Every frame shows something.", asset_checks.no_blank_frames),
+        Check("holds_together", "From frame to frame little changes, by half of what chance does.", asset_checks.holds_together, False),
+        Check("subject_kept", "Every frame shows the concept more than the base model's does.", asset_checks.subject_kept, False),
+    ),
+    figure=Figure("filmstrip", "filmstrip.jpg"),
+)
 GALLERY_SITE = Asset(
     name="gallery_site",
     memory_remedy="show fewer concepts",
     program="gaucho_pipeline.pages",
-    code_version="3",
+    code_version="4",
     description="The pages for curators and the public: a front page, and one for every concept that was evaluated.",
     next_step="To show them elsewhere: gaucho approve, then gaucho publish.",
     kinds=frozenset({"html"}),
     metrics=GallerySiteMetrics,
     summary=lambda m: f"{m.concepts} concepts",
-    inputs=("evaluation",),
+    inputs=("evaluation", "sample_sequence"),
     page="index.html",
 )
 
-ASSETS: dict[str, Asset] = {asset.name: asset for asset in (RAW_CRAWL, CURATED_SET, CHECKPOINT, SAMPLE_GALLERY, EVALUATION, GALLERY_SITE)}
+ASSETS: dict[str, Asset] = {
+    asset.name: asset for asset in (RAW_CRAWL, CURATED_SET, CHECKPOINT, SAMPLE_GALLERY, EVALUATION, SAMPLE_SEQUENCE, GALLERY_SITE)
+}
 """All assets by name, each after what it is made from."""
 
 CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if asset.is_partitioned)

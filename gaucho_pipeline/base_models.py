@@ -49,10 +49,16 @@ def identity(model: str, revision: str | None) -> dict[str, str | None]:
     Raises ConfigError if its folder is not there or holds no model.
     """
     folder = folder_of(model)
+    if folder and not (folder / "model_index.json").is_file():
+        raise ConfigError(f"{folder} holds no model (no model_index.json)")
+    return part_identity(model, revision)
+
+
+def part_identity(model: str, revision: str | None) -> dict[str, str | None]:
+    """The same of any model, whatever is in its folder."""
+    folder = folder_of(model)
     if folder is None:
         return {"id": model, "revision": revision, "digest": None}
-    if not (folder / "model_index.json").is_file():
-        raise ConfigError(f"{folder} holds no model (no model_index.json)")
     return {"id": model if model == EMBEDDED else folder.name, "revision": revision, "digest": weights_digest(folder)}
 
 

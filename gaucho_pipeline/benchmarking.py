@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from gaucho_pipeline.artifacts import Artifact, read_table
 from gaucho_pipeline.concepts import Concept
+from gaucho_pipeline.encoders import Encoder, load_encoders
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.dreambench import Row, score_subject, table
-from gaucho_pipeline.evaluation.encoders import Encoder, load_encoders
-from gaucho_pipeline.gallery.generation import PictureCache, open_base, tune
+from gaucho_pipeline.gallery.generation import draw_once, open_base, tune
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.images import decode
+from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.plans import dreambench
 from gaucho_pipeline.stage import Reporter
@@ -59,7 +60,7 @@ def _draw_and_score(
     samples = samples_of(spec, concept.token, concept.class_noun)
     drawer = tune(open_base(checkpoint.manifest, spec), checkpoint.manifest, checkpoint.folder)
     progress = reporter.progress(f"{slug}: generating", len(samples), "pictures")
-    pictures, _ = PictureCache(project.store.root / ".pictures").draw(drawer, samples, progress)
+    pictures, _ = draw_once(PictureCache(project.store.root / ".pictures"), drawer, samples, progress)
     curated = project.trained_on(checkpoint)
     images = [decode((curated.folder / row["file"]).read_bytes()) for row in read_table(curated.folder / "images.jsonl")]
     return score_subject(slug, encoders, pictures, [sample.without_token for sample in samples], images)

@@ -22,7 +22,7 @@ from gaucho_pipeline.commands import complete_concept, told
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls, plan_runs, print_plan
-from gaucho_pipeline.prompts import fill_in
+from gaucho_pipeline.prompts import fill_in_concepts
 from gaucho_pipeline.run import run_concepts
 from gaucho_pipeline.starting import STARTS
 from gaucho_pipeline.upkeep import cli as upkeep
@@ -171,7 +171,7 @@ def generate(
         _tell_if_outdated(project, slug)
     gallery = leading.gallery.model_copy(update={"size": size}) if size else leading.gallery
     read, unknown = gallery.for_model(prompt)
-    filled, written = (_fill_in_concepts(text, concept, words) for text in (read, prompt))
+    filled, written = (fill_in_concepts(text, concept, words) for text in (read, prompt))
     if {"{", "}"} & set(filled):
         raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named")
     if not any(token in filled.split() for token, _ in words.values()):
@@ -211,14 +211,6 @@ def _not_taken(path: Path) -> Path:
     while free.exists():
         free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1
     return free
-
-
-def _fill_in_concepts(prompt: str, leading: str, words: dict[str, tuple[str, str]]) -> str:
-    """A prompt with the words of concepts in the place of their placeholders."""
-    found = fill_in(prompt, *words[leading])
-    for slug, (token, class_noun) in words.items():
-        found = found.replace(f"{{{slug}}}", f"{token} {class_noun}")
-    return found
 
 
 def _other_concept(text: str) -> tuple[str, float]:

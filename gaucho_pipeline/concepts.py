@@ -26,6 +26,7 @@ from gaucho_pipeline.prompts import CONTEXT, fill_in, prior_prompts
 from gaucho_pipeline.rights import DEFAULT_LICENSES, FAMILIES, license_name, parse_license
 from gaucho_pipeline.samplers import SamplerName
 from gaucho_pipeline.spec import Absent, Operational, Spec, Text, one_line
+from gaucho_pipeline.stories import Stories
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 EMBEDDED = "embedded"
@@ -472,6 +473,54 @@ class EvaluationSpec(Spec):
         return {kind: getattr(self, kind) for kind in ENCODERS}
 
 
+class SequenceSpec(Stories):
+    """What is to unfold in time, and how it is drawn. What is not set here is as in the gallery's recommendation."""
+
+    method: Literal["storyboard", "animatediff", "video"] | None = Field(
+        None, description="storyboard: frames that look at one another; animatediff: a motion adapter (SD 1.5); video; absent: the family's"
+    )
+    motion_adapter: ModelSpec | None = Field(None, description="The motion adapter, for animatediff")
+    num_inference_steps: int = Field(25, ge=1, le=200, description="Denoising steps")
+    guidance_scale: float = Field(6.0, ge=0, le=30, description="Classifier-free guidance")
+    negative_prompt: str = Field("", max_length=2000, description="What not to draw")
+    size: int | None = Field(None, ge=32, le=2048, multiple_of=8, description="Side of the frames in pixels; that of training if absent")
+    visible_label: bool = Field(False, description="Write on each frame that it was generated")
+    clip: EncoderSpec | None = Field(None, description="A CLIP or SigLIP, for what compares frames with words; null: none")
+    dinov2: EncoderSpec | None = Field(None, description="A DINOv2, for what compares frames with images; null: none")
+    batch_size: Annotated[int, Operational()] = Field(
+        8, ge=1, le=64, description="Frames at once; halved where memory runs out. Changes no result"
+    )
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.motion_adapter and self.method not in (None, "animatediff"):
+            raise ValueError("motion_adapter goes with method: animatediff")
+        if self.method == "animatediff" and not self.motion_adapter:
+            raise ValueError("method: animatediff needs a motion_adapter")
+        return self
+
+    def for_family(self, family: type[Family]) -> Self:
+        """The same with what a family recommends where nobody has set a key. Raises ConfigError if the family cannot draw it."""
+        if not family.sequence_methods:
+            raise ConfigError(f"sequence: {family.pipeline_class} draws single pictures only; take a Stable Diffusion or Wan as base_model")
+        method = self.method or ("animatediff" if self.motion_adapter else family.sequence_methods[0])
+        if method not in family.sequence_methods:
+            raise ConfigError(f"sequence.method: {family.pipeline_class} has {', '.join(family.sequence_methods)}; not {method!r}")
+        if self.size and self.size % family.pixel_multiple:
+            raise ConfigError(f"sequence.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
+        encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items() if kind in SEQUENCE_ENCODERS}
+        recommended = family.recommended["gallery"] | family.recommended.get("sequence", {})
+        return self.with_recommended(recommended | encoders).model_copy(update={"method": method})
+
+    def encoders(self) -> dict[str, EncoderSpec | None]:
+        """The encoders by kind."""
+        return {kind: getattr(self, kind) for kind in SEQUENCE_ENCODERS}
+
+
+SEQUENCE_ENCODERS = ("clip", "dinov2")
+"""The kinds of encoders that a sequence's figures need, of those of an evaluation."""
+
+
 class Concept(Spec):
     """One thing to teach, with a part for each stage."""
 
@@ -486,6 +535,7 @@ class Concept(Spec):
     training: TrainingSpec = Field(default_factory=TrainingSpec, description="How to learn it")
     gallery: GallerySpec = Field(default_factory=GallerySpec, description="What to generate")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How it is scored")
+    sequence: SequenceSpec | None = Field(None, description="What of it is to unfold in time; absent: nothing")
 
     @model_validator(mode="after")
     def _has_a_word_of_its_own(self) -> Self:
@@ -493,8 +543,14 @@ class Concept(Spec):
             raise ValueError(f"token: {self.token!r} is the class noun itself; choose a made-up word, such as chmrr")
         return self
 
+    def asks_for(self, part: str) -> bool:
+        """Whether the concept has this part: every one but a sequence, which is drawn where it is asked for."""
+        return getattr(self, part) is not None
+
     def part(self, name: str) -> Spec:
-        """A stage's own keys, with the prompts that a plan stands for."""
+        """A stage's own keys, with the prompts that a plan stands for. Raises ConfigError where the concept does not ask for it."""
+        if not self.asks_for(name):
+            raise ConfigError(f"the concept asks for no {name}; name a story under {name}: in the concepts file")
         found: Spec = self.gallery.with_prompts(self.subject) if name == "gallery" else getattr(self, name)
         return found
 
@@ -509,7 +565,8 @@ class Concept(Spec):
         encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items()}
         scorers = tuple(name for name, scorer in SCORERS.items() if scorer.encoder in (None, *encoders))
         evaluation = self.evaluation.with_recommended({**encoders, "scorers": scorers})
-        return self.model_copy(update={"training": self.training.for_family(family), "gallery": gallery, "evaluation": evaluation})
+        parts = {"training": self.training.for_family(family), "gallery": gallery, "evaluation": evaluation}
+        return self.model_copy(update=parts | ({"sequence": self.sequence.for_family(family)} if self.sequence else {}))
 
     def spec(self, part: str) -> dict[str, Any]:
         """A stage's whole specification as a JSON value: all keys of its part, and of the concept what the stage uses."""
@@ -526,9 +583,9 @@ class Concept(Spec):
         value: dict[str, Any] = {}
         if part == "curation" and self.curation.context:
             value["class_noun"] = self.class_noun
-        if part in ("training", "gallery"):
+        if part in ("training", "gallery", "sequence"):
             value |= {"token": self.token, "class_noun": self.class_noun}
-        if part == "gallery" and self.historical:
+        if part in ("gallery", "sequence") and self.historical:
             value["historical"] = True
         return value
 
@@ -547,11 +604,13 @@ class Concept(Spec):
         if part == "evaluation":
             files += [self.evaluation.copy_detector] if self.evaluation.copy_detector else []
             files += [alike.folder] if (alike := self.evaluation.look_alikes) and alike.folder else []
-        asked: list[Relevance | Captioner | Context | EncoderSpec | None] = []
+        asked: list[ModelSpec | None] = []
         if part == "curation":
             asked = [self.curation.relevance, self.curation.captioner, self.curation.context]
         elif part == "evaluation":
             asked = list(self.evaluation.encoders().values())
+        elif part == "sequence" and self.sequence:
+            asked = [self.sequence.motion_adapter, *self.sequence.encoders().values()]
         models = [spec.model for spec in asked if spec]
         found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in files]}
         weights = {model: weights_digest(Path(model)) for model in models if Path(model).is_absolute()}

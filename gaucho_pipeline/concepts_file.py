@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gaucho_pipeline.assets import PARTS
-from gaucho_pipeline.concepts import SLUG, Concept, Concepts
+from gaucho_pipeline.concepts import SEQUENCE_ENCODERS, SLUG, Concept, Concepts
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.evaluation.scorers import ENCODERS
 from gaucho_pipeline.spec import Spec
@@ -74,6 +74,8 @@ def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
             "curation": _with_absolute_models(whole.curation, ("relevance", "captioner", "context"), folder),
             "evaluation": _with_absolute_models(whole.evaluation, ENCODERS, folder),
         }
+        if whole.sequence:
+            parts["sequence"] = _with_absolute_models(whole.sequence, ("motion_adapter", *SEQUENCE_ENCODERS), folder)
         return whole.model_copy(update=parts)
 
     return loaded.model_copy(update={"concepts": {slug: fixed(concept) for slug, concept in loaded.concepts.items()}})
@@ -224,7 +226,7 @@ def _check_defaults(lines: _Lines, defaults: Any) -> None:
             raise lines.error(("defaults", stage), f"unknown key; {_nearest(stage, list(PARTS))}")
         if not isinstance(keys, dict):
             raise lines.error(("defaults", stage), "must be a mapping")
-        _check_keys(lines, keys, Concept.model_fields[stage].annotation, ("defaults", stage))  # type: ignore[arg-type]
+        _check_keys(lines, keys, _models_of(Concept, stage)[0], ("defaults", stage))
 
 
 def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
@@ -272,10 +274,13 @@ def _owner(location: tuple[Any, ...]) -> type[BaseModel]:
     for step in location[1:-1] if location[0] == "defaults" else location[2:-1]:
         if isinstance(step, int):
             continue
-        annotation = model.model_fields[step].annotation
-        found = [c for c in _flatten(annotation) if isinstance(c, type) and issubclass(c, BaseModel)]
-        model = found[0]
+        model = _models_of(model, step)[0]
     return model
+
+
+def _models_of(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
+    """The models that a key of a model may hold."""
+    return [each for each in _flatten(model.model_fields[key].annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
 
 
 def _flatten(annotation: Any) -> list[Any]:

@@ -24,6 +24,14 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf", size)
 
 
+def fitting(text: str, width: float, letters: ImageFont.FreeTypeFont) -> str:
+    """A text, cut off where it would be wider than so many pixels."""
+    text = text[: max(1, int(width))]
+    while len(text) > 1 and letters.getlength(text) > width:
+        text = text.rstrip("…")[:-1] + "…"
+    return text
+
+
 def content_security_policy(style: str, script: str) -> str:
     """What a page may load: its own pictures, this style and this script, and nothing from any other host.
 

@@ -25,6 +25,8 @@ MAX_PIXELS = 120_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 """What Pillow reads itself; `_formats` has those that other readers add."""
 
+_RANGE = 8
+"""A picture whose darkest and lightest value are nearer than this shows nothing."""
 _LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 _STANDARD_SUM = 3693  # of the 64 values of the standard's luminance table
 
@@ -173,6 +175,23 @@ def jpeg_bytes(image: Image.Image, quality: int) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
+
+
+def shows_nothing(picture: Image.Image) -> bool:
+    """Whether nothing is to be seen: every value nearly the same, black or not, as a model in trouble draws, or one that met no number."""
+    values = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    return int((values.max(axis=0).astype(int) - values.min(axis=0).astype(int)).max()) < _RANGE
+
+
+def jpeg_within(image: Image.Image, most: int, comment: str) -> bytes:
+    """The picture as a JPEG of at most so many bytes: first the quality gives way, then the size."""
+    while True:
+        for quality in (88, 80, 70, 60):
+            buffer = io.BytesIO()
+            image.save(buffer, "JPEG", quality=quality, comment=comment.encode())
+            if buffer.tell() <= most:
+                return buffer.getvalue()
+        image = image.resize((image.width * 4 // 5, image.height * 4 // 5), Image.Resampling.LANCZOS)
 
 
 def pixels_digest(image: Image.Image) -> str:

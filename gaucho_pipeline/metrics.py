@@ -221,6 +221,45 @@ class EvaluationMetrics(Metrics):
         return {name: value for name, value in self if isinstance(value, Score)}
 
 
+class StoryMetrics(Metrics):
+    """Of one story of a sequence. Its control: the same prompts switched at once, and a seed for each frame."""
+
+    name: str = Field(description="The story's name")
+    frames: int = Field(description="Its frames")
+    seconds: float = Field(description="How long it plays")
+    step_mean: float = Field(description="Mean change of a pixel from frame to frame, 0 to 1, without cuts")
+    step_worst: float = Field(description="The largest of these changes")
+    control_step_mean: float = Field(description="The same mean of the control")
+    control_step_worst: float = Field(description="The same largest change of the control")
+    distance_mean: float | None = Field(None, description="Mean distance from frame to frame by an encoder: one minus the cosine")
+    distance_worst: float | None = Field(None, description="The largest of these distances")
+    control_distance_mean: float | None = Field(None, description="The same mean of the control")
+    control_distance_worst: float | None = Field(None, description="The same largest distance of the control")
+    subject_mean: float | None = Field(None, description="Mean cosine of frames with validation images")
+    subject_lowest: float | None = Field(None, description="That of the frame that has the lowest")
+    subject_lowest_frame: int | None = Field(None, description="Which frame that is, from 0")
+    base_subject_mean: float | None = Field(None, description="The same mean of the base model's frames")
+    control_subject_mean: float | None = Field(None, description="The same mean of the control")
+    frames_above_base: int | None = Field(None, description="Frames nearer to validation images than the base model's, beyond chance")
+    beats_followed: int | None = Field(None, description="Beats whose frames agree with their own prompt more than with the other beats'")
+    beats: int = Field(description="Its beats")
+    control_beats_followed: int | None = Field(None, description="The same of the control")
+    blank: int = Field(0, description="Frames that show nothing")
+
+
+class SampleSequenceMetrics(Metrics):
+    """Of `sample_sequence`. A figure that could not be had is null; `missing` says why."""
+
+    method: str = Field(description="How it was drawn")
+    frames: int = Field(description="Frames of all stories, of the tuned model")
+    frames_per_second: float = Field(description="Rate of drawing, of frames of all models; 0 where all stood already")
+    generated: int = Field(description="Frames that this run drew, of all models; the others stood already")
+    stories: tuple[StoryMetrics, ...] = Field(description="Figures of each story")
+    subject_backbone: str = Field("", description="The encoder that compared frames with images and with one another")
+    prompt_backbone: str = Field("", description="The encoder that compared frames with prompts")
+    missing: dict[str, str] = Field(default_factory=dict, description="Encoders and files that could not be had: why, and how to get them")
+
+
 class GallerySiteMetrics(Metrics):
     """Of `gallery_site`."""
 

@@ -57,6 +57,7 @@ _KNOWN: tuple[tuple[str, ModelLicense], ...] = (
     (r"black-forest-labs/FLUX.*", _FLUX),
     (r"Tongyi-MAI/Z-Image.*", _APACHE),
     (r"Qwen/Qwen-Image(?!-2\.1).*", _APACHE),
+    (r"Wan-AI/Wan2\..*", _APACHE),
     (r"Alpha-VLLM/Lumina-Image-2\.0", _APACHE),
 )
 

@@ -18,7 +18,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, Provenance, Store, fingerprint
 from gaucho_pipeline.asset_checks import blocked_by
-from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
+from gaucho_pipeline.assets import (
+    ALL,
+    ASSETS,
+    CHECKPOINT,
+    CURATED_SET,
+    EVALUATION,
+    GALLERY_SITE,
+    RAW_CRAWL,
+    SAMPLE_GALLERY,
+    SAMPLE_SEQUENCE,
+    Asset,
+    with_inputs,
+)
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.concepts_file import load_concepts
@@ -27,6 +39,9 @@ from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.remote_store import fetch_if_asked
+
+NOT_ASKED_FOR = "not asked for"
+"""What stands in Dagster for the version of what a concept does not ask for."""
 
 
 class StageRequest(BaseModel):
@@ -74,6 +89,8 @@ class Shown:
     evaluation: Artifact
     gallery: Artifact
     checkpoint: Artifact
+    sequence: Artifact | None = None
+    """Where the concept asks for one, and it was drawn with that checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,17 @@ class Project:
         self._on_base_model[slug] = found
         return found
 
+    def asks_for(self, asset: str, slug: str) -> bool:
+        """Whether there is to be such an artifact of a concept, or of all."""
+        return not ASSETS[asset].part or self.concept(slug).asks_for(ASSETS[asset].part)
+
+    def assets_of(self, slug: str, last: str = GALLERY_SITE.name) -> list[Asset]:
+        """What there is to be of a concept, up to an asset, in the order of the chain. Raises ConfigError if it does not ask for that."""
+        if not self.asks_for(last, slug):
+            part = ASSETS[last].part
+            raise ConfigError(f"{slug} asks for no {last}; name a story in {self.concepts_file}, under concepts.{slug}.{part}")
+        return [ASSETS[name] for name in with_inputs(last) if ASSETS[name].is_partitioned and self.asks_for(name, slug)]
+
     def _concept_for(self, asset: str, slug: str) -> Concept:
         return self.on_its_base_model(slug) if ASSETS[asset].on_base_model else self.concept(slug)
 
@@ -170,8 +198,23 @@ class Project:
         alike = self.concept(slug).evaluation.look_alikes
         return alike.concepts if alike else ()
 
+    def others_in_story(self, slug: str) -> tuple[str, ...]:
+        """The other concepts that the stories of one name."""
+        sequence = self.concept(slug).sequence
+        return tuple(dict.fromkeys(other for story in sequence.stories for other in story.others(slug))) if sequence else ()
+
+    def _is_imagined(self, slug: str) -> bool:
+        """Whether what a concept's stories show is of the past: its own, or that of another concept in them."""
+        return any(self.concept(each).historical for each in (slug, *self.others_in_story(slug)))
+
+    def _further_checkpoints(self, slug: str) -> dict[str, Artifact]:
+        """What was learned of the other concepts in a concept's stories. Raises GauchoError if one is missing."""
+        return {f"{CHECKPOINT.name}/{other}": self.checkpoint(other) for other in self.others_in_story(slug)}
+
     def observed_version(self, asset: str, slug: str) -> str:
         """What Dagster compares of a specification: its version, and where the asset runs on a base model also the model and its code."""
+        if not self.asks_for(asset, slug):
+            return NOT_ASKED_FOR
         version = self.spec_version(asset, slug)
         base = self._base_model(asset, slug)
         further: list[Any] = []
@@ -180,14 +223,21 @@ class Project:
         elif asset == EVALUATION.name and self.look_alikes(slug):
             sets = [self.store.current(CURATED_SET.name, other) for other in self.look_alikes(slug)]
             further = [artifact and artifact.manifest.data_version for artifact in sets]
+        elif asset == SAMPLE_SEQUENCE.name and self.others_in_story(slug):
+            learned = [self.store.current(CHECKPOINT.name, other) for other in self.others_in_story(slug)]
+            further = [artifact and artifact.manifest.data_version for artifact in learned]
         return digest([version, base, self.code_version(asset, slug), *further]) if base else version
 
     def resolved_spec(self, asset: str, slug: str) -> dict[str, Any]:
         """The specification of an asset of a concept, as its version has it."""
         key = (asset, slug)
         if key not in self._specs:
-            self._specs[key] = self._concept_for(asset, slug).resolved_spec(ASSETS[asset].part)
+            self._specs[key] = self._concept_for(asset, slug).resolved_spec(ASSETS[asset].part) | self._of_others(asset, slug)
         return self._specs[key]
+
+    def _of_others(self, asset: str, slug: str) -> dict[str, Any]:
+        """What a specification has from other concepts."""
+        return {"historical": True} if asset == SAMPLE_SEQUENCE.name and self._is_imagined(slug) else {}
 
     # -------------------------------------------------------------------------------------------- what is made from what
 
@@ -242,14 +292,15 @@ class Project:
     def inputs(self, asset: str, slug: str) -> dict[str, Artifact]:
         """What the asset is made from, by asset, with the concept behind a slash for the site. Raises GauchoError if that is missing."""
         if asset == GALLERY_SITE.name:
-            return {f"{EVALUATION.name}/{other}": shown.evaluation for other, shown in self.shown().items()}
+            return _site_inputs(self.shown())
         found = {}
         for name in ASSETS[asset].inputs:
             artifact = self.store.current(name, slug)
             if artifact is None:
                 raise GauchoError(f"{asset} of {slug} needs {name}, which is missing; run: gaucho run {slug} --select {asset}")
             found[name] = artifact
-        return found | (self._look_alikes(slug) if asset == EVALUATION.name else {})
+        found |= self._look_alikes(slug) if asset == EVALUATION.name else {}
+        return found | (self._further_checkpoints(slug) if asset == SAMPLE_SEQUENCE.name else {})
 
     def _also_read(self, asset: str, slug: str, inputs: dict[str, Artifact]) -> dict[str, Artifact]:
         """What is read beside the inputs, and follows from them or from the specification. Raises GauchoError if it is gone."""
@@ -291,7 +342,7 @@ class Project:
         """What the site would be made from: the evaluations that there are, in the file's order."""
         shown = self.shown()
         spec: dict[str, Any] = {"concepts": {slug: self.concept(slug).for_pages() for slug in shown}}
-        inputs = {f"{EVALUATION.name}/{slug}": each.evaluation.manifest.data_version for slug, each in shown.items()}
+        inputs = {name: artifact.manifest.data_version for name, artifact in _site_inputs(shown).items()}
         return Provenance(spec_version=digest(spec), spec=spec, inputs=inputs, code_version=GALLERY_SITE.code_version)
 
     def shown(self) -> dict[str, Shown]:
@@ -314,7 +365,12 @@ class Project:
         checkpoint = self.store.find_version(CHECKPOINT.name, slug, versions[CHECKPOINT.name])
         if gallery is None or checkpoint is None or blocked_by(evaluation) or blocked_by(gallery):
             return None
-        return Shown(evaluation, gallery, checkpoint)
+        return Shown(evaluation, gallery, checkpoint, self._shown_sequence(slug, checkpoint))
+
+    def _shown_sequence(self, slug: str, checkpoint: Artifact) -> Artifact | None:
+        found = self.store.current(SAMPLE_SEQUENCE.name, slug) if self.asks_for(SAMPLE_SEQUENCE.name, slug) else None
+        is_of_it = found and found.manifest.provenance.inputs[CHECKPOINT.name] == checkpoint.manifest.data_version
+        return found if is_of_it and found and not blocked_by(found) else None
 
     def request(self, asset: str, slug: str, force: bool = False) -> StageRequest:
         """What to ask of the stage that makes the asset. Raises GauchoError if its input is missing."""
@@ -326,7 +382,7 @@ class Project:
             asset=asset,
             concept=slug,
             title=name.pt if part and (name := self.concept(slug).name) else "",
-            spec=self._concept_for(asset, slug).spec(part) if part else provenance.spec,
+            spec=self._concept_for(asset, slug).spec(part) | self._of_others(asset, slug) if part else provenance.spec,
             provenance=provenance,
             fingerprint=None if is_crawl else fingerprint(asset, slug, provenance),
             inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(asset, slug, inputs)).items()},
@@ -341,7 +397,7 @@ class Project:
     def states(self, slug: str) -> dict[str, State]:
         """Whether each asset of a concept is up to date, in the order of the chain."""
         found: dict[str, State] = {}
-        for asset in CONCEPT_ASSETS:
+        for asset in self.assets_of(slug):
             is_pinned = asset == CHECKPOINT and self.concept(slug).training.pinned
             above = {} if is_pinned else {name: found[name] for name in asset.inputs}
             found[asset.name] = self._state(asset.name, slug, above)
@@ -350,12 +406,18 @@ class Project:
     def site_state(self, states: Mapping[str, Mapping[str, State]] | None = None) -> State:
         """Whether the site is up to date, and the evaluations that it shows are. `states`: those of the concepts, if they are known."""
         of = states or {}
-        above = {f"{EVALUATION.name} of {slug}": (of.get(slug) or self.states(slug))[EVALUATION.name] for slug in self.shown()}
+        above = dict[str, State]()
+        for slug in self.shown():
+            own = of.get(slug) or self.states(slug)
+            above |= {f"{name} of {slug}": own[name] for name in (EVALUATION.name, SAMPLE_SEQUENCE.name) if name in own}
         return self._state(GALLERY_SITE.name, ALL, above)
 
     def state(self, asset: str, slug: str = ALL) -> State:
         """Whether an asset is up to date."""
-        return self.site_state() if asset == GALLERY_SITE.name else self.states(slug)[asset]
+        if asset == GALLERY_SITE.name:
+            return self.site_state()
+        self.assets_of(slug, asset)
+        return self.states(slug)[asset]
 
     def _state(self, asset: str, slug: str, above: dict[str, State]) -> State:
         """Whether the artifact that stands is what would be made now, of the inputs that stand now, whose states are given."""
@@ -370,6 +432,11 @@ class Project:
             return State("stale", tuple(reasons))
         waits_for = tuple(f"{name} is {state.state}" for name, state in above.items() if state.state != "fresh")
         return State("waiting", waits_for) if waits_for else State("fresh")
+
+
+def _site_inputs(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
+    stories = {f"{SAMPLE_SEQUENCE.name}/{slug}": each.sequence for slug, each in shown.items() if each.sequence}
+    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories
 
 
 def differences(then: Provenance, now: Provenance) -> list[str]:

@@ -51,7 +51,7 @@ def problems(
     told = set[str]()
     for slug in slugs:
         checks: list[Callable[[], None]] = [*_checks_of_sources(project, slug, asks_anyway), partial(_check_overrides, project, slug)]
-        checks.append(partial(_check_evaluation, project, slug))
+        checks += [partial(_check_evaluation, project, slug), partial(_check_sequence, project, slug)]
         if ASSETS[select].on_base_model or not ASSETS[select].is_partitioned:
             checks.append(partial(_check_base_model, project, slug, is_meant, asks_hub))
         for problem in (problem for check in checks for problem in _raised(check)):
@@ -145,3 +145,25 @@ def _check_evaluation(project: Project, slug: str) -> None:
     for other in alike.concepts if alike else ():
         if other not in project.slugs or other == slug:
             raise error_at(project.concepts_file, (*place, "look_alikes", "concepts"), f"{other!r} is no other concept of this file")
+
+
+def _check_sequence(project: Project, slug: str) -> None:
+    """Raises ConfigError if a story names a concept that does not go with this one, or a model that is not there."""
+    spec, place = project.concept(slug).sequence, ("concepts", slug, "sequence")
+    if spec is None:
+        return
+    named = spec.encoders() | {"motion_adapter": spec.motion_adapter}
+    for key, own in named.items():
+        if own and (folder := base_models.encoder_folder(own.model)) and not folder.exists():
+            raise error_at(project.concepts_file, (*place, key, "model"), f"{folder} is not there")
+    training = project.concept(slug).training
+    for number, story in enumerate(spec.stories):
+        for other in story.others(slug):
+            where = (*place, "stories", number)
+            if other not in project.slugs:
+                raise error_at(project.concepts_file, where, f"{story.name} shows {other!r}, which is no concept of this file")
+            its = project.concept(other).training
+            if (its.base_model, its.revision) != (training.base_model, training.revision):
+                raise error_at(project.concepts_file, where, f"{story.name} shows {other}, which is taught on another base model")
+            if "dreambooth" in (its.method, training.method):
+                raise error_at(project.concepts_file, where, f"{story.name} shows {other}: only concepts taught by lora go together")

@@ -6,6 +6,7 @@ What a name stands for is part of a version (`concepts.py`): another text makes 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 INSTANCE_PROMPT = "a photo of {token} {class_noun}"
 """DreamBooth's instance prompt (arXiv 2208.12242)."""
@@ -42,6 +43,17 @@ def prior_prompts(class_noun: str) -> list[str]:
 def fill_in(prompt: str, token: str, class_noun: str) -> str:
     """A prompt with the concept's words in the place of {token} and {class_noun}; other braces stay as they are."""
     return prompt.replace("{token}", token).replace("{class_noun}", class_noun)
+
+
+def fill_in_concepts(prompt: str, leading: str, words: Mapping[str, tuple[str, str]]) -> str:
+    """A prompt with the words of several concepts: those of the leading one for {token} and {class_noun}, of each for {its_slug}.
+
+    `words`: token and class noun by slug.
+    """
+    found = fill_in(prompt, *words[leading])
+    for slug, (token, class_noun) in words.items():
+        found = found.replace(f"{{{slug}}}", f"{token} {class_noun}")
+    return found
 
 
 _ARTICLES = ("a", "an", "the")

@@ -35,11 +35,12 @@ class Approval(BaseModel):
     checkpoint: str = Field(description="Data version of the checkpoint")
     sample_gallery: str = Field(description="Data version of the pictures")
     evaluation: str = Field(description="Data version of the figures")
+    sample_sequence: str | None = Field(None, description="Data version of the stories; null where there are none")
     about: str = Field(description="Digest of what the concepts file says of it: names, description, whether it is of the past")
 
     def is_of(self, project: Project, slug: str, shown: Shown) -> bool:
         """Whether it is of what stands."""
-        versions = (self.checkpoint, self.sample_gallery, self.evaluation)
+        versions = (self.checkpoint, self.sample_gallery, self.evaluation, self.sample_sequence)
         return versions == _versions(shown) and self.about == digest(project.concept(slug).for_pages())
 
 
@@ -65,13 +66,14 @@ def read_approvals(project: Project) -> dict[str, Approval]:
 def approve(project: Project, slug: str, by: str) -> Approval:
     """Approves what stands of a concept. Raises GauchoError if nothing stands that could be shown."""
     shown = _shown(project, slug, project.shown())
-    checkpoint, gallery, evaluation = _versions(shown)
+    checkpoint, gallery, evaluation, sequence = _versions(shown)
     found = Approval(
         by=" ".join(by.split()),
         date=datetime.now(UTC).date().isoformat(),
         checkpoint=checkpoint,
         sample_gallery=gallery,
         evaluation=evaluation,
+        sample_sequence=sequence,
         about=digest(project.concept(slug).for_pages()),
     )
     _write(project, read_approvals(project) | {slug: found})
@@ -98,8 +100,9 @@ def _write(project: Project, approvals: dict[str, Approval]) -> None:
     write_atomically(approvals_file(project), _FILE.dump_json(approvals, indent=1).decode() + "\n")
 
 
-def _versions(shown: Shown) -> tuple[str, str, str]:
-    return shown.checkpoint.manifest.data_version, shown.gallery.manifest.data_version, shown.evaluation.manifest.data_version
+def _versions(shown: Shown) -> tuple[str, str, str, str | None]:
+    checkpoint, gallery, evaluation = (each.manifest.data_version for each in (shown.checkpoint, shown.gallery, shown.evaluation))
+    return checkpoint, gallery, evaluation, shown.sequence.manifest.data_version if shown.sequence else None
 
 
 def _shown(project: Project, slug: str, shown: Mapping[str, Shown]) -> Shown:
@@ -181,4 +184,5 @@ def _not_ours(folder: Path) -> list[str]:
 
 def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:
     about = project.concept(slug).for_pages()
-    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder)
+    sequence = shown.sequence.folder if shown.sequence else None
+    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, sequence)

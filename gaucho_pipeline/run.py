@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gaucho_pipeline.asset_checks import blocked_by
-from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, with_inputs
+from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.base_models import gpu_names
 from gaucho_pipeline.evaluation.verdict import REASONS
 from gaucho_pipeline.gallery.samples import untranslated
@@ -55,61 +55,70 @@ def run_concepts(
 def _run(
     project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None, is_meant: bool, received: Callable[[], int]
 ) -> list[str]:
-    slugs = list(dict.fromkeys(concepts)) or project.slugs
-    for slug in slugs:
-        project.concept(slug)
-    last, is_child = EVALUATION.name if select == GALLERY_SITE.name else select, PARENT_VARIABLE in os.environ
+    slugs, is_child = _asked(project, concepts, select), PARENT_VARIABLE in os.environ
     states = {slug: project.states(slug) for slug in slugs}
-    left = [slug for slug in slugs if (force and last == select) or not _is_done(project, slug, last, states[slug])]
-    if done := [slug for slug in slugs if slug not in left]:
+    phases = (EVALUATION.name, SAMPLE_SEQUENCE.name) if select == GALLERY_SITE.name else (select,)
+    left = {last: [slug for slug in slugs if _is_left(project, slug, last, states[slug], force and last == select)] for last in phases}
+    due = [slug for slug in slugs if any(slug in each for each in left.values())]
+    if done := [slug for slug in slugs if slug not in due]:
         names = ", ".join(done[:_MOST_TOLD]) + (f" and {len(done) - _MOST_TOLD} more" if len(done) > _MOST_TOLD else "")
         click.echo(f"{names}: fresh, nothing to do")
-    check_configuration(project, left, select, is_meant=is_meant or is_child)
+    check_configuration(project, due, select, is_meant=is_meant or is_child)
     project.store.check_writable()
-    if last == EVALUATION.name and not is_child:
-        for slug in left:
+    if EVALUATION.name in phases and not is_child:
+        for slug in due:
             if unknown := untranslated(project.on_its_base_model(slug).gallery):
                 click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
     makes_site = select == GALLERY_SITE.name and (force or project.site_state(states).state not in ("fresh", "waiting"))
-    failures = _make(project, left, last, select, force, jobs, received) if left or makes_site else []
+    failures = _make(project, left, select, force, jobs, received) if due or makes_site else []
     if not is_child:
-        if last == EVALUATION.name:
-            now = states | {slug: project.states(slug) for slug in left}
-            _tell_verdicts(project, [slug for slug in left or slugs[:_MOST_TOLD] if now[slug][EVALUATION.name].state == "fresh"])
+        if EVALUATION.name in phases:
+            now = states | {slug: project.states(slug) for slug in due}
+            _tell_verdicts(project, [slug for slug in due or slugs[:_MOST_TOLD] if now[slug][EVALUATION.name].state == "fresh"])
         _tell_places(project, slugs, select)
     return failures
+
+
+def _asked(project: Project, concepts: tuple[str, ...], select: str) -> list[str]:
+    """The concepts of a run; all that have the selected asset, if none is named. Raises ConfigError if one has none, or nobody has."""
+    for slug in concepts:
+        project.assets_of(slug, select)
+    found = list(dict.fromkeys(concepts)) or [slug for slug in project.slugs if project.asks_for(select, slug)]
+    if not found:
+        project.assets_of(project.slugs[0], select)
+    return found
+
+
+def _is_left(project: Project, slug: str, last: str, states: Mapping[str, State], force: bool) -> bool:
+    return project.asks_for(last, slug) and (force or not _is_done(project, slug, last, states))
 
 
 def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]) -> bool:
     """Whether a concept is up to date as far as it is asked for, and usable: what is above has passed its checks then."""
     made, others = project.store.current(last, slug), project.look_alikes(slug) if last == EVALUATION.name else ()
-    is_fresh = all(states[name].state == "fresh" for name in with_inputs(last))
+    is_fresh = all(states[asset.name].state == "fresh" for asset in project.assets_of(slug, last))
     return (
         made is not None and is_fresh and not blocked_by(made) and all(project.store.current(CURATED_SET.name, other) for other in others)
     )
 
 
 def _make(
-    project: Project, slugs: list[str], last: str, select: str, force: bool, jobs: int | None, received: Callable[[], int]
+    project: Project, left: Mapping[str, list[str]], select: str, force: bool, jobs: int | None, received: Callable[[], int]
 ) -> list[str]:
-    """Makes what is not up to date of some concepts, then the site; returns what failed."""
+    """Makes what is not up to date of some concepts, by the asset that they are brought up to, then the site; returns what failed.
+
+    Sequences come when everything else is there, because one may show several concepts.
+    """
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
     failures = list[str]()
     with get_instance(project, captures_output=False) as instance:
         runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
-        gpus = gpu_names()
-        at_once = min(len(slugs), jobs or min(pool_limit(instance, EVALUATION.pool), len(gpus) or os.cpu_count() or 1))
-        failures += _ensure_look_alikes(project, runner, slugs) if last == EVALUATION.name else []
-        if at_once > 1:
-            failures += run_side_by_side(project, slugs, last, force and last == select, at_once, gpus)
-        for slug in slugs if at_once == 1 else ():
-            click.secho(slug, bold=True)
-            for asset in with_inputs(last):
-                if not _ensure(project, runner, asset, slug, force and asset == select):
-                    failures.append(f"{asset} of {slug} failed")
-                    break
+        gpus, most = gpu_names(), pool_limit(instance, EVALUATION.pool)
+        for last, slugs in left.items():
+            failures += _ensure_others(project, runner, last, slugs)
+            failures += _bring(project, runner, last, slugs, force and last == select, jobs or min(most, len(gpus) or os.cpu_count() or 1))
         if select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
             click.secho("all concepts", bold=True)
             if not _ensure(project, runner, select, ALL, force):
@@ -117,14 +126,34 @@ def _make(
     return failures
 
 
-def _ensure_look_alikes(project: Project, runner: Runner, slugs: Sequence[str]) -> list[str]:
-    """Has the sets made that evaluations hold pictures against, where they were never made; returns what failed."""
-    failures = []
-    for other in dict.fromkeys(other for slug in slugs for other in project.look_alikes(slug)):
-        if project.store.current(CURATED_SET.name, other) is None:
+def _bring(project: Project, runner: Runner, last: str, slugs: Sequence[str], force: bool, jobs: int) -> list[str]:
+    """Brings concepts up to an asset, `jobs` at once; returns what failed."""
+    failures = list[str]()
+    if min(len(slugs), jobs) > 1:
+        return run_side_by_side(project, slugs, last, force, min(len(slugs), jobs), gpu_names())
+    for slug in slugs:
+        click.secho(slug, bold=True)
+        for asset in project.assets_of(slug, last):
+            if not _ensure(project, runner, asset.name, slug, force and asset.name == last):
+                failures.append(f"{asset.name} of {slug} failed")
+                break
+    return failures
+
+
+def _ensure_others(project: Project, runner: Runner, last: str, slugs: Sequence[str]) -> list[str]:
+    """Has that made of other concepts which these need, where it was never made; returns what failed.
+
+    An evaluation may hold pictures against the sets of other concepts, and a story may show several.
+    """
+    needed = {EVALUATION.name: (CURATED_SET.name, project.look_alikes), SAMPLE_SEQUENCE.name: (CHECKPOINT.name, project.others_in_story)}
+    if last not in needed:
+        return []
+    (asset, others_of), failures = needed[last], list[str]()
+    for other in dict.fromkeys(other for slug in slugs for other in others_of(slug)):
+        if project.store.current(asset, other) is None:
             click.secho(other, bold=True)
-            if not all(_ensure(project, runner, asset, other, False) for asset in with_inputs(CURATED_SET.name)):
-                failures.append(f"{CURATED_SET.name} of {other} failed")
+            if not all(_ensure(project, runner, each.name, other, False) for each in project.assets_of(other, asset)):
+                failures.append(f"{asset} of {other} failed")
     return failures
 
 
@@ -154,6 +183,12 @@ def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
             place = project.store.stable(CHECKPOINT.name, slug)
             single = place / f"{slug}.safetensors"  # there is none of DreamBooth, whose weights are a folder
             lines.append((f"{slug}, checkpoint", single if single.exists() else place))
+        if (
+            SAMPLE_SEQUENCE.name in made
+            and project.asks_for(SAMPLE_SEQUENCE.name, slug)
+            and project.store.current(SAMPLE_SEQUENCE.name, slug)
+        ):
+            lines.append((f"{slug}, sequence", project.store.stable(SAMPLE_SEQUENCE.name, slug) / "filmstrip.jpg"))
     if lines:
         click.secho("to look at", bold=True)
     for what, path in lines:

@@ -34,7 +34,7 @@ class Signer(Protocol):
     def identity(self) -> str:
         """What tells one signer from another; empty for none."""
 
-    def sign(self, content: bytes, facts: Mapping[str, Any]) -> bytes: ...
+    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes: ...
 
 
 class Unsigned:
@@ -42,13 +42,13 @@ class Unsigned:
 
     identity = ""
 
-    def sign(self, content: bytes, facts: Mapping[str, Any]) -> bytes:
+    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes:
         return content
 
 
 @dataclass(frozen=True)
 class C2paSigner:
-    """Signs PNGs; what is saved again after it has lost the signature, so it comes last."""
+    """Signs PNGs, WebPs, GIFs and MP4s; what is saved again after it has lost the signature, so it comes last."""
 
     chain: bytes
     """Certificates in PEM, the signer's first: of digital signatures, not an authority's."""
@@ -63,8 +63,8 @@ class C2paSigner:
     def identity(self) -> str:
         return hashlib.sha256(self.chain).hexdigest()
 
-    def sign(self, content: bytes, facts: Mapping[str, Any]) -> bytes:
-        """The PNG with a manifest. Raises GauchoError if that cannot be made of this certificate and key."""
+    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes:
+        """The file with a manifest. Raises GauchoError if that cannot be made of this certificate and key."""
         import c2pa
 
         try:
@@ -72,7 +72,7 @@ class C2paSigner:
             signed = io.BytesIO()
             settings = c2pa.Context.from_dict({"builder": {"thumbnail": {"enabled": False}}})  # it would add 400 KB
             with c2pa.Builder(_manifest(facts), settings) as builder:
-                builder.sign(signer, "image/png", io.BytesIO(content), signed)
+                builder.sign(signer, mime, io.BytesIO(content), signed)
         except c2pa.C2paError as error:
             raise GauchoError(f"{CERTIFICATE}: signing failed: {error}") from None
         return signed.getvalue()

@@ -14,9 +14,9 @@ from gaucho_pipeline.artifacts import write_table
 from gaucho_pipeline.benchmarking import run_dreambench
 from gaucho_pipeline.concepts import EncoderSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.encoders import Encoder
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.dreambench import PUBLISHED, Row, score_subject, table
-from gaucho_pipeline.evaluation.encoders import Encoder
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import SilentReporter

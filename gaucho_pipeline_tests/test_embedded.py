@@ -18,7 +18,7 @@ from gaucho_pipeline.embedded import world
 from gaucho_pipeline.embedded.demo_subjects import DRAWERS, TRAINING_SCENES, draw_subject
 from gaucho_pipeline.embedded.making.muon import orthogonalise
 from gaucho_pipeline.embedded.making.textures import texture
-from gaucho_pipeline.evaluation.encoders import Encoder
+from gaucho_pipeline.encoders import Encoder
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.images import decode, square, to_tensor

@@ -17,9 +17,9 @@ from PIL import Image
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import EvaluationSpec
+from gaucho_pipeline.encoders import CopyDetector, Encoder, load_encoders
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.controls import shuffled
-from gaucho_pipeline.evaluation.encoders import CopyDetector, Encoder, load_encoders
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
 from gaucho_pipeline.evaluation.scorers import SCORERS, Features, Scorer

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.evaluation.encoders import Encoder
+from gaucho_pipeline.encoders import Encoder
 from gaucho_pipeline.evaluation.scorers import SCORERS, Features
 
 SCORES = ("dino", "clip_i", "clip_t")

@@ -12,11 +12,12 @@ from gaucho_pipeline.families.sana import Sana
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.families.stable_diffusion_3 import StableDiffusion3
 from gaucho_pipeline.families.stable_diffusion_xl import StableDiffusionXL
+from gaucho_pipeline.families.wan import Wan
 from gaucho_pipeline.families.z_image import ZImage
 
 __all__ = ["FAMILIES", "Family"]
 
 FAMILIES: dict[str, type[Family]] = {
     family.pipeline_class: family
-    for family in (StableDiffusion, StableDiffusionXL, StableDiffusion3, Flux, Flux2Klein, ZImage, QwenImage, Sana, Lumina2)
+    for family in (StableDiffusion, StableDiffusionXL, StableDiffusion3, Flux, Flux2Klein, ZImage, QwenImage, Sana, Lumina2, Wan)
 }

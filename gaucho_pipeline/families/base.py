@@ -62,6 +62,8 @@ class Family(ABC):
         "dino": {"model": "facebook/dino-vits16", "revision": "abe3b354cb6a9b6f146096b14a4a9d7eecbcb4bd"},
     }
     """What scores its pictures where the specification names nothing else; those of photographs, all with open licences."""
+    sequence_methods: ClassVar[tuple[str, ...]] = ()
+    """How it draws what unfolds in time (`sequence/`), the method that is taken where nobody names one first; none: it cannot."""
     reads_portuguese: ClassVar[bool] = False
     """Whether its text encoder is a language model that knows Portuguese; the others read English."""
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ()
@@ -151,7 +153,10 @@ class Family(ABC):
             if prompt not in self._encoded:
                 with torch.no_grad():
                     self._encoded[prompt] = self.encode_prompt(prompt)
-        batch = self.collate([self._encoded[prompt] for prompt in prompts])
+        return self.argument_keys(prefix, self.collate([self._encoded[prompt] for prompt in prompts]))
+
+    def argument_keys(self, prefix: str, batch: Conditioning) -> dict[str, Any]:
+        """A batch of encoded prompts under the names that the pipeline's arguments have."""
         return {f"{prefix}{argument}": batch[name] for name, argument in self.prompt_arguments.items()}
 
     def forget_prompts(self) -> None:

@@ -11,6 +11,7 @@ class Embedded(StableDiffusion):
     """Its recommendation is the demo's, tried on the demo's two subjects (docs/developers.md says how to measure another one)."""
 
     bucket_multiple = 16
+    sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard",)
     code_version = "2"
     recommended: ClassVar[dict[str, dict[str, Any]]] = {
         "training": {

@@ -21,6 +21,7 @@ class StableDiffusion(Family):
     architecture = "stable-diffusion-v1"
     denoiser = "unet"
     pixel_multiple = 8
+    sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard", "animatediff")
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = TARGET_MODULES
 
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder",)
@@ -110,3 +111,15 @@ class StableDiffusion(Family):
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         predicted: torch.Tensor = self.network(noisy, self.timesteps(t), conditioning["embeds"]).sample
         return predicted
+
+    def denoise(
+        self, conditionings: Conditioning, negative_prompt: str, steps: int, guidance: float, side: int, latents: torch.Tensor, seed: int
+    ) -> torch.Tensor:
+        """Latents that the pipeline denoised, from this noise and a batch of encoded prompts; `seed`: of samplers that draw noise."""
+        import torch
+
+        keys = self.argument_keys("", conditionings) | self._encoded_keys("negative_", [negative_prompt] * len(latents))
+        keys |= {"num_inference_steps": steps, "guidance_scale": guidance, "height": side, "width": side}
+        keys |= {"latents": latents, "generator": torch.Generator().manual_seed(seed), "output_type": "latent"}
+        found: torch.Tensor = self.pipeline(**keys).images
+        return found

@@ -17,6 +17,7 @@ class StableDiffusionXL(StableDiffusion):
     pipeline_class = "StableDiffusionXLPipeline"
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "stable-diffusion-xl-v1-base"
+    sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard",)
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 5.0)
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
     without: ClassVar[tuple[str, ...]] = ()

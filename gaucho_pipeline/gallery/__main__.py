@@ -22,11 +22,12 @@ from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.gallery.contact_sheet import contact_sheet
 from gaucho_pipeline.gallery.facts import facts_of
-from gaucho_pipeline.gallery.generation import Drawer, PictureCache, open_base, shows_nothing, tune
+from gaucho_pipeline.gallery.generation import Drawer, draw_once, open_base, tune
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample, samples_of, untranslated
-from gaucho_pipeline.images import pixels_digest
+from gaucho_pipeline.images import pixels_digest, shows_nothing
 from gaucho_pipeline.metrics import SampleGalleryMetrics
+from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.provenance import labelled, marked_png
 from gaucho_pipeline.signing import signer_from_environment
@@ -138,7 +139,7 @@ def _draw_both(
         if model == "tuned":
             drawer = tune(drawer, trained, request.inputs["checkpoint"])
         started = time.monotonic()
-        pictures, generated = kept[model].draw(drawer, [found.samples[number] for number in wanted], progress)
+        pictures, generated = draw_once(kept[model], drawer, [found.samples[number] for number in wanted], progress)
         found.seconds += time.monotonic() - started
         found.generated += generated
         for number, picture in zip(wanted, pictures, strict=True):

@@ -7,25 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Manifest, write_atomically
+from gaucho_pipeline.artifacts import Manifest
 from gaucho_pipeline.base_models import is_out_of_memory
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery.samples import Sample
-from gaucho_pipeline.images import png_bytes
-from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.stage import Progress
+from gaucho_pipeline.trained import add_learned, load_base
 
 _CODE_VERSION = "1"
 """Raised when the same settings draw another picture: it makes all that are kept drawn anew."""
-_RANGE = 8
-"""A picture whose darkest and lightest value are nearer than this shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +66,15 @@ class Drawer:
 
 def open_base(trained: Manifest, spec: GallerySpec) -> Drawer:
     """The base model that a checkpoint was trained on, with the gallery's sampler, at the gallery's or the training's size."""
-    training = trained.provenance.spec
-    device, quantization = base_models.best_device(), training.get("quantization")
-    family = base_models.load(training["base_model"], training["revision"], device, quantization).family
+    training, loaded = trained.provenance.spec, load_base(trained)
+    device, family = loaded.device, loaded.family
     if spec.sampler:
         family.use_sampler(spec.sampler)
     side = spec.size or training["resolution"] or family.resolution
     settings = {
         "code": [_CODE_VERSION, family.code_version],
         "base_model": trained.provenance.base_model,
-        "computed": [device.type, str(base_models.compute_dtype(device)), quantization],
+        "computed": [device.type, str(base_models.compute_dtype(device)), training.get("quantization")],
         "negative_prompt": spec.negative_prompt,
         "num_inference_steps": spec.num_inference_steps,
         "guidance_scale": spec.guidance_scale,
@@ -94,47 +90,17 @@ def tune(base: Drawer, trained: Manifest, checkpoint: Path) -> Drawer:
 
     Raises GauchoError if it does not load.
     """
-    method = METHODS[trained.provenance.spec["method"]]
-    method.load(base.family, checkpoint)
-    base.family.forget_prompts()
-    if not trained.provenance.spec.get("quantization"):  # four bits would round what is added to them
-        method.fuse(base.family)
+    add_learned(base.family, trained, checkpoint)
     return Drawer(base.family, base.spec, base.side, base.settings | {"checkpoint": trained.data_version})
 
 
-@dataclass(frozen=True)
-class PictureCache:
-    """Pictures that were drawn before, under what made them, so that none is drawn twice and a killed run goes on at the next one."""
-
-    root: Path
-
-    def draw(self, drawer: Drawer, samples: list[Sample], progress: Progress) -> tuple[list[Image.Image], int]:
-        """The samples' pictures in their order, and how many of them had to be drawn."""
-        found = {sample: picture for sample in samples if (picture := self._read(drawer, sample))}
-        missing = [sample for sample in samples if sample not in found]
-        progress.skip(len(found))
-        for sample, picture in drawer.draw(missing):
-            path = self._path(drawer, sample)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, png_bytes(picture))
-            found[sample] = picture
-            progress.advance(1)
-        return [found[sample] for sample in samples], len(missing)
-
-    def _path(self, drawer: Drawer, sample: Sample) -> Path:
-        key = drawer.key(sample)
-        return self.root / key[:2] / f"{key}.png"
-
-    def _read(self, drawer: Drawer, sample: Sample) -> Image.Image | None:
-        """A picture that stands; None where there is none, or its file is broken and is drawn anew."""
-        try:
-            with Image.open(self._path(drawer, sample)) as picture:
-                return picture.convert("RGB")
-        except (OSError, SyntaxError, ValueError):
-            return None
-
-
-def shows_nothing(picture: Image.Image) -> bool:
-    """Whether nothing is to be seen: every value nearly the same, black or not, as a model in trouble draws, or one that met no number."""
-    low, high = np.asarray(picture.convert("RGB")).reshape(-1, 3).min(axis=0), np.asarray(picture.convert("RGB")).reshape(-1, 3).max(axis=0)
-    return int((high.astype(int) - low.astype(int)).max()) < _RANGE
+def draw_once(cache: PictureCache, drawer: Drawer, samples: list[Sample], progress: Progress) -> tuple[list[Image.Image], int]:
+    """The samples' pictures in their order, those that stand among them, and how many had to be drawn."""
+    found = {sample: picture for sample in samples if (picture := cache.get(drawer.key(sample)))}
+    missing = [sample for sample in samples if sample not in found]
+    progress.skip(len(found))
+    for sample, picture in drawer.draw(missing):
+        cache.put(drawer.key(sample), picture)
+        found[sample] = picture
+        progress.advance(1)
+    return [found[sample] for sample in samples], len(missing)

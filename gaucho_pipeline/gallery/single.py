@@ -7,15 +7,14 @@ from pathlib import Path
 from gaucho_pipeline.artifacts import Artifact, write_atomically
 from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery.facts import facts_of
 from gaucho_pipeline.gallery.generation import open_base
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.methods.lora import Lora
 from gaucho_pipeline.provenance import labelled, marked_png
 from gaucho_pipeline.signing import signer_from_environment
+from gaucho_pipeline.trained import load_adapters
 
 
 def generate_pictures(
@@ -33,7 +32,8 @@ def generate_pictures(
     if len(checkpoints) == 1 and strength == 1:
         METHODS[trained.provenance.spec["method"]].load(drawer.family, leading.folder)
     else:
-        _load_several(drawer.family, checkpoints)
+        load_adapters(drawer.family, {slug: (made.manifest, made.folder) for slug, (made, _) in checkpoints.items()})
+        drawer.family.pipeline.set_adapters(list(checkpoints), [own for _, own in checkpoints.values()])
     for (sample, picture), path in zip(drawer.draw(samples), paths, strict=True):
         facts = facts_of(sample, "tuned", drawer.settings, spec, first, trained, imagined, strength)
         others = {slug: {"checkpoint": made.manifest.data_version, "strength": own} for slug, (made, own) in list(checkpoints.items())[1:]}
@@ -41,17 +41,6 @@ def generate_pictures(
         texts = png_info(facts, first, drawer.family.denoiser == "unet")
         shown = labelled(picture, imagined) if spec.visible_label else picture
         write_atomically(path.resolve(), signer.sign(marked_png(shown, facts, texts), facts))
-
-
-def _load_several(family: Family, checkpoints: dict[str, tuple[Artifact, float]]) -> None:
-    specs = {slug: made.manifest.provenance for slug, (made, _) in checkpoints.items()}
-    if whole := [slug for slug, provenance in specs.items() if provenance.spec["method"] != "lora"]:
-        raise ConfigError(f"{', '.join(whole)}: only a LoRA has a strength, and goes with others")
-    if len({str(provenance.base_model) for provenance in specs.values()}) > 1:
-        raise ConfigError(f"{', '.join(specs)}: were not trained on the same base model")
-    for slug, (made, _) in checkpoints.items():
-        Lora.load(family, made.folder, slug)
-    family.pipeline.set_adapters(list(checkpoints), [strength for _, strength in checkpoints.values()])
 
 
 def numbered(prompt: str, written: str, first_seed: int, count: int) -> list[Sample]:

@@ -26,7 +26,7 @@ from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
 from gaucho_pipeline.orchestration.tags import FORCE_TAG
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.pipeline import NOT_ASKED_FOR, Project
 from gaucho_pipeline.remote_store import share_if_asked
 
 OWNERS = ["team:curators"]
@@ -62,9 +62,10 @@ def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], mistake:
     def specification(context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.MaterializeResult[None]:
         try:
             opened = project.open()
-            if asset.on_base_model:
+            asks = opened.asks_for(asset.name, context.partition_key)
+            if asset.on_base_model and asks:
                 opened.recognise(context.partition_key)
-            spec = opened.resolved_spec(asset.name, context.partition_key)
+            spec = opened.resolved_spec(asset.name, context.partition_key) if asks else {}
             version = opened.observed_version(asset.name, context.partition_key)
         except GauchoError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
@@ -107,6 +108,9 @@ def _ensure(
     """
     try:
         project = resource.open()
+        if not project.asks_for(asset.name, slug):  # partitions are those of all assets: Dagster has no jobs over several kinds
+            context.log.info(f"{slug} asks for no {asset.name}")
+            return dg.MaterializeResult(data_version=dg.DataVersion(NOT_ASKED_FOR), metadata={"cached": True, "note": NOT_ASKED_FOR})
         if asset.on_base_model:
             project.recognise(slug)
         request = project.request(asset.name, slug, force=context.run.tags.get(FORCE_TAG) == "true")

@@ -13,6 +13,7 @@ from gaucho_pipeline.asset_checks import Check, run_check
 from gaucho_pipeline.assets import ALL, ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
+from gaucho_pipeline.pipeline import NOT_ASKED_FOR
 
 UP_TO_DATE = "up_to_date"
 
@@ -30,7 +31,10 @@ def _own_check(asset: Asset, what: Check, partitions: dg.PartitionsDefinition[st
 
     @dg.asset_check(asset=asset.name, name=what.name, description=what.description, blocking=what.blocking, partitions_def=partitions)
     def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:
-        artifact = project.open().store.current(asset.name, context.partition_key)
+        opened, slug = project.open(), context.partition_key
+        if slug in opened.slugs and not opened.asks_for(asset.name, slug):
+            return dg.AssetCheckResult(passed=True, severity=severity, description=NOT_ASKED_FOR)
+        artifact = opened.store.current(asset.name, slug)
         if artifact is None:
             return dg.AssetCheckResult(passed=False, description=f"there is no {asset.name} of {context.partition_key}")
         result = run_check(what, artifact)
@@ -49,7 +53,10 @@ def _up_to_date_check(asset: Asset, partitions: dg.PartitionsDefinition[str]) ->
     )
     def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:
         try:
-            state = project.open().state(asset.name, context.partition_key if asset.is_partitioned else ALL)
+            opened, slug = project.open(), context.partition_key if asset.is_partitioned else ALL
+            if not opened.asks_for(asset.name, slug):
+                return dg.AssetCheckResult(passed=True, severity=dg.AssetCheckSeverity.WARN, description=NOT_ASKED_FOR)
+            state = opened.state(asset.name, slug)
         except GauchoError as error:  # a concept that was removed, say
             return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=str(error))
         text = "; ".join((state.state, *state.reasons))

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 
 from gaucho_pipeline.artifacts import CURRENT, Artifact
-from gaucho_pipeline.assets import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY
+from gaucho_pipeline.assets import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.metrics import Metrics, SourceCounts
 
 _INLINE_BYTES = 100_000
@@ -29,7 +29,7 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
     if asset.page and (artifact.folder / asset.page).exists():
         found["page"] = dg.MetadataValue.url(page_address(asset.name, artifact.manifest.concept, asset.page))
     site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"
-    if asset in (SAMPLE_GALLERY, EVALUATION) and site.exists():
+    if asset in (SAMPLE_GALLERY, EVALUATION, SAMPLE_SEQUENCE) and site.exists():
         found["page"] = dg.MetadataValue.url(page_address(GALLERY_SITE.name, ALL, f"{artifact.manifest.concept}/index.html"))
     if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
         found[asset.figure.name] = inline

@@ -19,10 +19,13 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     """Writes the pages of the concepts that the request names."""
     concepts = [
         ConceptFolders(
-            slug, about, *(request.inputs[f"{asset}/{slug}"] for asset in ("evaluation", "sample_gallery", "checkpoint"))
+            slug,
+            about,
+            *(request.inputs[f"{asset}/{slug}"] for asset in ("evaluation", "sample_gallery", "checkpoint")),
+            sequence=request.inputs.get(f"sample_sequence/{slug}"),
         )
         for slug, about in request.spec["concepts"].items()
-    ]  # fmt: skip
+    ]
     write_site(staging, concepts)
     reporter.info(f"the site shows {len(concepts)} concepts")
     version = digest([request.provenance.spec_version, request.provenance.inputs])

@@ -10,7 +10,7 @@ from typing import Any
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table
 from gaucho_pipeline.evaluation.scorers import SCORERS
 from gaucho_pipeline.evaluation.verdict import REASONS, RULE, SUBJECT_SCORERS
-from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, SampleSequenceMetrics, Score, StoryMetrics
 from gaucho_pipeline.model_licenses import license_of
 from gaucho_pipeline.pages.words import Language, number, words
 
@@ -27,6 +27,8 @@ class ConceptFolders:
     evaluation: Path
     gallery: Path
     checkpoint: Path
+    sequence: Path | None = None
+    """Where it has stories."""
 
     def manifest(self, folder: Path) -> Manifest:
         return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
@@ -70,6 +72,7 @@ def concept_content(
         "class_pairs": [pair for pair in pairs if pair["kind"] == "class"],
         "scores": [_figure(name, score, language) for name, score in metrics.scores().items()],
         "missing": [{"title": getattr(SCORERS[name].title, language), "text": text} for name, text in metrics.missing.items()],
+        "stories": _stories(folders, language),
         "losses": _losses(learned, language),
         "trained_on": texts["trained_on"].format(
             train=learned.train_images, validation=learned.validation_images, steps=learned.steps, best=learned.best_step
@@ -84,7 +87,8 @@ def concept_content(
         "use": _use(folders, trained, gallery, texts),
         "license": _license(trained),
         "base_model": trained.provenance.base_model,
-        "versions": {"checkpoint": trained.data_version, "pictures": gallery.data_version, "evaluation": evaluation.data_version},
+        "versions": {"checkpoint": trained.data_version, "pictures": gallery.data_version, "evaluation": evaluation.data_version}
+        | ({"sample_sequence": folders.manifest(folders.sequence).data_version} if folders.sequence else {}),
         "approved": texts["approved"].format(**approved) if approved else "",
     }
 
@@ -173,6 +177,64 @@ def _scale(score: Score) -> Row:
     low, high = min(values.values()), max(values.values())
     room = (high - low) or 1.0
     return {name: round(8 + 84 * (value - low) / room, 2) for name, value in values.items()}
+
+
+def _stories(folders: ConceptFolders, language: Language) -> list[Row]:
+    """What a page shows of each story: its frames, its beats, and what was measured of it."""
+    if folders.sequence is None:
+        return []
+    metrics, texts = folders.manifest(folders.sequence).metrics, words(language)
+    assert isinstance(metrics, SampleSequenceMetrics)
+    found = []
+    for row, figures in zip(read_table(folders.sequence / "stories.jsonl"), metrics.stories, strict=True):
+        place = f"stories/{row['name']}"
+        title = row["title"][language] if row["title"] else row["name"]
+        beats = [
+            {
+                "first": beat["first"],
+                "text": beat["caption"][language] if beat["caption"] else beat["prompt"],
+                "is_prompt": not beat["caption"],
+            }
+            for beat in row["beats"]
+        ]
+        found.append(
+            {
+                "name": row["name"],
+                "title": title,
+                "place": place,
+                "frames": row["frames"],
+                "rate": row["frames_per_second"],
+                "beats": beats,
+                "files": [f"{place}/{name}" for name in row["files"]],
+                "alt": texts["story_alt"].format(title=title, beats="; ".join(beat["text"] for beat in beats)),
+                "figures": _story_figures(figures, metrics, language),
+                "backbone": metrics.subject_backbone,
+            }
+        )
+    return found
+
+
+def _story_figures(story: StoryMetrics, metrics: SampleSequenceMetrics, language: Language) -> list[str]:
+    """Sentences on how well a story holds together."""
+    texts = words(language)
+    sentences = [
+        texts["story_steps"].format(
+            mean=number(story.step_mean, language), worst=number(story.step_worst, language),
+            control_mean=number(story.control_step_mean, language), control_worst=number(story.control_step_worst, language),
+        )
+    ]  # fmt: skip
+    if story.distance_worst is not None and story.control_distance_worst is not None:
+        values = {"worst": number(story.distance_worst, language), "control_worst": number(story.control_distance_worst, language)}
+        sentences.append(texts["story_distance"].format(**values))
+    if story.subject_lowest is not None and story.subject_lowest_frame is not None and story.base_subject_mean is not None:
+        values = {"lowest": number(story.subject_lowest, language), "base": number(story.base_subject_mean, language)}
+        sentences.append(texts["story_subject"].format(frame=story.subject_lowest_frame + 1, **values))
+    if story.frames_above_base is not None:
+        sentences.append(texts["story_above"].format(count=story.frames_above_base, frames=story.frames))
+    if story.beats_followed is not None:
+        counts = {"count": story.beats_followed, "beats": story.beats, "control": story.control_beats_followed}
+        sentences.append(texts["story_beats"].format(**counts))
+    return sentences + ([] if metrics.subject_backbone else [texts["story_not_measured"]])
 
 
 def _losses(learned: CheckpointMetrics, language: Language) -> list[tuple[str, str, str]]:

@@ -47,6 +47,30 @@ if (dialog) {
   });
 }
 
+for (const story of all(".story")) {
+  const frame = story.querySelector("img.frame"), slider = story.querySelector("input[type=range]"), button = story.querySelector("button.play");
+  const count = Number(story.dataset.frames), title = story.getAttribute("aria-label"), loaded = [];
+  const stillness = window.matchMedia("(prefers-reduced-motion: reduce)");
+  const address = number => `${story.dataset.place}/${String(number).padStart(3, "0")}.png`;
+  let timer = null;
+  const show = number => {
+    const beats = [...story.querySelectorAll(".beats li")], now = beats.filter(beat => Number(beat.dataset.first) <= number).pop();
+    for (const beat of beats) beat === now ? beat.setAttribute("aria-current", "true") : beat.removeAttribute("aria-current");
+    frame.src = address(number);
+    frame.alt = `${title}: ${now.textContent}`;
+    slider.value = number;
+  };
+  const pause = () => { clearInterval(timer); timer = null; button.textContent = button.dataset.play; };
+  const play = () => {
+    for (let number = loaded.length; number < count; number++) loaded.push(Object.assign(new Image(), {src: address(number)}));
+    timer = setInterval(() => show((Number(slider.value) + 1) % count), 1000 / Number(story.dataset.rate));
+    button.textContent = button.dataset.pause;
+  };
+  button.addEventListener("click", () => timer ? pause() : stillness.matches || play());
+  slider.addEventListener("input", () => { pause(); show(Number(slider.value)); });
+  stillness.addEventListener("change", pause);
+}
+
 for (const button of all("button.copy")) button.addEventListener("click", async () => {
   const text = button.dataset.text;
   try { await navigator.clipboard.writeText(text); } catch {

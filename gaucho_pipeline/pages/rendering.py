@@ -40,6 +40,8 @@ def write_concept(folder: Path, concept: ConceptFolders, with_weights: bool, app
         write_atomically(folder / PAGE[language], render("concept.html", language, f"../{PAGE[language]}", c=content))
     shutil.copytree(concept.gallery / "pictures", folder / "pictures", dirs_exist_ok=True)
     shutil.copytree(concept.evaluation / "training", folder / "training", dirs_exist_ok=True)
+    if concept.sequence:
+        shutil.copytree(concept.sequence / "stories", folder / "stories", dirs_exist_ok=True)
     files = [concept.gallery / "ATTRIBUTION.csv", concept.checkpoint / "README.md", concept.checkpoint / "losses.png"]
     files += [concept.checkpoint / concept.weights_file] if with_weights and concept.weights_file else []
     for file in files:

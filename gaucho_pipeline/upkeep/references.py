@@ -46,6 +46,7 @@ def needed(project: Project, without: Collection[str] = ()) -> set[Key]:
     """
     store, found = project.store, set[Key]()
     homes = [(asset, home.name) for asset in ASSETS for home in folders_in(store.root / asset) if home.name not in without]
+    homes = [(asset, slug) for asset, slug in homes if slug not in project.slugs or project.asks_for(asset, slug)]
     todo = [artifact for asset, slug in homes if (artifact := store.current(asset, slug))]
     todo += [*_pinned(project), *_approved(project), *_being_read(store)]
     while todo:

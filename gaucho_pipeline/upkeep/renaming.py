@@ -92,10 +92,10 @@ def _move_file(old: Path, new: Path) -> None:
 
 
 def _rename_in_file(path: Path, old: str, new: str) -> None:
-    """Writes the new slug over the old one, as the concept's key and among look-alikes; comments and the rest stay as they are."""
+    """Writes the new slug over the old one: as the concept's key, among look-alikes and in stories. The rest stays as it is."""
     text = path.read_text(encoding="utf-8")
     root = yaml.compose(text, Loader=yaml.SafeLoader)
-    places = sorted(set(_places(root, old)), reverse=True)  # what an alias repeats stands once
+    places = sorted(set(_places(root, old, text)), reverse=True)  # what an alias repeats stands once
     for start, end in places:
         text = text[:start] + re.sub(re.escape(old), new, text[start:end]) + text[end:]
     before = path.read_text(encoding="utf-8")
@@ -107,15 +107,18 @@ def _rename_in_file(path: Path, old: str, new: str) -> None:
         raise
 
 
-def _places(root: yaml.Node | None, old: str) -> list[tuple[int, int]]:
-    """Where the slug stands: the key below `concepts`, and the scalars of every `look_alikes.concepts`."""
+def _places(root: yaml.Node | None, old: str, text: str) -> list[tuple[int, int]]:
+    """Where the slug stands: the key below `concepts`, the scalars of every `look_alikes.concepts`, and the concepts of every beat."""
     found = list[tuple[int, int]]()
 
     def visit(node: yaml.Node | None, above: tuple[str, ...]) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                if above == ("concepts",) and key.value == old:
+                if key.value == old and (above == ("concepts",) or above[-2:] == ("beats", "concepts")):
                     found.append((key.start_mark.index, key.end_mark.index))
+                if above[-1:] == ("beats",) and key.value == "prompt":
+                    start, end = value.start_mark.index, value.end_mark.index
+                    found.extend((start + each.start(), start + each.end()) for each in re.finditer(rf"\{{{old}\}}", text[start:end]))
                 visit(value, (*above, str(key.value)))
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:

@@ -1,6 +1,6 @@
 """Encoders: models that turn pictures, and some of them words, into unit vectors, by hub id and commit or from a folder.
 
-What is compared is in the scorers; which encoder is used for what, in the specification.
+The evaluation and sequences compare by them. What is compared is in the scorers; which encoder is used for what, in the specification.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from gaucho_pipeline.assets import EVALUATION, Asset
 from gaucho_pipeline.base_models import best_device, encoder_folder, quiet_libraries
 from gaucho_pipeline.concepts import EMBEDDED, EncoderSpec
 from gaucho_pipeline.errors import GauchoError
@@ -27,21 +28,21 @@ class Encoder:
     """A loaded CLIP, SigLIP, DINO or DINOv2. Raises GauchoError, with how to get it, if it cannot be had.
 
     Pictures are cut to their middle square first, at the side that the model was made for, whatever its own processor would do.
-    `offline`: a hub is not asked; what it gave before is in its cache, under the commit.
+    `offline`: a hub is not asked; what it gave before is in its cache, under the commit. `asset`: what it is for, in messages.
     """
 
-    def __init__(self, kind: str, spec: EncoderSpec, offline: bool = False) -> None:
+    def __init__(self, kind: str, spec: EncoderSpec, offline: bool = False, asset: Asset = EVALUATION) -> None:
         quiet_libraries()
-        self._key = f"evaluation.{kind}"
+        self._key, self._asset = f"{asset.part}.{kind}", asset.name
         try:
             self._load(spec, offline=True)
         except (OSError, ValueError) as error:
             if offline or encoder_folder(spec.model):
-                raise GauchoError(_how_to_get(self._key, spec, str(error).strip().splitlines()[0])) from None
+                raise GauchoError(_how_to_get(self._key, self._asset, spec, str(error).strip().splitlines()[0])) from None
             try:
                 self._load(spec, offline=False)
             except (OSError, ValueError) as asked:
-                raise GauchoError(_how_to_get(self._key, spec, str(asked).strip().splitlines()[0])) from None
+                raise GauchoError(_how_to_get(self._key, self._asset, spec, str(asked).strip().splitlines()[0])) from None
         self._side = _side_of(self._processor)
         name = "embedded scorer" if spec.model == EMBEDDED else Path(spec.model).name if spec.model.startswith("/") else spec.model
         revision = f" @ {spec.revision[:12]}" if spec.revision else ""
@@ -85,14 +86,16 @@ class Encoder:
         return unit
 
 
-def load_encoders(specs: Mapping[str, EncoderSpec | None], reporter: Reporter) -> tuple[dict[str, Encoder], dict[str, str]]:
+def load_encoders(
+    specs: Mapping[str, EncoderSpec | None], reporter: Reporter, asset: Asset = EVALUATION
+) -> tuple[dict[str, Encoder], dict[str, str]]:
     """The encoders by kind, as far as they can be had, and for each other one that is named why not, and how to get it."""
     found, reasons, is_silent = dict[str, Encoder](), dict[str, str](), False
     for kind, spec in specs.items():
         if spec:
-            reporter.info(f"loading {spec.model} for evaluation.{kind}")
+            reporter.info(f"loading {spec.model} for {asset.part}.{kind}")
             try:
-                found[kind] = Encoder(kind, spec, offline=is_silent)
+                found[kind] = Encoder(kind, spec, is_silent, asset)
             except GauchoError as error:
                 reasons[kind] = str(error)
                 is_silent = is_silent or encoder_folder(spec.model) is None  # a hub that has not answered keeps nobody waiting again
@@ -140,10 +143,10 @@ def _side_of(processor: Any) -> int:
     return int(size.get("height") or size.get("shortest_edge") or 224)
 
 
-def _how_to_get(key: str, spec: EncoderSpec, why: str) -> str:
+def _how_to_get(key: str, asset: str, spec: EncoderSpec, why: str) -> str:
     if encoder_folder(spec.model):
         return f"{key}: {Path(spec.model).name} cannot be loaded: {why.replace(spec.model, Path(spec.model).name)}"
     return (
         f"{key}: {spec.model} cannot be had: {why}; with a network, run: hf download {spec.model} --revision {spec.revision}, "
-        f"or name a folder with its files (safetensors) in {key}.model; then run again with --select evaluation --force"
+        f"or name a folder with its files (safetensors) in {key}.model; then run again with --select {asset} --force"
     )
