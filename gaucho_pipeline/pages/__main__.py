@@ -19,9 +19,11 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     """Writes the pages of the concepts that the request names."""
     concepts = [
         ConceptFolders(
-            slug,
-            about,
-            *(request.inputs[f"{asset}/{slug}"] for asset in ("evaluation", "sample_gallery", "checkpoint")),
+            slug=slug,
+            about=about,
+            evaluation=request.inputs[f"evaluation/{slug}"],
+            gallery=request.inputs[f"sample_gallery/{slug}"],
+            checkpoint=request.inputs[f"checkpoint/{slug}"],
             sequence=request.inputs.get(f"sample_sequence/{slug}"),
         )
         for slug, about in request.spec["concepts"].items()

@@ -41,7 +41,7 @@ class AnimateDiff(SequenceMethod):
         adapter = _load_adapter(spec.motion_adapter, pipeline.dtype)
         scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **_SCHEDULE)
         try:
-            opened = AnimateDiffPipeline.from_pipe(pipeline, motion_adapter=adapter, scheduler=scheduler, torch_dtype=pipeline.dtype)
+            opened = AnimateDiffPipeline.from_pipe(pipeline, motion_adapter=adapter, scheduler=scheduler, dtype=pipeline.dtype)
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
             first = " ".join(str(error).split())[:200]
             raise GauchoError(f"sequence.motion_adapter: {spec.motion_adapter.model} does not go with the base model: {first}") from None
@@ -98,7 +98,7 @@ def _load_adapter(spec: ModelSpec, dtype: torch.dtype) -> Any:
     folder = base_models.folder_of(spec.model)
     try:
         return MotionAdapter.from_pretrained(
-            str(folder or spec.model), revision=None if folder else spec.revision, torch_dtype=dtype, use_safetensors=True
+            str(folder or spec.model), revision=None if folder else spec.revision, dtype=dtype, use_safetensors=True
         )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
