@@ -28,6 +28,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "QwenImagePipeline": {"true_cfg_scale": 1.0},
     "SanaPipeline": {"guidance_scale": 1.0, "complex_human_instruction": None, "use_resolution_binning": False},
     "Lumina2Pipeline": {"guidance_scale": 1.0},
+    "WanPipeline": {"guidance_scale": 1.0, "num_frames": 1},
 }
 """How each pipeline is called with its guidance off."""
 
@@ -50,14 +51,14 @@ def new_family(name: str, pipeline: Any = None) -> Family:
 
 def unpacked(family: Family, latents: torch.Tensor) -> torch.Tensor:
     """Latents as the pipeline holds them, as a family has them."""
-    own, factor = type(family.pipeline), family.pipeline.vae_scale_factor
+    own, factor = type(family.pipeline), getattr(family.pipeline, "vae_scale_factor", 8)
     if own in (diffusers.FluxPipeline, diffusers.QwenImagePipeline):
         found = own._unpack_latents(latents, SIDE, SIDE, factor)
         return found.squeeze(2) if own is diffusers.QwenImagePipeline else found
     if own is diffusers.Flux2KleinPipeline:
         side = SIDE // (2 * factor)
         return own._unpack_latents_with_ids(latents, own._prepare_latent_ids(torch.zeros(1, 1, side, side)))  # type: ignore[no-any-return]
-    return latents
+    return latents.squeeze(2) if own is diffusers.WanPipeline else latents
 
 
 def steps_of(family: Family, prompt: str) -> list[tuple[torch.Tensor, float, torch.Tensor]]:

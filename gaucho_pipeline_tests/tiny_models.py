@@ -228,6 +228,21 @@ def lumina2() -> Any:
     )  # fmt: skip
 
 
+def wan() -> Any:
+    transformer = diffusers.WanTransformer3DModel(
+        patch_size=(1, 2, 2), num_attention_heads=2, attention_head_dim=12, in_channels=16, out_channels=16, text_dim=32, freq_dim=256,
+        ffn_dim=32, num_layers=2, cross_attn_norm=True, qk_norm="rms_norm_across_heads", rope_max_seq_len=32,
+    )  # fmt: skip
+    vae = diffusers.AutoencoderKLWan(
+        base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+    )  # fmt: skip
+    solver = diffusers.UniPCMultistepScheduler(flow_shift=3.0, use_flow_sigmas=True, prediction_type="flow_prediction")
+    return diffusers.WanPipeline(
+        transformer=transformer, vae=vae, scheduler=solver, text_encoder=_t5(), tokenizer=tokenizer(512), transformer_2=None,
+        boundary_ratio=None,
+    )  # fmt: skip
+
+
 TINY: dict[str, Callable[[], Any]] = {
     "StableDiffusionPipeline": stable_diffusion,
     "StableDiffusionXLPipeline": stable_diffusion_xl,
@@ -238,5 +253,6 @@ TINY: dict[str, Callable[[], Any]] = {
     "QwenImagePipeline": qwen_image,
     "SanaPipeline": sana,
     "Lumina2Pipeline": lumina2,
+    "WanPipeline": wan,
 }
 """By the class that `model_index.json` names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
 from gaucho_pipeline.model_files import Configs
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ class Wan(Family):
     architecture = "wan2.1-t2v"
     recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 5.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
-        "attention": (*ATTENTION, *ADDED_ATTENTION[:2]),
-        "attention_ff": (*ATTENTION, *ADDED_ATTENTION[:2], *_FEED_FORWARD),
+        "attention": ATTENTION,
+        "attention_ff": (*ATTENTION, *_FEED_FORWARD),
     }
     sequence_methods: ClassVar[tuple[str, ...]] = ("video",)
     max_sequence_length = 512
