@@ -22,10 +22,10 @@ from pathlib import Path
 
 import psutil
 
-from gaucho_pipeline.assets import ALL, CONCEPT_ASSETS, GALLERY_SITE
+from gaucho_pipeline.assets import ALL, GALLERY_SITE
 from gaucho_pipeline.orchestration.runner import get_instance
 from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline_tests.programs import gaucho
+from gaucho_pipeline_tests.programs import EVERY_CONCEPTS, gaucho
 from gaucho_pipeline_tests.web_ui import launch, served, start_folder
 
 _SKIPPED = (".staging", ".requests", ".dagster", ".asked", ".quarantine", ".partitions.json", ".seen")
@@ -83,7 +83,7 @@ def _examine(calm: Path, disturbed: Path) -> list[str]:
 def _versions(folder: Path) -> dict[tuple[str, str], str]:
     project, found = Project(folder / "concepts.yaml", folder / "data"), dict[tuple[str, str], str]()
     for slug in project.slugs:
-        for asset in CONCEPT_ASSETS:
+        for asset in EVERY_CONCEPTS:
             if artifact := project.store.current(asset.name, slug):
                 found[asset.name, slug] = artifact.manifest.data_version
     site = project.store.current(GALLERY_SITE.name, ALL)
@@ -106,7 +106,7 @@ def _begin(folder: Path, draw: random.Random) -> subprocess.Popen[bytes]:
 
 def _spoil(folder: Path, draw: random.Random) -> None:
     """Removes an artifact or two, as if they had never been made."""
-    made = [path for asset in CONCEPT_ASSETS for path in (folder / "data" / asset.name).glob("*") if path.is_dir()]
+    made = [path for asset in EVERY_CONCEPTS for path in (folder / "data" / asset.name).glob("*") if path.is_dir()]
     for path in draw.sample(made, min(len(made), draw.randint(1, 2))):
         shutil.rmtree(path)
 
@@ -151,7 +151,7 @@ def _kill_worker(folder: Path, draw: random.Random) -> None:
     _spoil(folder, draw)
     with served(folder) as (process, port):
         for slug in ("chimarrao", "araucaria"):
-            launch(port, slug, *(name for asset in CONCEPT_ASSETS for name in (asset.spec_name, asset.name)))
+            launch(port, slug, *(name for asset in EVERY_CONCEPTS for name in (asset.spec_name, asset.name)))
         time.sleep(draw.uniform(5, _LONGEST))
         workers = [each for each in _family(process.pid) if each.children() and "multiprocessing" in " ".join(each.cmdline())]
         _kill_all(workers[:1])
@@ -162,7 +162,7 @@ def _kill_worker(folder: Path, draw: random.Random) -> None:
 def _power_cut_of_ui(folder: Path, draw: random.Random) -> None:
     _spoil(folder, draw)
     with served(folder) as (process, port):
-        launch(port, "chimarrao", *(name for asset in CONCEPT_ASSETS for name in (asset.spec_name, asset.name)))
+        launch(port, "chimarrao", *(name for asset in EVERY_CONCEPTS for name in (asset.spec_name, asset.name)))
         time.sleep(draw.uniform(5, _LONGEST))
         _kill_all(_family(process.pid))
     _until_gone(folder)

@@ -14,10 +14,12 @@ from typing import Any
 
 from safetensors import safe_open
 
-from gaucho_pipeline.assets import ASSETS, CONCEPT_ASSETS
+from gaucho_pipeline.assets import ASSETS, CONCEPT_ASSETS, SAMPLE_SEQUENCE
 from gaucho_pipeline.pipeline import Project, StageRequest
 
-CONCEPT_NAMES = tuple(asset.name for asset in CONCEPT_ASSETS)
+EVERY_CONCEPTS = tuple(asset for asset in CONCEPT_ASSETS if asset != SAMPLE_SEQUENCE)
+"""The assets that every concept has; the others are those of concepts that ask for them."""
+CONCEPT_NAMES = tuple(asset.name for asset in EVERY_CONCEPTS)
 
 
 def gaucho(project: Path, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:

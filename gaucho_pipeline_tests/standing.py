@@ -14,7 +14,16 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from gaucho_pipeline.artifacts import Artifact, Manifest, write_table
-from gaucho_pipeline.assets import ALL, CHECKPOINT, CONCEPT_ASSETS, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
+from gaucho_pipeline.assets import (
+    ALL,
+    CHECKPOINT,
+    CURATED_SET,
+    EVALUATION,
+    GALLERY_SITE,
+    RAW_CRAWL,
+    SAMPLE_GALLERY,
+    SAMPLE_SEQUENCE,
+)
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.metrics import (
     BaseTuned,
@@ -28,7 +37,9 @@ from gaucho_pipeline.metrics import (
     PromptLosses,
     RawCrawlMetrics,
     SampleGalleryMetrics,
+    SampleSequenceMetrics,
     Score,
+    StoryMetrics,
     ValidationLoss,
 )
 from gaucho_pipeline.pipeline import Project
@@ -52,6 +63,16 @@ METRICS: dict[str, Metrics] = {
     EVALUATION.name: EvaluationMetrics(
         verdict="yes", reason="learned", learned="yes", memorised=0, memorisation_line=0.9, memorisation_backbone="an encoder",
         clip_i=Score(base=0.2, tuned=0.5, interval=(0.2, 0.4), ceiling=0.6, backbone="an encoder"), pictures=1, validation_images=2,
+    ),
+    SAMPLE_SEQUENCE.name: SampleSequenceMetrics(
+        method="storyboard", frames=2, frames_per_second=1, generated=2, subject_backbone="an encoder", prompt_backbone="an encoder",
+        stories=(
+            StoryMetrics(
+                name="day_to_night", frames=2, seconds=0.25, step_mean=0.02, step_worst=0.04, control_step_mean=0.1,
+                control_step_worst=0.2, subject_mean=0.5, subject_lowest=0.4, subject_lowest_frame=1, base_subject_mean=0.2,
+                frames_above_base=2, beats_followed=2, control_beats_followed=2, beats=2,
+            ),
+        ),
     ),
     GALLERY_SITE.name: GallerySiteMetrics(concepts=1),
 }  # fmt: skip
@@ -104,6 +125,16 @@ def _furnish(folder: Path, asset: str) -> None:
         }
         write_table(folder / "training.jsonl", [row | {"file": "training/000.jpg"}])
 
+    if asset == SAMPLE_SEQUENCE.name:
+        story = folder / "stories" / "day_to_night"
+        (story / "frames").mkdir(parents=True)
+        for name in ("frames/000.png", "frames/001.png", "filmstrip.png", "base.png", "control.png", "story.webp"):
+            (story / name).write_bytes(png_bytes(Image.new("RGB", (8, 8), "green")))
+        beats = [{"prompt": "by day", "caption": {"pt": "De dia", "en": "By day"}, "first": 0, "transition": "blend"}]
+        beats += [{"prompt": "at night", "caption": None, "first": 1, "transition": "blend"}]
+        row = {"name": "day_to_night", "title": {"pt": "Do dia à noite", "en": "From day to night"}, "beats": beats}
+        write_table(folder / "stories.jsonl", [row | {"frames": 2, "frames_per_second": 8.0, "files": ["story.webp"]}])
+
 
 def two_concepts(folder: Path) -> Project:
     """A project of two concepts, of which everything stands."""
@@ -126,6 +157,6 @@ def edit(project: Project, slug: str, part: str, **changes: Any) -> None:
 def stand_all(project: Project) -> None:
     """Has everything stand."""
     for slug in project.slugs:
-        for asset in CONCEPT_ASSETS:
+        for asset in project.assets_of(slug):
             stand(project, asset.name, slug)
     stand(project, GALLERY_SITE.name, ALL)

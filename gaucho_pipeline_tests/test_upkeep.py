@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock
 
 from gaucho_pipeline.artifacts import ForgottenError, GauchoError, Store, read_table, umask
-from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS
+from gaucho_pipeline.assets import ALL, ASSETS
 from gaucho_pipeline.concepts import RetentionSpec
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
@@ -30,7 +30,7 @@ from gaucho_pipeline.upkeep.collecting import find_waste, remove
 from gaucho_pipeline.upkeep.forgetting import forget
 from gaucho_pipeline.upkeep.renaming import rename
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import content_of, gaucho, made, states
+from gaucho_pipeline_tests.programs import EVERY_CONCEPTS, content_of, gaucho, made, states
 from gaucho_pipeline_tests.standing import edit, stand, two_concepts
 
 EVERYTHING = RetentionSpec(keep=1, days=0)
@@ -114,7 +114,7 @@ def test_a_damaged_file_of_our_own_costs_its_own_artifact(name: str, content: by
 
 def test_what_is_damaged_is_put_aside_and_the_next_run_makes_the_same_again(folder: Path) -> None:
     project = opened(folder)
-    before = {asset.name: content_of(project.store.current(asset.name, "chimarrao").folder) for asset in CONCEPT_ASSETS}  # type: ignore[union-attr]
+    before = {asset.name: content_of(project.store.current(asset.name, "chimarrao").folder) for asset in EVERY_CONCEPTS}  # type: ignore[union-attr]
     blob = next(path for path in (folder / "data" / "blobs").rglob("*") if path.is_file())
     weights = next((folder / "data" / "checkpoint").rglob("chimarrao.safetensors"))
     flip(blob)
@@ -129,7 +129,7 @@ def test_what_is_damaged_is_put_aside_and_the_next_run_makes_the_same_again(fold
     gaucho(folder, "run")
     assert gaucho(folder, "fsck").returncode == 0
     project = opened(folder)
-    after = {asset.name: content_of(project.store.current(asset.name, "chimarrao").folder) for asset in CONCEPT_ASSETS}  # type: ignore[union-attr]
+    after = {asset.name: content_of(project.store.current(asset.name, "chimarrao").folder) for asset in EVERY_CONCEPTS}  # type: ignore[union-attr]
     assert after == before
 
 
@@ -193,7 +193,7 @@ def test_what_is_approved_or_read_by_a_stage_at_work_stays(tmp_path: Path) -> No
 def test_a_removed_concept_stays_until_it_is_asked_for(tmp_path: Path) -> None:
     project = two_concepts(tmp_path)
     edit(project, "chimarrao", "curation", max_images=40)
-    for asset in CONCEPT_ASSETS[1:]:
+    for asset in EVERY_CONCEPTS[1:]:
         stand(opened(tmp_path), asset.name, "chimarrao", data_version="2")
     value = yaml.safe_load(project.concepts_file.read_text(encoding="utf-8"))
     del value["concepts"]["chimarrao"]
@@ -202,7 +202,7 @@ def test_a_removed_concept_stays_until_it_is_asked_for(tmp_path: Path) -> None:
     stand(project, "gallery_site", ALL, data_version="2")
     assert not any("chimarrao" in str(each.path) for each in find_waste(project, EVERYTHING))
     going = {each.path for each in find_waste(project, EVERYTHING, with_gone=True) if "chimarrao" in str(each.path)}
-    assert {project.store.home(asset.name, "chimarrao") for asset in CONCEPT_ASSETS} <= going
+    assert {project.store.home(asset.name, "chimarrao") for asset in EVERY_CONCEPTS} <= going
     gaucho(tmp_path, "gc", "--removed")
     assert not list((tmp_path / "data").glob("*/chimarrao"))
     assert set(states(tmp_path)["araucaria"].values()) == {"fresh"}
@@ -362,7 +362,7 @@ def test_a_list_of_tombstones_that_is_broken_stops_the_crawl(folder: Path) -> No
 def test_a_renamed_concept_keeps_all_that_was_made_of_it(folder: Path) -> None:
     project = opened(folder)
     approve(project, "chimarrao", "Ana")
-    before = {asset.name: project.store.current(asset.name, "chimarrao").manifest.data_version for asset in CONCEPT_ASSETS}  # type: ignore[union-attr]
+    before = {asset.name: project.store.current(asset.name, "chimarrao").manifest.data_version for asset in EVERY_CONCEPTS}  # type: ignore[union-attr]
     (folder / "concepts.yaml").write_text((folder / "concepts.yaml").read_text() + "# a comment that stays: chimarrao\n")
     done = gaucho(folder, "rename", "chimarrao", "mate")
     assert "chimarrao is mate now; 5 artifacts are kept" in done.stdout
@@ -370,7 +370,7 @@ def test_a_renamed_concept_keeps_all_that_was_made_of_it(folder: Path) -> None:
     project = opened(folder)
     assert project.slugs == ["mate"]
     assert {state.state: state.reasons for state in project.states("mate").values()} == {"fresh": ()}
-    after = {asset.name: project.store.current(asset.name, "mate").manifest.data_version for asset in CONCEPT_ASSETS}  # type: ignore[union-attr]
+    after = {asset.name: project.store.current(asset.name, "mate").manifest.data_version for asset in EVERY_CONCEPTS}  # type: ignore[union-attr]
     assert after == before
     assert list(read_approvals(project)) == ["mate"]
     assert (project.store.stable("checkpoint", "mate") / "mate.safetensors").exists()
