@@ -1,5 +1,5 @@
-"""The command line: gaucho init | doctor | status | run | ui | show | generate | pack | unpack | verify | approve | publish | compare |
-benchmark | export | demo; fsck | gc | forget | rename | share are in `upkeep/cli.py`.
+"""The command line: gaucho init | doctor | status | run | ui | show | generate | sequence | pack | unpack | verify | approve | publish |
+compare | benchmark | export | demo; fsck | gc | forget | rename | share are in `upkeep/cli.py`.
 
 Reads what is asked for and prints what came of it; the work is done by the assets. Exit status: 0 done, 1 failed, 2 wrong usage
 or configuration, 130 and 143 stopped by Ctrl-C and by SIGTERM.
@@ -19,12 +19,15 @@ from gaucho_pipeline import json_log
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.commands import complete_concept, told
+from gaucho_pipeline.concepts import SequenceSpec
+from gaucho_pipeline.concepts_file import load_story
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.prompts import fill_in_concepts
 from gaucho_pipeline.run import run_concepts
 from gaucho_pipeline.starting import STARTS
+from gaucho_pipeline.stories import STORIES
 from gaucho_pipeline.upkeep import cli as upkeep
 
 
@@ -190,6 +193,33 @@ def generate(
     generate_pictures(checkpoints, samples, gallery, paths, any(spec.historical for spec in specs.values()))
     for path in paths:
         click.echo(str(path))
+
+
+@main.command()
+@click.argument("concept", shell_complete=complete_concept)
+@click.argument("story")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-STORY if not given.")
+@click.pass_obj
+@told
+def sequence(project: Project, concept: str, story: str, out: Path | None) -> None:
+    """Draw STORY, a YAML file or the name of a ready-made story, with what was learned of CONCEPT: frames, films and a filmstrip."""
+    found = STORIES.get(story) or load_story(Path(story))
+    slugs = [concept, *found.others(concept)]
+    checkpoints = {slug: project.checkpoint(slug) for slug in slugs}
+    for slug in slugs:
+        _tell_if_outdated(project, slug)
+    asked = project.concept(concept).sequence
+    keys = {name: getattr(asked, name) for name in asked.model_fields_set} if asked else {}
+    spec = SequenceSpec.model_validate(keys | {"stories": (found,)}).for_family(project.family_of(concept))
+    name = project.concept(concept).name
+    folder = out or _not_taken(Path(f"{concept}-{found.name}"))
+    if folder.exists():
+        raise ConfigError(f"{folder}: stands already; name a new folder")
+    from gaucho_pipeline.sequence.single import draw_story
+
+    imagined = any(project.concept(slug).historical for slug in slugs)
+    draw_story(checkpoints, spec, folder.resolve(), project.store.root, name.pt if name else concept, imagined)
+    click.echo(str(folder))
 
 
 def _words_of(checkpoint: Artifact) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from gaucho_pipeline.concepts import SEQUENCE_ENCODERS, SLUG, Concept, Concepts
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.evaluation.scorers import ENCODERS
 from gaucho_pipeline.spec import Spec
+from gaucho_pipeline.stories import Story
 from gaucho_pipeline.yaml_mistakes import Mistake, check_size, told
 
 _UNION_MEMBER = re.compile(r"(constrained-|literal\[|tuple\[|lax-|function-)")
@@ -91,6 +92,21 @@ def _with_absolute(part: Spec, key: str, folder: Path) -> Spec:
     """A part whose key names a model, which may be a folder."""
     model = getattr(part, key)
     return part.model_copy(update={key: str((folder / os.path.expanduser(model)).resolve())}) if model.startswith((".", "~")) else part
+
+
+def load_story(path: Path) -> Story:
+    """Reads and checks one story in a file of its own; it is called as the file, if it has no name.
+
+    Raises ConfigError with the file, the line, the key and the remedy of the first mistake.
+    """
+    lines = _Lines(path)
+    if not isinstance(lines.value, dict):
+        raise ConfigError(f"{path}:1: must be a mapping with the key 'beats'")
+    name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_") or "story"
+    try:
+        return Story.model_validate({"name": name} | lines.value)
+    except ValidationError as error:
+        raise _first_error(lines, error, Story) from None
 
 
 def error_at(path: Path, location: tuple[Any, ...], problem: str) -> ConfigError:
@@ -237,13 +253,14 @@ def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
             raise lines.error(("concepts", slug, "token"), f"{concept.token!r} is the token of {owner} already; choose another")
 
 
-def _first_error(lines: _Lines, error: ValidationError) -> ConfigError:
+def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = Concepts) -> ConfigError:
+    """`root`: the model of the whole file."""
     first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt key explains a missing one
     location = tuple(step for step in first["loc"] if not _UNION_MEMBER.match(str(step)))
     location = lines.inherited(location)
     kind = first["type"]
     if kind == "extra_forbidden":
-        return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(location).model_fields))}")
+        return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(root, location).model_fields))}")
     if kind == "missing":
         return lines.error(location, "is required")
     if kind == "string_type" and isinstance(first.get("input"), dict):
@@ -269,9 +286,12 @@ _PLAIN_WORDS = {
 """What pydantic says in a programmer's words, by its type of error: https://docs.pydantic.dev/latest/errors/validation_errors/."""
 
 
-def _owner(location: tuple[Any, ...]) -> type[BaseModel]:
-    model: type[BaseModel] = Concept
-    for step in location[1:-1] if location[0] == "defaults" else location[2:-1]:
+def _owner(root: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
+    """The model that a key of a file would be one of."""
+    model, steps = root, location[:-1]
+    if root is Concepts:
+        model, steps = Concept, location[1:-1] if location[0] == "defaults" else location[2:-1]
+    for step in steps:
         if isinstance(step, int):
             continue
         model = _models_of(model, step)[0]

@@ -35,6 +35,7 @@ from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.families import Family
 from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.methods import METHODS
@@ -150,15 +151,18 @@ class Project:
         training = self.concept(slug).training
         base_models.family_of(training.base_model, training.revision, LockFile(self.lock_file))
 
+    def family_of(self, slug: str) -> type[Family]:
+        """The family of the concept's base model; asks nobody. Raises GauchoError if it is not known yet."""
+        training, lock_file = self.concept(slug).training, LockFile(self.lock_file)
+        if not base_models.is_recognised(training.base_model, training.revision, lock_file):
+            raise GauchoError(f"what {training.base_model} is has not been asked yet; run: gaucho run {slug}")
+        return base_models.family_of(training.base_model, training.revision, lock_file)
+
     def on_its_base_model(self, slug: str) -> Concept:
         """The concept with all that the family of its base model recommends; asks nobody. Raises GauchoError if that is not known yet."""
         if slug in self._on_base_model:
             return self._on_base_model[slug]
-        training = self.concept(slug).training
-        lock_file = LockFile(self.lock_file)
-        if not base_models.is_recognised(training.base_model, training.revision, lock_file):
-            raise GauchoError(f"what {training.base_model} is has not been asked yet; run: gaucho run {slug}")
-        found = self.concept(slug).for_family(base_models.family_of(training.base_model, training.revision, lock_file))
+        found = self.concept(slug).for_family(self.family_of(slug))
         self._on_base_model[slug] = found
         return found
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 """IPTC's term for a picture that a trained model made."""
 SOFTWARE = "gaucho_pipeline"
+XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
+"""The type of the box that holds XMP in an MP4 (XMP specification part 3, ISO base media)."""
 _NAMESPACE = "urn:gaucho-pipeline:facts"
 FACTS = "gaucho_pipeline"
 """The key of a PNG's text that holds its facts as JSON."""

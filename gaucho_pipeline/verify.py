@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,14 +12,27 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from gaucho_pipeline.artifacts import Store, read_table
-from gaucho_pipeline.assets import CHECKPOINT, SAMPLE_GALLERY
+from gaucho_pipeline.assets import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts import SLUG
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.images import FORMATS, MAX_PIXELS, pixels_digest
-from gaucho_pipeline.provenance import facts_in
+from gaucho_pipeline.provenance import XMP_BOX, facts_in, facts_in_xmp
 from gaucho_pipeline.signing import Signature, has_anchors, read_signature
 
-_SHOWN = ("prompt", "written_prompt", "negative_prompt", "seed", "num_inference_steps", "guidance_scale", "sampler", "size", "concept")
+_SHOWN = (
+    "prompt",
+    "story",
+    "frame",
+    "written_prompt",
+    "negative_prompt",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "sampler",
+    "size",
+    "sequence_method",
+    "concept",
+)
 _LARGEST = 100_000_000
 
 
@@ -51,15 +65,28 @@ def verify_file(path: Path, store: Store) -> Finding:
         if path.stat().st_size > _LARGEST:
             raise ConfigError(f"{path}: is larger than {_LARGEST // 1_000_000} MB")
         content = path.read_bytes()
+        if content[4:8] == b"ftyp":
+            return _verify_film(content, store)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ConfigError(f"{path}: has more pixels than a picture may have")
             mime = Image.MIME.get(image.format or "", "image/png")
-            facts, pixels = facts_in(image), pixels_digest(image)
+            facts = facts_in_xmp(content) if image.format == "GIF" else facts_in(image)  # Pillow reads no XMP of a GIF
+            pixels = pixels_digest(image)
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file") from None
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
         raise ConfigError(f"{path}: is no picture that can be read ({error})") from None
+    return _finding(content, mime, facts, pixels, store)
+
+
+def _verify_film(content: bytes, store: Store) -> Finding:
+    """Of an MP4, whose own frames are not looked at: its facts stand in a box of its own, as XMP."""
+    at = content.rfind(XMP_BOX)
+    return _finding(content, "video/mp4", facts_in_xmp(content[at:]) if at >= 0 else None, "", store)
+
+
+def _finding(content: bytes, mime: str, facts: dict[str, Any] | None, pixels: str, store: Store) -> Finding:
     finding = Finding(facts, read_signature(content, mime))
     if (signature := finding.signature) and signature.state == "Invalid":
         finding.problems.append(f"the signature does not hold: {', '.join(signature.problems) or 'the file is another than was signed'}")
@@ -67,22 +94,26 @@ def verify_file(path: Path, store: Store) -> Finding:
         finding.problems.append("what the file says is not what was signed")
     finding.claims = facts if facts is not None else signature.facts if signature else None
     if finding.claims:
-        _hold_against(store, finding, finding.claims, pixels)
+        _hold_against(store, finding, finding.claims, pixels, hashlib.sha256(content).hexdigest())
     return finding
 
 
-def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels: str) -> None:
-    """Looks for the picture and for what it was drawn with in the data folder, and compares."""
+def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels: str, sha256: str) -> None:
+    """Looks for the picture or the film and for what it was drawn with in the data folder, and compares."""
     slug, version = str(claims.get("concept", "")), claims.get("checkpoint")
     if not _is_slug(slug):
         return  # what a file says is no path
+    tables = {SAMPLE_GALLERY.name: "pictures.jsonl", SAMPLE_SEQUENCE.name: "frames.jsonl"}
     standing = [
-        gallery.folder / row["file"]
-        for gallery in store.all(SAMPLE_GALLERY.name, slug)
-        for row in read_table(gallery.folder / "pictures.jsonl")
-        if row.get("pixels") == pixels
+        made.folder / row["file"]
+        for asset, table in tables.items()
+        for made in store.all(asset, slug)
+        for row in read_table(made.folder / table)
+        if pixels and row.get("pixels") == pixels
     ]
-    if standing:
+    files = ((made.folder / name, sha) for made in store.all(SAMPLE_SEQUENCE.name, slug) for name, sha in made.manifest.files.items())
+    finding.artifact = next((str(path) for path, sha in files if sha == sha256), "")
+    if standing and not finding.artifact:
         agreeing = [path for path in standing if _facts_of(path) == claims]
         finding.artifact = str((agreeing or standing)[0])
         if not agreeing:

@@ -16,10 +16,8 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from gaucho_pipeline.design import fitting, font
-from gaucho_pipeline.provenance import SENTENCE, xmp_of
+from gaucho_pipeline.provenance import SENTENCE, XMP_BOX, xmp_of
 
-XMP_BOX = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-"""The type of the box that holds XMP in an MP4 (XMP specification part 3, ISO base media)."""
 HOW_TO_GET_MP4 = "no MP4: it needs the extra: pip install 'gaucho-pipeline[video]'; then run again with --select sample_sequence --force"
 _CELL, _GAP, _LINE, _IN_A_ROW = 128, 4, 20, 8
 _QUALITY = 88

@@ -1,0 +1,32 @@
+"""One story of one's own, for `gaucho sequence`: drawn with what was learned, and written beside nothing that the pipeline keeps."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from gaucho_pipeline.artifacts import Artifact
+from gaucho_pipeline.concepts import SequenceSpec
+from gaucho_pipeline.sequence.drawing import draw_stories, told, words_of
+from gaucho_pipeline.sequence.facts import story_facts
+from gaucho_pipeline.sequence.writing import StoryWriter
+from gaucho_pipeline.signing import signer_from_environment
+from gaucho_pipeline.stage import Reporter
+
+
+def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Path, data: Path, title: str, imagined: bool) -> None:
+    """Draws the one story of a specification and writes its frames, films and filmstrip into a folder. The first concept leads.
+
+    A drawing that was killed goes on at the next denoising step. Raises ConfigError or GauchoError if it cannot be drawn.
+    """
+    own, learned = next(iter(checkpoints)), {slug: (made.manifest, made.folder) for slug, made in checkpoints.items()}
+    signer, stories = signer_from_environment(), told(spec.stories, own, words_of(learned))
+    drawn = draw_stories(stories, spec, own, learned, data, data / ".staging" / "sequences", Reporter(None), models=("tuned",))
+    manifests = {slug: made.manifest for slug, made in checkpoints.items()}
+    (story,) = stories
+    facts = story_facts(story.story, story.prompts, story.strengths, spec, drawn.settings, own, manifests, imagined)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sequence-") as name:  # nothing half-written is ever taken for whole
+        StoryWriter(Path(name), signer, spec, imagined, title).write(story, drawn.frames[story.story.name], facts)
+        shutil.move(str(Path(name) / story.story.name), folder)

@@ -1,0 +1,89 @@
+"""Writes stories: a folder for each, with its frames, its films and its filmstrips, all of which say what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.concepts import SequenceSpec
+from gaucho_pipeline.images import pixels_digest
+from gaucho_pipeline.provenance import IMAGINED, SENTENCE, labelled, marked_png
+from gaucho_pipeline.sequence import films
+from gaucho_pipeline.sequence.drawing import Model, ToldStory
+from gaucho_pipeline.sequence.facts import frame_facts
+from gaucho_pipeline.signing import Signer
+from gaucho_pipeline.stories import Story
+
+_STRIPS: dict[Model, tuple[str, str]] = {
+    "tuned": ("filmstrip.png", ""),
+    "base": ("base.png", " (modelo de base / base model)"),
+    "control": ("control.png", " (controle / control)"),
+}
+_FILMS: dict[str, tuple[str, Callable[..., bytes]]] = {
+    "story.webp": ("image/webp", films.animated_webp),
+    "story.gif": ("image/gif", films.animated_gif),
+    "story.mp4": ("video/mp4", films.mp4),
+}
+
+
+class StoryWriter:
+    """Writes into a folder, and keeps what tables say of it."""
+
+    def __init__(self, folder: Path, signer: Signer, spec: SequenceSpec, imagined: bool, title: str) -> None:
+        self._folder, self._signer, self._spec, self._imagined, self._title = folder, signer, spec, imagined, title
+        self.rows, self.story_rows, self.facts = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+        self.strips = list[Image.Image]()
+        """The filmstrip of each story."""
+
+    def write(
+        self, each: ToldStory, frames: Mapping[Model, Sequence[Image.Image]], facts: dict[str, Any], figures: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Writes a story. `figures`: what was measured of each frame."""
+        story, folder = each.story, self._folder / each.story.name
+        (folder / "frames").mkdir(parents=True, exist_ok=True)
+        shown = [labelled(frame, self._imagined) if self._spec.visible_label else frame.convert("RGB") for frame in frames["tuned"]]
+        for number, (frame, picture) in enumerate(zip(story.frames(), shown, strict=True)):
+            own, file = frame_facts(facts, number, frame), folder / "frames" / f"{number:03d}.png"
+            write_atomically(file, self._signer.sign(marked_png(picture, own), own))
+            place = {"beat": frame.beat, "following": frame.following, "share": round(frame.share, 4)}
+            row = {"file": file.relative_to(self._folder.parent).as_posix(), "story": story.name, "number": number} | place
+            row |= {"pixels": pixels_digest(picture), "height": frames["tuned"][number].height}
+            self.rows.append(row | (figures[number] if figures else {}))
+            self.facts.append(own)
+        written = [name for name in _FILMS if name != "story.mp4" or films.has_mp4()]
+        for name in written:
+            mime, film = _FILMS[name]
+            write_atomically(folder / name, self._signer.sign(film(shown, story.frames_per_second, facts), facts, mime))
+        for model, pictures in frames.items():
+            name, label = _STRIPS[model]
+            strip = self._strip(story, pictures, label)
+            own = facts if model == "tuned" else facts | {"shows": model}
+            write_atomically(folder / name, self._signer.sign(marked_png(strip, own), own))
+            if model == "tuned":
+                self.strips.append(strip)
+        self.facts.append(facts)
+        self.story_rows.append(_story_row(each, len(shown), written))
+
+    def _strip(self, story: Story, frames: Sequence[Image.Image], label: str) -> Image.Image:
+        captions = {first: beat.caption.pt if beat.caption else beat.prompt for first, beat in zip(firsts(story), story.beats, strict=True)}
+        note = f"{SENTENCE} {IMAGINED}" if self._imagined else SENTENCE
+        return films.filmstrip(f"{self._title}: {story.title.pt if story.title else story.name}{label}", frames, captions, note)
+
+
+def firsts(story: Story) -> list[int]:
+    """The frame that each beat begins with."""
+    return [sum(beat.frames for beat in story.beats[:number]) for number in range(len(story.beats))]
+
+
+def _story_row(each: ToldStory, frames: int, files: Sequence[str]) -> dict[str, Any]:
+    """What pages say of a story."""
+    story, beats = each.story, list[dict[str, Any]]()
+    for first, beat, prompt in zip(firsts(story), story.beats, each.prompts, strict=True):
+        caption = beat.caption.model_dump() if beat.caption else None
+        beats.append({"prompt": prompt, "caption": caption, "first": first, "transition": beat.transition})
+    played = {"frames": frames, "frames_per_second": story.frames_per_second, "files": list(files)}
+    return {"name": story.name, "title": story.title.model_dump() if story.title else None, "beats": beats} | played
