@@ -21,6 +21,7 @@ from selenium.common.exceptions import NoAlertPresentException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from gaucho_pipeline import embedded
@@ -44,6 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photos = draw_folder(folder / "photos", "chimarrao", 5)
     concept = folder_concept(photos, "dnc", "cup")
     concept["gallery"] = {"prompts": [f"a photo of {{token}} {{class_noun}}{where}" for where in ("", " on the grass")]}
+    day, night = (f"a photo of {{token}} {{class_noun}} on the grass {when}" for when in ("by day", "at night"))
+    beats = [{"prompt": day, "frames": 2, "caption": {"pt": "De dia", "en": "By day"}}, {"prompt": night, "frames": 2}]
+    concept["sequence"] = {"stories": [{"name": "one_day", "beats": beats, "frames_per_second": 20}], "num_inference_steps": 2}
     write_concepts(folder / "concepts.yaml", {"chimarrao": concept})
     shutil.copyfile(Path(embedded.__file__).parent / "dagster.yaml", folder / "dagster.yaml")
     gaucho(folder, "run", DAGSTER_HOME=str(folder))
@@ -80,6 +84,8 @@ def test_the_pages_show_every_picture_and_fit_a_phone_and_a_desktop(
     browser.find_element(By.CSS_SELECTOR, "h2 a").click()
     assert "Conceito de dnc" in browser.title
     keep_screenshot(browser, f"concept-{name}")
+    for folded in browser.find_elements(By.TAG_NAME, "summary"):
+        browser.execute_script("arguments[0].click()", folded)
     for picture in browser.find_elements(By.CSS_SELECTOR, "main img:not(dialog img)"):
         browser.execute_script("arguments[0].scrollIntoView()", picture)
         WebDriverWait(browser, 10).until(lambda _, p=picture: p.get_property("naturalWidth") > 0)
@@ -133,6 +139,57 @@ def test_a_picture_is_dragged_over_with_the_mouse(browser: webdriver.Chrome, fol
     ActionChains(browser).move_to_element(stage).click_and_hold().move_by_offset(width // 4, 0).move_by_offset(10, 0).release().perform()
     value = int(browser.find_element(By.CSS_SELECTOR, ".pair input[type=range]").get_property("value") or 0)
     assert 75 <= value <= 85
+
+
+def story_of(browser: webdriver.Chrome, folder: Path) -> WebElement:
+    browser.get((site_of(folder) / "chimarrao" / "index.html").as_uri())
+    return browser.find_element(By.CSS_SELECTOR, ".story")
+
+
+def frame_of(story: WebElement) -> str:
+    return (story.find_element(By.CSS_SELECTOR, "img.frame").get_attribute("src") or "").rpartition("/")[2]
+
+
+def test_a_story_stands_still_until_it_is_played_and_is_looked_through_frame_by_frame(browser: webdriver.Chrome, folder: Path) -> None:
+    story = story_of(browser, folder)
+    button, slider = story.find_element(By.CSS_SELECTOR, "button.play"), story.find_element(By.CSS_SELECTOR, "input[type=range]")
+    time.sleep(0.5)  # ten frames' time
+    assert (frame_of(story), button.text) == ("000.png", "reproduzir")
+    slider.send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert frame_of(story) == "002.png"
+    current = story.find_element(By.CSS_SELECTOR, ".beats [aria-current]")
+    assert current.get_attribute("data-first") == "2"
+    assert current.text in (story.find_element(By.CSS_SELECTOR, "img.frame").get_attribute("alt") or "")
+    button.click()
+    assert button.text == "pausar"
+    seen = set[str]()
+    WebDriverWait(browser, 20, poll_frequency=0.02).until(lambda _: seen.add(frame_of(story)) or len(seen) == 4)  # it begins anew, too
+    keep_screenshot(browser, "story")
+    button.click()
+    still = frame_of(story)
+    time.sleep(0.5)
+    assert (frame_of(story), button.text) == (still, "reproduzir")
+    strip = story.find_element(By.CSS_SELECTOR, "img.strip")
+    browser.execute_script("arguments[0].scrollIntoView()", strip)
+    WebDriverWait(browser, 20).until(lambda _: browser.execute_script("return arguments[0].naturalWidth", strip) > 500)
+
+
+def test_a_story_never_plays_for_whoever_asks_for_less_motion(browser: webdriver.Chrome, folder: Path) -> None:
+    wanted = {"features": [{"name": "prefers-reduced-motion", "value": "reduce"}]}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
+    try:
+        story = story_of(browser, folder)
+        button = story.find_element(By.CSS_SELECTOR, "button.play")
+        assert not button.is_displayed()
+        assert story.find_element(By.CSS_SELECTOR, ".still").is_displayed()
+        browser.execute_script("arguments[0].click()", button)
+        time.sleep(0.5)
+        assert frame_of(story) == "000.png"
+        story.find_element(By.CSS_SELECTOR, "input[type=range]").send_keys(Keys.ARROW_RIGHT)
+        assert frame_of(story) == "001.png"
+        assert story.find_element(By.CSS_SELECTOR, "img.strip").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_what_looks_copied_is_seen_whole_beside_its_training_image(browser: webdriver.Chrome, tmp_path: Path) -> None:

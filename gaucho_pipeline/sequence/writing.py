@@ -16,7 +16,7 @@ from gaucho_pipeline.sequence import films
 from gaucho_pipeline.sequence.drawing import Model, ToldStory
 from gaucho_pipeline.sequence.facts import frame_facts
 from gaucho_pipeline.signing import Signer
-from gaucho_pipeline.stories import Story
+from gaucho_pipeline.stories import InTwoLanguages, Story
 
 _STRIPS: dict[Model, tuple[str, str]] = {
     "tuned": ("filmstrip.png", ""),
@@ -69,9 +69,15 @@ class StoryWriter:
         self.story_rows.append(_story_row(each, len(shown), written))
 
     def _strip(self, story: Story, frames: Sequence[Image.Image], label: str) -> Image.Image:
-        captions = {first: beat.caption.pt if beat.caption else beat.prompt for first, beat in zip(firsts(story), story.beats, strict=True)}
+        texts = [_both(beat.caption, beat.prompt) for beat in story.beats]
+        captions = dict(zip(firsts(story), texts, strict=True))
         note = f"{SENTENCE} {IMAGINED}" if self._imagined else SENTENCE
-        return films.filmstrip(f"{self._title}: {story.title.pt if story.title else story.name}{label}", frames, captions, note)
+        return films.filmstrip(f"{self._title}: {_both(story.title, story.name)}{label}", frames, captions, note)
+
+
+def _both(text: InTwoLanguages | None, otherwise: str) -> str:
+    """A text in both languages: a picture of it has one place for both."""
+    return f"{text.pt} / {text.en}" if text else otherwise
 
 
 def firsts(story: Story) -> list[int]:
