@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,14 +33,18 @@ from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.sequence.registry import SEQUENCE_METHODS
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.preparing import Images, prepare
+from gaucho_pipeline_tests.drawing_stories import drawing_of
 from gaucho_pipeline_tests.evaluating import drawn, stand_until_evaluation
 from gaucho_pipeline_tests.programs import run_stage
 from gaucho_pipeline_tests.recording import FOLDER, VARIABLE, differences, hold
 from gaucho_pipeline_tests.replay import send_json, serving
 from gaucho_pipeline_tests.standing import METRICS
+from gaucho_pipeline_tests.test_animatediff import new_motion_adapter
+from gaucho_pipeline_tests.test_families import new_family
 
 TABLE = "gaucho_pipeline/assets.py (or of the one source, by code_version in its keys)"
 
@@ -69,6 +74,7 @@ concepts:
       relevance: {model: embedded, positive_prompts: [a cup]}
       captions: model
       captioner: {model: ./blip}
+    sequence: {stories: [roda_de_chimarrao]}
   minimal:
     token: mnml
     class_noun: tree
@@ -83,7 +89,8 @@ def test_specifications_resolve_to_what_they_did(tmp_path: Path) -> None:
     (tmp_path / "concepts.yaml").write_text(WHOLE, encoding="utf-8")
     loaded = load_concepts(tmp_path / "concepts.yaml")
     for asset in CONCEPT_ASSETS:
-        resolved = {slug: concept.for_family(Embedded).resolved_spec(asset.part) for slug, concept in loaded.concepts.items()}
+        asked = {slug: concept.for_family(Embedded) for slug, concept in loaded.concepts.items() if concept.asks_for(asset.part)}
+        resolved = {slug: concept.resolved_spec(asset.part) for slug, concept in asked.items()}
         text = json.dumps(resolved, ensure_ascii=False).replace(str(tmp_path), "HERE")
         version = f"{asset.code_version}+{Embedded.code_version}" if asset.on_base_model else asset.code_version
         hold(f"{asset.part}_spec", version, json.loads(text), TABLE)
@@ -288,6 +295,24 @@ def test_an_evaluation_says_of_the_same_pictures_what_it_did(tmp_path: Path) -> 
     metrics = evaluate(project.request("evaluation", "araucaria"), tmp_path / "staging", Reporter(None)).metrics
     values = metrics.model_dump(mode="json")
     hold("evaluation", ASSETS["evaluation"].code_version, values, "gaucho_pipeline/assets.py", relative=0.005)
+
+
+# ------------------------------------------------------------------------------------------ sequence
+
+
+@pytest.mark.parametrize("method", SEQUENCE_METHODS)
+def test_a_story_is_drawn_as_it_was(method: str, tmp_path: Path) -> None:
+    keys: dict[str, Any] = {"method": method, "drift": 0.2}
+    name = "WanPipeline" if method == "video" else "StableDiffusionPipeline"
+    if method == "animatediff":
+        keys["motion_adapter"] = {"model": str(new_motion_adapter(tmp_path / "motion"))}
+    family = base_models.load("embedded", None, torch.device("cpu")).family if method == "storyboard" else new_family(name)
+    drawing = drawing_of(family, tmp_path, **keys)
+    opened = SEQUENCE_METHODS[method].open(family, drawing.spec)
+    frames = SEQUENCE_METHODS[method].draw(replace(drawing, family=opened))
+    means = [np.asarray(frame, float).mean(axis=(0, 1)).round(2).tolist() for frame in frames]
+    version = f"{ASSETS['sample_sequence'].code_version}+{SEQUENCE_METHODS[method].code_version}"
+    hold(f"sequence/{method}", version, means, f"gaucho_pipeline/assets.py, or of gaucho_pipeline/sequence/{method}.py", relative=0.01)
 
 
 # ------------------------------------------------------------------------------------------ what stands on disk

@@ -58,7 +58,9 @@ def test_the_graph_is_that_of_the_design(tmp_path: Path) -> None:
         "sample_gallery": ["checkpoint", "gallery_spec"],
         "evaluation_spec": [],
         "evaluation": ["checkpoint", "evaluation_spec", "sample_gallery"],
-        "gallery_site": ["evaluation"],
+        "sequence_spec": [],
+        "sample_sequence": ["checkpoint", "sequence_spec"],
+        "gallery_site": ["evaluation", "sample_sequence"],
     }
 
 
@@ -77,6 +79,7 @@ def test_training_and_gallery_share_the_gpu_pool(tmp_path: Path) -> None:
         "checkpoint",
         "sample_gallery",
         "evaluation",
+        "sample_sequence",
     }
 
 

@@ -122,7 +122,7 @@ def test_a_threshold_blocks_where_the_specification_says_so(project: Project, in
 def test_what_fails_blocks_but_for_warnings(project: Project) -> None:
     graph = build_defs(project).resolve_asset_graph()
     blocking = {key.name for key in graph.asset_check_keys if graph.get(key).blocking}
-    assert blocking == {"enough_images", "sound_weights", "no_black_pictures", "within_thresholds"}
+    assert blocking == {"enough_images", "sound_weights", "no_black_pictures", "within_thresholds", "no_blank_frames"}
 
 
 # ------------------------------------------------------------------------------------------ runs
@@ -230,7 +230,7 @@ def test_an_edit_re_evaluates_its_specification_and_the_checks_below_it(project:
     (request,) = second.run_requests or ()
     assert request.partition_key == "araucaria"
     assert request.asset_selection == [dg.AssetKey("training_spec")]
-    checks = [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in ("checkpoint", "sample_gallery", "evaluation")]
+    checks = [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in ("checkpoint", "sample_gallery", "evaluation", "sample_sequence")]
     assert request.asset_check_keys == checks
     assert not evaluate(project, instance, "edited_concepts", second.cursor).run_requests
     assert evaluate(project, instance, "edited_concepts", first.cursor).run_requests  # a tick that was killed goes on from the last

@@ -15,7 +15,7 @@ import yaml
 from filelock import FileLock
 
 from gaucho_pipeline.artifacts import ForgottenError, GauchoError, Store, read_table, umask
-from gaucho_pipeline.assets import ALL, ASSETS
+from gaucho_pipeline.assets import ALL
 from gaucho_pipeline.concepts import RetentionSpec
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
@@ -30,7 +30,7 @@ from gaucho_pipeline.upkeep.collecting import find_waste, remove
 from gaucho_pipeline.upkeep.forgetting import forget
 from gaucho_pipeline.upkeep.renaming import rename
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import EVERY_CONCEPTS, content_of, gaucho, made, states
+from gaucho_pipeline_tests.programs import CONCEPT_NAMES, EVERY_CONCEPTS, content_of, gaucho, made, states
 from gaucho_pipeline_tests.standing import edit, stand, two_concepts
 
 EVERYTHING = RetentionSpec(keep=1, days=0)
@@ -86,7 +86,7 @@ def test_a_flipped_bit_in_any_file_is_named_by_its_file(folder: Path) -> None:
     for path in files_of(folder):
         parts = path.relative_to(folder / "data").parts
         kinds.setdefault((parts[0], path.suffix), path)  # one of each kind
-    assert {kind for kind, _ in kinds} >= {*ASSETS, "blobs", ".posteriors", ".pictures", ".fetched"} - {".fetched"}
+    assert {kind for kind, _ in kinds} >= {*CONCEPT_NAMES, "gallery_site", "blobs", ".posteriors", ".pictures"}
     for path in kinds.values():
         good = path.read_bytes()
         flip(path)
