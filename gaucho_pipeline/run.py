@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -115,10 +115,13 @@ def _make(
     failures = list[str]()
     with get_instance(project, captures_output=False) as instance:
         runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
-        gpus, most = gpu_names(), pool_limit(instance, EVALUATION.pool)
+        at_once, before = jobs or min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1), set[str]()
         for last, slugs in left.items():
+            if before:  # what failed before was told
+                slugs = [slug for slug in slugs if project.state(CHECKPOINT.name, slug).state == "fresh"]
             failures += _ensure_others(project, runner, last, slugs)
-            failures += _bring(project, runner, last, slugs, force and last == select, jobs or min(most, len(gpus) or os.cpu_count() or 1))
+            failures += _bring(project, runner, last, slugs, force and last == select, at_once, before)
+            before |= set(with_inputs(last))
         if select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
             click.secho("all concepts", bold=True)
             if not _ensure(project, runner, select, ALL, force):
@@ -126,14 +129,14 @@ def _make(
     return failures
 
 
-def _bring(project: Project, runner: Runner, last: str, slugs: Sequence[str], force: bool, jobs: int) -> list[str]:
-    """Brings concepts up to an asset, `jobs` at once; returns what failed."""
+def _bring(project: Project, runner: Runner, last: str, slugs: Sequence[str], force: bool, jobs: int, before: Collection[str]) -> list[str]:
+    """Brings concepts up to an asset, `jobs` at once; returns what failed. `before`: the assets that they were brought up to just now."""
     failures = list[str]()
     if min(len(slugs), jobs) > 1:
         return run_side_by_side(project, slugs, last, force, min(len(slugs), jobs), gpu_names())
     for slug in slugs:
         click.secho(slug, bold=True)
-        for asset in project.assets_of(slug, last):
+        for asset in (each for each in project.assets_of(slug, last) if each.name not in before):
             if not _ensure(project, runner, asset.name, slug, force and asset.name == last):
                 failures.append(f"{asset.name} of {slug} failed")
                 break

@@ -23,6 +23,7 @@ from gaucho_pipeline.provenance import facts_in
 from gaucho_pipeline.sequence.__main__ import run
 from gaucho_pipeline.sequence.drawing import check_strengths, told
 from gaucho_pipeline.stage import Reporter, StageResult
+from gaucho_pipeline.verify import verify_file
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho, kill_when, run_stage, stage_command
 from gaucho_pipeline_tests.standing import edit, stand
@@ -153,7 +154,19 @@ def test_a_changed_beat_draws_that_story_only_and_another_caption_none(project: 
         project, "araucaria", "sequence", stories=[STORY, {"name": "other", "beats": [NIGHT | {"prompt": "a photo of {token} at sunset"}]}]
     )
     assert draw(Project(project.concepts_file, project.store.root), tmp_path / "c")[1].generated == 3
+    weaker = {"name": "other", "beats": [NIGHT | {"concepts": {"araucaria": 0.8}}]}
+    edit(project, "araucaria", "sequence", stories=[STORY, weaker])
+    assert draw(Project(project.concepts_file, project.store.root), tmp_path / "d")[1].generated == 2  # the base model knows of none
     edit(project, "araucaria", "sequence", stories=[STORY])
+
+
+def test_another_checkpoint_draws_what_was_learned_anew_and_keeps_the_base_models_frames(tmp_path: Path) -> None:
+    project = new_project(tmp_path, stories=[{"name": "other", "beats": [NIGHT]}])
+    assert draw(project, tmp_path / "a")[1].generated == 3
+    edit(project, "araucaria", "training", rank=2)
+    again = Project(project.concepts_file, project.store.root)
+    learn(stand(again, "checkpoint", "araucaria", "2").folder, "araucaria", "João")
+    assert draw(again, tmp_path / "b")[1].generated == 2
 
 
 def test_only_its_own_part_and_its_checkpoints_make_it_stale(tmp_path: Path) -> None:
@@ -280,3 +293,7 @@ def test_killed_it_goes_on_and_ends_as_if_left_alone(tmp_path: Path) -> None:
     assert {name: sha for name, sha in one.manifest.files.items() if name.startswith("stories/")} == {
         name: sha for name, sha in other.manifest.files.items() if name.startswith("stories/")
     }
+    for name in ("frames/001.png", "story.webp", "story.gif", "story.mp4", "filmstrip.png"):
+        finding = verify_file(one.folder / "stories" / "one_day" / name, alone.store)
+        assert finding.holds, name
+        assert [row["author"] for row in finding.training_images] == ["João"]

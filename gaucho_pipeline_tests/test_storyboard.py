@@ -115,7 +115,7 @@ def test_all_frames_begin_with_one_noise_and_wander_by_the_drift() -> None:
     assert all(torch.equal(still[0], each) for each in still)
     moved = noise(0.3)
     steps = [(after - before).norm() for before, after in itertools.pairwise(moved)]
-    assert max(steps) > 0
+    assert min(steps[:2]) > 0  # all the while that a beat turns into the next one
     assert abs(moved.std().item() - 1) < 0.1  # it is still noise
 
 
