@@ -213,3 +213,17 @@ def test_pictures_are_drawn_as_the_familys_own_pipeline_does_where_nobody_says_o
     guidance = "true_cfg_scale" if name == "QwenImagePipeline" else "guidance_scale"
     own = {"num_inference_steps": parameters["num_inference_steps"].default, "guidance_scale": parameters[guidance].default}
     assert FAMILIES[name].recommended["gallery"] == own
+
+
+@pytest.mark.parametrize(
+    ("configs", "reason"),
+    [
+        ({"transformer_2": {}}, "has two denoisers"),
+        ({"vae": {"is_residual": True}}, "has noise that differs from place to place"),
+        ({"transformer": {"in_channels": 36, "out_channels": 16}}, "draws clips that begin with an image"),
+        ({"transformer": {"image_dim": 1280}}, "draws clips that begin with an image"),
+    ],
+)
+def test_a_wan_that_is_no_model_of_clips_from_words_is_refused(configs: dict[str, Any], reason: str) -> None:
+    assert FAMILIES["WanPipeline"].refusal({"transformer": {}, "vae": {}}) is None
+    assert reason in (FAMILIES["WanPipeline"].refusal(configs) or "")

@@ -26,10 +26,13 @@ class Wan(Family):
     }
     sequence_methods: ClassVar[tuple[str, ...]] = ("video",)
     max_sequence_length = 512
-    without: ClassVar[tuple[str, ...]] = ("transformer_2",)
 
     @classmethod
     def refusal(cls, configs: Configs) -> str | None:
+        if "transformer_2" in configs:
+            return "has two denoisers, one for each half of the noise; what can be taught has one: take Wan 2.1"
+        if configs.get("vae", {}).get("is_residual"):
+            return "has noise that differs from place to place (Wan 2.2, 5B); what can be taught has one for all: take Wan 2.1"
         transformer = configs.get("transformer", {})
         if transformer.get("image_dim") or transformer.get("in_channels", 16) != transformer.get("out_channels", 16):
             return "draws clips that begin with an image; what can be taught draws from words alone"
