@@ -176,7 +176,7 @@ EVALUATION = Asset(
 )
 SAMPLE_SEQUENCE = Asset(
     name="sample_sequence",
-    memory_remedy="lower sequence.size or sequence.batch_size, or the frames of a story",
+    memory_remedy="lower sequence.size, the frames of a story, or for storyboard sequence.batch_size",
     program="gaucho_pipeline.sequence",
     code_version="1",
     description="Stories that unfold in time, as animations, films and filmstrips, for concepts that ask for them.",

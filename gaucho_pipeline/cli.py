@@ -18,10 +18,12 @@ import click
 from gaucho_pipeline import json_log
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
+from gaucho_pipeline.base_models import family_of
 from gaucho_pipeline.commands import complete_concept, told
 from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.concepts_file import load_story
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.prompts import fill_in_concepts
@@ -203,14 +205,20 @@ def generate(
 @told
 def sequence(project: Project, concept: str, story: str, out: Path | None) -> None:
     """Draw STORY, a YAML file or the name of a ready-made story, with what was learned of CONCEPT: frames, films and a filmstrip."""
-    found = STORIES.get(story) or load_story(Path(story))
+    asked = project.concept(concept).sequence
+    named = STORIES | {each.name: each for each in (asked.stories if asked else ())}
+    if story not in named and not Path(story).exists():
+        raise ConfigError(f"{story}: is no file, and no story; there are {', '.join(named)}")
+    found = named.get(story) or load_story(Path(story))
     slugs = [concept, *found.others(concept)]
     checkpoints = {slug: project.checkpoint(slug) for slug in slugs}
     for slug in slugs:
         _tell_if_outdated(project, slug)
-    asked = project.concept(concept).sequence
     keys = {name: getattr(asked, name) for name in asked.model_fields_set} if asked else {}
-    spec = SequenceSpec.model_validate(keys | {"stories": (found,)}).for_family(project.family_of(concept))
+    spec = SequenceSpec.model_validate(keys | {"stories": (found,)})
+    training = checkpoints[concept].manifest.provenance.spec  # which may be on another base model than the file names now
+    family = family_of(training["base_model"], training["revision"], LockFile(project.lock_file))
+    spec = spec.for_family(family)
     name = project.concept(concept).name
     folder = out or _not_taken(Path(f"{concept}-{found.name}"))
     if folder.exists():

@@ -488,7 +488,7 @@ class SequenceSpec(Stories):
     clip: EncoderSpec | None = Field(None, description="A CLIP or SigLIP, for what compares frames with words; null: none")
     dinov2: EncoderSpec | None = Field(None, description="A DINOv2, for what compares frames with images; null: none")
     batch_size: Annotated[int, Operational()] = Field(
-        8, ge=1, le=64, description="Frames at once; halved where memory runs out. Changes no result"
+        8, ge=1, le=64, description="Frames at once, of a storyboard; halved where memory runs out. Changes no result"
     )
 
     @model_validator(mode="after")

@@ -60,6 +60,8 @@ def load_concepts(path: Path) -> Concepts:
 def _with_defaults(part: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     whole = dict(part)
     for stage, keys in defaults.items():
+        if stage == "sequence" and stage not in part and "stories" not in keys:
+            continue  # how it is drawn asks for none
         own = part.get(stage, {})
         whole[stage] = {**keys, **own} if isinstance(own, dict) else own
     return whole

@@ -185,6 +185,7 @@ def shows_nothing(picture: Image.Image) -> bool:
 
 def jpeg_within(image: Image.Image, most: int, comment: str) -> bytes:
     """The picture as a JPEG of at most so many bytes: first the quality gives way, then the size."""
+    image = fit(image, 16_000)  # a JPEG has at most 65,535 on a side
     while True:
         for quality in (88, 80, 70, 60):
             buffer = io.BytesIO()

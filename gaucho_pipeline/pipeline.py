@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.remote_store import fetch_if_asked
+from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS
 
 NOT_ASKED_FOR = "not asked for"
 """What stands in Dagster for the version of what a concept does not ask for."""
@@ -177,6 +178,23 @@ class Project:
             raise ConfigError(f"{slug} asks for no {last}; name a story in {self.concepts_file}, under concepts.{slug}.{part}")
         return [ASSETS[name] for name in with_inputs(last) if ASSETS[name].is_partitioned and self.asks_for(name, slug)]
 
+    def asked(self, concepts: Sequence[str], last: str) -> list[str]:
+        """The concepts that a run is about: those that are named, else all that have the asset.
+
+        Raises ConfigError if one that is named has none, or nobody has.
+        """
+        for slug in concepts:
+            self.assets_of(slug, last)
+        found = list(dict.fromkeys(concepts)) or [slug for slug in self.slugs if self.asks_for(last, slug)]
+        if not found:
+            self.assets_of(self.slugs[0], last)
+        return found
+
+    def untaught_in_stories(self, slugs: Sequence[str]) -> list[str]:
+        """Other concepts in the stories of some, of which nothing was learned yet."""
+        others = dict.fromkeys(other for slug in slugs for other in self.others_in_story(slug))
+        return [other for other in others if other not in slugs and self.store.current(CHECKPOINT.name, other) is None]
+
     def _concept_for(self, asset: str, slug: str) -> Concept:
         return self.on_its_base_model(slug) if ASSETS[asset].on_base_model else self.concept(slug)
 
@@ -184,7 +202,8 @@ class Project:
         """The data version of the specification of an asset of a concept; files that it names are read once."""
         key = (asset, slug)
         if key not in self._versions:
-            self._versions[key] = self._concept_for(asset, slug).spec_version(ASSETS[asset].part)
+            own, of_others = self._concept_for(asset, slug).spec_version(ASSETS[asset].part), self._of_others(asset, slug)
+            self._versions[key] = digest([own, of_others]) if of_others and not self.concept(slug).historical else own
         return self._versions[key]
 
     def _look_alikes(self, slug: str) -> dict[str, Artifact]:
@@ -203,9 +222,9 @@ class Project:
         return alike.concepts if alike else ()
 
     def others_in_story(self, slug: str) -> tuple[str, ...]:
-        """The other concepts that the stories of one name."""
-        sequence = self.concept(slug).sequence
-        return tuple(dict.fromkeys(other for story in sequence.stories for other in story.others(slug))) if sequence else ()
+        """The other concepts of the file that the stories of one name."""
+        stories = sequence.stories if (sequence := self.concept(slug).sequence) else ()
+        return tuple(dict.fromkeys(other for story in stories for other in story.others(slug) if other in self.concepts.concepts))
 
     def _is_imagined(self, slug: str) -> bool:
         """Whether what a concept's stories show is of the past: its own, or that of another concept in them."""
@@ -282,7 +301,11 @@ class Project:
         family = base_models.family_of(training.base_model, training.revision, LockFile(self.lock_file))
         found = own if family.code_version == "1" else f"{own}+{family.code_version}"
         method = METHODS[training.method]
-        return found if method.code_version == "1" else f"{found}+{method.name} {method.code_version}"
+        found = found if method.code_version == "1" else f"{found}+{method.name} {method.code_version}"
+        if asset != SAMPLE_SEQUENCE.name or not (spec := self.on_its_base_model(slug).sequence):
+            return found
+        drawn_by = SEQUENCE_CODE_VERSIONS[str(spec.method)]
+        return found if drawn_by == "1" else f"{found}+{spec.method} {drawn_by}"
 
     def _base_model(self, asset: str, slug: str) -> dict[str, str | None] | None:
         if not ASSETS[asset].on_base_model:
@@ -400,10 +423,15 @@ class Project:
 
     def states(self, slug: str) -> dict[str, State]:
         """Whether each asset of a concept is up to date, in the order of the chain."""
+        return self._states_up_to(slug, GALLERY_SITE.name)
+
+    def _states_up_to(self, slug: str, last: str) -> dict[str, State]:
         found: dict[str, State] = {}
-        for asset in self.assets_of(slug):
+        for asset in self.assets_of(slug, last):
             is_pinned = asset == CHECKPOINT and self.concept(slug).training.pinned
             above = {} if is_pinned else {name: found[name] for name in asset.inputs}
+            for other in self.others_in_story(slug) if asset == SAMPLE_SEQUENCE else ():
+                above[f"{CHECKPOINT.name} of {other}"] = self._states_up_to(other, CHECKPOINT.name)[CHECKPOINT.name]
             found[asset.name] = self._state(asset.name, slug, above)
         return found
 

@@ -19,7 +19,7 @@ import click
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, write_atomically
-from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, with_inputs
+from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.launch import ERROR_FILE
 from gaucho_pipeline.pipeline import Project
@@ -41,13 +41,13 @@ class Step:
 
 def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[Step]:
     """What a run of concepts up to an asset would make; nothing is run, and nobody is asked."""
-    slugs, steps = list(dict.fromkeys(concepts)) or project.slugs, list[Step]()
-    for slug in slugs:
-        project.concept(slug)
-    past = _past(project)
-    for slug in slugs:
+    slugs, steps = project.asked(concepts, select), list[Step]()
+    past, wanted = _past(project), {slug: with_inputs(select) for slug in slugs}
+    if SAMPLE_SEQUENCE.name in with_inputs(select):
+        wanted |= dict.fromkeys(project.untaught_in_stories(slugs), with_inputs(CHECKPOINT.name))
+    for slug, names in wanted.items():
         for name, state in project.states(slug).items():
-            if name in with_inputs(select) and state.state != "fresh":
+            if name in names and state.state != "fresh":
                 why = "; ".join(state.reasons) or state.state
                 why = f"{why} (left as it is, if that comes out the same)" if state.state == "waiting" else why
                 steps.append(Step(name, slug, why, *_cost(project, name, slug, past)))

@@ -157,7 +157,15 @@ def _check_sequence(project: Project, slug: str) -> None:
         if own and (folder := base_models.encoder_folder(own.model)) and not folder.exists():
             raise error_at(project.concepts_file, (*place, key, "model"), f"{folder} is not there")
     training = project.concept(slug).training
+    is_at_once = spec.method == "animatediff" or (spec.method is None and spec.motion_adapter is not None)
     for number, story in enumerate(spec.stories):
+        strengths = [beat.strengths(slug) for beat in story.beats]
+        if training.method == "dreambooth" and any(each != {slug: 1.0} for each in strengths):
+            text = f"{story.name}: only a concept taught by lora has a strength, and goes with others"
+            raise error_at(project.concepts_file, (*place, "stories", number), text)
+        if is_at_once and any(each != strengths[0] for each in strengths):
+            text = f"{story.name}: animatediff draws all beats at once; give each the same concepts, as strong"
+            raise error_at(project.concepts_file, (*place, "stories", number), text)
         for other in story.others(slug):
             where = (*place, "stories", number)
             if other not in project.slugs:
@@ -165,5 +173,5 @@ def _check_sequence(project: Project, slug: str) -> None:
             its = project.concept(other).training
             if (its.base_model, its.revision) != (training.base_model, training.revision):
                 raise error_at(project.concepts_file, where, f"{story.name} shows {other}, which is taught on another base model")
-            if "dreambooth" in (its.method, training.method):
+            if its.method == "dreambooth":
                 raise error_at(project.concepts_file, where, f"{story.name} shows {other}: only concepts taught by lora go together")

@@ -50,7 +50,8 @@ def marked_png(picture: Image.Image, facts: Mapping[str, Any], texts: Mapping[st
 def facts_in(picture: Image.Image) -> dict[str, Any] | None:
     """The facts that a picture of ours carries; None where there are none, or none that can be read."""
     text = getattr(picture, "text", {}).get(FACTS)
-    return _read(text) if text is not None else facts_in_xmp(picture.info.get("xmp", b""))
+    xmp = picture.info.get("xmp")
+    return _read(text) if text is not None else facts_in_xmp(xmp) if isinstance(xmp, bytes) else None
 
 
 def facts_in_xmp(xmp: bytes) -> dict[str, Any] | None:

@@ -55,7 +55,7 @@ def run_concepts(
 def _run(
     project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None, is_meant: bool, received: Callable[[], int]
 ) -> list[str]:
-    slugs, is_child = _asked(project, concepts, select), PARENT_VARIABLE in os.environ
+    slugs, is_child = project.asked(concepts, select), PARENT_VARIABLE in os.environ
     states = {slug: project.states(slug) for slug in slugs}
     phases = (EVALUATION.name, SAMPLE_SEQUENCE.name) if select == GALLERY_SITE.name else (select,)
     left = {last: [slug for slug in slugs if _is_left(project, slug, last, states[slug], force and last == select)] for last in phases}
@@ -63,30 +63,20 @@ def _run(
     if done := [slug for slug in slugs if slug not in due]:
         names = ", ".join(done[:_MOST_TOLD]) + (f" and {len(done) - _MOST_TOLD} more" if len(done) > _MOST_TOLD else "")
         click.echo(f"{names}: fresh, nothing to do")
-    check_configuration(project, due, select, is_meant=is_meant or is_child)
+    check_configuration(project, [*due, *project.untaught_in_stories(due)], select, is_meant=is_meant or is_child)
     project.store.check_writable()
     if EVALUATION.name in phases and not is_child:
         for slug in due:
             if unknown := untranslated(project.on_its_base_model(slug).gallery):
                 click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
     makes_site = select == GALLERY_SITE.name and (force or project.site_state(states).state not in ("fresh", "waiting"))
-    failures = _make(project, left, select, force, jobs, received) if due or makes_site else []
+    failures = _make(project, slugs, left, select, force, jobs, received) if due or makes_site else []
     if not is_child:
         if EVALUATION.name in phases:
             now = states | {slug: project.states(slug) for slug in due}
             _tell_verdicts(project, [slug for slug in due or slugs[:_MOST_TOLD] if now[slug][EVALUATION.name].state == "fresh"])
         _tell_places(project, slugs, select)
     return failures
-
-
-def _asked(project: Project, concepts: tuple[str, ...], select: str) -> list[str]:
-    """The concepts of a run; all that have the selected asset, if none is named. Raises ConfigError if one has none, or nobody has."""
-    for slug in concepts:
-        project.assets_of(slug, select)
-    found = list(dict.fromkeys(concepts)) or [slug for slug in project.slugs if project.asks_for(select, slug)]
-    if not found:
-        project.assets_of(project.slugs[0], select)
-    return found
 
 
 def _is_left(project: Project, slug: str, last: str, states: Mapping[str, State], force: bool) -> bool:
@@ -103,11 +93,17 @@ def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]
 
 
 def _make(
-    project: Project, left: Mapping[str, list[str]], select: str, force: bool, jobs: int | None, received: Callable[[], int]
+    project: Project,
+    asked: Sequence[str],
+    left: Mapping[str, list[str]],
+    select: str,
+    force: bool,
+    jobs: int | None,
+    received: Callable[[], int],
 ) -> list[str]:
-    """Makes what is not up to date of some concepts, by the asset that they are brought up to, then the site; returns what failed.
+    """Makes what is not up to date of the asked concepts, then the site; returns what failed.
 
-    Sequences come when everything else is there, because one may show several concepts.
+    `left`: by the asset that they are brought up to. Sequences come when everything else is there, because one may show several concepts.
     """
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
@@ -117,8 +113,8 @@ def _make(
         runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
         at_once, before = jobs or min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1), set[str]()
         for last, slugs in left.items():
-            if before:  # what failed before was told
-                slugs = [slug for slug in slugs if project.state(CHECKPOINT.name, slug).state == "fresh"]
+            if before:
+                slugs = _left_now(project, asked, last)
             failures += _ensure_others(project, runner, last, slugs)
             failures += _bring(project, runner, last, slugs, force and last == select, at_once, before)
             before |= set(with_inputs(last))
@@ -127,6 +123,16 @@ def _make(
             if not _ensure(project, runner, select, ALL, force):
                 failures.append(f"{select} failed")
     return failures
+
+
+def _left_now(project: Project, asked: Sequence[str], last: str) -> list[str]:
+    """What is left to do after other things were done: not of a concept whose own chain has failed, which was told."""
+    found = []
+    for slug in (each for each in asked if project.asks_for(last, each)):
+        states = project.states(slug)
+        if states[CHECKPOINT.name].state == "fresh" and _is_left(project, slug, last, states, False):
+            found.append(slug)
+    return found
 
 
 def _bring(project: Project, runner: Runner, last: str, slugs: Sequence[str], force: bool, jobs: int, before: Collection[str]) -> list[str]:

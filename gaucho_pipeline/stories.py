@@ -83,7 +83,7 @@ class Story(Spec):
     drift: float = Field(
         0.0, ge=0, le=1, description="How far the noise wanders from beat to beat: 0 not at all, 1 to another one altogether"
     )
-    frames_per_second: float = Field(8, gt=0, le=60, description="How fast it plays")
+    frames_per_second: float = Field(8, ge=0.1, le=60, description="How fast it plays")
 
     @model_validator(mode="after")
     def _is_no_film(self) -> Self:

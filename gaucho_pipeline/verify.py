@@ -33,6 +33,7 @@ _SHOWN = (
     "sequence_method",
     "concept",
 )
+_PICTURES_IN_BOXES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 _LARGEST = 100_000_000
 
 
@@ -65,7 +66,7 @@ def verify_file(path: Path, store: Store) -> Finding:
         if path.stat().st_size > _LARGEST:
             raise ConfigError(f"{path}: is larger than {_LARGEST // 1_000_000} MB")
         content = path.read_bytes()
-        if content[4:8] == b"ftyp":
+        if content[4:8] == b"ftyp" and content[8:12] not in _PICTURES_IN_BOXES:
             return _verify_film(content, store)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:

@@ -22,11 +22,11 @@ from gaucho_pipeline_tests.test_families import new_family
 NAME = "StableDiffusionPipeline"
 
 
-def new_motion_adapter(folder: Path, channels: tuple[int, ...] = (8, 16)) -> Path:
+def new_motion_adapter(folder: Path, channels: tuple[int, ...] = (8, 16), in_the_middle: bool = True) -> Path:
     torch.manual_seed(1)
     adapter = diffusers.MotionAdapter(
         block_out_channels=channels, motion_layers_per_block=1, motion_mid_block_layers_per_block=1, motion_norm_num_groups=2,
-        motion_num_attention_heads=4, motion_max_seq_length=32,
+        motion_num_attention_heads=4, motion_max_seq_length=32, use_motion_mid_block=in_the_middle,
     )  # fmt: skip
     with torch.no_grad():  # a new one ends in zeros, and moves nothing
         for weight in adapter.parameters():
@@ -52,6 +52,14 @@ def test_every_frame_is_drawn_and_they_differ(beats: tuple[dict[str, Any], ...],
     pictures = AnimateDiff().draw(drawing_of(opened(motion), tmp_path, *beats, **motion))
     assert [picture.size for picture in pictures] == [(SIDE, SIDE)] * sum(beat["frames"] for beat in beats)
     assert len(set(bytes_of(pictures))) == len(pictures)
+
+
+def test_an_adapter_without_a_middle_block_draws_several_beats_too(tmp_path: Path) -> None:
+    folder = new_motion_adapter(tmp_path / "first", in_the_middle=False)
+    keys = {"method": "animatediff", "motion_adapter": {"model": str(folder)}}
+    family = opened(keys)
+    first = bytes_of(AnimateDiff().draw(drawing_of(family, tmp_path / "a", *BEATS, **keys)))
+    assert bytes_of(AnimateDiff().draw(drawing_of(family, tmp_path / "b", *BEATS, **keys))) == first
 
 
 def test_a_story_longer_than_the_adapters_window_is_drawn(motion: dict[str, Any], tmp_path: Path) -> None:

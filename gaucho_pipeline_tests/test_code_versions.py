@@ -33,6 +33,7 @@ from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS
 from gaucho_pipeline.sequence.registry import SEQUENCE_METHODS
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training.loop import Trainer
@@ -311,8 +312,8 @@ def test_a_story_is_drawn_as_it_was(method: str, tmp_path: Path) -> None:
     opened = SEQUENCE_METHODS[method].open(family, drawing.spec)
     frames = SEQUENCE_METHODS[method].draw(replace(drawing, family=opened))
     means = [np.asarray(frame, float).mean(axis=(0, 1)).round(2).tolist() for frame in frames]
-    version = f"{ASSETS['sample_sequence'].code_version}+{SEQUENCE_METHODS[method].code_version}"
-    hold(f"sequence/{method}", version, means, f"gaucho_pipeline/assets.py, or of gaucho_pipeline/sequence/{method}.py", relative=0.01)
+    version = f"{ASSETS['sample_sequence'].code_version}+{SEQUENCE_CODE_VERSIONS[method]}"
+    hold(f"sequence/{method}", version, means, "gaucho_pipeline/assets.py, or of gaucho_pipeline/sequence/base.py", relative=0.01)
 
 
 # ------------------------------------------------------------------------------------------ what stands on disk

@@ -212,8 +212,15 @@ def test_a_story_is_shown_with_its_beats_in_each_language_its_figures_and_its_fi
 
 
 def test_a_story_of_the_past_says_that_it_is_imagined_and_a_concept_without_one_shows_none(telling: Project, tmp_path: Path) -> None:
-    told = page(telling, tmp_path / "a", historical=True).split('<section class="story"')[1]
-    assert "tag imagined" in told
+    text = telling.concepts_file.read_text(encoding="utf-8")
+    telling.concepts_file.write_text(text.replace("token: mtl", "historical: true\n    token: mtl"), encoding="utf-8")
+    past = Project(telling.concepts_file, telling.store.root)
+    stand(past, "sample_sequence", "araucaria")
+    story = page(past, tmp_path / "a", historical=False).split("<h2>O que se desenrola")[1].split("</section>")[0]
+    assert "tag imagined" in story  # whoever of those that it shows is of the past
+    assert "nada aconteceu assim" in story
+    telling.concepts_file.write_text(text, encoding="utf-8")
+    stand(Project(telling.concepts_file, telling.store.root), "sample_sequence", "araucaria")
     assert "tag imagined" not in page(telling, tmp_path / "b").split('<section class="story"')[1]
     plain = dataclasses.replace(folders(telling), sequence=None)
     write_site(tmp_path / "c", [plain])

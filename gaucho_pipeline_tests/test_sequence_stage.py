@@ -162,11 +162,11 @@ def test_a_changed_beat_draws_that_story_only_and_another_caption_none(project: 
 
 def test_another_checkpoint_draws_what_was_learned_anew_and_keeps_the_base_models_frames(tmp_path: Path) -> None:
     project = new_project(tmp_path, stories=[{"name": "other", "beats": [NIGHT]}])
-    assert draw(project, tmp_path / "a")[1].generated == 3
+    assert draw(project, tmp_path / "one")[1].generated == 3
     edit(project, "araucaria", "training", rank=2)
     again = Project(project.concepts_file, project.store.root)
     learn(stand(again, "checkpoint", "araucaria", "2").folder, "araucaria", "João")
-    assert draw(again, tmp_path / "b")[1].generated == 2
+    assert draw(again, tmp_path / "two")[1].generated == 2
 
 
 def test_only_its_own_part_and_its_checkpoints_make_it_stale(tmp_path: Path) -> None:
@@ -190,6 +190,31 @@ def test_only_its_own_part_and_its_checkpoints_make_it_stale(tmp_path: Path) -> 
     edit(project, "araucaria", "sequence", seed_that_is_none=1)
     with pytest.raises(ConfigError, match="seed_that_is_none: unknown key"):
         state()
+
+
+def test_it_waits_for_the_checkpoints_of_others_and_is_stale_when_one_of_them_becomes_history(tmp_path: Path) -> None:
+    project = new_project(tmp_path, stories=[STORY | {"beats": [NIGHT | {"concepts": {"chimarrao": 0.5}}]}])
+    stand(project, NAME, "araucaria")
+    edit(project, "chimarrao", "training", rank=2)
+    waiting = Project(project.concepts_file, project.store.root).states("araucaria")[NAME]
+    assert (waiting.state, waiting.reasons) == ("waiting", ("checkpoint of chimarrao is stale",))
+    edit(project, "chimarrao", "training", rank=4)
+    text = project.concepts_file.read_text(encoding="utf-8").replace("token: dnc", "historical: true\n    token: dnc")
+    project.concepts_file.write_text(text, encoding="utf-8")
+    stale = Project(project.concepts_file, project.store.root).states("araucaria")[NAME]
+    assert (stale.state, stale.reasons) == ("stale", ("historical changed",))
+
+
+def test_how_sequences_are_drawn_by_default_asks_for_none(tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    text = yaml.safe_dump({"defaults": {"sequence": {"guidance_scale": 4}}, "concepts": {"a": concept, "b": concept | {"token": "x"}}})
+    value = yaml.safe_load(text)
+    value["concepts"]["b"]["sequence"] = {"stories": ["dance"]}
+    (tmp_path / "concepts.yaml").write_text(yaml.safe_dump(value), encoding="utf-8")
+    concepts = Project(tmp_path / "concepts.yaml", tmp_path / "data").concepts.concepts
+    assert concepts["a"].sequence is None
+    assert concepts["b"].sequence
+    assert concepts["b"].sequence.guidance_scale == 4
 
 
 def test_a_concept_that_asks_for_none_has_none(project: Project) -> None:
@@ -254,6 +279,25 @@ def test_what_cannot_be_drawn_is_told_before_any_work(change: Any, problem: str,
     project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
     found = list(problems(Project(project.concepts_file, project.store.root), ["araucaria"], NAME))
     assert [problem in str(each) and "concepts.yaml:" in str(each) for each in found] == [True], found
+
+
+@pytest.mark.parametrize(
+    ("training", "keys", "problem"),
+    [
+        ({"method": "dreambooth"}, {}, "only a concept taught by lora has a strength"),
+        ({}, {"motion_adapter": {"model": "./motion"}, "method": "animatediff"}, "animatediff draws all beats at once"),
+    ],
+)
+def test_strengths_that_cannot_be_are_told_before_any_work(
+    training: dict[str, Any], keys: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    (tmp_path / "motion").mkdir()
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    beats = [DAY, NIGHT | {"concepts": {"araucaria": 0.5}}]
+    concept |= {"training": training, "sequence": {"stories": [STORY | {"beats": beats}], **keys}}
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    found = [str(each) for each in problems(project, ["araucaria"], "raw_crawl")]
+    assert [problem in each and "stories.0" in each for each in found] == [True], found
 
 
 def test_strengths_that_differ_are_refused_where_all_beats_are_drawn_at_once(project: Project) -> None:

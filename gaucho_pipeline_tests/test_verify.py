@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from gaucho_pipeline import cli
 from gaucho_pipeline.artifacts import read_table, write_table
@@ -176,3 +177,16 @@ def test_a_concept_that_is_a_path_is_none(project: Project, tmp_path: Path) -> N
     path = file(project, tmp_path / "x.png", concept="../sample_gallery/araucaria")  # which would lead to where the picture stands
     finding = verify_file(path, project.store)
     assert (finding.artifact, finding.checkpoint, finding.holds) == ("", "", False)
+
+
+def test_xmp_that_is_no_text_claims_nothing_and_an_avif_is_a_picture(project: Project, tmp_path: Path) -> None:
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[700] = 2  # text, where bytes belong
+    tags[700] = "gaucho:Facts"
+    picture().rotate(90).save(tmp_path / "x.tif", tiffinfo=tags)
+    assert verify_file(tmp_path / "x.tif", project.store).claims is None
+    picture().save(tmp_path / "x.avif")
+    (tmp_path / "broken.avif").write_bytes((tmp_path / "x.avif").read_bytes()[:60])
+    assert verify_file(tmp_path / "x.avif", project.store).claims is None
+    with pytest.raises(ConfigError, match="is no picture that can be read"):
+        verify_file(tmp_path / "broken.avif", project.store)

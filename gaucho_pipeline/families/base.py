@@ -191,9 +191,14 @@ class Family(ABC):
 
     def decode(self, latents: torch.Tensor) -> list[Any]:
         """Pictures of latents."""
-        config = self.pipeline.vae.config
-        shift = getattr(config, "shift_factor", None) or 0.0
-        decoded = self.pipeline.vae.decode(latents / config.scaling_factor + shift).sample
+        import torch
+
+        vae, config = self.pipeline.vae, self.pipeline.vae.config
+        shift, kept_in = getattr(config, "shift_factor", None) or 0.0, vae.dtype
+        if kept_in == torch.float16 and getattr(config, "force_upcast", False):
+            vae.to(torch.float32)  # as its pipeline does: half is too narrow for it
+        decoded = vae.decode((latents / config.scaling_factor + shift).to(vae.dtype)).sample
+        vae.to(kept_in)
         pictures: list[Any] = self.pipeline.image_processor.postprocess(decoded.float())
         return pictures
 

@@ -186,7 +186,7 @@ def _stories(folders: ConceptFolders, language: Language) -> list[Row]:
     metrics, texts = folders.manifest(folders.sequence).metrics, words(language)
     assert isinstance(metrics, SampleSequenceMetrics)
     found = []
-    for row, figures in zip(read_table(folders.sequence / "stories.jsonl"), metrics.stories, strict=True):
+    for row, measured in zip(read_table(folders.sequence / "stories.jsonl"), metrics.stories, strict=True):
         place = f"stories/{row['name']}"
         title = row["title"][language] if row["title"] else row["name"]
         beats = [
@@ -207,8 +207,9 @@ def _stories(folders: ConceptFolders, language: Language) -> list[Row]:
                 "beats": beats,
                 "files": [f"{place}/{name}" for name in row["files"]],
                 "alt": texts["story_alt"].format(title=title, beats="; ".join(beat["text"] for beat in beats)),
-                "figures": _story_figures(figures, metrics, language),
+                "sentences": _story_figures(measured, metrics, language),
                 "backbone": metrics.subject_backbone,
+                "imagined": bool(folders.manifest(folders.sequence).provenance.spec.get("historical")),
             }
         )
     return found

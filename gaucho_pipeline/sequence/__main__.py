@@ -52,9 +52,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     measured = [measure(each, _plain(each, words, own), drawn.frames[each.story.name], images, by_subject, by_words) for each in stories]
     manifests = {slug: manifest for slug, (manifest, _) in checkpoints.items()}
     writer = StoryWriter(staging / "stories", signer, spec, imagined, request.title or own)
-    for each, figures in zip(stories, measured, strict=True):
+    for each, own_figures in zip(stories, measured, strict=True):
         facts = story_facts(each.story, each.prompts, each.strengths, spec, drawn.settings, own, manifests, imagined)
-        writer.write(each, drawn.frames[each.story.name], facts, figures.rows)
+        writer.write(each, drawn.frames[each.story.name], facts, own_figures.rows)
     write_table(staging / "frames.jsonl", writer.rows)
     write_table(staging / "stories.jsonl", writer.story_rows)
     sheet = films.stacked(writer.strips)

@@ -59,7 +59,7 @@ class AnimateDiff(SequenceMethod):
         try:
             return self._draw(drawing, prompts_over_time(drawing.story, drawing.prompts), count, drawing.story.seed)
         finally:
-            drawing.family.pipeline.disable_free_noise()
+            _disable_free_noise(drawing.family.pipeline)
 
     def draw_alone(self, drawing: Drawing, prompt: str, seed: int) -> Image.Image:
         return self._clip(drawing, prompt, 1, seed)[0]
@@ -79,6 +79,14 @@ class AnimateDiff(SequenceMethod):
             keys["negative_prompt"] = spec.negative_prompt
         frames: list[Image.Image] = drawing.family.pipeline(prompt=prompt, num_frames=count, output_type="pil", **keys).frames[0]
         return frames
+
+
+def _disable_free_noise(pipeline: Any) -> None:
+    """What the pipeline's own does, which fails on an adapter that has nothing for the middle block, as those of the first version."""
+    pipeline._free_noise_context_length = None
+    for block in (*pipeline.unet.down_blocks, pipeline.unet.mid_block, *pipeline.unet.up_blocks):
+        if hasattr(block, "motion_modules"):
+            pipeline._disable_free_noise_in_block(block)
 
 
 def prompts_over_time(story: Story, prompts: tuple[str, ...]) -> dict[int, str]:

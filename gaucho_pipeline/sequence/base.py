@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from gaucho_pipeline.sequence.steps import Steps
 
+SEQUENCE_CODE_VERSIONS = {"storyboard": "1", "animatediff": "1", "video": "1"}
+"""By method: raised when that one draws other frames of the same input. It makes stale what it drew, and nothing else."""
 Strengths = Mapping[str, float]
 """How strongly each concept is drawn, by slug."""
 
@@ -46,8 +48,6 @@ class SequenceMethod(ABC):
     """One way to draw a story."""
 
     name: ClassVar[str]
-    code_version: ClassVar[str] = "1"
-    """Raised when it draws other frames of the same input."""
     changes_strengths: ClassVar[bool] = False
     """Whether the strengths of concepts may differ from beat to beat."""
 

@@ -20,9 +20,10 @@ from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.images import shows_nothing
 from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.prompts import fill_in_concepts
-from gaucho_pipeline.sequence.base import Drawing, Strengths
+from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS, Drawing, Strengths
 from gaucho_pipeline.sequence.registry import SEQUENCE_METHODS
 from gaucho_pipeline.sequence.steps import Steps
 from gaucho_pipeline.stage import Progress, Reporter
@@ -115,7 +116,7 @@ class _Studio:
         started = time.monotonic()
         pictures = self._alone(drawing, found) if model == "control" else SEQUENCE_METHODS[str(self.spec.method)].draw(drawing)
         for each, picture in zip(keys, pictures, strict=True):
-            self.cache.put(each, picture)
+            self._keep(each, picture)
         drawing.steps.forget()
         self.drawn.seconds += time.monotonic() - started
         self.drawn.generated += sum(picture is None for picture in found)
@@ -130,12 +131,17 @@ class _Studio:
                 drawing.use(drawing.strengths[frame.nearest])
                 seed = (drawing.story.seed + _NEXT_SEED * (number + 1)) % 2**31
                 picture = method.draw_alone(drawing, drawing.prompts[frame.nearest], seed)
-                self.cache.put(digest([self._key_of(drawing, "control"), number]), picture)
+                self._keep(digest([self._key_of(drawing, "control"), number]), picture)
                 self.progress.advance(1)
             else:
                 self.progress.skip(1)
             pictures.append(picture)
         return pictures
+
+    def _keep(self, key: str, picture: Image.Image) -> None:
+        """What shows nothing is not kept: it would never be drawn again."""
+        if not shows_nothing(picture):
+            self.cache.put(key, picture)
 
     def _drawing(self, story: ToldStory, model: Model, key: str) -> Drawing:
         strengths = story.strengths if model != "base" else tuple({} for _ in story.prompts)
@@ -152,9 +158,10 @@ class _Studio:
         """The hash of all that makes a story's frames; what pages say of it is no part of it."""
         story = drawing.story
         beats = [[beat.frames, beat.transition] for beat in story.beats]
-        unfolding = {"beats": beats, "prompts": drawing.prompts, "strengths": drawing.strengths, "seed": story.seed, "drift": story.drift}
-        learned = {} if model == "base" else self.version
-        return digest([self.settings, unfolding, learned, "control" if model == "control" else "story"])
+        unfolding = {"beats": beats, "prompts": drawing.prompts, "seed": story.seed, "drift": story.drift}
+        # by what was learned and not by slugs: a concept that is renamed has nothing drawn again
+        strengths = [{self.version[slug]: strength for slug, strength in each.items()} for each in drawing.strengths]
+        return digest([self.settings, unfolding, strengths, "control" if model == "control" else "story"])
 
 
 def draw_stories(
@@ -217,10 +224,10 @@ def check_strengths(stories: Sequence[ToldStory], spec: SequenceSpec) -> None:
 
 def _settings(loaded: base_models.Loaded, family: Family, spec: SequenceSpec, trained: Manifest) -> dict[str, Any]:
     """What tells frames from those of any other model and settings."""
-    method, training = SEQUENCE_METHODS[str(spec.method)], trained.provenance.spec
+    training = trained.provenance.spec
     adapter = spec.motion_adapter if spec.method == "animatediff" else None
     return {
-        "code": [_CODE_VERSION, method.code_version, family.code_version],
+        "code": [_CODE_VERSION, SEQUENCE_CODE_VERSIONS[str(spec.method)], family.code_version],
         "method": spec.method,
         "motion_adapter": base_models.part_identity(adapter.model, adapter.revision) if adapter else None,
         "base_model": trained.provenance.base_model,

@@ -72,7 +72,7 @@ def measure(
 
 def pixel_steps(frames: Sequence[Image.Image]) -> Numbers:
     """The mean change of a pixel's value from each frame to the next, (frames - 1,), 0 to 1."""
-    values = [np.asarray(frame.convert("RGB"), np.float64) / 255 for frame in frames]
+    values = (np.asarray(frame.convert("RGB"), np.float64) / 255 for frame in frames)
     return np.array([np.abs(after - before).mean() for before, after in itertools.pairwise(values)], np.float64)
 
 
@@ -122,17 +122,17 @@ def gain_interval(gains: Numbers) -> tuple[float, float] | None:
     return low, high
 
 
-def beats_followed(story: Story, agreement: Vectors) -> int:
+def beats_followed(story: Story, cosines: Vectors) -> int:
     """How many beats' frames agree with their own prompt more than with every other beat's, in the mean.
 
-    `agreement`: cosine of each frame with each beat's prompt, (frames, beats). Beats with the same prompt are one.
+    `cosines`: cosine of each frame with each beat's prompt, (frames, beats). Beats with the same prompt are one.
     """
     frames, count = story.frames(), 0
     for number, beat in enumerate(story.beats):
         own = np.array([frame.nearest == number for frame in frames], bool)
         if not own.any():
             continue
-        means = agreement[own].mean(0)
+        means = cosines[own].mean(0)
         others = [means[other] for other, each in enumerate(story.beats) if each.prompt != beat.prompt]
         count += not others or bool(means[number] > max(others))
     return count

@@ -51,8 +51,15 @@ def _with_xmp(gif: bytes, xmp: bytes) -> bytes:
 
 
 def has_mp4() -> bool:
-    """Whether an encoder is there."""
-    return find_spec("imageio_ffmpeg") is not None
+    """Whether an encoder is there, and runs here."""
+    if find_spec("imageio_ffmpeg") is None:
+        return False
+    import imageio_ffmpeg
+
+    try:
+        return bool(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:
+        return False
 
 
 def mp4(frames: Sequence[Image.Image], frames_per_second: float, facts: Mapping[str, Any]) -> bytes:

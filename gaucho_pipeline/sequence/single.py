@@ -7,7 +7,10 @@ import tempfile
 from pathlib import Path
 
 from gaucho_pipeline.artifacts import Artifact
+from gaucho_pipeline.assets import SAMPLE_SEQUENCE
+from gaucho_pipeline.base_models import is_out_of_memory
 from gaucho_pipeline.concepts import SequenceSpec
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.sequence.drawing import draw_stories, told, words_of
 from gaucho_pipeline.sequence.facts import story_facts
 from gaucho_pipeline.sequence.writing import StoryWriter
@@ -22,7 +25,13 @@ def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Pat
     """
     own, learned = next(iter(checkpoints)), {slug: (made.manifest, made.folder) for slug, made in checkpoints.items()}
     signer, stories = signer_from_environment(), told(spec.stories, own, words_of(learned))
-    drawn = draw_stories(stories, spec, own, learned, data, data / ".staging" / "sequences", Reporter(None), models=("tuned",))
+    steps = data / ".staging" / SAMPLE_SEQUENCE.name / own / "single"  # where what is unfinished is looked for
+    try:
+        drawn = draw_stories(stories, spec, own, learned, data, steps, Reporter(None), models=("tuned",))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise GauchoError(f"memory ran out; {SAMPLE_SEQUENCE.memory_remedy}") from None
     manifests = {slug: made.manifest for slug, made in checkpoints.items()}
     (story,) = stories
     facts = story_facts(story.story, story.prompts, story.strengths, spec, drawn.settings, own, manifests, imagined)

@@ -99,9 +99,9 @@ class _Memory:
     def context(self, name: str, tokens: torch.Tensor) -> torch.Tensor:
         """What frames attend to, (streams * frames, 3 * tokens, width): themselves, the first one, the one before."""
         own = tokens.reshape(-1, self.frames, *tokens.shape[1:])
-        first, before = self.seen.get(name, (own[:, :1], own[:, :1]))
+        first, before = self.seen.get(name) or (own[:, :1].clone(),) * 2  # a view would keep all frames' tokens in memory
         first, before = (_with_streams(each, len(own)) for each in (first, before))
-        self.new[name] = (first, own[:, -1:])
+        self.new[name] = (first, own[:, -1:].clone())
         previous = torch.cat([before, own[:, :-1]], 1)
         return torch.cat([own, first.expand_as(own), previous], 2).flatten(0, 1)
 

@@ -40,9 +40,9 @@ class StoryWriter:
         """The filmstrip of each story."""
 
     def write(
-        self, each: ToldStory, frames: Mapping[Model, Sequence[Image.Image]], facts: dict[str, Any], figures: Sequence[dict[str, Any]] = ()
+        self, each: ToldStory, frames: Mapping[Model, Sequence[Image.Image]], facts: dict[str, Any], measured: Sequence[dict[str, Any]] = ()
     ) -> None:
-        """Writes a story. `figures`: what was measured of each frame."""
+        """Writes a story. `measured`: figures of each frame."""
         story, folder = each.story, self._folder / each.story.name
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         shown = [labelled(frame, self._imagined) if self._spec.visible_label else frame.convert("RGB") for frame in frames["tuned"]]
@@ -52,7 +52,7 @@ class StoryWriter:
             place = {"beat": frame.beat, "following": frame.following, "share": round(frame.share, 4)}
             row = {"file": file.relative_to(self._folder.parent).as_posix(), "story": story.name, "number": number} | place
             row |= {"pixels": pixels_digest(picture), "height": frames["tuned"][number].height}
-            self.rows.append(row | (figures[number] if figures else {}))
+            self.rows.append(row | (measured[number] if measured else {}))
             self.facts.append(own)
         written = [name for name in _FILMS if name != "story.mp4" or films.has_mp4()]
         for name in written:
