@@ -179,12 +179,13 @@ def test_a_concept_that_is_a_path_is_none(project: Project, tmp_path: Path) -> N
     assert (finding.artifact, finding.checkpoint, finding.holds) == ("", "", False)
 
 
-def test_xmp_that_is_no_text_claims_nothing_and_an_avif_is_a_picture(project: Project, tmp_path: Path) -> None:
+def test_what_makes_the_reader_itself_fail_is_no_picture_and_an_avif_is_one(project: Project, tmp_path: Path) -> None:
     tags = ImageFileDirectory_v2()
     tags.tagtype[700] = 2  # text, where bytes belong
     tags[700] = "gaucho:Facts"
     picture().rotate(90).save(tmp_path / "x.tif", tiffinfo=tags)
-    assert verify_file(tmp_path / "x.tif", project.store).claims is None
+    with pytest.raises(ConfigError, match="is no picture that can be read"):
+        verify_file(tmp_path / "x.tif", project.store)
     picture().save(tmp_path / "x.avif")
     (tmp_path / "broken.avif").write_bytes((tmp_path / "x.avif").read_bytes()[:60])
     assert verify_file(tmp_path / "x.avif", project.store).claims is None
