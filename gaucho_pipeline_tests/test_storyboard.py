@@ -57,7 +57,7 @@ def test_without_guidance_it_draws_too(tmp_path: Path) -> None:
     assert len(Storyboard().draw(drawing_of(family, tmp_path, guidance_scale=1.0))) == 7
 
 
-def answers_of(family: Family, folder: Path, monkeypatch: pytest.MonkeyPatch, *beats: dict[str, Any]) -> list[torch.Tensor]:
+def answers_of(family: Family, folder: Path, monkeypatch: pytest.MonkeyPatch, *beats: dict[str, Any], **keys: Any) -> list[torch.Tensor]:
     """What the denoiser answers to all frames with their prompts, step by step."""
     answers, real = list[torch.Tensor](), storyboard._FramesInTurn.__call__
 
@@ -67,7 +67,7 @@ def answers_of(family: Family, folder: Path, monkeypatch: pytest.MonkeyPatch, *b
 
     with monkeypatch.context() as patch:
         patch.setattr(storyboard._FramesInTurn, "__call__", told)
-        drawing = drawing_of(family, folder, *beats)
+        drawing = drawing_of(family, folder, *beats, **keys)
         Storyboard().draw(drawing)
     return [answer[len(drawing.story.frames()) :] for answer in answers]
 
@@ -137,7 +137,7 @@ def test_strengths_change_with_the_share_and_are_set_before_frames_are_drawn(tmp
 
 def test_fewer_go_at_once_where_memory_runs_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     family = new_family(NAMES[0])
-    whole = pixels(Storyboard().draw(drawing_of(family, tmp_path / "a")))
+    whole = answers_of(family, tmp_path / "a", monkeypatch, drift=0.5)[-1]
     real, counts = storyboard._FramesInTurn._compute, list[int]()
 
     def compute(self: Any, forward: Any, sample: Any, timestep: Any, kwargs: Any, chunk: range, answer: Any) -> None:
@@ -148,7 +148,7 @@ def test_fewer_go_at_once_where_memory_runs_out(tmp_path: Path, monkeypatch: pyt
         real(self, forward, sample, timestep, kwargs, chunk, answer)
 
     monkeypatch.setattr(storyboard._FramesInTurn, "_compute", compute)
-    assert np.abs(pixels(Storyboard().draw(drawing_of(family, tmp_path / "b"))) - whole).max() <= 1
+    assert torch.allclose(answers_of(family, tmp_path / "b", monkeypatch, drift=0.5)[-1], whole, atol=1e-6)
     assert counts[-1] == 1
 
     def never(*args: Any) -> None:
