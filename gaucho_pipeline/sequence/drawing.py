@@ -105,24 +105,28 @@ class _Studio:
 
     def draw(self, story: ToldStory, model: Model) -> None:
         """Draws a story, or takes what stands."""
-        key = self._key(story, model)
+        drawing, key = self._drawing(story, model)
         keys = [digest([key, number]) for number in range(len(story.story.frames()))]
         found = [self.cache.get(each) for each in keys]
-        drawing = self._drawing(story, model, key)
         if all(picture is not None for picture in found):
             self.progress.skip(self._work(drawing, len(keys), model))
             self.drawn.frames[story.story.name][model] = [picture for picture in found if picture]
             return
         started = time.monotonic()
-        pictures = self._alone(drawing, found) if model == "control" else SEQUENCE_METHODS[str(self.spec.method)].draw(drawing)
-        for each, picture in zip(keys, pictures, strict=True):
-            self._keep(each, picture)
-        drawing.steps.forget()
+        pictures = self._alone(drawing, keys, found) if model == "control" else self._together(drawing, keys)
         self.drawn.seconds += time.monotonic() - started
         self.drawn.generated += sum(picture is None for picture in found)
         self.drawn.frames[story.story.name][model] = pictures
 
-    def _alone(self, drawing: Drawing, found: Sequence[Image.Image | None]) -> list[Image.Image]:
+    def _together(self, drawing: Drawing, keys: Sequence[str]) -> list[Image.Image]:
+        """All frames, which are kept when the last is there."""
+        pictures = SEQUENCE_METHODS[str(self.spec.method)].draw(drawing)
+        for key, picture in zip(keys, pictures, strict=True):
+            self._keep(key, picture)
+        drawing.steps.forget()
+        return pictures
+
+    def _alone(self, drawing: Drawing, keys: Sequence[str], found: Sequence[Image.Image | None]) -> list[Image.Image]:
         """Every frame by itself; each is kept as soon as it is there."""
         method, pictures = SEQUENCE_METHODS[str(self.spec.method)], list[Image.Image]()
         for number, frame in enumerate(drawing.story.frames()):
@@ -131,7 +135,7 @@ class _Studio:
                 drawing.use(drawing.strengths[frame.nearest])
                 seed = (drawing.story.seed + _NEXT_SEED * (number + 1)) % 2**31
                 picture = method.draw_alone(drawing, drawing.prompts[frame.nearest], seed)
-                self._keep(digest([self._key_of(drawing, "control"), number]), picture)
+                self._keep(keys[number], picture)
                 self.progress.advance(1)
             else:
                 self.progress.skip(1)
@@ -143,25 +147,24 @@ class _Studio:
         if not shows_nothing(picture):
             self.cache.put(key, picture)
 
-    def _drawing(self, story: ToldStory, model: Model, key: str) -> Drawing:
+    def _drawing(self, story: ToldStory, model: Model) -> tuple[Drawing, str]:
+        """A story as it is to be drawn, and what it is kept under."""
         strengths = story.strengths if model != "base" else tuple({} for _ in story.prompts)
+        key = self._key(story, strengths, model)
         steps = Steps(self.steps_folder / key, self.progress.advance, self.progress.skip)
-        return Drawing(self.family, self.spec, story.story, story.prompts, strengths, self.settings["side"], self.use, steps)
+        return Drawing(self.family, self.spec, story.story, story.prompts, strengths, self.settings["side"], self.use, steps), key
 
     def _work(self, drawing: Drawing, frames: int, model: Model) -> int:
         return frames if model == "control" else SEQUENCE_METHODS[str(self.spec.method)].calls(drawing)
 
-    def _key(self, story: ToldStory, model: Model) -> str:
-        return self._key_of(self._drawing(story, model, ""), model)
-
-    def _key_of(self, drawing: Drawing, model: Model) -> str:
+    def _key(self, told: ToldStory, strengths: Sequence[Strengths], model: Model) -> str:
         """The hash of all that makes a story's frames; what pages say of it is no part of it."""
-        story = drawing.story
+        story = told.story
         beats = [[beat.frames, beat.transition] for beat in story.beats]
-        unfolding = {"beats": beats, "prompts": drawing.prompts, "seed": story.seed, "drift": story.drift}
+        unfolding = {"beats": beats, "prompts": told.prompts, "seed": story.seed, "drift": story.drift}
         # by what was learned and not by slugs: a concept that is renamed has nothing drawn again
-        strengths = [{self.version[slug]: strength for slug, strength in each.items()} for each in drawing.strengths]
-        return digest([self.settings, unfolding, strengths, "control" if model == "control" else "story"])
+        learned = [{self.version[slug]: strength for slug, strength in each.items()} for each in strengths]
+        return digest([self.settings, unfolding, learned, "control" if model == "control" else "story"])
 
 
 def draw_stories(

@@ -49,16 +49,18 @@ def measure(
     rows = [dict[str, Any]() for _ in frames["tuned"]]
     for number in np.flatnonzero(within):
         rows[number + 1]["step"] = round(float(steps["tuned"][number]), 5)
+    vectors = {model: by_subject.embed_images(frames[model]) for model in MODELS} if by_subject else {}
     if by_subject:
-        vectors = {model: by_subject.embed_images(frames[model]) for model in MODELS}
         distances = {model: 1 - (vectors[model][1:] * vectors[model][:-1]).sum(1).astype(np.float64) for model in ("tuned", "control")}
         found |= _steps("distance", distances["tuned"][within], distances["control"][within])
         if len(images):
             found |= _subject(vectors, by_subject.embed_images(images), rows)
     if by_words and len(story.beats) > 1:
         texts = by_words.embed_texts(list(plain_prompts))
-        for model, name in (("tuned", "beats_followed"), ("control", "control_beats_followed")):
-            found[name] = beats_followed(story, by_words.embed_images(frames[model]) @ texts.T)  # type: ignore[index]
+        names: dict[Model, str] = {"tuned": "beats_followed", "control": "control_beats_followed"}
+        for model, name in names.items():  # one encoder may do for both, and looks at frames once
+            seen = vectors[model] if by_words is by_subject else by_words.embed_images(frames[model])
+            found[name] = beats_followed(story, seen @ texts.T)
     metrics = StoryMetrics(
         name=story.name,
         frames=len(frames["tuned"]),
