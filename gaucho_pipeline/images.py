@@ -11,10 +11,13 @@ import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from gaucho_pipeline.errors import GauchoError
 
 if TYPE_CHECKING:
     import torch
@@ -148,6 +151,14 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     else:
         factor = 1 / 257 if highest > 255 else 1.0
     return Image.fromarray(np.clip(values * factor, 0, 255).round().astype(np.uint8))
+
+
+def read_image(path: Path) -> Image.Image:
+    """An image file as `decode` gives it. Raises GauchoError, with its name, if it cannot be read."""
+    try:
+        return decode(path.read_bytes())
+    except (OSError, BadImage) as error:
+        raise GauchoError(f"{path}: cannot be read: {error}") from None
 
 
 def fit(image: Image.Image, longest: int) -> Image.Image:

@@ -18,7 +18,6 @@ from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atom
 from gaucho_pipeline.canonical import digest
 from gaucho_pipeline.concepts import EvaluationSpec
 from gaucho_pipeline.encoders import CopyDetector, Encoder, load_encoders
-from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.controls import shuffled
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
@@ -26,7 +25,7 @@ from gaucho_pipeline.evaluation.scorers import SCORERS, Features, Scorer
 from gaucho_pipeline.evaluation.scorers.base import Vectors
 from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, SUBJECT_SCORERS, decide
 from gaucho_pipeline.image_files import images_of
-from gaucho_pipeline.images import BadImage, decode, fit, jpeg_bytes
+from gaucho_pipeline.images import BadImage, decode, fit, jpeg_bytes, read_image
 from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main
@@ -121,10 +120,7 @@ def _picture(gallery: Path, row: dict[str, Any]) -> Image.Image:
 
 def _read(path: Path) -> Image.Image:
     """An image, no larger than encoders look at. Raises GauchoError if it cannot be read."""
-    try:
-        return _small(decode(path.read_bytes()))
-    except (OSError, BadImage) as error:
-        raise GauchoError(f"{path}: cannot be read: {error}") from None
+    return _small(read_image(path))
 
 
 def _small(image: Image.Image) -> Image.Image:

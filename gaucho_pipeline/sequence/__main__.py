@@ -19,8 +19,7 @@ from gaucho_pipeline.assets import SAMPLE_SEQUENCE
 from gaucho_pipeline.canonical import digest, file_digest
 from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.encoders import Encoder, load_encoders
-from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.images import BadImage, decode, jpeg_within
+from gaucho_pipeline.images import jpeg_within, read_image
 from gaucho_pipeline.metrics import SampleSequenceMetrics
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.prompts import fill_in, without_token
@@ -98,13 +97,7 @@ def _write_attribution(tables: Sequence[Path], path: Path) -> None:
 
 def _validation_images(checkpoint: Path) -> list[Image.Image]:
     """The images that were never learned from. Raises GauchoError if one cannot be read."""
-    found = []
-    for row in read_table(checkpoint / "validation.jsonl"):
-        try:
-            found.append(decode((checkpoint / row["file"]).read_bytes()))
-        except (OSError, BadImage) as error:
-            raise GauchoError(f"{checkpoint / row['file']}: cannot be read: {error}") from None
-    return found
+    return [read_image(checkpoint / row["file"]) for row in read_table(checkpoint / "validation.jsonl")]
 
 
 def _plain(each: ToldStory, words: Mapping[str, tuple[str, str]], own: str) -> list[str]:
