@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from gaucho_pipeline import base_models
+from gaucho_pipeline.concepts import Concept
+from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.plans import PLANS
+from gaucho_pipeline.prompts import fill_in
 from gaucho_pipeline.training.tokens import notes_on_words
+from gaucho_pipeline_tests.clip_vocabulary import clip_tokenizer
 from gaucho_pipeline_tests.test_families import new_family
+
+SHIPPED = Path(__file__).resolve().parents[1] / "concepts.yaml"
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +48,39 @@ def test_captions_that_are_cut_are_counted(embedded: Family) -> None:
     assert notes_on_words(embedded, "mtl", captions) == [
         "1 of 2 captions are longer than the 32 pieces that are read: their ends are not learned"
     ]
+
+
+@pytest.fixture(scope="module")
+def stable_diffusion() -> Family:
+    """A Stable Diffusion with the words that it really has."""
+    family = new_family("StableDiffusionPipeline")
+    family.pipeline.register_modules(tokenizer=clip_tokenizer())
+    return family
+
+
+def test_the_vocabulary_is_that_of_clip() -> None:
+    """The example of https://github.com/instant-labs/instant-clip-tokenizer."""
+    assert clip_tokenizer()("A person riding a motorcycle", add_special_tokens=False).input_ids == [320, 2533, 6765, 320, 10297]
+
+
+@pytest.mark.parametrize("word", ["sks", "mate"])
+def test_a_word_that_clip_has_whole_is_told(stable_diffusion: Family, word: str) -> None:
+    """The `sks` of many guides is a rifle to CLIP."""
+    (note,) = notes_on_words(stable_diffusion, word, [])
+    assert note.startswith(f"the token {word!r} is a word that the base model knows already")
+
+
+def test_a_token_of_too_many_pieces_of_clip_is_told(stable_diffusion: Family) -> None:
+    (note,) = notes_on_words(stable_diffusion, "xqzvwkjy", [])
+    assert note.startswith("the token 'xqzvwkjy' falls into ")
+
+
+@pytest.mark.parametrize(("slug", "concept"), load_concepts(SHIPPED).concepts.items())
+def test_clip_can_tell_the_words_of_the_concepts_that_ship_and_reads_their_prompts_whole(
+    stable_diffusion: Family, slug: str, concept: Concept
+) -> None:
+    prompts = [*concept.gallery.prompts, *(prompt for plan in PLANS.values() for prompt in plan(concept.subject))]
+    prompts += [beat.prompt for story in concept.sequence.stories for beat in story.beats] if concept.sequence else []
+    filled = [fill_in(prompt, concept.token, concept.class_noun) for prompt in prompts]
+    assert len(filled) > len(PLANS["dreambench"](None))
+    assert notes_on_words(stable_diffusion, concept.token, filled) == []
