@@ -13,6 +13,7 @@ import argparse
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -111,7 +112,8 @@ def _measured(asked: argparse.Namespace, command_of: Callable[[int], tuple[list[
 
 
 def _ours(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tuple[list[str], dict[str, str]]:
-    """Our stage on the photographs as they are; crawl and curation are made first, and not timed."""
+    """Our stage on the photographs as they are; crawl and curation are made first, and not timed. Nothing is left of a run before it."""
+    shutil.rmtree(place / "data", ignore_errors=True)
     training = {
         "base_model": asked.model, "target_modules": "attention", "rank": RANK, "learning_rate": RATE, "batch_size": asked.batch,
         "max_steps": steps, "prior_loss_weight": float(prior), "min_snr_gamma": None, "aspect_buckets": False, "early_stopping": False,

@@ -433,10 +433,13 @@ def random_variant(kind: str, rng: random.Random) -> Variant:
     return Variant(kind, main, second, rng.randrange(3), rng.randrange(3), rng.uniform(0.85, 1.12))
 
 
-def draw_thing_with(drawer: Callable[[Pen], None], scene: Scene, height: float, seed: int, final: int = SIZE) -> Image.Image:
+def draw_thing_with(
+    drawer: Callable[[Pen], None], scene: Scene, height: float, seed: int, final: int = SIZE, mirrored: bool | None = None
+) -> Image.Image:
     """A scene with one thing in it, RGB, `final` pixels square.
 
     `drawer` draws in the thing's own box; `height` is its share of the frame. The same arguments give the same picture.
+    `mirrored`: whether left and right change places; every second thing's do where nothing is said.
     """
     rng = random.Random(f"{seed} thing")
     image, foot = draw_scene(scene)
@@ -450,7 +453,8 @@ def draw_thing_with(drawer: Callable[[Pen], None], scene: Scene, height: float, 
         ((centre - 0.38 * height) * side, (foot - 0.03) * side, (centre + 0.38 * height) * side, (foot + 0.03) * side),
         fill=shadow,
     )
-    drawer(Pen(draw, side, centre, foot, height, rng.random() < 0.5, scene.time))
+    mirrored = rng.random() < 0.5 if mirrored is None else mirrored
+    drawer(Pen(draw, side, centre, foot, height, mirrored, scene.time))
     return image.filter(ImageFilter.GaussianBlur(1.0)).resize((final, final), Image.Resampling.BOX)
 
 
