@@ -25,10 +25,10 @@ from memory import peak_memory
 from originals import FOLDER, originals
 from PIL import Image
 
-from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.hashes import HashIndex
 from gaucho_pipeline.curation.measures import measure
+from gaucho_pipeline.parts.curation import CurationSpec
 
 IMAGES = 2_000
 HASHES = (10_000, 100_000, 1_000_000)
@@ -37,7 +37,7 @@ _ASKED_AT_ONCE = 10_000
 _OURS = """
 import sys, tempfile, time
 from pathlib import Path
-from gaucho_pipeline.concepts import CurationSpec
+from gaucho_pipeline.parts.curation import CurationSpec
 from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all
 folder, spec = Path(sys.argv[1]), CurationSpec()

@@ -22,11 +22,11 @@ from real_size import make
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.stage import SilentReporter
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.memory import peak_bytes, reset_peak

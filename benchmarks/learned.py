@@ -31,8 +31,8 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
     torch.set_num_threads(1)
     from gaucho_pipeline import base_models
     from gaucho_pipeline.canonical import file_digest
-    from gaucho_pipeline.concepts import TrainingSpec
     from gaucho_pipeline.families.embedded import Embedded
+    from gaucho_pipeline.parts.training import TrainingSpec
     from gaucho_pipeline.stage import SilentReporter
     from gaucho_pipeline.training.examples import split
     from gaucho_pipeline.training.preparing import Images, prepare

@@ -1,10 +1,11 @@
 """Training beside diffusers' own DreamBooth LoRA script: the same base, photographs, batch, rank, targets and steps, in one run.
 
-`python benchmarks/training.py [--diffusers CHECKOUT] [--model FOLDER] [--steps N] [--batch N] [--compile]` prints images per second, peak
-memory and the seconds to a finished checkpoint, without a prior on both sides and with one; the last line is the figures as JSON, with
-`ratio`: our rate over theirs on equal work without a prior, null without a checkout. A rate is that of the steps between a short run and
-a long one, so that loading counts on neither side; measuring counts on ours. Where torchvision is missing, the script's import of it is
-replaced by the same transforms in PIL's and numpy's words. MODEL is the embedded one, or a folder such as `benchmarks/real_size.py` makes.
+`python benchmarks/training.py [--diffusers CHECKOUT] [--model FOLDER] [--steps N] [--batch N] [--images N] [--no-prior] [--compile]` prints
+images per second, peak memory and the seconds to a finished checkpoint, without a prior on both sides and with one; the last line is the
+figures as JSON, with `ratio`: our rate over theirs on equal work without a prior, null without a checkout. A rate is that of the steps
+between a short run and a long one, so that loading counts on neither side; measuring counts on ours. Where torchvision is missing, the
+script's import of it is replaced by the same transforms in PIL's and numpy's words. MODEL is the embedded one, or a folder such as
+`benchmarks/real_size.py` makes; with such a one on a CPU, ours measures under one noise, as it does there.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from memory import peak_memory
@@ -28,9 +30,9 @@ from originals import originals
 from stages import curated_project, stage_command
 
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER
-from gaucho_pipeline.concepts import EMBEDDED
+from gaucho_pipeline.parts.models import EMBEDDED
 
-IMAGES, SIDE, RANK, RATE = 16, 2000, 8, 1e-4
+SIDE, RANK, RATE = 2000, 8, 1e-4
 _TRANSFORMS = '''
 """The transforms that diffusers' scripts ask for, where there is no torchvision."""
 import random
@@ -73,17 +75,19 @@ def main() -> None:
     parser.add_argument("--model", default=EMBEDDED, help="the base model: 'embedded' or a folder")
     parser.add_argument("--steps", type=int, default=40, help="steps of the short run; the long one has three times as many")
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--no-prior", action="store_true", help="measure without a prior only")
     parser.add_argument("--compile", action="store_true", help="compile our denoiser")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gaucho-bench-") as name:
         place = Path(name)
         photos = place / "photos"
         photos.mkdir()
-        found = [picture for picture in originals(SIDE) if min(picture.size) >= 512][:IMAGES]
+        found = [picture for picture in originals(SIDE) if min(picture.size) >= 512][: asked.images]
         for number, picture in enumerate(found):
             picture.resize((SIDE, SIDE * picture.height // picture.width)).save(photos / f"{number:02d}.jpg", quality=92)
         rows: dict[str, dict[str, float]] = {}
-        for prior in (False, True):
+        for prior in (False,) if asked.no_prior else (False, True):
             for name, command in (("ours", _ours), ("diffusers", _theirs))[: 2 if asked.diffusers else 1]:
                 rows[f"{name}, with a prior" if prior else name] = _measured(asked, partial(command, place, asked, prior))
     device = torch.cuda.get_device_name(0) if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
@@ -114,11 +118,13 @@ def _measured(asked: argparse.Namespace, command_of: Callable[[int], tuple[list[
 def _ours(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tuple[list[str], dict[str, str]]:
     """Our stage on the photographs as they are; crawl and curation are made first, and not timed. Nothing is left of a run before it."""
     shutil.rmtree(place / "data", ignore_errors=True)
-    training = {
+    training: dict[str, Any] = {
         "base_model": asked.model, "target_modules": "attention", "rank": RANK, "learning_rate": RATE, "batch_size": asked.batch,
         "max_steps": steps, "prior_loss_weight": float(prior), "min_snr_gamma": None, "aspect_buckets": False, "early_stopping": False,
         "compile": asked.compile,
     }  # fmt: skip
+    if asked.model != EMBEDDED and not torch.cuda.is_available():
+        training |= {"validation_noises": 1, "validation_steps": 1000}
     project = curated_project(place, training, max_side=2048)
     command = stage_command(project, "checkpoint", place, force=True)
     return command, {**os.environ, "GOMP_SPINCOUNT": "0", "MALLOC_TRIM_THRESHOLD_": "4294967296"}

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError
 
 from gaucho_pipeline.canonical import weights_digest
-from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.model_files import read_model
+from gaucho_pipeline.parts.models import EMBEDDED
 
 if TYPE_CHECKING:
     import torch

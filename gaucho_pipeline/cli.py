@@ -20,10 +20,10 @@ from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
 from gaucho_pipeline.base_models import family_of
 from gaucho_pipeline.commands import complete_concept, told
-from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.concepts_file import load_story
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.pipeline import Project, State
 from gaucho_pipeline.planning import plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.prompts import fill_in_concepts

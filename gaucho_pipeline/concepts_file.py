@@ -1,6 +1,6 @@
 """Reading `concepts.yaml`: safely, with the defaults put in and paths made absolute, and with messages that name line, key and remedy.
 
-What the keys mean, and which values they may have, is in `concepts.py`.
+What the keys mean, and which values they may have, is in `concepts.py` and `parts/`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gaucho_pipeline.assets import PARTS
-from gaucho_pipeline.concepts import SEQUENCE_ENCODERS, SLUG, Concept, Concepts
+from gaucho_pipeline.concepts import SLUG, Concept, Concepts
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.evaluation.scorers import ENCODERS
+from gaucho_pipeline.parts.sequence import SEQUENCE_ENCODERS
 from gaucho_pipeline.spec import Spec
 from gaucho_pipeline.stories import Story
 from gaucho_pipeline.yaml_mistakes import Mistake, check_size, told

@@ -12,11 +12,11 @@ from importlib.metadata import PackageNotFoundError, version
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.assets import GALLERY_SITE
-from gaucho_pipeline.concepts import EMBEDDED
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.image_files import images_of
 from gaucho_pipeline.model_licenses import license_of
+from gaucho_pipeline.parts.models import EMBEDDED
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.preflight import problems
 

@@ -15,10 +15,10 @@ from PIL import Image
 
 from gaucho_pipeline.assets import EVALUATION, Asset
 from gaucho_pipeline.base_models import best_device, encoder_folder, quiet_libraries
-from gaucho_pipeline.concepts import EMBEDDED, EncoderSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.scorers.base import Vectors
 from gaucho_pipeline.images import square, to_tensor
+from gaucho_pipeline.parts.models import EMBEDDED, EncoderSpec
 from gaucho_pipeline.stage import Reporter
 
 _BATCH = 32

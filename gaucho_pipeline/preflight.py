@@ -16,13 +16,13 @@ import psutil
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.assets import ASSETS, CHECKPOINT, RAW_CRAWL
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.concepts_file import error_at
 from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.curation.overrides import read_overrides
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.image_files import images_of
 from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.signing import signer_from_environment
 

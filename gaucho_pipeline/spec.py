@@ -1,6 +1,6 @@
 """What every part of `concepts.yaml` is: a frozen model that refuses unknown keys, and knows what of it makes up a version.
 
-Here belongs what all specifications share. The keys themselves are in `concepts.py`, and where a source or a filter is.
+Here belongs what all specifications share. The keys themselves are in `concepts.py` and `parts/`, and where a source or a filter is.
 """
 
 from __future__ import annotations

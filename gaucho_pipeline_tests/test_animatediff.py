@@ -9,10 +9,10 @@ import diffusers
 import pytest
 import torch
 
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods.lora import Lora
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.sequence.animatediff import AnimateDiff, prompts_over_time
 from gaucho_pipeline.stories import Story
 from gaucho_pipeline_tests import tiny_models

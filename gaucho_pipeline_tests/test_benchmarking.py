@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from gaucho_pipeline import cli
 from gaucho_pipeline.artifacts import write_table
 from gaucho_pipeline.benchmarking import run_dreambench
-from gaucho_pipeline.concepts import EncoderSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.encoders import Encoder
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.dreambench import PUBLISHED, Row, score_subject, table
 from gaucho_pipeline.images import png_bytes
+from gaucho_pipeline.parts.models import EncoderSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import SilentReporter
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts

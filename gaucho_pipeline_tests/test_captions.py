@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gaucho_pipeline.concepts import Captioner, Context, CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, with_token
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.parts.curation import Captioner, Context, CurationSpec
 from gaucho_pipeline.prompts import INSTANCE_PROMPT
 
 

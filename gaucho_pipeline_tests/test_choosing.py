@@ -9,12 +9,12 @@ import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
 from benchmarks.copies import jpeg
-from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.choosing import choose, farthest_point_sampling
 from gaucho_pipeline.curation.filters import SENTENCES, border, crop_of
 from gaucho_pipeline.curation.measures import Measures, measure
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.parts.curation import CurationSpec
 from gaucho_pipeline_tests.curating import of
 
 LOOSE = CurationSpec(min_side=64, min_images=2, min_sharpness=0.0)

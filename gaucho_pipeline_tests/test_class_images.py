@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import read_table
-from gaucho_pipeline.concepts import ClassImages, TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.parts.training import ClassImages, TrainingSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training.class_images import generated_images, own_images

@@ -21,7 +21,6 @@ from PIL import Image, ImageFilter
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, Manifest, Provenance, read_table
 from gaucho_pipeline.assets import ASSETS, CONCEPT_ASSETS
-from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.crawl.commons import CommonsSpec
 from gaucho_pipeline.crawl.registry import SourceSpec
@@ -32,6 +31,8 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import samples_of
+from gaucho_pipeline.parts.gallery import GallerySpec
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS
 from gaucho_pipeline.sequence.registry import SEQUENCE_METHODS

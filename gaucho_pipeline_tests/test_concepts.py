@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.concepts import CurationSpec, check_pinned
 from gaucho_pipeline.concepts_file import load_concepts
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.parts.curation import CurationSpec
+from gaucho_pipeline.parts.models import check_pinned
 
 GOOD = """\
 defaults:

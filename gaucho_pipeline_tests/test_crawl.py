@@ -12,7 +12,6 @@ import pytest
 from gaucho_pipeline.artifacts import ATTRIBUTION_COLUMNS, Store
 from gaucho_pipeline.asset_checks import blocked_by, run_check
 from gaucho_pipeline.assets import RAW_CRAWL
-from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.engine import Crawl
 from gaucho_pipeline.crawl.listing import Listing
 from gaucho_pipeline.crawl.records import Record
@@ -21,6 +20,7 @@ from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, QuietHandler, dem
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.parts.crawl import CrawlSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline.stage import Reporter

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.copies import COPIES, cropped, jpeg
-from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation import duplicates
 from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.images import probe
+from gaucho_pipeline.parts.curation import CurationSpec
 from gaucho_pipeline_tests.curating import of
 
 SPEC = CurationSpec()

@@ -13,7 +13,6 @@ from transformers import CLIPTokenizer
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER
-from gaucho_pipeline.concepts import EncoderSpec, GallerySpec
 from gaucho_pipeline.embedded import world
 from gaucho_pipeline.embedded.demo_subjects import DRAWERS, TRAINING_SCENES, draw_subject
 from gaucho_pipeline.embedded.making.muon import orthogonalise
@@ -22,6 +21,8 @@ from gaucho_pipeline.encoders import Encoder
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.images import decode, square, to_tensor
+from gaucho_pipeline.parts.gallery import GallerySpec
+from gaucho_pipeline.parts.models import EncoderSpec
 
 
 @pytest.fixture(scope="module")

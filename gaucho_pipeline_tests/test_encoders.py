@@ -11,10 +11,10 @@ import torch
 import transformers
 from PIL import Image
 
-from gaucho_pipeline.concepts import EncoderSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.encoders import CopyDetector, Encoder
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.parts.models import EncoderSpec
 from gaucho_pipeline_tests.tiny_models import tokenizer
 
 SIDE = 32

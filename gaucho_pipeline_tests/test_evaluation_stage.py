@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from gaucho_pipeline.artifacts import read_table, write_table
-from gaucho_pipeline.concepts import EncoderSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.encoders import Encoder
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.__main__ import run
 from gaucho_pipeline.metrics import EvaluationMetrics
+from gaucho_pipeline.parts.models import EncoderSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.provenance import labelled
 from gaucho_pipeline.stage import Reporter

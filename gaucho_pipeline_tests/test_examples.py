@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.training.examples import MAX_ASPECT, bucket_of, encode_files, generator_for, images_of_step, split, views_of
 from gaucho_pipeline.training.posteriors import PosteriorCache
 

@@ -15,13 +15,14 @@ from safetensors.torch import load_file
 
 from gaucho_pipeline.assets import ASSETS
 from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.parts.gallery import GallerySpec
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import validation
 from gaucho_pipeline.training.loop import Trainer

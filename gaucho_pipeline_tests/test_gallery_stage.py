@@ -17,7 +17,6 @@ from PIL import Image
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import read_table, write_attribution, write_table
 from gaucho_pipeline.assets import ASSETS
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.embedded import Embedded
@@ -26,6 +25,7 @@ from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.images import png_bytes
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, Lora
 from gaucho_pipeline.metrics import SampleGalleryMetrics
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.pipeline import Project, StageRequest
 from gaucho_pipeline.provenance import facts_in
 from gaucho_pipeline.stage import Reporter, StageResult

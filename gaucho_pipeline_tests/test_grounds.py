@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.filters import crop_of, first_failure
 from gaucho_pipeline.curation.grounds import Ground, find_ground
 from gaucho_pipeline.curation.measures import Measures, measure
 from gaucho_pipeline.images import decode
+from gaucho_pipeline.parts.curation import CurationSpec
 
 WHITE, GREY, BLACK = (253, 253, 252), (128, 126, 124), (4, 4, 4)
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import torch
 
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import validation
 from gaucho_pipeline.training.examples import Encoded, ImageSet

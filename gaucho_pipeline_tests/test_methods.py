@@ -17,13 +17,13 @@ from safetensors.numpy import load_file, save_file
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.asset_checks import sound_weights
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.z_image import ZImage
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.base import tensors_digest
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, to_kohya
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.prompts import instance_prompt
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline_tests.standing import METRICS

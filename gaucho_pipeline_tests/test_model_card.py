@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.metrics import CheckpointMetrics, Resources
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.training.model_card import model_card
 from gaucho_pipeline_tests.standing import METRICS
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
 
-from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.choosing import choose
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.curation.overlays import edge_map, has_overlay
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.images import decode
+from gaucho_pipeline.parts.curation import CurationSpec
 
 
 def saved(image: Image.Image, quality: int = 85) -> Image.Image:

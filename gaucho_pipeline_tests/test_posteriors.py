@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.training import examples
 from gaucho_pipeline.training.posteriors import PosteriorCache
 from gaucho_pipeline_tests.test_families import new_family

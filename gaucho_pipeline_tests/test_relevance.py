@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.concepts import Relevance
 from gaucho_pipeline.curation.relevance import relevance_model
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.parts.curation import Relevance
 
 
 def test_relevance_by_the_embedded_text_image_model_tells_trees_from_houses() -> None:

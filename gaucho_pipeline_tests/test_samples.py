@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.gallery.samples import Sample, samples_of, untranslated
+from gaucho_pipeline.parts.gallery import GallerySpec
 from gaucho_pipeline.plans import SUBJECTS, dreambench, heritage
 from gaucho_pipeline.prompts import without_token
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gaucho_pipeline.concepts import EncoderSpec
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.encoders import Encoder
+from gaucho_pipeline.parts.models import EncoderSpec
 from gaucho_pipeline.sequence.drawing import ToldStory
 from gaucho_pipeline.sequence.figures import beats_followed, gain_interval, measure, pixel_steps
 from gaucho_pipeline.stories import Story

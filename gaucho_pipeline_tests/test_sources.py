@@ -13,7 +13,6 @@ import pytest
 from pydantic import ValidationError
 
 from gaucho_pipeline import images
-from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.commons import Commons, CommonsSpec
 from gaucho_pipeline.crawl.declared import Folder, FolderSpec, Urls, UrlsSpec
 from gaucho_pipeline.crawl.inaturalist import INaturalist, INaturalistSpec
@@ -25,6 +24,7 @@ from gaucho_pipeline.crawl.sources import ApiBusy, ApiPage, media_address, query
 from gaucho_pipeline.embedded.demo_subjects import draw_subject
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.images import png_bytes
+from gaucho_pipeline.parts.crawl import CrawlSpec
 from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline_tests.conftest import draw_folder
 

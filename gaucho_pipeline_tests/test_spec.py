@@ -12,7 +12,7 @@ from pydantic import Field
 from gaucho_pipeline import concepts as concepts_module
 from gaucho_pipeline import concepts_file
 from gaucho_pipeline.assets import ASSETS
-from gaucho_pipeline.concepts import Concept, Concepts, CrawlSpec, GallerySpec, TrainingSpec
+from gaucho_pipeline.concepts import Concept, Concepts
 from gaucho_pipeline.crawl.commons import CommonsSpec
 from gaucho_pipeline.crawl.openverse import OpenverseSpec
 from gaucho_pipeline.crawl.registry import SourceSpec
@@ -21,6 +21,9 @@ from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.families.stable_diffusion_3 import StableDiffusion3
+from gaucho_pipeline.parts.crawl import CrawlSpec
+from gaucho_pipeline.parts.gallery import GallerySpec
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.plans import PLANS, heritage
 from gaucho_pipeline.spec import Absent, Spec

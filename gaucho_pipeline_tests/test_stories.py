@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.concepts_file import load_concepts, load_story
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.stories import STORIES, Beat, Frame, Story
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 

@@ -13,9 +13,9 @@ import torch
 from pydantic import ValidationError
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import study, validation
 from gaucho_pipeline.training.loop import Trainer

@@ -15,9 +15,9 @@ from safetensors.torch import load_file
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Artifact, read_table
 from gaucho_pipeline.assets import ASSETS
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE
 from gaucho_pipeline.metrics import BaseTuned
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.pipeline import Project
 from gaucho_pipeline.training.__main__ import data_version
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts

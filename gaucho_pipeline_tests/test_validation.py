@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from gaucho_pipeline.concepts import TrainingSpec
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.prompts import instance_prompt, prior_prompts
 from gaucho_pipeline.training import validation
 from gaucho_pipeline_tests.trainers import NOUN, TOKEN, disturb, new_trainer, posteriors

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods.lora import Lora
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.sequence.video import Video, joined, leads
 from gaucho_pipeline.stories import Story
 from gaucho_pipeline_tests.drawing_stories import BEATS, SIDE, assert_goes_on_to_the_same_bytes, bytes_of, drawing_of

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.prompts import instance_prompt, prior_prompts
 from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_prompts
 from gaucho_pipeline.training.loop import Trainer

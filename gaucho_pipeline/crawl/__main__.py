@@ -12,7 +12,6 @@ from typing import Any
 
 from gaucho_pipeline.artifacts import Artifact, Store, read_table, write_attribution, write_table
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.engine import Crawl, download, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.crawl.journal import Journal
@@ -23,6 +22,7 @@ from gaucho_pipeline.errors import GauchoError, TransientError
 from gaucho_pipeline.forgotten import Forgotten
 from gaucho_pipeline.lock_file import LockFile
 from gaucho_pipeline.metrics import RawCrawlMetrics
+from gaucho_pipeline.parts.crawl import CrawlSpec
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main
 

@@ -18,7 +18,6 @@ import scrapy
 from scrapy.crawler import AsyncCrawlerProcess
 
 from gaucho_pipeline.artifacts import Store
-from gaucho_pipeline.concepts import CrawlSpec
 from gaucho_pipeline.crawl.contact import allowed_private_hosts
 from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
 from gaucho_pipeline.crawl.fetching import Web, settings
@@ -33,6 +32,7 @@ from gaucho_pipeline.errors import ForgottenError, GauchoError
 from gaucho_pipeline.forgotten import FORGOTTEN, Forgotten
 from gaucho_pipeline.image_files import is_image
 from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.parts.crawl import CrawlSpec
 from gaucho_pipeline.stage import Progress, Reporter
 
 

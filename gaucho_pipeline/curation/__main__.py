@@ -17,7 +17,6 @@ from PIL import Image
 
 from gaucho_pipeline.artifacts import Store, write_attribution, write_table
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
@@ -33,6 +32,7 @@ from gaucho_pipeline.curation.writing import write_pictures
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images import BadImage
 from gaucho_pipeline.metrics import CuratedSetMetrics, OverrideCounts
+from gaucho_pipeline.parts.curation import CurationSpec
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gaucho_pipeline.base_models import best_device, quiet_libraries
-from gaucho_pipeline.concepts import Captioner, Context, CurationSpec
 from gaucho_pipeline.curation.text_image import TextImageModel
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.parts.curation import Captioner, Context, CurationSpec
 from gaucho_pipeline.prompts import INSTANCE_PROMPT
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from PIL import Image
 
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import EvaluationSpec
 from gaucho_pipeline.encoders import CopyDetector, Encoder, load_encoders
 from gaucho_pipeline.evaluation.controls import shuffled
 from gaucho_pipeline.evaluation.intervals import change_interval
@@ -27,6 +26,7 @@ from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, SUBJECT_SCORERS,
 from gaucho_pipeline.image_files import images_of
 from gaucho_pipeline.images import BadImage, decode, fit, jpeg_bytes, read_image
 from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.parts.evaluation import EvaluationSpec
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, StageResult, main
 

@@ -18,7 +18,6 @@ from PIL import Image
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, write_atomically, write_table
 from gaucho_pipeline.canonical import digest, file_digest
-from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.gallery.contact_sheet import contact_sheet
 from gaucho_pipeline.gallery.facts import facts_of
@@ -27,6 +26,7 @@ from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample, samples_of, untranslated
 from gaucho_pipeline.images import pixels_digest, shows_nothing
 from gaucho_pipeline.metrics import SampleGalleryMetrics
+from gaucho_pipeline.parts.gallery import GallerySpec
 from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.provenance import labelled, marked_png

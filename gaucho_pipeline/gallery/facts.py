@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gaucho_pipeline.artifacts import Manifest
-from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.gallery.samples import Model, Sample
+from gaucho_pipeline.parts.gallery import GallerySpec
 
 
 def facts_of(

@@ -13,10 +13,10 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Manifest
 from gaucho_pipeline.base_models import is_out_of_memory
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.gallery.samples import Sample
+from gaucho_pipeline.parts.gallery import GallerySpec
 from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.stage import Progress
 from gaucho_pipeline.trained import add_learned, load_base

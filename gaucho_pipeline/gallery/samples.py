@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gaucho_pipeline.concepts import GallerySpec
+from gaucho_pipeline.parts.gallery import GallerySpec
 from gaucho_pipeline.prompts import class_prompt, fill_in, without_token
 
 Model = Literal["base", "tuned"]

@@ -17,10 +17,10 @@ from PIL import Image
 from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
 from gaucho_pipeline.assets import SAMPLE_SEQUENCE
 from gaucho_pipeline.canonical import digest, file_digest
-from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.encoders import Encoder, load_encoders
 from gaucho_pipeline.images import jpeg_within, read_image
 from gaucho_pipeline.metrics import SampleSequenceMetrics
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.prompts import fill_in, without_token
 from gaucho_pipeline.provenance import GENERATED

@@ -12,9 +12,10 @@ import torch
 from PIL import Image
 
 from gaucho_pipeline import base_models
-from gaucho_pipeline.concepts import ModelSpec, SequenceSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.parts.models import ModelSpec
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.sequence.base import Drawing, SequenceMethod
 from gaucho_pipeline.sequence.steps import kept
 from gaucho_pipeline.stories import Story

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.stories import Story
 
 if TYPE_CHECKING:

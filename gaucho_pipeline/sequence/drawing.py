@@ -17,10 +17,10 @@ from PIL import Image
 from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Manifest
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.images import shows_nothing
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.picture_cache import PictureCache
 from gaucho_pipeline.prompts import fill_in_concepts
 from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS, Drawing, Strengths

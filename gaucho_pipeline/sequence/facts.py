@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gaucho_pipeline.artifacts import Manifest
-from gaucho_pipeline.concepts import SequenceSpec
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.sequence.base import Strengths
 from gaucho_pipeline.stories import Frame, Story
 

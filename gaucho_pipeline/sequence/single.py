@@ -9,8 +9,8 @@ from pathlib import Path
 from gaucho_pipeline.artifacts import Artifact
 from gaucho_pipeline.assets import SAMPLE_SEQUENCE
 from gaucho_pipeline.base_models import is_out_of_memory
-from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.sequence.drawing import draw_stories, told, words_of
 from gaucho_pipeline.sequence.facts import story_facts
 from gaucho_pipeline.sequence.writing import StoryWriter

@@ -9,8 +9,8 @@ from typing import Any
 from PIL import Image
 
 from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.concepts import SequenceSpec
 from gaucho_pipeline.images import pixels_digest
+from gaucho_pipeline.parts.sequence import SequenceSpec
 from gaucho_pipeline.provenance import IMAGINED, SENTENCE, labelled, marked_png
 from gaucho_pipeline.sequence import films
 from gaucho_pipeline.sequence.drawing import Model, ToldStory

@@ -18,9 +18,9 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import Store, read_table, write_atomically, write_attribution, write_table
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.methods.base import Weights, tensors_digest
 from gaucho_pipeline.model_licenses import license_of
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.pipeline import StageRequest
 from gaucho_pipeline.stage import Reporter, SilentReporter, StageResult, main, read_request
 from gaucho_pipeline.training import processes

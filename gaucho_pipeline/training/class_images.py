@@ -9,10 +9,10 @@ from gaucho_pipeline import base_models
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.base_models import Loaded
 from gaucho_pipeline.canonical import digest, file_digest
-from gaucho_pipeline.concepts import ClassImages, TrainingSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.image_files import list_folder
 from gaucho_pipeline.images import BadImage, decode, png_bytes
+from gaucho_pipeline.parts.training import ClassImages, TrainingSpec
 from gaucho_pipeline.prompts import class_prompt
 from gaucho_pipeline.rights import parse_license
 from gaucho_pipeline.stage import Reporter

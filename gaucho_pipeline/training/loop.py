@@ -15,8 +15,8 @@ import torch
 from diffusers.training_utils import EMAModel
 
 from gaucho_pipeline.base_models import Loaded, is_out_of_memory
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.prompts import instance_prompt
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import processes, validation

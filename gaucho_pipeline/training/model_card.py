@@ -12,10 +12,11 @@ from typing import Any
 
 import yaml
 
-from gaucho_pipeline.concepts import GallerySpec, TrainingSpec
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.metrics import CheckpointMetrics
 from gaucho_pipeline.model_licenses import ModelLicense, license_of
+from gaucho_pipeline.parts.gallery import GallerySpec
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.prompts import instance_prompt
 from gaucho_pipeline.rights import RESERVED
 

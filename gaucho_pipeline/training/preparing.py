@@ -11,7 +11,7 @@ import torch
 
 from gaucho_pipeline import base_models
 from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.concepts import ClassImages, TrainingSpec
+from gaucho_pipeline.parts.training import ClassImages, TrainingSpec
 from gaucho_pipeline.prompts import class_prompt, fill_in, instance_prompt, prior_prompts
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training.class_images import generated_images, own_images

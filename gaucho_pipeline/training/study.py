@@ -10,9 +10,9 @@ from typing import Any
 
 from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.concepts import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.metrics import TrialResult
+from gaucho_pipeline.parts.training import TrainingSpec
 from gaucho_pipeline.stage import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
