@@ -30,6 +30,7 @@ from originals import originals
 from stages import curated_project, stage_command
 
 from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline.orchestration.assets import PROGRAM_ENVIRONMENT
 from gaucho_pipeline.parts.models import EMBEDDED
 
 SIDE, RANK, RATE = 2000, 8, 1e-4
@@ -127,7 +128,7 @@ def _ours(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tu
         training |= {"validation_noises": 1, "validation_steps": 1000}
     project = curated_project(place, training, max_side=2048)
     command = stage_command(project, "checkpoint", place, force=True)
-    return command, {**os.environ, "GOMP_SPINCOUNT": "0", "MALLOC_TRIM_THRESHOLD_": "4294967296"}
+    return command, os.environ | PROGRAM_ENVIRONMENT
 
 
 def _theirs(place: Path, asked: argparse.Namespace, prior: bool, steps: int) -> tuple[list[str], dict[str, str]]:

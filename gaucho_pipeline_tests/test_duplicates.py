@@ -35,7 +35,7 @@ def test_planted_copies_of_real_photos_are_found_and_no_other_pair(kind: str, re
 
 
 def test_a_copy_of_a_copy_that_is_not_like_the_original_stays() -> None:
-    wide = draw_subject("araucaria", 3, side=512)
+    wide = draw_subject("araucaria", 4, side=512)
     pictures = {"whole": of(wide), "left": of(cropped(wide, 0, 0, 0.9, 1)), "part of left": of(cropped(wide, 0.1, 0, 0.8, 1))}
     assert repeats(["left", "part of left"], pictures, **ALIKE).keys() == {"part of left"}
     assert repeats(["whole", "left", "part of left"], pictures, **ALIKE).keys() == {"left"}

@@ -20,7 +20,7 @@ FRAMES = (4, 4, 2)
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     folder = tmp_path_factory.mktemp("day")
     concept = folder_concept(draw_folder(folder / "photos", "chimarrao", 16), "dnc", "cup")
-    training = {"target_modules": "attention", "rank": 4, "learning_rate": 3e-3, "epochs": 25, "crops": 1, "validation_noises": 2}
+    training = {"target_modules": "attention", "rank": 4, "learning_rate": 3e-3, "epochs": 40, "crops": 1, "validation_noises": 2}
     beats = [{"prompt": beat.prompt, "frames": count} for beat, count in zip(STORIES["day_to_night"].beats, FRAMES, strict=True)]
     sequence = {"stories": [{"name": "day_to_night", "beats": beats}], "num_inference_steps": 12}
     concept |= {"training": training | {"prior_loss_weight": 0.5, "validation_steps": 20}, "sequence": sequence}

@@ -40,7 +40,7 @@ class _Subject:
         files = {f"{i:02d}.png": _png(picture) for i, picture in enumerate(good)}
         files["copy.png"] = files["03.png"]
         files["smaller-copy.png"] = _png(good[5].resize((160, 160), Image.Resampling.LANCZOS))
-        files["blurred.png"] = _png(draw_subject(self.subject, 90, side=256).filter(ImageFilter.GaussianBlur(9)))
+        files["blurred.png"] = _png(draw_subject(self.subject, 90, ("grass", "day"), side=256).filter(ImageFilter.GaussianBlur(9)))
         files["tiny.png"] = _png(draw_subject(self.subject, 91).resize((40, 40), Image.Resampling.LANCZOS))
         files["page.png"] = b"<html><body>Not found</body></html>"
         files["forbidden.png"] = _png(draw_subject(self.subject, 92, side=256))

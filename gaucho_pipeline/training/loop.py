@@ -289,7 +289,7 @@ def lr_factor(step: int, max_steps: int, spec: TrainingSpec) -> float:
 
 def _optimizer(spec: TrainingSpec, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:
     if spec.optimizer == "adamw":
-        return torch.optim.AdamW(groups, betas=spec.betas, weight_decay=spec.weight_decay, fused=device.type == "cuda")
+        return torch.optim.AdamW(groups, betas=spec.betas, weight_decay=spec.weight_decay, fused=device.type in ("cuda", "cpu"))
     try:
         import bitsandbytes
     except ImportError:
