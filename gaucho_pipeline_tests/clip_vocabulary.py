@@ -10,8 +10,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTokenizer
+from transformers.convert_slow_tokenizer import bytes_to_unicode
 
 _MERGES = 49152 - 256 - 2
 """As many lines of the file count; the first is a heading (https://github.com/openai/CLIP/blob/main/clip/simple_tokenizer.py)."""
@@ -26,15 +26,7 @@ def clip_tokenizer() -> CLIPTokenizer:
     file = Path(package.submodule_search_locations[0]) / "bpe_simple_vocab_16e6.txt.gz"
     lines = gzip.decompress(file.read_bytes()).decode("utf-8").split("\n")
     merges = [tuple(line.split()) for line in lines[1 : 1 + _MERGES]]
-    letters = _letters()
+    letters = bytes_to_unicode().values()
     ends = ("<|startoftext|>", "<|endoftext|>")
     pieces = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges), *ends]
     return CLIPTokenizer(vocab={piece: place for place, piece in enumerate(pieces)}, merges=merges, model_max_length=77)
-
-
-def _letters() -> list[str]:
-    """The letter of each byte: those that can be seen stand for themselves and come first, the others for what follows 255."""
-    seen = [chr(byte) for byte in (*range(33, 127), *range(161, 173), *range(174, 256))]
-    found = [*seen, *(chr(256 + number) for number in range(256 - len(seen)))]
-    assert set(found) == set(ByteLevel.alphabet())
-    return found

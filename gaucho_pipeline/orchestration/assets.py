@@ -38,7 +38,7 @@ PROGRAM_ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": "33554432",
     "GOMP_SPINCOUNT": "100",  # a step takes a quarter of the time beside another busy process, and up to a sixth more alone
 }
-"""What a stage's program finds set, of all that changes how it runs and nothing that it makes."""
+"""Variables that a stage's program finds set: they change how it runs, and nothing that it makes."""
 
 
 def build_assets(partitions: dg.PartitionsDefinition[str], mistake: str = "") -> Sequence[dg.AssetsDefinition]:
