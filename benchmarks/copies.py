@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from PIL import Image, ImageDraw
 
-from gaucho_pipeline.images import decode
+from gaucho_pipeline.images.decoding import decode
 
 
 def jpeg(picture: Image.Image, quality: int = 90) -> bytes:

@@ -20,10 +20,10 @@ from typing import Any
 
 import yaml
 
-from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler, running
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.images import png_bytes
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.demo.site import HOST, QuietHandler, running
+from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.images.decoding import png_bytes
+from gaucho_pipeline.project.project import Project
 
 IMAGES = 5_000
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "real" / "openverse"

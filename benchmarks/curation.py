@@ -25,10 +25,10 @@ from memory import peak_memory
 from originals import FOLDER, originals
 from PIL import Image
 
+from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.hashes import HashIndex
 from gaucho_pipeline.curation.measures import measure
-from gaucho_pipeline.parts.curation import CurationSpec
 
 IMAGES = 2_000
 HASHES = (10_000, 100_000, 1_000_000)

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.artifacts import read_table
-from gaucho_pipeline.assets import SAMPLE_GALLERY
-from gaucho_pipeline.embedded.demo_site import PICTURES
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.assets.table import SAMPLE_GALLERY
+from gaucho_pipeline.demo.site import PICTURES
+from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.project.project import Project
 
 
 def main() -> None:

@@ -18,18 +18,18 @@ from pathlib import Path
 
 import torch
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Manifest, Provenance
+from gaucho_pipeline.assets.metrics import CheckpointMetrics
+from gaucho_pipeline.concepts.gallery import GallerySpec
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.gallery.generation import draw_once, open_base, tune
 from gaucho_pipeline.gallery.samples import samples_of
+from gaucho_pipeline.images.picture_cache import PictureCache
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, Lora
-from gaucho_pipeline.metrics import CheckpointMetrics
-from gaucho_pipeline.parts.gallery import GallerySpec
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.picture_cache import PictureCache
-from gaucho_pipeline.plans import dreambench
-from gaucho_pipeline.stage import SilentReporter
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.prompts.plans import dreambench
+from gaucho_pipeline.stage.reporter import SilentReporter
+from gaucho_pipeline.store.manifest import Manifest, Provenance
 
 
 def adapter(folder: Path, seed: int) -> None:

@@ -20,18 +20,18 @@ import torch
 from accelerate.state import AcceleratorState
 from real_size import make
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.stage import SilentReporter
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.stage.reporter import SilentReporter
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.memory import peak_bytes, reset_peak
 from gaucho_pipeline.training.preparing import Images, prepare
-from gaucho_pipeline_tests.test_families import new_family
+from gaucho_pipeline_tests.tiny_models import new_family
 from gaucho_pipeline_tests.trainers import copied, same
 
 HAS_GPU = torch.cuda.is_available()

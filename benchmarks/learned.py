@@ -18,7 +18,7 @@ from typing import Any
 
 from originals import FOLDER
 
-from gaucho_pipeline.embedded.demo_subjects import DRAWERS, draw_subject
+from gaucho_pipeline.demo.subjects import DRAWERS, draw_subject
 
 SEEDS, METHODS, MOST = (1, 2, 3), ("lora", "dreambooth"), 24
 WORDS = {"araucaria": ("mtl", "tree"), "chimarrao": ("dnc", "cup"), "backpack_dog": ("dnc", "backpack"), "galah": ("mtl", "bird")}
@@ -29,11 +29,11 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
     import torch
 
     torch.set_num_threads(1)
-    from gaucho_pipeline import base_models
-    from gaucho_pipeline.canonical import file_digest
+    from gaucho_pipeline.concepts.training import TrainingSpec
     from gaucho_pipeline.families.embedded import Embedded
-    from gaucho_pipeline.parts.training import TrainingSpec
-    from gaucho_pipeline.stage import SilentReporter
+    from gaucho_pipeline.files.digests import file_digest
+    from gaucho_pipeline.models import base_models
+    from gaucho_pipeline.stage.reporter import SilentReporter
     from gaucho_pipeline.training.examples import split
     from gaucho_pipeline.training.preparing import Images, prepare
     from gaucho_pipeline.training.report import measure

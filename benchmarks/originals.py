@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.images import probe
+from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.images.decoding import probe
 
 FOLDER = Path(__file__).resolve().parents[2] / "shared" / "real"
 

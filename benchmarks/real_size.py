@@ -24,7 +24,7 @@ from memory import peak_memory
 from originals import originals
 from stages import curated_project, stage_command
 
-from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline.models.base_models import EMBEDDED_FOLDER
 
 SIDES = {"sd15": 512, "sdxl": 1024}
 

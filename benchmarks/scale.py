@@ -24,7 +24,7 @@ from memory import peak_memory
 from originals import originals
 from PIL import Image
 
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
 COUNTS = (1_000, 10_000)
 _SIDE, _CHUNK = 320, 50

@@ -19,8 +19,8 @@ from memory import peak_memory
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gaucho_pipeline.assets import ALL, CONCEPT_ASSETS, GALLERY_SITE
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.assets.table import ALL, CONCEPT_ASSETS, GALLERY_SITE
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import SMALL, draw_folder, folder_concept
 from gaucho_pipeline_tests.standing import stand
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from gaucho_pipeline.assets import ASSETS
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.project.project import Project
 
 _OPEN_FILTERS = {"min_side": 64, "min_sharpness": 0.0, "max_graphic": 1.0, "near_duplicate_correlation": 1.0}
 

@@ -29,9 +29,9 @@ from memory import peak_memory
 from originals import originals
 from stages import curated_project, stage_command
 
-from gaucho_pipeline.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline.concepts.models import EMBEDDED
+from gaucho_pipeline.models.base_models import EMBEDDED_FOLDER
 from gaucho_pipeline.orchestration.assets import PROGRAM_ENVIRONMENT
-from gaucho_pipeline.parts.models import EMBEDDED
 
 SIDE, RANK, RATE = 2000, 8, 1e-4
 _TRANSFORMS = '''

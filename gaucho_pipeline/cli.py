@@ -15,22 +15,23 @@ from typing import Any
 
 import click
 
-from gaucho_pipeline import json_log
-from gaucho_pipeline.artifacts import Artifact
-from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
-from gaucho_pipeline.base_models import family_of
-from gaucho_pipeline.commands import complete_concept, told
-from gaucho_pipeline.concepts_file import load_story
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY
+from gaucho_pipeline.commands import upkeep as upkeep
+from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.commands.init import STARTS
+from gaucho_pipeline.commands.planning import plan_crawls, plan_runs, print_plan
+from gaucho_pipeline.commands.run import run_concepts
+from gaucho_pipeline.concepts.file import load_story
+from gaucho_pipeline.concepts.lock_file import LockFile
+from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.parts.sequence import SequenceSpec
-from gaucho_pipeline.pipeline import Project, State
-from gaucho_pipeline.planning import plan_crawls, plan_runs, print_plan
-from gaucho_pipeline.prompts import fill_in_concepts
-from gaucho_pipeline.run import run_concepts
-from gaucho_pipeline.starting import STARTS
-from gaucho_pipeline.stories import STORIES
-from gaucho_pipeline.upkeep import cli as upkeep
+from gaucho_pipeline.models.base_models import family_of
+from gaucho_pipeline.processes import json_log
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.states import State
+from gaucho_pipeline.prompts.stories import STORIES
+from gaucho_pipeline.prompts.templates import fill_in_concepts
+from gaucho_pipeline.store.artifact import Artifact
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -270,7 +271,7 @@ def _other_concept(text: str) -> tuple[str, float]:
 @told
 def export(project: Project, concept: str, folder: Path) -> None:
     """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
-    from gaucho_pipeline.exporting import export_pipeline
+    from gaucho_pipeline.publishing.exporting import export_pipeline
 
     export_pipeline(project.checkpoint(concept), folder.resolve())
     click.echo(str(folder))
@@ -288,8 +289,8 @@ def export(project: Project, concept: str, folder: Path) -> None:
 @told
 def pack(project: Project, concept: str, asset: str, out: Path | None, with_model: bool) -> None:
     """Write one file with all that a stage of CONCEPT needs, to be done on a machine with a GPU; how is in it."""
-    from gaucho_pipeline.packing import pack as write_pack
-    from gaucho_pipeline.packing import told_size
+    from gaucho_pipeline.publishing.packing import pack as write_pack
+    from gaucho_pipeline.publishing.packing import told_size
 
     file = out or Path(f"{concept}-{asset}.tar")
     write_pack(project, concept, asset, file, with_model)
@@ -302,7 +303,7 @@ def pack(project: Project, concept: str, asset: str, out: Path | None, with_mode
 @told
 def unpack(project: Project, file: Path) -> None:
     """Take in what a pack has come to elsewhere, FILE (done.tar), as if it had been made here."""
-    from gaucho_pipeline.packing import unpack as take_in
+    from gaucho_pipeline.publishing.packing import unpack as take_in
 
     artifact = take_in(project, file)
     made = artifact.manifest
@@ -319,7 +320,7 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
 
     Exit status: 0 it holds, 1 it does not or nothing here confirms it, 2 it is no picture.
     """
-    from gaucho_pipeline import verify as verifying
+    from gaucho_pipeline.provenance import verify as verifying
 
     finding = verifying.verify_file(file, project.store)
     if as_json:
@@ -341,16 +342,16 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
 @told
 def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) -> None:
     """Approve for publication what stands of CONCEPT now; whatever changes afterwards is not approved."""
-    from gaucho_pipeline import publishing
+    from gaucho_pipeline.project import approvals
 
     if is_withdrawn:
-        publishing.withdraw(project, concept)
+        approvals.withdraw(project, concept)
         click.echo(f"{concept} is no longer approved")
         return
     if not by or not by.strip():
         raise ConfigError("--by: write the name of who approves; it is kept with the approval")
-    approval = publishing.approve(project, concept, by)
-    click.echo(f"{concept} is approved by {approval.by}, {approval.date}, as it stands; kept in {publishing.approvals_file(project)}")
+    approval = approvals.approve(project, concept, by)
+    click.echo(f"{concept} is approved by {approval.by}, {approval.date}, as it stands; kept in {approvals.approvals_file(project)}")
 
 
 @main.command()
@@ -361,7 +362,7 @@ def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) 
 @told
 def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: bool) -> None:
     """Write the pages of approved CONCEPTS (all of them if none is named) into FOLDER, for any static host."""
-    from gaucho_pipeline import publishing
+    from gaucho_pipeline.publishing import publish as publishing
 
     done = publishing.publish(project, concepts, folder.resolve(), weights)
     for slug in done:
@@ -405,8 +406,8 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
 @told
 def benchmark(project: Project, protocol: str, concepts: tuple[str, ...], limit: int | None) -> None:
     """Draw and score CONCEPTS (all of them if none is named) as the DreamBooth paper did, and print its table with ours beneath."""
-    from gaucho_pipeline.benchmarking import run_dreambench
-    from gaucho_pipeline.stage import Reporter
+    from gaucho_pipeline.commands.benchmark import run_dreambench
+    from gaucho_pipeline.stage.reporter import Reporter
 
     click.echo(run_dreambench(project, concepts, limit, Reporter(None)))
 
@@ -416,7 +417,7 @@ def benchmark(project: Project, protocol: str, concepts: tuple[str, ...], limit:
 @told
 def doctor(project: Project) -> None:
     """Whether packages, device, concepts file, base models and data folder are as a run needs them, and what to do where not."""
-    from gaucho_pipeline.doctor import examine
+    from gaucho_pipeline.commands.doctor import examine
 
     findings = examine(project)
     for finding in findings:
@@ -444,7 +445,7 @@ def ui(project: Project, port: int) -> None:
 @told
 def init(folder: Path, model: str) -> None:
     """Write a commented concepts.yaml for one concept with photographs of your own into FOLDER, and a place for them."""
-    from gaucho_pipeline.starting import write_start
+    from gaucho_pipeline.commands.init import write_start
 
     for line in write_start(folder, model):
         click.echo(line)
@@ -457,7 +458,7 @@ def init(folder: Path, model: str) -> None:
 @told
 def demo(folder: Path) -> None:
     """Two concepts from images to before-and-after pictures, on the model that ships: no GPU, hub or key."""
-    from gaucho_pipeline.embedded.demo import run_demo
+    from gaucho_pipeline.commands.demo import run_demo
 
     run_demo(folder)
 

@@ -16,7 +16,7 @@ from gaucho_pipeline.orchestration.partitions import Partitions, load_partitions
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import build_retry_sensor
 from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
 
 def build_defs(project: Project, open_project: Callable[[], Project] | None = None, known: Partitions | None = None) -> dg.Definitions:

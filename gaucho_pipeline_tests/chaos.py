@@ -22,9 +22,9 @@ from pathlib import Path
 
 import psutil
 
-from gaucho_pipeline.assets import ALL, GALLERY_SITE
+from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
 from gaucho_pipeline.orchestration.runner import get_instance
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.programs import EVERY_CONCEPTS, gaucho
 from gaucho_pipeline_tests.web_ui import launch, served, start_folder
 
@@ -135,7 +135,7 @@ def _kill_command(folder: Path, draw: random.Random) -> None:
 
 def _kill_stage(folder: Path, draw: random.Random) -> None:
     process = _begin(folder, draw)
-    stages = [each for each in _processes(folder) if "gaucho_pipeline.launch" in " ".join(each.cmdline())]
+    stages = [each for each in _processes(folder) if "gaucho_pipeline.processes.launch" in " ".join(each.cmdline())]
     _kill_all(stages[:1])
     process.wait(300)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from gaucho_pipeline.embedded.demo_site import HOST, DemoSite, demo_site
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
+from gaucho_pipeline.demo.site import HOST, DemoSite, demo_site
+from gaucho_pipeline.demo.subjects import draw_subject
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test files run at once, and spinning threads starve each other
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import Artifact, Manifest, read_table
-from gaucho_pipeline.metrics import RawCrawlMetrics
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.assets.metrics import RawCrawlMetrics
+from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.manifest import Manifest
 from gaucho_pipeline_tests.conftest import write_concepts
 from gaucho_pipeline_tests.programs import run_stage
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from PIL import Image
 
-from gaucho_pipeline.curation.measures import Measures, measure
-from gaucho_pipeline.images import png_bytes
+from gaucho_pipeline.curation.measures import measure
+from gaucho_pipeline.filters.measures import Measures
+from gaucho_pipeline.images.decoding import png_bytes
 
 
 def of(picture: Image.Image) -> Measures:

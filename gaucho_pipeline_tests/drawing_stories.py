@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.parts.sequence import SequenceSpec
+from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.base import Drawing, SequenceMethod, Strengths
 from gaucho_pipeline.sequence.steps import Steps
-from gaucho_pipeline.stories import Story
 
 SIDE = 32
 BEATS = (

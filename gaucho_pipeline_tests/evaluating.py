@@ -7,10 +7,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from gaucho_pipeline.artifacts import read_table, write_table
-from gaucho_pipeline.embedded.demo_subjects import draw_subject
-from gaucho_pipeline.images import png_bytes
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.files.tables import read_table, write_table
+from gaucho_pipeline.images.decoding import png_bytes
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import stand
 

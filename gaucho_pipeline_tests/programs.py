@@ -14,8 +14,9 @@ from typing import Any
 
 from safetensors import safe_open
 
-from gaucho_pipeline.assets import ASSETS, CONCEPT_ASSETS, SAMPLE_SEQUENCE
-from gaucho_pipeline.pipeline import Project, StageRequest
+from gaucho_pipeline.assets.table import ASSETS, CONCEPT_ASSETS, SAMPLE_SEQUENCE
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.stage.request import StageRequest
 
 EVERY_CONCEPTS = tuple(asset for asset in CONCEPT_ASSETS if asset != SAMPLE_SEQUENCE)
 """The assets that every concept has; the others are those of concepts that ask for them."""
@@ -60,7 +61,13 @@ def run_stage(project: Project, asset: str, slug: str, folder: Path, **variables
 
 
 def stage_command(project: Project, asset: str, slug: str, folder: Path) -> list[str]:
-    return [sys.executable, "-m", "gaucho_pipeline.launch", ASSETS[asset].program, str(write_request(folder, project.request(asset, slug)))]
+    return [
+        sys.executable,
+        "-m",
+        "gaucho_pipeline.processes.launch",
+        ASSETS[asset].program,
+        str(write_request(folder, project.request(asset, slug))),
+    ]
 
 
 def wait_until(ready: Callable[[], bool], seconds: float = 120) -> None:

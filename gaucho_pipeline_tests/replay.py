@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from gaucho_pipeline.embedded.demo_site import HOST, QuietHandler, running
+from gaucho_pipeline.demo.site import HOST, QuietHandler, running
 
 
 class Server(ThreadingHTTPServer):

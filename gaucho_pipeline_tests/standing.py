@@ -13,19 +13,7 @@ import yaml
 from PIL import Image
 from safetensors.numpy import save_file
 
-from gaucho_pipeline.artifacts import Artifact, Manifest, write_table
-from gaucho_pipeline.assets import (
-    ALL,
-    CHECKPOINT,
-    CURATED_SET,
-    EVALUATION,
-    GALLERY_SITE,
-    RAW_CRAWL,
-    SAMPLE_GALLERY,
-    SAMPLE_SEQUENCE,
-)
-from gaucho_pipeline.images import png_bytes
-from gaucho_pipeline.metrics import (
+from gaucho_pipeline.assets.metrics import (
     BaseTuned,
     CheckpointMetrics,
     CuratedSetMetrics,
@@ -42,7 +30,12 @@ from gaucho_pipeline.metrics import (
     StoryMetrics,
     ValidationLoss,
 )
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.files.tables import write_table
+from gaucho_pipeline.images.decoding import png_bytes
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.manifest import Manifest
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 
 PAIR = BaseTuned(base=0.5, tuned=0.4)

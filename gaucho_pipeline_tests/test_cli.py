@@ -14,12 +14,12 @@ import yaml
 from click.testing import CliRunner, Result
 
 from gaucho_pipeline import cli
-from gaucho_pipeline import run as run_module
 from gaucho_pipeline.cli import main
-from gaucho_pipeline.doctor import examine
-from gaucho_pipeline.embedded import demo
+from gaucho_pipeline.commands import demo
+from gaucho_pipeline.commands import run as run_module
+from gaucho_pipeline.commands.doctor import examine
 from gaucho_pipeline.gallery import single
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import edit, stand_all, two_concepts
 

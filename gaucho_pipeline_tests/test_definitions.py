@@ -10,10 +10,10 @@ from pathlib import Path
 import dagster as dg
 
 from gaucho_pipeline.definitions import build_defs
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
 ROOT = Path(__file__).parents[1]
-DEMO = ROOT / "gaucho_pipeline" / "embedded" / "concepts.yaml"
+DEMO = ROOT / "gaucho_pipeline" / "demo" / "concepts.yaml"
 
 LOAD = """
 import json, sys
@@ -34,7 +34,7 @@ def test_definitions_load_none_of_the_heavy_packages() -> None:
 
 
 def test_the_command_line_and_its_checks_load_neither_dagster_nor_a_crawler() -> None:
-    code = "import sys, gaucho_pipeline.cli, gaucho_pipeline.preflight; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys, gaucho_pipeline.cli, gaucho_pipeline.commands.preflight; print(*{name.partition('.')[0] for name in sys.modules})"
     loaded = set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
     assert "click" in loaded
     assert not (HEAVY | {"dagster"}) & loaded

@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from gaucho_pipeline import cli
-from gaucho_pipeline.assets import PARTS
-from gaucho_pipeline.concepts_file import load_concepts
+from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.curation.overrides import read_overrides
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder
 
 ROOT = Path(__file__).parents[1]

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gaucho_pipeline.assets import ASSETS
-from gaucho_pipeline.concepts import Concept
-from gaucho_pipeline.concepts_file import RENAMED_KEYS
-from gaucho_pipeline.metrics import Metrics
+from gaucho_pipeline.assets.metrics import Metrics
+from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.concepts.concept import Concept
+from gaucho_pipeline.concepts.file import RENAMED_KEYS
 from gaucho_pipeline.spec import Spec
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +110,7 @@ def keys_of(value: object) -> set[str]:
     return {key for part in value for key in keys_of(part)} if isinstance(value, list) else set()
 
 
-@pytest.mark.parametrize("name", ["concepts.yaml", "gaucho_pipeline/embedded/concepts.yaml"])
+@pytest.mark.parametrize("name", ["concepts.yaml", "gaucho_pipeline/demo/concepts.yaml"])
 def test_files_that_ship_use_them(name: str) -> None:
     assert not keys_of(yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))) & RENAMED_KEYS.keys()
 

@@ -13,6 +13,10 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from gaucho_pipeline.families import FAMILIES
+from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.families.flux2_klein import Flux2Klein
+
 WORDS = (
     "a", "photo", "of", "an", "the", "chmrr", "araucaria", "tree", "cup", "drink", "on", "table", "in", "snow", "by", "day", "user",
     "assistant", "system", "think",
@@ -256,3 +260,16 @@ TINY: dict[str, Callable[[], Any]] = {
     "WanPipeline": wan,
 }
 """By the class that `model_index.json` names."""
+
+
+def new_family(name: str, pipeline: Any = None) -> Family:
+    torch.manual_seed(0)
+    pipeline = pipeline or TINY[name]()
+    pipeline.set_progress_bar_config(disable=True)
+    for module in pipeline.components.values():
+        if isinstance(module, torch.nn.Module):
+            module.eval()
+    family = FAMILIES[name](pipeline)
+    if isinstance(family, Flux2Klein):
+        family.hidden_layers = (1,)  # the tiny text encoder has two layers
+    return family

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from gaucho_pipeline import base_models
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.prompts import instance_prompt, prior_prompts
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.prompts.templates import instance_prompt, prior_prompts
 from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_prompts
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.posteriors import Posterior

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from gaucho_pipeline import embedded
+from gaucho_pipeline import orchestration
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import wait_until
 
@@ -36,7 +36,7 @@ def start_folder(folder: Path, **training: Any) -> Path:
     for concept in concepts.values():
         concept["training"] = training
     write_concepts(folder / "concepts.yaml", concepts)
-    shutil.copyfile(Path(embedded.__file__).parent / "dagster.yaml", folder / "dagster.yaml")
+    shutil.copyfile(Path(orchestration.__file__).parent / "dagster.yaml", folder / "dagster.yaml")
     return folder
 
 

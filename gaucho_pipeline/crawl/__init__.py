@@ -1,1 +1,1 @@
-"""Sources to images with licence and author. A program: `python -m gaucho_pipeline.crawl REQUEST.json`."""
+"""Sources to images with licence and author: `python -m gaucho_pipeline.crawl REQUEST.json`. The sources are in `sources/`."""

@@ -10,21 +10,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import Artifact, Store, read_table, write_attribution, write_table
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.assets.metrics import RawCrawlMetrics
+from gaucho_pipeline.concepts.crawl import CrawlSpec
+from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.crawl.engine import Crawl, download, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.crawl.journal import Journal
-from gaucho_pipeline.crawl.records import Record
-from gaucho_pipeline.crawl.registry import build_sources
 from gaucho_pipeline.crawl.report import CrawlReport, Rows, report
 from gaucho_pipeline.errors import GauchoError, TransientError
-from gaucho_pipeline.forgotten import Forgotten
-from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.metrics import RawCrawlMetrics
-from gaucho_pipeline.parts.crawl import CrawlSpec
-from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.stage import Reporter, StageResult, main
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
+from gaucho_pipeline.sources.records import Record
+from gaucho_pipeline.sources.registry import build_sources
+from gaucho_pipeline.stage.harness import StageResult, main
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.forgotten import Forgotten
+from gaucho_pipeline.store.store import Store
 
 _MOST_NAMED = 10
 _IDENTITY = ("key", "sha256", "title", "author", "source", "license", "license_url")

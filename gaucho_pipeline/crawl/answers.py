@@ -12,7 +12,7 @@ from pathlib import Path
 
 from scrapy.http import Response
 
-from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.files.writing import write_atomically
 
 _VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 _LONGEST = 1024

@@ -17,23 +17,23 @@ from typing import Any
 import scrapy
 from scrapy.crawler import AsyncCrawlerProcess
 
-from gaucho_pipeline.artifacts import Store
+from gaucho_pipeline.concepts.crawl import CrawlSpec
+from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.crawl.contact import allowed_private_hosts
 from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
 from gaucho_pipeline.crawl.fetching import Web, settings
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.listing import Listing, list_source
 from gaucho_pipeline.crawl.rate_limits import PRIVATE
-from gaucho_pipeline.crawl.records import Record
 from gaucho_pipeline.crawl.safety import bound_headers
 from gaucho_pipeline.crawl.selection import is_enough, refusal_of, round_robin
-from gaucho_pipeline.crawl.sources import ImageSource
 from gaucho_pipeline.errors import ForgottenError, GauchoError
-from gaucho_pipeline.forgotten import FORGOTTEN, Forgotten
-from gaucho_pipeline.image_files import is_image
-from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.parts.crawl import CrawlSpec
-from gaucho_pipeline.stage import Progress, Reporter
+from gaucho_pipeline.images.files import is_image
+from gaucho_pipeline.sources.base import ImageSource
+from gaucho_pipeline.sources.records import Record
+from gaucho_pipeline.stage.reporter import Progress, Reporter
+from gaucho_pipeline.store.forgotten import FORGOTTEN, Forgotten
+from gaucho_pipeline.store.store import Store
 
 
 @dataclass

@@ -58,9 +58,9 @@ from gaucho_pipeline.crawl.rate_limits import (
     retry_after,
 )
 from gaucho_pipeline.crawl.safety import HOSTS_KEY, HOSTS_SETTING, ForbiddenAddress, PublicResolver, TooManyHeaders, check_url, is_same_site
-from gaucho_pipeline.crawl.sources import ApiBusy, ImageSource, host_of, media_address
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.image_files import is_image
+from gaucho_pipeline.images.files import is_image
+from gaucho_pipeline.sources.base import ApiBusy, ImageSource, host_of, media_address
 
 _Rules = TypeVar("_Rules")
 _MOST_REDIRECTS = 5

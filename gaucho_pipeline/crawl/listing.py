@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gaucho_pipeline.crawl.records import Record
-from gaucho_pipeline.crawl.sources import ApiPage, ImageSource, Lookup, UnclearAnswer
+from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.lock_file import LockFile
+from gaucho_pipeline.sources.base import ApiPage, ImageSource, Lookup, UnclearAnswer
+from gaucho_pipeline.sources.records import Record
 
 Ask = Callable[[str, Callable[[bytes], Any]], Awaitable[Any]]
 """Asks an address and has the answer parsed, again if the API is busy. Raises GauchoError if it cannot."""

@@ -11,12 +11,15 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import Store, write_atomically
 from gaucho_pipeline.crawl.__main__ import open_crawl, open_journal
 from gaucho_pipeline.crawl.engine import Crawl, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
-from gaucho_pipeline.launch import ERROR_FILE
-from gaucho_pipeline.stage import Reporter, errors_told, read_request
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.processes.launch import ERROR_FILE
+from gaucho_pipeline.stage.failures import errors_told
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.stage.request import read_request
+from gaucho_pipeline.store.store import Store
 
 PLAN_FILE = "plan.json"
 REFRESH_LOCK = "--refresh-lock"

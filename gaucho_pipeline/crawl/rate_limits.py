@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from gaucho_pipeline.artifacts import write_atomically
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.writing import write_atomically
 
 ATTEMPTS = 4
 LONGEST_WAIT = 300.0

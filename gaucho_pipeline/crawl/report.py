@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gaucho_pipeline.artifacts import Store
+from gaucho_pipeline.assets.metrics import RawCrawlMetrics, SourceCounts
 from gaucho_pipeline.crawl.engine import Crawl
 from gaucho_pipeline.crawl.fetch_errors import OptedOut
-from gaucho_pipeline.crawl.records import Record
-from gaucho_pipeline.metrics import RawCrawlMetrics, SourceCounts
+from gaucho_pipeline.sources.records import Record
+from gaucho_pipeline.store.store import Store
 
 Rows = list[dict[str, Any]]
 

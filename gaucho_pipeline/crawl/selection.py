@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import zip_longest
 
+from gaucho_pipeline.concepts.crawl import CrawlSpec
 from gaucho_pipeline.crawl.listing import Listing
-from gaucho_pipeline.crawl.records import Record, has_words
 from gaucho_pipeline.crawl.safety import is_listed
-from gaucho_pipeline.crawl.sources import host_of
-from gaucho_pipeline.parts.crawl import CrawlSpec
-from gaucho_pipeline.rights import refusal
+from gaucho_pipeline.rights.licenses import refusal
+from gaucho_pipeline.sources.base import host_of
+from gaucho_pipeline.sources.records import Record, has_words
 
 
 def refusal_of(record: Record, spec: CrawlSpec, media_hosts: Collection[str]) -> str | None:

@@ -15,13 +15,11 @@ from typing import TypeVar
 
 from PIL import Image
 
-from gaucho_pipeline.artifacts import Store, write_attribution, write_table
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.assets.metrics import CuratedSetMetrics, OverrideCounts
+from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
-from gaucho_pipeline.curation.filters import DUPLICATE, Verdict, first_failure
-from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
 from gaucho_pipeline.curation.relevance import PEOPLE, people_model, relevance_model
@@ -30,11 +28,15 @@ from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.text_image import model_digest
 from gaucho_pipeline.curation.writing import write_pictures
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.images import BadImage
-from gaucho_pipeline.metrics import CuratedSetMetrics, OverrideCounts
-from gaucho_pipeline.parts.curation import CurationSpec
-from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.stage import Reporter, StageResult, main
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.tables import write_attribution, write_table
+from gaucho_pipeline.filters.measures import Measures
+from gaucho_pipeline.filters.registry import DUPLICATE, Verdict, first_failure
+from gaucho_pipeline.images.decoding import BadImage
+from gaucho_pipeline.stage.harness import StageResult, main
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.store import Store
 
 Value = TypeVar("Value", float, str)
 

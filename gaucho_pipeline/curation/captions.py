@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gaucho_pipeline.base_models import best_device, quiet_libraries
+from gaucho_pipeline.concepts.curation import Captioner, Context, CurationSpec
 from gaucho_pipeline.curation.text_image import TextImageModel
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.parts.curation import Captioner, Context, CurationSpec
-from gaucho_pipeline.prompts import INSTANCE_PROMPT
+from gaucho_pipeline.models.base_models import best_device, quiet_libraries
+from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
 
 if TYPE_CHECKING:
     from PIL import Image

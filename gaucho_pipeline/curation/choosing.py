@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.duplicates import Repeat, repeats
-from gaucho_pipeline.curation.filters import FILTERS, IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
-from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overlays import has_overlay
 from gaucho_pipeline.curation.overrides import Override
-from gaucho_pipeline.parts.curation import CurationSpec
+from gaucho_pipeline.filters.measures import Measures
+from gaucho_pipeline.filters.registry import FILTERS, IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
 
 _AT_ONCE = 8192
 _SAME_ASPECT, _MUCH_SMALLER, _MUCH_WORSE, _MUCH_COARSER = 0.03, 0.4, 20, 0.8

@@ -13,7 +13,8 @@ from functools import lru_cache
 import numpy as np
 
 from gaucho_pipeline.curation.hashes import ASKED, WINDOWS, HashIndex
-from gaucho_pipeline.curation.measures import THUMB, Measures
+from gaucho_pipeline.curation.measures import THUMB
+from gaucho_pipeline.filters.measures import Measures
 
 _COMPARED, _SHIFT = 24, 2
 _MOST_TRIES = 12

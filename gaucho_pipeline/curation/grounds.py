@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from scipy import ndimage
 
-from gaucho_pipeline.curation.boxes import Box, widened
+from gaucho_pipeline.filters.boxes import Box, widened
 
 _RING = 0.012
 """Width of the outermost ring that must be of one colour, as a share of the shorter side."""

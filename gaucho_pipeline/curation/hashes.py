@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dct
 
-from gaucho_pipeline.curation.boxes import WHOLE
+from gaucho_pipeline.filters.boxes import WHOLE
 
 _SIDE, _LOW, _BASE = 32, 8, 160
 _EDGES = ((0.0, 0.9), (0.05, 0.95), (0.1, 1.0))

@@ -6,23 +6,18 @@ so that nothing measured before is taken for it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal
-
 import numpy as np
 from PIL import Image
 
 from gaucho_pipeline.curation import detail
-from gaucho_pipeline.curation.boxes import WHOLE
 from gaucho_pipeline.curation.grounds import find_ground
 from gaucho_pipeline.curation.hashes import window_hashes
 from gaucho_pipeline.curation.overlays import edge_map
-from gaucho_pipeline.images import probe, square
+from gaucho_pipeline.filters.boxes import WHOLE
+from gaucho_pipeline.filters.measures import Measures
+from gaucho_pipeline.images.decoding import probe, square
 
 VERSION = "5"
-FINGERPRINTS = ("hashes", "mirrored", "colours", "thumb", "edges")
-"""What is no number, for comparing pictures with one another."""
 _SIDE = 512
 _SHARPNESS_SIDE = 256
 THUMB = 64
@@ -35,60 +30,6 @@ _FLAT, _STRONG = 4, 128  # of 255
 _BORDER, _EDGE = 6, 15  # of 255
 _ON_GROUND = 1.6
 """Without the ground's flat blocks and the outline, ornaments on white come to .042 to .045, photographed objects to .031 at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """A picture in numbers."""
-
-    width: int
-    height: int
-    finest: float
-    """The share of its sides, 0 to 1, to which it could be made smaller without a loss: less for what was enlarged, or shaken."""
-    sharpness: float
-    """Variance of the Laplacian of the luminance (0 to 1), at the same size for all."""
-    dark: float
-    """Share of nearly black pixels; half of it where something is lit, as in a photograph by night."""
-    bright: float
-    """Share of nearly white pixels."""
-    contrast: float
-    """Between the 2nd and the 98th hundredth of the luminance, 0 to 1."""
-    entropy: float
-    """Entropy of the luminance in 64 steps, 0 to 6 bits."""
-    quality: int
-    """What a JPEG was last saved with, 1 to 100; 100 for other formats."""
-    graphic: float
-    """Share of flat blocks, or of the commonest grey, times that of blocks with a hard edge: high for text, slides, maps, ornaments."""
-    chroma: float
-    """Mean distance of the colours from grey, 0 to 1."""
-    ground: Literal["", "bars", "frame", "backdrop"]
-    """What is around it: nothing; bars, or a frame, of one colour; or the plain backdrop of an object."""
-    content_box: tuple[float, float, float, float]
-    """What is inside that: left, top, right, bottom, as shares of the sides."""
-    hashes: bytes
-    """64-bit perceptual hashes of the picture's windows (`hashes.WINDOWS`), little-endian."""
-    mirrored: bytes
-    """Those of its mirror image."""
-    thumb: bytes
-    """64 x 64 grey values."""
-    colours: bytes
-    """8 x 8 RGB values."""
-    edges: bytes
-    """32 x 32 counts of edges (`overlays.edge_map`)."""
-
-    @property
-    def pixels(self) -> float:
-        """How many pixels it really has."""
-        return self.width * self.height * self.finest**2
-
-    def numbers(self) -> dict[str, Any]:
-        """All but the bytes."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in FINGERPRINTS}
-
-    @classmethod
-    def from_parts(cls, numbers: dict[str, Any], fingerprints: Sequence[bytes]) -> Measures:
-        """The measures of which `numbers` gave the first, and the second are in the order of FINGERPRINTS."""
-        return cls(**(numbers | {"content_box": tuple(numbers["content_box"])} | dict(zip(FINGERPRINTS, fingerprints, strict=True))))
 
 
 def measure(content: bytes) -> Measures:

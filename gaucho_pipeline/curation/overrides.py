@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.spreadsheets import read_spreadsheet
+from gaucho_pipeline.files.spreadsheets import read_spreadsheet
 
 COLUMNS = ("image", "decision", "caption", "by", "why")
 PREFIX = "sha256:"

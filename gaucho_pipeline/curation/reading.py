@@ -26,10 +26,11 @@ from filelock import FileLock
 from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
-from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.curation.measures import FINGERPRINTS, VERSION, Measures, measure
+from gaucho_pipeline.curation.measures import VERSION, measure
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.images import BadImage, probe
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.filters.measures import FINGERPRINTS, Measures
+from gaucho_pipeline.images.decoding import BadImage, probe
 
 SECONDS = 30.0
 """One image may take so long."""

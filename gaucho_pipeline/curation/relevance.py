@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gaucho_pipeline.concepts.curation import Relevance
 from gaucho_pipeline.curation.text_image import TextImageModel
-from gaucho_pipeline.parts.curation import Relevance
 
 if TYPE_CHECKING:
     from PIL import Image

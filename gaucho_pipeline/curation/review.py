@@ -12,14 +12,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES, FilterSpec, borderline
-from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
-from gaucho_pipeline.design import content_security_policy, style_sheet
-from gaucho_pipeline.images import jpeg_bytes
+from gaucho_pipeline.design.web import content_security_policy, style_sheet
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.filters.measures import Measures
+from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
+from gaucho_pipeline.images.decoding import jpeg_bytes
 
 Row = Mapping[str, Any]
 Counts = Mapping[str, Mapping[str, int]]

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 from gaucho_pipeline.curation.captions import Caption
 from gaucho_pipeline.curation.crawled import Crawled, Row
-from gaucho_pipeline.curation.filters import DUPLICATE, SENTENCES, Verdict
-from gaucho_pipeline.curation.measures import Measures
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.writing import picture_name
+from gaucho_pipeline.filters.measures import Measures
+from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, Verdict
 
 _UNKNOWN = {"measures": None, "relevance": None, "people": None, "override": None}
 _NOT_SHOWN = "content_box"

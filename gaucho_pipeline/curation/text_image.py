@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gaucho_pipeline.base_models import best_device, encoder_folder, quiet_libraries
-from gaucho_pipeline.canonical import weights_digest
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.digests import weights_digest
+from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 
 if TYPE_CHECKING:
     from PIL import Image

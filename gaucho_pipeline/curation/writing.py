@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.curation.filters import crop_of
-from gaucho_pipeline.curation.measures import Measures
+from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.reading import in_children, read_blob
-from gaucho_pipeline.images import BadImage, decode, fit, png_bytes
-from gaucho_pipeline.parts.curation import CurationSpec
-from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.filters.measures import Measures
+from gaucho_pipeline.filters.registry import crop_of
+from gaucho_pipeline.images.decoding import BadImage, decode, fit, png_bytes
+from gaucho_pipeline.stage.reporter import Reporter
 
 _DIGITS = 16
 

@@ -1,1 +1,1 @@
-"""The small base model that ships with the package: its files in `model/`, and the programs that made them."""
+"""The model that ships, the drawn world that it knows, and the programs that made it."""

@@ -1,1 +1,1 @@
-"""Pictures and images to figures and a verdict. A program: `python -m gaucho_pipeline.evaluation REQUEST.json`."""
+"""Pictures and images to scores and a verdict: `python -m gaucho_pipeline.evaluation REQUEST.json`. The scorers are in `scorers/`."""

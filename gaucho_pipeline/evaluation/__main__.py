@@ -14,21 +14,25 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
-from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.encoders import CopyDetector, Encoder, load_encoders
+from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS
+from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.evaluation.controls import shuffled
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
-from gaucho_pipeline.evaluation.scorers import SCORERS, Features, Scorer
-from gaucho_pipeline.evaluation.scorers.base import Vectors
-from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, SUBJECT_SCORERS, decide
-from gaucho_pipeline.image_files import images_of
-from gaucho_pipeline.images import BadImage, decode, fit, jpeg_bytes, read_image
-from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, Score
-from gaucho_pipeline.parts.evaluation import EvaluationSpec
-from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.stage import Reporter, StageResult, main
+from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, decide
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.tables import read_table, write_table
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.images.decoding import BadImage, decode, fit, jpeg_bytes, read_image
+from gaucho_pipeline.images.files import images_of
+from gaucho_pipeline.models.encoders import CopyDetector, Encoder, load_encoders
+from gaucho_pipeline.scorers import SCORERS, Features, Scorer
+from gaucho_pipeline.scorers.base import Vectors
+from gaucho_pipeline.stage.harness import StageResult, main
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest
 
 _THUMBNAIL = 320
 _SHORTER_SIDE = 512

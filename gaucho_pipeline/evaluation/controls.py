@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.images import square
+from gaucho_pipeline.images.decoding import square
 
 _TILES = 4
 _TILE_SIDE = 64

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.encoders import Encoder
-from gaucho_pipeline.evaluation.scorers import SCORERS, Features
+from gaucho_pipeline.models.encoders import Encoder
+from gaucho_pipeline.scorers import SCORERS, Features
 
 SCORES = ("dino", "clip_i", "clip_t")
 PUBLISHED: dict[str, tuple[float | None, float | None, float | None]] = {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaucho_pipeline.evaluation.scorers import Features, Scorer
+from gaucho_pipeline.scorers import Features, Scorer
 
 _REPLICATES = 1000
 

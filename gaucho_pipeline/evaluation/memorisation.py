@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gaucho_pipeline.evaluation.scorers.base import Vectors
+from gaucho_pipeline.scorers.base import Vectors
 
 COPY_DETECTOR_LINE = 0.75
 """Of SSCD: a cosine above it is a copy at 90 % precision (arXiv 2202.10261)."""

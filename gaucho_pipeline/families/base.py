@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from gaucho_pipeline.model_files import Configs
-from gaucho_pipeline.samplers import SAMPLERS, SamplerName
+from gaucho_pipeline.families.model_files import Configs
+from gaucho_pipeline.families.samplers import SAMPLERS, SamplerName
 
 if TYPE_CHECKING:
     import torch

@@ -6,8 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import Conditioning, Family
-from gaucho_pipeline.model_files import Configs
-from gaucho_pipeline.target_modules import TARGET_MODULES
+from gaucho_pipeline.families.model_files import Configs
+from gaucho_pipeline.families.target_modules import TARGET_MODULES
 
 if TYPE_CHECKING:
     import torch

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
-from gaucho_pipeline.model_files import Configs
+from gaucho_pipeline.families.model_files import Configs
 
 if TYPE_CHECKING:
     import torch

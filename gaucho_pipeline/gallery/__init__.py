@@ -1,1 +1,1 @@
-"""Weights to pictures, scores and pages. A program: `python -m gaucho_pipeline.gallery REQUEST.json`."""
+"""Weights to pictures: `python -m gaucho_pipeline.gallery REQUEST.json`. How they are scored is in `evaluation/`."""

@@ -15,23 +15,26 @@ from typing import Any
 
 from PIL import Image
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import MANIFEST, Manifest, write_atomically, write_table
-from gaucho_pipeline.canonical import digest, file_digest
+from gaucho_pipeline.assets.metrics import SampleGalleryMetrics
+from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.digests import digest, file_digest
+from gaucho_pipeline.files.tables import write_table
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.gallery.contact_sheet import contact_sheet
 from gaucho_pipeline.gallery.facts import facts_of
 from gaucho_pipeline.gallery.generation import Drawer, draw_once, open_base, tune
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample, samples_of, untranslated
-from gaucho_pipeline.images import pixels_digest, shows_nothing
-from gaucho_pipeline.metrics import SampleGalleryMetrics
-from gaucho_pipeline.parts.gallery import GallerySpec
-from gaucho_pipeline.picture_cache import PictureCache
-from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.provenance import labelled, marked_png
-from gaucho_pipeline.signing import signer_from_environment
-from gaucho_pipeline.stage import Progress, Reporter, StageResult, main
+from gaucho_pipeline.images.decoding import pixels_digest, shows_nothing
+from gaucho_pipeline.images.picture_cache import PictureCache
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.provenance.labels import labelled, marked_png
+from gaucho_pipeline.provenance.signing import signer_from_environment
+from gaucho_pipeline.stage.harness import StageResult, main
+from gaucho_pipeline.stage.reporter import Progress, Reporter
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest
 
 _ROUNDS = 3
 _NEXT_SEED = 1_000_003

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 from PIL import Image, ImageDraw
 
-from gaucho_pipeline.design import fitting, font
+from gaucho_pipeline.design.web import fitting, font
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
-from gaucho_pipeline.images import jpeg_within
-from gaucho_pipeline.provenance import GENERATED
+from gaucho_pipeline.images.decoding import jpeg_within
+from gaucho_pipeline.provenance.labels import GENERATED
 
 _CELL, _GAP, _LINE, _NARROWEST = 128, 6, 22, 480
 _SHEET_BYTES = 100_000

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gaucho_pipeline.artifacts import Manifest
+from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.gallery.samples import Model, Sample
-from gaucho_pipeline.parts.gallery import GallerySpec
+from gaucho_pipeline.store.manifest import Manifest
 
 
 def facts_of(

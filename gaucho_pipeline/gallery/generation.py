@@ -9,17 +9,17 @@ from typing import Any
 
 from PIL import Image
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Manifest
-from gaucho_pipeline.base_models import is_out_of_memory
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.gallery.samples import Sample
-from gaucho_pipeline.parts.gallery import GallerySpec
-from gaucho_pipeline.picture_cache import PictureCache
-from gaucho_pipeline.stage import Progress
-from gaucho_pipeline.trained import add_learned, load_base
+from gaucho_pipeline.images.picture_cache import PictureCache
+from gaucho_pipeline.methods.trained import add_learned, load_base
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import is_out_of_memory
+from gaucho_pipeline.stage.reporter import Progress
+from gaucho_pipeline.store.manifest import Manifest
 
 _CODE_VERSION = "1"
 """Raised when the same settings draw another picture: it makes all that are kept drawn anew."""

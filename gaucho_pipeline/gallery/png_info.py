@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from gaucho_pipeline.samplers import named_by
+from gaucho_pipeline.families.samplers import named_by
 
 
 def png_info(facts: dict[str, Any], slug: str, is_unet: bool) -> dict[str, str]:

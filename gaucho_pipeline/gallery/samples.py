@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from gaucho_pipeline.parts.gallery import GallerySpec
-from gaucho_pipeline.prompts import class_prompt, fill_in, without_token
+from gaucho_pipeline.concepts.gallery import GallerySpec
+from gaucho_pipeline.prompts.templates import class_prompt, fill_in, without_token
 
 Model = Literal["base", "tuned"]
 MODELS: tuple[Model, Model] = ("base", "tuned")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaucho_pipeline.artifacts import Artifact, write_atomically
+from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.gallery.facts import facts_of
 from gaucho_pipeline.gallery.generation import open_base
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.parts.gallery import GallerySpec
-from gaucho_pipeline.provenance import labelled, marked_png
-from gaucho_pipeline.signing import signer_from_environment
-from gaucho_pipeline.trained import load_adapters
+from gaucho_pipeline.methods.trained import load_adapters
+from gaucho_pipeline.provenance.labels import labelled, marked_png
+from gaucho_pipeline.provenance.signing import signer_from_environment
+from gaucho_pipeline.store.artifact import Artifact
 
 
 def generate_pictures(

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.parts.training import TrainingSpec
 
 if TYPE_CHECKING:
     import torch

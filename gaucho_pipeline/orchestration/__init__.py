@@ -1,1 +1,1 @@
-"""All that knows Dagster: assets, checks, automation. What is out of date is decided in `pipeline.py`."""
+"""All that knows Dagster: assets, partitions, schedules, sensors, checks, the runner. What is up to date is decided in `project/`."""

@@ -22,7 +22,7 @@ from urllib.parse import unquote, urlsplit
 import dagster as dg
 from dagster import DagsterEventType
 
-from gaucho_pipeline.assets import ALL
+from gaucho_pipeline.assets.table import ALL
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.tags import concept_of

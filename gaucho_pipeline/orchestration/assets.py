@@ -1,7 +1,7 @@
 """The assets in Dagster: a specification and an artifact for each stage and concept, and the site.
 
 An asset finds that its result stands, or starts the stage's program; it does no work itself. The facts about each are in the table of
-`gaucho_pipeline/assets.py`.
+`gaucho_pipeline/assets/table.py`.
 """
 
 import json
@@ -15,19 +15,21 @@ import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
 from dagster._core.errors import DagsterPipesExecutionError  # what a failed program raises has no public name
 
-from gaucho_pipeline import launch
-from gaucho_pipeline.artifacts import Artifact, write_atomically
-from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, Asset
+from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.launch import ERROR_FILE, PARENT_VARIABLE
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
 from gaucho_pipeline.orchestration.executor import op_tags, retry_policy
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
 from gaucho_pipeline.orchestration.tags import FORCE_TAG
-from gaucho_pipeline.pipeline import NOT_ASKED_FOR, Project
-from gaucho_pipeline.remote_store import share_if_asked
+from gaucho_pipeline.processes import launch
+from gaucho_pipeline.processes.launch import ERROR_FILE, PARENT_VARIABLE
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.states import NOT_ASKED_FOR
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.remote import share_if_asked
 
 OWNERS = ["team:curators"]
 PROGRAM_ENVIRONMENT = {

@@ -13,14 +13,14 @@ import dagster as dg
 from dagster import AutomationCondition
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.assets import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, REASON_TAG
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
 _PAUSE_SECONDS, _MOST_PAUSES = 60.0, 60
 """A takedown that failed is tried again after a minute, two, three, and so on, at most after an hour."""

@@ -9,11 +9,12 @@ import warnings
 import dagster as dg
 from dagster import AssetCheckExecutionContext
 
-from gaucho_pipeline.asset_checks import Check, run_check
-from gaucho_pipeline.assets import ALL, ASSETS, Asset
+from gaucho_pipeline.assets.checks import Check
+from gaucho_pipeline.assets.table import ALL, ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.pipeline import NOT_ASKED_FOR
+from gaucho_pipeline.project.states import NOT_ASKED_FOR
+from gaucho_pipeline.store.soundness import run_check
 
 UP_TO_DATE = "up_to_date"
 

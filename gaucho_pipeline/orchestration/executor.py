@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from gaucho_pipeline.assets import Asset
+from gaucho_pipeline.assets.table import Asset
 from gaucho_pipeline.errors import ConfigError
 
 RAY_VARIABLE = "GAUCHO_RAY"

@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from gaucho_pipeline.artifacts import CURRENT, Artifact
-from gaucho_pipeline.assets import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
-from gaucho_pipeline.metrics import Metrics, SourceCounts
+from gaucho_pipeline.assets.metrics import Metrics, SourceCounts
+from gaucho_pipeline.assets.table import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.store import CURRENT
 
 _INLINE_BYTES = 100_000
 ARTIFACTS = "/artifacts/"

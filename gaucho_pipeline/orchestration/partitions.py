@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.concepts import SLUG
+from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.project.project import Project
 
 
 class Partitions(NamedTuple):

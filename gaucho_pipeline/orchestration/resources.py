@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterEventType
 
-from gaucho_pipeline.assets import ALL, ASSETS, RAW_CRAWL
+from gaucho_pipeline.assets.table import ALL, ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, CONCEPT_TAG, GONE_TAG, PARTITION_TAG, PROCESS_TAG, REASON_TAG
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
 PAUSES = (60.0, 600.0, 3600.0)
 """Seconds before the first, the second and the third further attempt; there is no fourth."""

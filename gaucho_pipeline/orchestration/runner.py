@@ -16,15 +16,15 @@ import dagster as dg
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.exc import DBAPIError
 
-from gaucho_pipeline import base_models, embedded
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.assets import ASSETS
+from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration.run_workers import end_dead_runs, this_process, worker_of
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG, concept_of
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
-_HOME_CONFIG = Path(embedded.__file__).parent / "dagster.yaml"
+_HOME_CONFIG = Path(__file__).parent / "dagster.yaml"
 _SECONDS_BETWEEN_LOOKS, _SECONDS_BETWEEN_SWEEPS = 1.0, 15.0
 _NO_CAPTURE = ("dagster._core.storage.noop_compute_log_manager", "NoOpComputeLogManager", "{}\n")
 

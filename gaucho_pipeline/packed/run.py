@@ -42,7 +42,7 @@ def check_model(request: dict[str, Any], environment: dict[str, str]) -> None:
     wanted = (request["provenance"]["base_model"] or {}).get("digest")
     if wanted is None:
         return
-    code = "import sys; from gaucho_pipeline.base_models import identity; print(identity(sys.argv[1], None)['digest'])"
+    code = "import sys; from gaucho_pipeline.models.base_models import identity; print(identity(sys.argv[1], None)['digest'])"
     command = [sys.executable, "-c", code, request["spec"]["base_model"]]
     found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True).stdout.strip()
     if found != wanted:

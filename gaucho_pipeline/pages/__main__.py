@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gaucho_pipeline.canonical import digest
-from gaucho_pipeline.metrics import GallerySiteMetrics
+from gaucho_pipeline.assets.metrics import GallerySiteMetrics
+from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
-from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.stage import Reporter, StageResult, main
+from gaucho_pipeline.stage.harness import StageResult, main
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.stage.request import StageRequest
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import Artifact, Store, read_table, write_atomically
-from gaucho_pipeline.assets import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
+from gaucho_pipeline.assets.metrics import EvaluationMetrics
+from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.metrics import EvaluationMetrics
+from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.pages.rendering import render
 from gaucho_pipeline.pages.words import LANGUAGES, PAGE, words
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.store import Store
 
 
 def told_versions(store: Store, slug: str) -> Iterator[str]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table
-from gaucho_pipeline.evaluation.scorers import SCORERS
-from gaucho_pipeline.evaluation.verdict import REASONS, RULE, SUBJECT_SCORERS
-from gaucho_pipeline.metrics import CheckpointMetrics, EvaluationMetrics, SampleSequenceMetrics, Score, StoryMetrics
-from gaucho_pipeline.model_licenses import license_of
+from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, SampleSequenceMetrics, Score, StoryMetrics
+from gaucho_pipeline.assets.verdicts import REASONS, RULE, SUBJECT_SCORERS
+from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.pages.words import Language, number, words
+from gaucho_pipeline.rights.model_licenses import license_of
+from gaucho_pipeline.scorers import SCORERS
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest
 
 Row = dict[str, Any]
 

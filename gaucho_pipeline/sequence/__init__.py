@@ -1,1 +1,1 @@
-"""Weights and a story to frames that unfold. A program: `python -m gaucho_pipeline.sequence REQUEST.json`."""
+"""Weights and a story to frames that unfold: `python -m gaucho_pipeline.sequence REQUEST.json`. Stories are in `prompts/`."""

@@ -14,23 +14,26 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from gaucho_pipeline.artifacts import MANIFEST, Manifest, read_table, write_atomically, write_table
-from gaucho_pipeline.assets import SAMPLE_SEQUENCE
-from gaucho_pipeline.canonical import digest, file_digest
-from gaucho_pipeline.encoders import Encoder, load_encoders
-from gaucho_pipeline.images import jpeg_within, read_image
-from gaucho_pipeline.metrics import SampleSequenceMetrics
-from gaucho_pipeline.parts.sequence import SequenceSpec
-from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.prompts import fill_in, without_token
-from gaucho_pipeline.provenance import GENERATED
+from gaucho_pipeline.assets.metrics import SampleSequenceMetrics
+from gaucho_pipeline.assets.table import SAMPLE_SEQUENCE
+from gaucho_pipeline.concepts.sequence import SequenceSpec
+from gaucho_pipeline.files.digests import digest, file_digest
+from gaucho_pipeline.files.tables import read_table, write_table
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.images.decoding import jpeg_within, read_image
+from gaucho_pipeline.models.encoders import Encoder, load_encoders
+from gaucho_pipeline.prompts.templates import fill_in, without_token
+from gaucho_pipeline.provenance.labels import GENERATED
+from gaucho_pipeline.provenance.signing import signer_from_environment
 from gaucho_pipeline.sequence import films
 from gaucho_pipeline.sequence.drawing import Checkpoints, ToldStory, draw_stories, told, words_of
 from gaucho_pipeline.sequence.facts import story_facts
 from gaucho_pipeline.sequence.figures import measure
 from gaucho_pipeline.sequence.writing import StoryWriter
-from gaucho_pipeline.signing import signer_from_environment
-from gaucho_pipeline.stage import Reporter, StageResult, main
+from gaucho_pipeline.stage.harness import StageResult, main
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest
 
 _INLINE_BYTES = 100_000
 

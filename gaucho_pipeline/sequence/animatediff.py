@@ -11,14 +11,14 @@ from typing import Any, ClassVar
 import torch
 from PIL import Image
 
-from gaucho_pipeline import base_models
+from gaucho_pipeline.concepts.models import ModelSpec
+from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.parts.models import ModelSpec
-from gaucho_pipeline.parts.sequence import SequenceSpec
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.base import Drawing, SequenceMethod
 from gaucho_pipeline.sequence.steps import kept
-from gaucho_pipeline.stories import Story
 
 _WINDOW, _STRIDE = 16, 4
 """Frames that the adapters were made for, and by how many two windows lie apart: diffusers' own defaults."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.parts.sequence import SequenceSpec
-from gaucho_pipeline.stories import Story
+from gaucho_pipeline.prompts.stories import Story
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,21 +14,21 @@ from typing import Any, Literal
 
 from PIL import Image
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Manifest
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.images import shows_nothing
-from gaucho_pipeline.parts.sequence import SequenceSpec
-from gaucho_pipeline.picture_cache import PictureCache
-from gaucho_pipeline.prompts import fill_in_concepts
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.images.decoding import shows_nothing
+from gaucho_pipeline.images.picture_cache import PictureCache
+from gaucho_pipeline.methods.trained import add_learned, load_adapters, load_base
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.prompts.stories import Story
+from gaucho_pipeline.prompts.templates import fill_in_concepts
 from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS, Drawing, Strengths
 from gaucho_pipeline.sequence.registry import SEQUENCE_METHODS
 from gaucho_pipeline.sequence.steps import Steps
-from gaucho_pipeline.stage import Progress, Reporter
-from gaucho_pipeline.stories import Story
-from gaucho_pipeline.trained import add_learned, load_adapters, load_base
+from gaucho_pipeline.stage.reporter import Progress, Reporter
+from gaucho_pipeline.store.manifest import Manifest
 
 Model = Literal["base", "tuned", "control"]
 MODELS: tuple[Model, Model, Model] = ("base", "tuned", "control")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gaucho_pipeline.artifacts import Manifest
-from gaucho_pipeline.parts.sequence import SequenceSpec
+from gaucho_pipeline.concepts.sequence import SequenceSpec
+from gaucho_pipeline.prompts.stories import Frame, Story
 from gaucho_pipeline.sequence.base import Strengths
-from gaucho_pipeline.stories import Frame, Story
+from gaucho_pipeline.store.manifest import Manifest
 
 
 def story_facts(

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gaucho_pipeline.encoders import Encoder
-from gaucho_pipeline.evaluation.scorers.base import Vectors
-from gaucho_pipeline.images import shows_nothing
-from gaucho_pipeline.metrics import StoryMetrics
+from gaucho_pipeline.assets.metrics import StoryMetrics
+from gaucho_pipeline.images.decoding import shows_nothing
+from gaucho_pipeline.models.encoders import Encoder
+from gaucho_pipeline.prompts.stories import Story
+from gaucho_pipeline.scorers.base import Vectors
 from gaucho_pipeline.sequence.drawing import MODELS, Model, ToldStory
-from gaucho_pipeline.stories import Story
 
 _REPLICATES = 1000
 Numbers = NDArray[np.float64]

@@ -15,8 +15,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from gaucho_pipeline.design import fitting, font
-from gaucho_pipeline.provenance import SENTENCE, XMP_BOX, xmp_of
+from gaucho_pipeline.design.web import fitting, font
+from gaucho_pipeline.provenance.labels import SENTENCE, XMP_BOX, xmp_of
 
 HOW_TO_GET_MP4 = "no MP4: it needs the extra: pip install 'gaucho-pipeline[video]'; then run again with --select sample_sequence --force"
 _CELL, _GAP, _LINE, _IN_A_ROW = 128, 4, 20, 8

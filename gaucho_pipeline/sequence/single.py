@@ -6,16 +6,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from gaucho_pipeline.artifacts import Artifact
-from gaucho_pipeline.assets import SAMPLE_SEQUENCE
-from gaucho_pipeline.base_models import is_out_of_memory
+from gaucho_pipeline.assets.table import SAMPLE_SEQUENCE
+from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.parts.sequence import SequenceSpec
+from gaucho_pipeline.models.base_models import is_out_of_memory
+from gaucho_pipeline.provenance.signing import signer_from_environment
 from gaucho_pipeline.sequence.drawing import draw_stories, told, words_of
 from gaucho_pipeline.sequence.facts import story_facts
 from gaucho_pipeline.sequence.writing import StoryWriter
-from gaucho_pipeline.signing import signer_from_environment
-from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.store.artifact import Artifact
 
 
 def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Path, data: Path, title: str, imagined: bool) -> None:

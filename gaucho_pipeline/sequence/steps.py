@@ -18,7 +18,7 @@ from diffusers.hooks import HookRegistry, ModelHook
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from gaucho_pipeline.artifacts import write_atomically
+from gaucho_pipeline.files.writing import write_atomically
 
 Compute = Callable[..., torch.Tensor]
 """Takes a denoiser's own forward and its arguments; gives what it answers."""

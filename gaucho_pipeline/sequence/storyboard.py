@@ -18,13 +18,13 @@ from typing import Any, ClassVar, cast
 import torch
 from PIL import Image
 
-from gaucho_pipeline.base_models import is_out_of_memory
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.models.base_models import is_out_of_memory
+from gaucho_pipeline.prompts.stories import Frame, Story
 from gaucho_pipeline.sequence.base import Drawing, SequenceMethod, Strengths
 from gaucho_pipeline.sequence.steps import kept
-from gaucho_pipeline.stories import Frame, Story
 
 
 class Storyboard(SequenceMethod):

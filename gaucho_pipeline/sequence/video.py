@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from gaucho_pipeline.families.wan import Wan
+from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.base import Drawing, SequenceMethod
 from gaucho_pipeline.sequence.steps import kept
-from gaucho_pipeline.stories import Story
 
 _DISSOLVE = 1 / 3
 """How much of a beat is dissolved into the next."""

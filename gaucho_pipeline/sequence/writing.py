@@ -8,15 +8,15 @@ from typing import Any
 
 from PIL import Image
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.images import pixels_digest
-from gaucho_pipeline.parts.sequence import SequenceSpec
-from gaucho_pipeline.provenance import IMAGINED, SENTENCE, labelled, marked_png
+from gaucho_pipeline.concepts.sequence import SequenceSpec
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.images.decoding import pixels_digest
+from gaucho_pipeline.prompts.stories import InTwoLanguages, Story
+from gaucho_pipeline.provenance.labels import IMAGINED, SENTENCE, labelled, marked_png
+from gaucho_pipeline.provenance.signing import Signer
 from gaucho_pipeline.sequence import films
 from gaucho_pipeline.sequence.drawing import Model, ToldStory
 from gaucho_pipeline.sequence.facts import frame_facts
-from gaucho_pipeline.signing import Signer
-from gaucho_pipeline.stories import InTwoLanguages, Story
 
 _STRIPS: dict[Model, tuple[str, str]] = {
     "tuned": ("filmstrip.png", ""),

@@ -1,1 +1,1 @@
-"""A curated set to what a base model learned of it. A program: `python -m gaucho_pipeline.training REQUEST.json`."""
+"""A curated set to what a base model learned of it: `python -m gaucho_pipeline.training REQUEST.json`. What learns is in `methods/`."""

@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import Store, read_table, write_atomically, write_attribution, write_table
-from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.methods.base import Weights, tensors_digest
-from gaucho_pipeline.model_licenses import license_of
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.pipeline import StageRequest
-from gaucho_pipeline.stage import Reporter, SilentReporter, StageResult, main, read_request
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.rights.model_licenses import license_of
+from gaucho_pipeline.stage.harness import StageResult, main
+from gaucho_pipeline.stage.reporter import Reporter, SilentReporter
+from gaucho_pipeline.stage.request import StageRequest, read_request
+from gaucho_pipeline.store.store import Store
 from gaucho_pipeline.training import processes
 from gaucho_pipeline.training.curve import draw_curves, write_logs
 from gaucho_pipeline.training.energy import EnergyMeter

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.canonical import digest, file_digest
+from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.image_files import list_folder
-from gaucho_pipeline.images import BadImage, decode, png_bytes
-from gaucho_pipeline.parts.training import ClassImages, TrainingSpec
-from gaucho_pipeline.prompts import class_prompt
-from gaucho_pipeline.rights import parse_license
-from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.files.digests import digest, file_digest
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.images.decoding import BadImage, decode, png_bytes
+from gaucho_pipeline.images.files import list_folder
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.prompts.templates import class_prompt
+from gaucho_pipeline.rights.licenses import parse_license
+from gaucho_pipeline.stage.reporter import Reporter
 
 _BATCH = 4
 _MOST_BYTES = 100_000_000

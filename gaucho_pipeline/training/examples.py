@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from PIL import Image, ImageOps
 
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.base import Conditioning, Family
-from gaucho_pipeline.images import to_tensor
-from gaucho_pipeline.parts.training import TrainingSpec
+from gaucho_pipeline.images.decoding import to_tensor
 from gaucho_pipeline.training.posteriors import Posterior, PosteriorCache
 
 MAX_ASPECT = 2.0

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from diffusers.training_utils import EMAModel
 
-from gaucho_pipeline.base_models import Loaded, is_out_of_memory
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.prompts import instance_prompt
-from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.models.base_models import Loaded, is_out_of_memory
+from gaucho_pipeline.prompts.templates import instance_prompt
+from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded, Example
 from gaucho_pipeline.training.learned import interval

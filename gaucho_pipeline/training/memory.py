@@ -14,10 +14,10 @@ import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from gaucho_pipeline.base_models import is_out_of_memory
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.stage import SIDE_BY_SIDE_VARIABLE
+from gaucho_pipeline.models.base_models import is_out_of_memory
+from gaucho_pipeline.stage.harness import SIDE_BY_SIDE_VARIABLE
 from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.tuned import TunedModel
 

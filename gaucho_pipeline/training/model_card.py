@@ -12,13 +12,13 @@ from typing import Any
 
 import yaml
 
+from gaucho_pipeline.assets.metrics import CheckpointMetrics
+from gaucho_pipeline.concepts.gallery import GallerySpec
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.metrics import CheckpointMetrics
-from gaucho_pipeline.model_licenses import ModelLicense, license_of
-from gaucho_pipeline.parts.gallery import GallerySpec
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.prompts import instance_prompt
-from gaucho_pipeline.rights import RESERVED
+from gaucho_pipeline.prompts.templates import instance_prompt
+from gaucho_pipeline.rights.licenses import RESERVED
+from gaucho_pipeline.rights.model_licenses import ModelLicense, license_of
 
 _LEARNED = {
     "yes": "The loss on images that it never learned from fell beyond chance.",

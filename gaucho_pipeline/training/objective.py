@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import torch
 
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.prompts import class_prompt, prior_prompts
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
 from gaucho_pipeline.training.examples import Encoded, Example, ImageSet, generator_for, images_of_step
 from gaucho_pipeline.training.tuned import TunedModel
 

@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.methods.base import tensors_digest
 
 _LAYOUT = 2

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.base_models import Loaded
-from gaucho_pipeline.parts.training import ClassImages, TrainingSpec
-from gaucho_pipeline.prompts import class_prompt, fill_in, instance_prompt, prior_prompts
-from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.prompts.templates import class_prompt, fill_in, instance_prompt, prior_prompts
+from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training.class_images import generated_images, own_images
 from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_files, encode_prompts
 from gaucho_pipeline.training.posteriors import PosteriorCache

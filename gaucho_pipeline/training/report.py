@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 
-from gaucho_pipeline import base_models
+from gaucho_pipeline.assets.metrics import BaseTuned, CheckpointMetrics, Losses, NoiseLevelLoss, PromptLosses, Resources, ValidationLoss
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.metrics import BaseTuned, CheckpointMetrics, Losses, NoiseLevelLoss, PromptLosses, Resources, ValidationLoss
-from gaucho_pipeline.prompts import instance_prompt
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.prompts.templates import instance_prompt
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.learned import interval, verdict
 from gaucho_pipeline.training.loop import Trainer

@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from gaucho_pipeline.artifacts import sync_folder, written_atomically
-from gaucho_pipeline.base_models import is_out_of_memory
-from gaucho_pipeline.canonical import file_digest
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.digests import file_digest
+from gaucho_pipeline.files.writing import sync_folder, written_atomically
 from gaucho_pipeline.methods.base import Weights
+from gaucho_pipeline.models.base_models import is_out_of_memory
 
 _KEYS = frozenset({"inputs", "state", "weights", "first_errors", "optimizer", "average", "scaler", "best_digest"})
 

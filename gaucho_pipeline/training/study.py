@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.assets.metrics import TrialResult
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.metrics import TrialResult
-from gaucho_pipeline.parts.training import TrainingSpec
-from gaucho_pipeline.stage import Reporter
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
 from gaucho_pipeline.training.loop import NotFinite, Trainer

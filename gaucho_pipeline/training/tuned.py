@@ -10,11 +10,11 @@ import contextlib
 import torch
 from accelerate import Accelerator
 
-from gaucho_pipeline import base_models
-from gaucho_pipeline.base_models import Loaded
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.parts.training import TrainingSpec
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import Loaded
 
 _PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 
-from gaucho_pipeline.parts.training import TrainingSpec
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.training.examples import generator_for
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.tuned import TunedModel

@@ -1,1 +1,1 @@
-"""`gaucho ui`: Dagster's web UI with its daemon, on this machine alone, behind a guard of our own."""
+"""The web UI behind its guard. What it shows is Dagster's and `pages/`."""

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gaucho_pipeline.assets import ASSETS
+from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.orchestration.metadata import ARTIFACTS
 
 UI_HOST, PAGES_HOST = "127.0.0.1", "localhost"

@@ -11,7 +11,7 @@ import click
 from dagster._core.workspace.context import WorkspaceProcessContext
 
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 
 _SECONDS = 2.0
 Stamp = tuple[int, int, int] | None

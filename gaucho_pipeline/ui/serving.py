@@ -24,19 +24,19 @@ from dagster_webserver.cli import DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_MAX
 from dagster_webserver.version import __version__
 from filelock import FileLock, Timeout
 
-from gaucho_pipeline.artifacts import write_atomically
-from gaucho_pipeline.assets import ALL, GALLERY_SITE
+from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.metadata import page_address
 from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE, is_running, worker_of
 from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
 from gaucho_pipeline.ui.reloading import Reloader
 
 _MODULE = "gaucho_pipeline.definitions"
 _SECONDS_TO_END = 20
-_DAEMON = "from gaucho_pipeline.launch import die_with_parent; die_with_parent(); from dagster._daemon.cli import main; main()"
+_DAEMON = "from gaucho_pipeline.processes.launch import die_with_parent; die_with_parent(); from dagster._daemon.cli import main; main()"
 """`python -m dagster._daemon` that does not outlive this program: closing the terminal, or `kill -9`, would leave its schedules running."""
 
 

@@ -1,1 +1,1 @@
-"""Looking after the data folder: is it as it was written (`fsck.py`), what may go (`collecting.py`), what must (`forgetting.py`)."""
+"""Keeping a data folder small and sound: checking, collecting, forgetting, renaming. Never Dagster."""

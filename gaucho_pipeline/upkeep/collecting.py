@@ -1,4 +1,4 @@
-"""Removes what nothing needs any more: old artifacts, images of no crawl, caches that nobody asked for lately, Dagster's old runs.
+"""Removes what nothing needs any more: old artifacts, images of no crawl, caches that nobody asked for lately.
 
 Nothing that is referred to is removed, also under a running job: what a stage at work reads is needed, and images stay while anything is
 being crawled.
@@ -17,11 +17,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gaucho_pipeline.artifacts import MANIFEST, QUARANTINE, TRASH, Artifact, Store
-from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
-from gaucho_pipeline.concepts import RetentionSpec
-from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.remote_store import path_of, required_remote
+from gaucho_pipeline.assets.table import ASSETS, RAW_CRAWL
+from gaucho_pipeline.concepts.concept import RetentionSpec
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.manifest import MANIFEST
+from gaucho_pipeline.store.remote import path_of, required_remote
+from gaucho_pipeline.store.store import QUARANTINE, TRASH, Store
 from gaucho_pipeline.upkeep.references import Key, all_artifacts, at_work, folders_in, gone_concepts, kept_images, key_of, needed
 
 _CACHES = (".posteriors", ".pictures", ".class_images", ".asked/answers")
@@ -158,15 +160,6 @@ def forget_measures(store: Store) -> int:
         if lost:
             database.execute("VACUUM")
     return len(lost)
-
-
-def old_runs(project: Project, days: int, dry_run: bool = False) -> int:
-    """Removes runs of Dagster's history that are older; returns how many."""
-    from gaucho_pipeline.orchestration.history import purge  # here, because Dagster takes a second to import
-    from gaucho_pipeline.orchestration.runner import get_instance
-
-    with get_instance(project) as instance:
-        return purge(instance, time.time() - days * _SECONDS_OF_A_DAY, dry_run)
 
 
 def remove_from_store(project: Project, days: int, dry_run: bool = False) -> tuple[int, int]:

@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.artifacts import QUARANTINE, TRASH, Artifact, Store, read_table, write_atomically, write_attribution, write_table
-from gaucho_pipeline.assets import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
-from gaucho_pipeline.canonical import digest
+from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.forgotten import Forgotten
-from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.remote_store import RemoteStore, remote_from_environment
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.forgotten import Forgotten
+from gaucho_pipeline.store.remote import RemoteStore, remote_from_environment
+from gaucho_pipeline.store.store import QUARANTINE, TRASH, Store
 from gaucho_pipeline.upkeep.collecting import forget_measures
 from gaucho_pipeline.upkeep.references import all_artifacts, busy_with
 

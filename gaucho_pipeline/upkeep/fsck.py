@@ -17,14 +17,17 @@ from pathlib import Path
 from PIL import Image
 from safetensors import SafetensorError, safe_open
 
-from gaucho_pipeline.artifacts import CURRENT, MANIFEST, Artifact, Store, fingerprint, is_file_of
-from gaucho_pipeline.assets import ASSETS, RAW_CRAWL
+from gaucho_pipeline.assets.table import ASSETS, RAW_CRAWL
+from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.forgotten import Forgotten
-from gaucho_pipeline.lock_file import LockFile
-from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.publishing import read_approvals
-from gaucho_pipeline.stage import Progress, Reporter
+from gaucho_pipeline.files.digests import is_file_of
+from gaucho_pipeline.project.approvals import read_approvals
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.stage.reporter import Progress, Reporter
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.forgotten import Forgotten
+from gaucho_pipeline.store.manifest import MANIFEST, fingerprint
+from gaucho_pipeline.store.store import CURRENT, Store
 from gaucho_pipeline.upkeep.references import at_work, folders_in, images_of
 
 

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gaucho_pipeline.artifacts import QUARANTINE, Artifact, Store, read_table
-from gaucho_pipeline.assets import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, RAW_CRAWL
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.publishing import Approval, read_approvals
+from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.project.approvals import Approval, read_approvals
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.store import QUARANTINE, Store
 
 _SHA256 = re.compile(r"\b[0-9a-f]{64}\b")
 Key = tuple[str, str, str]

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import yaml
 
-from gaucho_pipeline.artifacts import CURRENT, Artifact, Manifest, Store, fingerprint, write_atomically
-from gaucho_pipeline.assets import CONCEPT_ASSETS, RAW_CRAWL
-from gaucho_pipeline.concepts import SLUG
-from gaucho_pipeline.concepts_file import load_concepts
+from gaucho_pipeline.assets.table import CONCEPT_ASSETS, RAW_CRAWL
+from gaucho_pipeline.concepts.concept import SLUG
+from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.pipeline import Project
-from gaucho_pipeline.publishing import move_approval, read_approvals
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.project.approvals import move_approval, read_approvals
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.manifest import Manifest, fingerprint
+from gaucho_pipeline.store.store import CURRENT, Store
 from gaucho_pipeline.upkeep.references import busy_with, folders_in
 
 

@@ -13,7 +13,7 @@ import dagster as dg
 import pytest
 
 from gaucho_pipeline.orchestration.runner import get_instance
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.programs import wait_until
 from gaucho_pipeline_tests.scale.machines import begin, environment, machine
 from gaucho_pipeline_tests.scale.postgres import PostgresServer
@@ -72,7 +72,7 @@ def test_two_processes_that_come_first_at_once_both_find_the_pool(
     for number in range(3):
         database = postgres.new_database(f"first{number}")
         folder = machine(tmp_path / str(number), tmp_path / "photos", "dagster.postgres.yaml")
-        program = "from gaucho_pipeline.pipeline import *; from gaucho_pipeline.orchestration.runner import *\n"
+        program = "from gaucho_pipeline.project.project import *; from gaucho_pipeline.orchestration.runner import *\n"
         program += "with get_instance(Project.from_environment()) as i: print(i.event_log_storage.get_concurrency_info('gpu').slot_count)"
         command, own = [sys.executable, "-c", program], environment(folder, GAUCHO_DATABASE=database)
         both = [subprocess.Popen(command, cwd=folder, env=own, stdout=subprocess.PIPE, text=True) for _ in range(2)]

@@ -7,8 +7,8 @@ from pathlib import Path
 from gaucho_pipeline_tests.programs import gaucho, states
 from gaucho_pipeline_tests.scale.machines import begin, machine
 from gaucho_pipeline_tests.scale.postgres import PostgresServer
-from gaucho_pipeline_tests.test_remote_store import bucket as bucket
-from gaucho_pipeline_tests.test_remote_store import server as server
+from gaucho_pipeline_tests.store.test_remote import bucket as bucket
+from gaucho_pipeline_tests.store.test_remote import server as server
 
 
 def run(folder: Path, database: str, *slugs: str) -> list[str]:

@@ -1,0 +1,127 @@
+"""What must hold of an artifact before anything is made from it: Dagster shows these as asset checks, and every run obeys them.
+
+Which check is which asset's is in `assets.py`. Each looks at the artifact alone, without torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gaucho_pipeline.assets.metrics import (
+    CheckpointMetrics,
+    CuratedSetMetrics,
+    EvaluationMetrics,
+    RawCrawlMetrics,
+    SampleGalleryMetrics,
+    SampleSequenceMetrics,
+)
+from gaucho_pipeline.assets.verdicts import REASONS
+
+
+class CheckResult(NamedTuple):
+    """Whether what is asserted of an artifact holds, in a sentence, with the numbers."""
+
+    passed: bool
+    text: str
+    numbers: dict[str, Any]
+    is_warning: bool = False
+    """Whether a failure blocks nothing, although the check may: it depends on the specification."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is asserted of an asset. One that does not block is a warning: the artifact may still be used."""
+
+    name: str
+    description: str
+    run: Callable[[Any, Mapping[str, Any], Path], CheckResult]
+    """Takes the artifact's metrics, the specification that it was made from, and its folder."""
+    blocking: bool = True
+
+
+def all_sources_answered(metrics: RawCrawlMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    failed = metrics.failed_sources
+    text = "; ".join(f"missing: {source} ({why})" for source, why in failed.items()) or "every source answered"
+    return CheckResult(not failed, text, {"failed_sources": len(failed)})
+
+
+def enough_images(metrics: CuratedSetMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    needed = spec["min_images"]
+    excluded = ", ".join(f"{count} {reason}" for reason, count in metrics.excluded.items()) or "none excluded"
+    text = f"{metrics.kept} of {metrics.read} images are left, {needed} are needed ({excluded})"
+    if relaxed := [f"{count} without {name}" for name, count in metrics.if_relaxed.items()]:
+        text += f"; there would be {', '.join(relaxed)}"
+    return CheckResult(metrics.kept >= needed, text, {"kept": metrics.kept, "needed": needed})
+
+
+def sound_weights(metrics: CheckpointMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    import numpy as np
+    from safetensors.numpy import load_file
+
+    files = sorted(folder.rglob("*.safetensors"))
+    broken = [file.name for file in files if not all(np.isfinite(tensor).all() for tensor in load_file(file).values())]
+    difference = metrics.reload_difference
+    text = f"not finite: {', '.join(broken)}" if broken else f"finite; read back, predictions differ by {difference:.2g}"
+    text = text if files else "there are no weights"
+    return CheckResult(bool(files) and not broken, text, {"files": len(files), "reload_difference": difference})
+
+
+def something_learned(metrics: CheckpointMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    loss, drift = metrics.validation_loss, metrics.drift
+    text = f"learned: {metrics.learned or 'not measured'}; the loss went from {loss.base:.4f} to {loss.tuned:.4f}"
+    if loss.interval:
+        text += f", a change of {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)"
+    if has_drifted := drift is not None and drift > 1:
+        text += f"; without the token the model moved {drift:.1f} times as far as it gained with it"
+    if metrics.learned != "yes":
+        text += "; try more epochs, a higher learning_rate, or images that show the subject alike"
+    return CheckResult(metrics.learned == "yes" and not has_drifted, text, {"learned": metrics.learned or "not measured"})
+
+
+def no_black_pictures(metrics: SampleGalleryMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    text = f"{metrics.black} of {metrics.pictures} pictures show nothing, {metrics.drawn_again} had to be drawn again with another seed"
+    many = metrics.drawn_again * 4 > metrics.pictures / 2  # a quarter of the prompts and seeds
+    numbers = {"black": metrics.black, "drawn_again": metrics.drawn_again}
+    return CheckResult(metrics.black == 0 and not many, text, numbers)
+
+
+def verdict_is_yes(metrics: EvaluationMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    text = f"verdict: {metrics.verdict}; {REASONS[metrics.reason]['en']}"
+    return CheckResult(metrics.verdict == "yes", text, {"verdict": metrics.verdict})
+
+
+def nothing_memorised(metrics: EvaluationMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    line = f"a cosine above {metrics.memorisation_line:.3f} with a training image"
+    text = f"{metrics.memorised} of {metrics.pictures} pictures look copied: {line}"
+    if not metrics.memorisation_backbone:
+        text = "not measured: there is no encoder"
+    return CheckResult(metrics.memorised == 0 and bool(metrics.memorisation_backbone), text, {"memorised": metrics.memorised})
+
+
+def within_thresholds(metrics: EvaluationMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    text = f"beyond their thresholds: {', '.join(metrics.beyond)}" if metrics.beyond else "every figure that has a threshold is within it"
+    return CheckResult(not metrics.beyond, text, {"beyond": len(metrics.beyond)}, is_warning=not spec["block"])
+
+
+def no_blank_frames(metrics: SampleSequenceMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    blank = {story.name: story.blank for story in metrics.stories if story.blank}
+    text = "; ".join(f"{count} frames of {name} show nothing" for name, count in blank.items()) or "every frame shows something"
+    return CheckResult(not blank, text, {"blank": sum(blank.values())})
+
+
+def holds_together(metrics: SampleSequenceMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    apart = [story.name for story in metrics.stories if story.step_worst > story.control_step_worst / 2]
+    steps = [f"{story.name}: {story.step_worst:.3f}, by chance {story.control_step_worst:.3f}" for story in metrics.stories]
+    text = f"the largest change from frame to frame: {'; '.join(steps)}"
+    return CheckResult(not apart, text, {"apart": len(apart)})
+
+
+def subject_kept(metrics: SampleSequenceMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+    measured = [story for story in metrics.stories if story.frames_above_base is not None]
+    lost = [f"{story.name}: {story.frames_above_base} of {story.frames}" for story in measured if story.frames_above_base != story.frames]
+    text = f"frames that show the concept more than the base model's: {'; '.join(lost)}" if lost else "every frame shows the concept"
+    text = text if measured else "not measured: there is no encoder, or too few validation images"
+    return CheckResult(bool(measured) and not lost, text, {"stories": len(lost)})

@@ -1,0 +1,232 @@
+"""The assets: every fact about each of them, in one table. A new asset is one entry here, and its stage.
+
+What an artifact is, is in `artifacts.py`; what each is made from now, and whether it is up to date, in `pipeline.py`; how Dagster shows
+them, in `orchestration/`. Light to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from gaucho_pipeline.assets import checks as asset_checks
+from gaucho_pipeline.assets.checks import Check
+from gaucho_pipeline.assets.metrics import (
+    CheckpointMetrics,
+    CuratedSetMetrics,
+    EvaluationMetrics,
+    GallerySiteMetrics,
+    Metrics,
+    RawCrawlMetrics,
+    SampleGalleryMetrics,
+    SampleSequenceMetrics,
+)
+
+ALL = "all"
+"""Stands for the concept where an artifact is of all of them."""
+
+
+class Figure(NamedTuple):
+    """A picture of an artifact that Dagster shows inline."""
+
+    name: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Asset:
+    """What is known of an asset before any artifact of it is made."""
+
+    name: str
+    program: str
+    """The module that makes it: `python -m PROGRAM REQUEST.json`."""
+    code_version: str
+    """Raised when the program makes something else of the same input, or a default becomes another: it makes every artifact stale."""
+    description: str
+    next_step: str
+    """What to look at, and what comes after it."""
+    kinds: frozenset[str]
+    """What Dagster shows as its technologies."""
+    metrics: type[Metrics]
+    summary: Callable[[Any], str]
+    """Its metrics in a few words, for the command line."""
+    part: str = ""
+    """The part of a concept in `concepts.yaml` that specifies it; none for what is made of all concepts."""
+    part_description: str = ""
+    inputs: tuple[str, ...] = ()
+    """The assets that it is made from."""
+    reads_weights: bool = False
+    """Whether the weights of its inputs are read, and looked at first: they are large."""
+    on_base_model: bool = False
+    """Whether it is made with the concept's base model."""
+    pool: str | None = None
+    """Artifacts of a pool are made one at a time."""
+    checks: tuple[Check, ...] = ()
+    figure: Figure | None = None
+    page: str | None = None
+    """The page inside it that people open."""
+    memory_remedy: str = ""
+    """What to change where memory runs out."""
+    retries: int = 0
+    """How often it is tried again when it failed, because the web may answer better a little later."""
+
+    @property
+    def is_partitioned(self) -> bool:
+        """Whether there is one for each concept."""
+        return bool(self.part)
+
+    @property
+    def spec_name(self) -> str:
+        """The name of the asset that is its specification."""
+        return f"{self.part}_spec"
+
+
+RAW_CRAWL = Asset(
+    name="raw_crawl",
+    memory_remedy="lower crawl.max_image_bytes",
+    program="gaucho_pipeline.crawl",
+    code_version="4",
+    description="Images of the concept from its sources, as they came, each with its licence and author.",
+    next_step="What a source refused or lost is counted below; next: curated_set.",
+    kinds=frozenset({"scrapy"}),
+    metrics=RawCrawlMetrics,
+    summary=lambda m: f"{m.kept} of {m.found} images kept",
+    part="crawl",
+    part_description="What to gather for the concept.",
+    checks=(Check("all_sources_answered", "Every source answered, and was understood.", asset_checks.all_sources_answered, False),),
+    retries=1,
+)
+CURATED_SET = Asset(
+    name="curated_set",
+    memory_remedy="lower curation.max_side or curation.max_images, or leave out curation.relevance and the captioner",
+    program="gaucho_pipeline.curation",
+    code_version="5",
+    description="The images worth training on, upright and without metadata, and a reason for every other one.",
+    next_step="Look at the review page, and decide otherwise in an overrides file; next: checkpoint.",
+    kinds=frozenset({"pillow", "pandas"}),
+    metrics=CuratedSetMetrics,
+    summary=lambda m: f"{m.kept} of {m.read} images kept",
+    part="curation",
+    part_description="What an image must be to be kept.",
+    inputs=("raw_crawl",),
+    checks=(Check("enough_images", "There are enough images to learn from.", asset_checks.enough_images),),
+    page="review.html",
+)
+CHECKPOINT = Asset(
+    name="checkpoint",
+    memory_remedy="lower training.resolution or training.validation_noises, or leave out train_text_encoder",
+    program="gaucho_pipeline.training",
+    code_version="5",
+    description="What the base model learned of the concept, with the loss on images it has not seen.",
+    next_step="If nothing was learned: more epochs, another learning_rate, or images that show it alike; next: sample_gallery.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=CheckpointMetrics,
+    summary=lambda m: f"validation loss {m.validation_loss.base:.4f} → {m.validation_loss.tuned:.4f}, learned: {m.learned or '?'}",
+    part="training",
+    part_description="How the concept is taught.",
+    inputs=("curated_set",),
+    on_base_model=True,
+    pool="gpu",
+    checks=(
+        Check("sound_weights", "The weights are finite and load back.", asset_checks.sound_weights),
+        Check("something_learned", "The loss fell beyond its interval, and little else moved.", asset_checks.something_learned, False),
+    ),
+    figure=Figure("loss_curve", "losses.png"),
+)
+SAMPLE_GALLERY = Asset(
+    name="sample_gallery",
+    memory_remedy="lower gallery.size or gallery.batch_size, or take a smaller base_model",
+    program="gaucho_pipeline.gallery",
+    code_version="5",
+    description="The same prompts and seeds with the base model and the tuned one.",
+    next_step="Look at the contact sheet; next: evaluation.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=SampleGalleryMetrics,
+    summary=lambda m: f"{m.pictures} pictures, {m.generated} of them drawn now",
+    part="gallery",
+    part_description="What is generated of the concept.",
+    inputs=("checkpoint",),
+    reads_weights=True,
+    on_base_model=True,
+    pool="gpu",
+    checks=(Check("no_black_pictures", "Pictures show something, nearly all of them at once.", asset_checks.no_black_pictures),),
+    figure=Figure("contact_sheet", "contact_sheet.jpg"),
+)
+EVALUATION = Asset(
+    name="evaluation",
+    memory_remedy="leave out an encoder (evaluation.scorers), or lower gallery.seeds",
+    program="gaucho_pipeline.evaluation",
+    code_version="1",
+    description="How good the pictures are, in figures with intervals, and the verdict that follows from them.",
+    next_step="If the verdict is no, its rule says why; next: gallery_site, then gaucho approve.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=EvaluationMetrics,
+    summary=lambda m: f"verdict: {m.verdict}",
+    part="evaluation",
+    part_description="How the concept is scored.",
+    inputs=("sample_gallery", "checkpoint"),
+    on_base_model=True,
+    pool="gpu",
+    checks=(
+        Check("verdict", "The concept can be drawn now.", asset_checks.verdict_is_yes, False),
+        Check("nothing_memorised", "No picture is a copy of a training image.", asset_checks.nothing_memorised, False),
+        Check("within_thresholds", "Every figure is within its threshold.", asset_checks.within_thresholds),
+    ),
+)
+SAMPLE_SEQUENCE = Asset(
+    name="sample_sequence",
+    memory_remedy="lower sequence.size, the frames of a story, or for storyboard sequence.batch_size",
+    program="gaucho_pipeline.sequence",
+    code_version="1",
+    description="Stories that unfold in time, as animations, films and filmstrips, for concepts that ask for them.",
+    next_step="Look at the filmstrip; next: gallery_site, where the stories play.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=SampleSequenceMetrics,
+    summary=lambda m: f"{m.frames} frames of {len(m.stories)} stories, {m.generated} pictures drawn now",
+    part="sequence",
+    part_description="What of the concept is to unfold in time.",
+    inputs=("checkpoint",),
+    reads_weights=True,
+    on_base_model=True,
+    pool="gpu",
+    checks=(
+        Check("no_blank_frames", "Every frame shows something.", asset_checks.no_blank_frames),
+        Check("holds_together", "From frame to frame little changes, by half of what chance does.", asset_checks.holds_together, False),
+        Check("subject_kept", "Every frame shows the concept more than the base model's does.", asset_checks.subject_kept, False),
+    ),
+    figure=Figure("filmstrip", "filmstrip.jpg"),
+)
+GALLERY_SITE = Asset(
+    name="gallery_site",
+    memory_remedy="show fewer concepts",
+    program="gaucho_pipeline.pages",
+    code_version="4",
+    description="The pages for curators and the public: a front page, and one for every concept that was evaluated.",
+    next_step="To show them elsewhere: gaucho approve, then gaucho publish.",
+    kinds=frozenset({"html"}),
+    metrics=GallerySiteMetrics,
+    summary=lambda m: f"{m.concepts} concepts",
+    inputs=("evaluation", "sample_sequence"),
+    page="index.html",
+)
+
+ASSETS: dict[str, Asset] = {
+    asset.name: asset for asset in (RAW_CRAWL, CURATED_SET, CHECKPOINT, SAMPLE_GALLERY, EVALUATION, SAMPLE_SEQUENCE, GALLERY_SITE)
+}
+"""All assets by name, each after what it is made from."""
+
+CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if asset.is_partitioned)
+"""Those of which there is one for each concept."""
+
+PARTS: tuple[str, ...] = tuple(asset.part for asset in CONCEPT_ASSETS)
+"""The parts of a concept in `concepts.yaml`, in the order of the chain."""
+
+
+def with_inputs(asset: str) -> list[str]:
+    """An asset and all that it is made from, in the order of the chain."""
+    needed = {asset}
+    for name in reversed(ASSETS):
+        if name in needed:
+            needed |= set(ASSETS[name].inputs)
+    return [name for name in ASSETS if name in needed]

@@ -1,0 +1,54 @@
+"""What the commands of the command line share: how one that failed ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.processes.interrupts import Interrupted, exit_code
+from gaucho_pipeline.processes.launch import PARENT_VARIABLE
+
+
+def complete_concept(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The concepts of the file that begin so, for a shell's completion."""
+    from gaucho_pipeline.concepts.file import load_concepts
+
+    try:
+        return [slug for slug in load_concepts(context.find_root().params["concepts"]).concepts if slug.startswith(incomplete)]
+    except GauchoError:
+        return []
+
+
+def told(command: Callable[..., None]) -> Callable[..., None]:
+    """Ends a command that failed with one line and the right exit status."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except GauchoError as error:
+            if not isinstance(error, Interrupted):
+                click.echo(f"error: {error}", err=True)
+            elif PARENT_VARIABLE not in os.environ:  # who runs several at once says it once
+                click.echo(str(error), err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("stopped by Ctrl-C", err=True)
+            sys.exit(exit_code(signal.SIGINT))
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever reads has read enough, as `head` does
+            sys.exit(exit_code(signal.SIGPIPE))
+        except OSError as error:
+            from gaucho_pipeline.stage.failures import explain
+
+            click.echo(f"error: {explain(error)}", err=True)
+            sys.exit(1)
+
+    return wrapped

@@ -1,0 +1,108 @@
+"""What `gaucho doctor` looks at: the machine, the configuration, the data folder."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from gaucho_pipeline.assets.table import GALLERY_SITE
+from gaucho_pipeline.commands.preflight import problems
+from gaucho_pipeline.concepts.models import EMBEDDED
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.gallery.samples import untranslated
+from gaucho_pipeline.images.files import images_of
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.rights.model_licenses import license_of
+
+_PACKAGES = ("dagster", "torch", "diffusers", "transformers", "peft", "accelerate", "scrapy", "pillow", "pandas")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `fatal` means that a run would fail."""
+
+    what: str
+    text: str
+    well: bool
+    fatal: bool = False
+
+
+def examine(project: Project) -> list[Finding]:
+    """Looks at everything, with what a run looks at before it starts among it; never raises for what it finds, and creates nothing."""
+    return [*_machine(), *_configuration(project), *_data(project)]
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("python", platform.python_version(), True)
+    try:
+        yield Finding("packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES), True)
+    except PackageNotFoundError as error:
+        yield Finding("packages", f"{error.name} is not installed; run: make setup", False, fatal=True)
+        return
+    device = base_models.best_device()
+    if device.type == "cuda":
+        yield Finding("device", "a CUDA GPU", True)
+    else:
+        yield Finding("device", f"{device}: the embedded model runs on it; every other base model needs a GPU", False)
+
+
+def _configuration(project: Project) -> Iterator[Finding]:
+    try:
+        concepts = project.concepts.concepts
+    except GauchoError as error:
+        yield Finding("concepts", str(error), False, fatal=True)
+        return
+    yield Finding("concepts", f"{project.concepts_file}: {', '.join(concepts)}", True)
+    for model, revision in sorted({(c.training.base_model, c.training.revision or "") for c in concepts.values()}):
+        with contextlib.suppress(GauchoError):  # it is told below, as a run would tell it
+            if base_models.folder_of(model) is None:
+                place = f"from a hub at the first run, at {revision}"
+            else:
+                kind = base_models.family_of(model, None).pipeline_class
+                place = "ships with the package; it knows drawn things only" if model == EMBEDDED else f"on this disk, a {kind}"
+            yield Finding("base model", f"{model} ({place}); licence {license_of(model)}", True)
+    for slug in concepts:
+        if unknown := _untranslated(project, slug):
+            yield Finding("glossary", f"{slug}: it does not hold {', '.join(unknown)}; add them to gallery.glossary", False)
+    for problem in problems(project, project.slugs, GALLERY_SITE.name, asks_hub=False):
+        yield Finding("a run", str(problem), False, fatal=True)
+    yield from _too_few(project)
+    if contact := os.environ.get("GAUCHO_CONTACT", "").strip():
+        yield Finding("contact", contact, True)
+    else:
+        yield Finding("contact", "GAUCHO_CONTACT is not set: no public site will be asked; set it to your e-mail or web page", False)
+
+
+def _too_few(project: Project) -> Iterator[Finding]:
+    """Concepts that have photographs of one's own and nothing else, and fewer than curation must leave."""
+    for slug in project.slugs:
+        concept = project.concept(slug)
+        folders = [source.folder for source in concept.crawl.sources]
+        count = sum(len(images_of(folder.path)) for folder in folders if folder and folder.path.is_dir())
+        if all(folders) and 0 < count < concept.curation.min_images:
+            text = f"{slug}: {count} stand in its folder, and at least {concept.curation.min_images} must be left; add some"
+            yield Finding("photographs", text, False, fatal=True)
+
+
+def _untranslated(project: Project, slug: str) -> list[str]:
+    """The words of a concept's Portuguese prompts that its base model would read as they are."""
+    try:
+        return untranslated(project.on_its_base_model(slug).gallery)
+    except GauchoError:
+        return []  # it is told elsewhere
+
+
+def _data(project: Project) -> Iterator[Finding]:
+    root = project.store.root
+    place = next(folder for folder in (root, *root.parents) if folder.exists())  # nothing is created
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        yield Finding("data", f"{place}: nothing can be written there; name another with --data or GAUCHO_DATA", False, fatal=True)
+        return
+    free = shutil.disk_usage(place).free
+    yield Finding("data", f"{root}, {free / 1e9:.0f} GB free", free > 5e9)

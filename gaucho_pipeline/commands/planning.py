@@ -1,0 +1,177 @@
+"""What a run would do, told on the command line before it does it: `gaucho run --plan`.
+
+What it takes is what the same took before, of this concept or of others, or arithmetic that is stated. With `--select raw_crawl` sources
+are asked what they list; that plan is made by `crawl/plan.py`, in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
+from gaucho_pipeline.commands.preflight import check_configuration, training_cost
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.processes.launch import ERROR_FILE
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.artifact import Artifact
+
+
+@dataclass(frozen=True)
+class Step:
+    """What would be made, and why; `seconds` and `memory_bytes` where something is known of them."""
+
+    asset: str
+    concept: str
+    why: str
+    seconds: float | None
+    memory_bytes: int | None
+    source: str
+    """What the figures are from."""
+
+
+def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[Step]:
+    """What a run of concepts up to an asset would make; nothing is run, and nobody is asked."""
+    slugs, steps = project.asked(concepts, select), list[Step]()
+    past, wanted = _past(project), {slug: with_inputs(select) for slug in slugs}
+    if SAMPLE_SEQUENCE.name in with_inputs(select):
+        wanted |= dict.fromkeys(project.untaught_in_stories(slugs), with_inputs(CHECKPOINT.name))
+    for slug, names in wanted.items():
+        for name, state in project.states(slug).items():
+            if name in names and state.state != "fresh":
+                why = "; ".join(state.reasons) or state.state
+                why = f"{why} (left as it is, if that comes out the same)" if state.state == "waiting" else why
+                steps.append(Step(name, slug, why, *_cost(project, name, slug, past)))
+    if select == GALLERY_SITE.name and (steps or project.site_state().state != "fresh"):
+        why = "; ".join(project.site_state().reasons) or "a concept changes"
+        steps.append(Step(select, ALL, why, *_cost(project, select, ALL, past)))
+    return steps
+
+
+def print_plan(steps: Sequence[Step]) -> None:
+    """A line for each step, under its concept, and what it takes in all."""
+    concept = ""
+    for step in steps:
+        if step.concept != concept:
+            click.secho("all concepts" if step.concept == ALL else step.concept, bold=True)
+            concept = step.concept
+        memory = f", {step.memory_bytes / 1e9:.1f} GB" if step.memory_bytes else ""
+        cost = f"{_hours(step.seconds)}{memory}" if step.seconds is not None else "not known"
+        click.echo(f"  {step.asset:<15} {cost:<18} {step.why} [{step.source}]")
+    known, unknown = [step.seconds for step in steps if step.seconds is not None], sum(step.seconds is None for step in steps)
+    if not steps:
+        click.echo("everything is fresh: nothing would be made")
+        return
+    most = max((step.memory_bytes or 0 for step in steps), default=0)
+    at_once = f", at most {most / 1e9:.1f} GB at once" if most else ""
+    nothing = f"; of {unknown} nothing is known yet" if unknown else ""
+    click.echo(f"{len(steps)} to make: about {_hours(sum(known))} one after the other{at_once}{nothing}")
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+
+
+def _past(project: Project) -> dict[tuple[str, str], list[Artifact]]:
+    """What stands of every asset, by the base model that it was made on."""
+    found: dict[tuple[str, str], list[Artifact]] = {}
+    for slug in (*project.slugs, ALL):
+        for asset in ASSETS:
+            if artifact := project.store.current(asset, slug):
+                model = artifact.manifest.provenance.base_model or {}
+                found.setdefault((asset, str(model.get("id"))), []).append(artifact)
+    return found
+
+
+def _cost(
+    project: Project, asset: str, slug: str, past: Mapping[tuple[str, str], Sequence[Artifact]]
+) -> tuple[float | None, int | None, str]:
+    """Seconds and bytes of memory, and what they are from."""
+    model = project.concept(slug).training.base_model if ASSETS[asset].on_base_model else "None"
+    alike = past.get((asset, Path(model).name if Path(model).is_absolute() else model), ())
+    own = [artifact for artifact in alike if artifact.manifest.concept == slug]
+    if measured := own or alike:
+        seconds = median(artifact.manifest.seconds for artifact in measured)
+        memory = [getattr(artifact.manifest.metrics, "peak_memory_bytes", 0) for artifact in measured]
+        return seconds, max(memory) or None, "as the last time" if own else f"as of {len(measured)} other concepts"
+    if asset == CHECKPOINT.name and (cost := _arithmetic(project, slug)):
+        return *cost, "arithmetic: weights, steps and cores; a GPU is ten to a hundred times as fast"
+    return None, None, "never made on this base model"
+
+
+def _arithmetic(project: Project, slug: str) -> tuple[float, int] | None:
+    try:
+        training = project.on_its_base_model(slug).training
+        count = base_models.check_folder(training.base_model, training.revision)
+    except GauchoError:
+        return None
+    return training_cost(training, count, project.concept(slug).curation.max_images) if count else None
+
+
+def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool) -> None:
+    """Asks the sources of concepts what they list, and prints what a crawl would fetch; fetches no image.
+
+    Raises GauchoError if a plan could not be made, or a source could not be asked.
+    """
+    slugs = list(dict.fromkeys(concepts)) or project.slugs
+    for slug in slugs:
+        project.concept(slug)
+    check_configuration(project, slugs, "raw_crawl", asks_anyway=True)
+    project.store.check_writable()
+    failures = []
+    for slug in slugs:
+        click.secho(slug, bold=True)
+        plan = _plan(project, slug, refresh_lock)
+        for row in plan["sources"]:
+            _print_source(row)
+            failures += [f"{slug}: {row['failure']}"] if row["failure"] else []
+        fetched, stand = (sum(row[name] for row in plan["sources"]) for name in ("would_be_fetched", "cached"))
+        most = f"at most {plan['max_images']} images and {plan['max_bytes'] / 1e6:.0f} MB"
+        click.echo(f"  in all: {fetched} images would be fetched, {stand} stand already ({most})")
+    if failures:
+        raise GauchoError("; ".join(failures))
+
+
+def _plan(project: Project, slug: str, refresh_lock: bool) -> dict[str, Any]:
+    folder = project.store.root / ".requests" / "plan" / slug
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("plan.json", ERROR_FILE):
+        (folder / name).unlink(missing_ok=True)
+    write_atomically(folder / "request.json", project.request("raw_crawl", slug).model_dump_json(indent=1))
+    command = [
+        sys.executable,
+        "-m",
+        "gaucho_pipeline.crawl.plan",
+        str(folder / "request.json"),
+        *(["--refresh-lock"] if refresh_lock else []),
+    ]
+    if subprocess.run(command).returncode:
+        error = folder / ERROR_FILE
+        raise GauchoError(f"{slug}: {_read(error)['message'] if error.exists() else 'no plan was made'}")
+    return _read(folder / "plan.json")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return value
+
+
+def _print_source(row: dict[str, Any]) -> None:
+    there_are = f" of {row['there_are']}" if row["there_are"] is not None else ""
+    would = f"{row['would_be_fetched']} would be fetched, {row['cached']} stand already"
+    click.echo(f"  {row['source']}: {row['listed']}{there_are} records; {would}")
+    for label in ("licenses", "refused"):
+        if row[label]:
+            click.echo(f"    {label:<9} {', '.join(f'{count} {what}' for what, count in row[label].items())}")
+    if row["failure"] or row["note"]:
+        click.secho(f"    {row['failure'] or row['note']}", fg="red" if row["failure"] else "yellow")

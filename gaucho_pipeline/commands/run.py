@@ -1,0 +1,229 @@
+"""`gaucho run`: asks what is not up to date, has it made, and says what was done and why.
+
+What is up to date is decided in `pipeline.py`; how an asset is made from the command line is in `orchestration/runner.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from gaucho_pipeline.assets.metrics import EvaluationMetrics
+from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
+from gaucho_pipeline.assets.verdicts import REASONS
+from gaucho_pipeline.commands.preflight import check_configuration
+from gaucho_pipeline.commands.side_by_side import run_side_by_side
+from gaucho_pipeline.gallery.samples import untranslated
+from gaucho_pipeline.models.base_models import gpu_names
+from gaucho_pipeline.processes.interrupts import Interrupted, noticed
+from gaucho_pipeline.processes.launch import PARENT_VARIABLE, die_with_parent
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.states import State
+from gaucho_pipeline.store.soundness import blocked_by
+
+_MOST_TOLD = 12
+"""Concepts whose files are named at the end of a run."""
+
+if TYPE_CHECKING:
+    from gaucho_pipeline.orchestration.runner import Runner
+
+
+def run_concepts(
+    project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None = 1, is_meant: bool = False
+) -> list[str]:
+    """Brings concepts up to date, says what was done and why, and returns what failed.
+
+    `jobs`: concepts at once; None for as many as the pool of devices allows, at most one for each GPU, or for each core without one.
+    `is_meant`: whether a large model may be taught on a CPU. Raises Interrupted once it was asked to stop: no further concept starts then.
+    """
+    if PARENT_VARIABLE in os.environ:
+        die_with_parent()
+    with noticed() as received:
+        try:
+            return _run(project, concepts, select, force, jobs, is_meant, received)
+        except KeyboardInterrupt:
+            number = received() or signal.SIGINT
+            name = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
+            text = f"stopped by {name}; what is done is kept, and a training goes on from where it was saved: run the same again"
+            raise Interrupted(number, text) from None
+
+
+def _run(
+    project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None, is_meant: bool, received: Callable[[], int]
+) -> list[str]:
+    slugs, is_child = project.asked(concepts, select), PARENT_VARIABLE in os.environ
+    states = {slug: project.states(slug) for slug in slugs}
+    phases = (EVALUATION.name, SAMPLE_SEQUENCE.name) if select == GALLERY_SITE.name else (select,)
+    left = {last: [slug for slug in slugs if _is_left(project, slug, last, states[slug], force and last == select)] for last in phases}
+    due = [slug for slug in slugs if any(slug in each for each in left.values())]
+    if done := [slug for slug in slugs if slug not in due]:
+        names = ", ".join(done[:_MOST_TOLD]) + (f" and {len(done) - _MOST_TOLD} more" if len(done) > _MOST_TOLD else "")
+        click.echo(f"{names}: fresh, nothing to do")
+    check_configuration(project, [*due, *project.untaught_in_stories(due)], select, is_meant=is_meant or is_child)
+    project.store.check_writable()
+    if EVALUATION.name in phases and not is_child:
+        for slug in due:
+            if unknown := untranslated(project.on_its_base_model(slug).gallery):
+                click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
+    makes_site = select == GALLERY_SITE.name and (force or project.site_state(states).state not in ("fresh", "waiting"))
+    failures = _make(project, slugs, left, select, force, jobs, received) if due or makes_site else []
+    if not is_child:
+        if EVALUATION.name in phases:
+            now = states | {slug: project.states(slug) for slug in due}
+            _tell_verdicts(project, [slug for slug in due or slugs[:_MOST_TOLD] if now[slug][EVALUATION.name].state == "fresh"])
+        _tell_places(project, slugs, select)
+    return failures
+
+
+def _is_left(project: Project, slug: str, last: str, states: Mapping[str, State], force: bool) -> bool:
+    return project.asks_for(last, slug) and (force or not _is_done(project, slug, last, states))
+
+
+def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]) -> bool:
+    """Whether a concept is up to date as far as it is asked for, and usable: what is above has passed its checks then."""
+    made, others = project.store.current(last, slug), project.look_alikes(slug) if last == EVALUATION.name else ()
+    is_fresh = all(states[asset.name].state == "fresh" for asset in project.assets_of(slug, last))
+    return (
+        made is not None and is_fresh and not blocked_by(made) and all(project.store.current(CURATED_SET.name, other) for other in others)
+    )
+
+
+def _make(
+    project: Project,
+    asked: Sequence[str],
+    left: Mapping[str, list[str]],
+    select: str,
+    force: bool,
+    jobs: int | None,
+    received: Callable[[], int],
+) -> list[str]:
+    """Makes what is not up to date of the asked concepts, then the site; returns what failed.
+
+    `left`: by the asset that they are brought up to. Sequences come when everything else is there, because one may show several concepts.
+    """
+    from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
+    from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
+
+    failures = list[str]()
+    with get_instance(project, captures_output=False) as instance:
+        runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
+        at_once, before = jobs or min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1), set[str]()
+        for last, slugs in left.items():
+            if before:
+                slugs = _left_now(project, asked, last)
+            failures += _ensure_others(project, runner, last, slugs)
+            failures += _bring(project, runner, last, slugs, force and last == select, at_once, before)
+            before |= set(with_inputs(last))
+        if select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
+            click.secho("all concepts", bold=True)
+            if not _ensure(project, runner, select, ALL, force):
+                failures.append(f"{select} failed")
+    return failures
+
+
+def _left_now(project: Project, asked: Sequence[str], last: str) -> list[str]:
+    """What is left to do after other things were done: not of a concept whose own chain has failed, which was told."""
+    found = []
+    for slug in (each for each in asked if project.asks_for(last, each)):
+        states = project.states(slug)
+        if states[CHECKPOINT.name].state == "fresh" and _is_left(project, slug, last, states, False):
+            found.append(slug)
+    return found
+
+
+def _bring(project: Project, runner: Runner, last: str, slugs: Sequence[str], force: bool, jobs: int, before: Collection[str]) -> list[str]:
+    """Brings concepts up to an asset, `jobs` at once; returns what failed. `before`: the assets that they were brought up to just now."""
+    failures = list[str]()
+    if min(len(slugs), jobs) > 1:
+        return run_side_by_side(project, slugs, last, force, min(len(slugs), jobs), gpu_names())
+    for slug in slugs:
+        click.secho(slug, bold=True)
+        for asset in (each for each in project.assets_of(slug, last) if each.name not in before):
+            if not _ensure(project, runner, asset.name, slug, force and asset.name == last):
+                failures.append(f"{asset.name} of {slug} failed")
+                break
+    return failures
+
+
+def _ensure_others(project: Project, runner: Runner, last: str, slugs: Sequence[str]) -> list[str]:
+    """Has that made of other concepts which these need, where it was never made; returns what failed.
+
+    An evaluation may hold pictures against the sets of other concepts, and a story may show several.
+    """
+    needed = {EVALUATION.name: (CURATED_SET.name, project.look_alikes), SAMPLE_SEQUENCE.name: (CHECKPOINT.name, project.others_in_story)}
+    if last not in needed:
+        return []
+    (asset, others_of), failures = needed[last], list[str]()
+    for other in dict.fromkeys(other for slug in slugs for other in others_of(slug)):
+        if project.store.current(asset, other) is None:
+            click.secho(other, bold=True)
+            if not all(_ensure(project, runner, each.name, other, False) for each in project.assets_of(other, asset)):
+                failures.append(f"{asset} of {other} failed")
+    return failures
+
+
+def _tell_verdicts(project: Project, slugs: Sequence[str]) -> None:
+    """Ends a run with the word that counts for each concept."""
+    for slug in slugs:
+        if evaluation := project.store.current(EVALUATION.name, slug):
+            metrics = evaluation.manifest.metrics
+            assert isinstance(metrics, EvaluationMetrics)
+            colour = {"yes": "green", "no": "red", "unclear": "yellow"}[metrics.verdict]
+            text = f"{slug}: verdict {click.style(metrics.verdict, fg=colour, bold=True)}. {REASONS[metrics.reason]['en']}"
+            copies = f" {metrics.memorised} of {metrics.pictures} pictures look copied from a training image." if metrics.memorised else ""
+            missing = f" Not measured: {', '.join(metrics.missing)} (gaucho show evaluation {slug})." if metrics.missing else ""
+            click.echo(text + copies + missing)
+
+
+def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
+    """Names what there is to look at, at addresses that stay the same from run to run."""
+    lines = []
+    if select == GALLERY_SITE.name and project.store.current(select, ALL):
+        lines.append(("site", project.store.stable(select, ALL) / "index.html"))
+    made = set(with_inputs(select))
+    for slug in slugs[:_MOST_TOLD]:
+        if CURATED_SET.name in made and project.store.current(CURATED_SET.name, slug):
+            lines.append((f"{slug}, review", project.store.stable(CURATED_SET.name, slug) / "review.html"))
+        if CHECKPOINT.name in made and project.store.current(CHECKPOINT.name, slug):
+            place = project.store.stable(CHECKPOINT.name, slug)
+            single = place / f"{slug}.safetensors"  # there is none of DreamBooth, whose weights are a folder
+            lines.append((f"{slug}, checkpoint", single if single.exists() else place))
+        if (
+            SAMPLE_SEQUENCE.name in made
+            and project.asks_for(SAMPLE_SEQUENCE.name, slug)
+            and project.store.current(SAMPLE_SEQUENCE.name, slug)
+        ):
+            lines.append((f"{slug}, sequence", project.store.stable(SAMPLE_SEQUENCE.name, slug) / "filmstrip.jpg"))
+    if lines:
+        click.secho("to look at", bold=True)
+    for what, path in lines:
+        click.echo(f"  {what:<28} {path}")
+    if len(slugs) > _MOST_TOLD:
+        click.echo(f"  and {len(slugs) - _MOST_TOLD} more concepts, in the same places of {project.store.root}")
+
+
+def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool) -> bool:
+    """Sees to it that one asset is up to date; says what was done and why; returns whether it is up to date and usable now."""
+    state, current = project.state(asset, slug), project.store.current(asset, slug)
+    if state.state in ("fresh", "waiting") and current and not force:
+        if reason := blocked_by(current):
+            click.secho(f"  {asset:<15} failed   {reason}", fg="red", err=True)
+            return False
+        click.echo(f"  {asset:<15} fresh    nothing to do")
+        return True
+    click.echo(f"  {asset:<15} running  {'; '.join(state.reasons) or 'forced'}")
+    started = time.monotonic()
+    outcome = runner.run(asset, slug, force, "; ".join(state.reasons) or "forced")
+    seconds = time.monotonic() - started
+    if outcome.error:
+        click.secho(f"  {asset:<15} failed   {outcome.error}", fg="red", err=True)
+        return False
+    made = project.store.current(asset, slug)
+    summary = made.asset.summary(made.manifest.metrics) if made else ""
+    click.echo(f"  {asset:<15} {'cached' if outcome.cached else 'made':<8} {summary}, {seconds:.1f} s")
+    return True

@@ -1,0 +1,125 @@
+"""The commands that look after the data folder: gaucho fsck | gc | forget | rename | share."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+
+import click
+
+from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.project.project import Project
+
+_SECONDS_OF_A_DAY = 86_400.0
+
+
+@click.command()
+@click.option("--repair", "is_repair", is_flag=True, help="Put what is wrong into DATA/.quarantine; the next run makes it anew.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@told
+def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
+    """Whether every artifact, image and cache is what was written. Exit status: 0 all is well, 1 something is wrong."""
+    from gaucho_pipeline.stage.reporter import Reporter
+    from gaucho_pipeline.upkeep.fsck import examine, repair
+
+    damages = examine(project, Reporter(None))
+    if as_json:
+        click.echo(json.dumps([{"file": str(each.path), "what": each.text} for each in damages], ensure_ascii=False, indent=1))
+    for damage in () if as_json else damages:
+        click.echo(f"{damage.path}: {damage.text}")
+    if is_repair and (places := repair(project.store, damages)):
+        click.echo(f"{len(places)} put aside below {project.store.root / '.quarantine'}; to have them made anew: gaucho run", err=True)
+    if damages:
+        click.echo(f"{len(damages)} wrong" + ("" if is_repair else "; to put it aside: gaucho fsck --repair"), err=True)
+        sys.exit(1)
+    click.echo("all is well", err=True)
+
+
+@click.command()
+@click.option("--keep", type=click.IntRange(1, 1000), help="Artifacts of each asset and concept that stay; retention.keep if not given.")
+@click.option("--older-than", "days", type=click.IntRange(0), metavar="DAYS", help="Age from which others go; retention.days if not given.")
+@click.option("--removed", "with_gone", is_flag=True, help="Also what was made of concepts that the file no longer has.")
+@click.option("--store", "with_store", is_flag=True, help="Also from the object store: no other machine may need what goes there.")
+@click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
+@click.pass_obj
+@told
+def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, with_store: bool, dry_run: bool) -> None:
+    """Remove what nothing needs any more: old artifacts, images of no crawl, unused caches, old runs of the history."""
+    from gaucho_pipeline.upkeep import collecting
+    from gaucho_pipeline.upkeep.references import gone_concepts
+
+    given = {name: value for name, value in (("keep", keep), ("days", days)) if value is not None}
+    retention = project.concepts.retention.model_copy(update=given)
+    size = collecting.clean(project, retention, click.echo, with_gone, dry_run)
+    if (gone := gone_concepts(project)) and not with_gone:
+        click.echo(f"of concepts that the file no longer has: {', '.join(gone)}; to remove that too: gaucho gc --removed", err=True)
+    if with_store:
+        manifests, objects = collecting.remove_from_store(project, retention.days, dry_run)
+        click.echo(f"of the object store: {manifests} artifacts, {objects} files")
+    runs = _purge_history(project, retention.history_days, dry_run)
+    click.echo(f"{'would free' if dry_run else 'freed'} {size / 1e6:.1f} MB; {runs} runs of the history")
+
+
+def _purge_history(project: Project, days: int, dry_run: bool) -> int:
+    """Removes runs of Dagster's history that are older; returns how many."""
+    from gaucho_pipeline.orchestration.history import purge  # here, because Dagster takes a second to import
+    from gaucho_pipeline.orchestration.runner import get_instance
+
+    with get_instance(project) as instance:
+        return purge(instance, time.time() - days * _SECONDS_OF_A_DAY, dry_run)
+
+
+@click.command()
+@click.argument("image")
+@click.option("--reason", default="", help="Kept with the tombstone; say of nobody who she is.")
+@click.pass_obj
+@told
+def forget(project: Project, image: str, reason: str) -> None:
+    """Remove IMAGE (its SHA-256, its address or its page) from everything, for good, and name the checkpoints that learned from it."""
+    from gaucho_pipeline.upkeep.forgetting import forget as forget_image
+
+    done = forget_image(project, image, reason)
+    click.echo(f"image {done.sha256[:16]} is forgotten: {len(done.removed)} things removed; kept in {project.forgotten_file}: commit it")
+    for checkpoint in done.learned_from:
+        made = checkpoint.manifest
+        click.echo(f"learned from it: checkpoint of {made.concept}, made {made.made_at}: {checkpoint.folder}")
+    if done.concepts:
+        click.echo(f"to make the sets anew without it, and what was learned: gaucho run {' '.join(done.concepts)}")
+    click.echo("pages that were published before still show it: publish again where they stand", err=True)
+
+
+@click.command()
+@click.argument("old", shell_complete=complete_concept)
+@click.argument("new")
+@click.pass_obj
+@told
+def rename(project: Project, old: str, new: str) -> None:
+    """Give concept OLD the slug NEW, in the concepts file too, and keep all that was made of it."""
+    from gaucho_pipeline.upkeep.renaming import rename as rename_concept
+
+    count = rename_concept(project, old, new)
+    click.echo(f"{old} is {new} now; {count} artifacts are kept. To have the site follow: gaucho run --select gallery_site")
+
+
+@click.command()
+@click.pass_obj
+@told
+def share(project: Project) -> None:
+    """Put every artifact that counts, and what it was made from, into the object store that GAUCHO_STORE names."""
+    from gaucho_pipeline.stage.reporter import Reporter
+    from gaucho_pipeline.store.remote import required_remote
+    from gaucho_pipeline.upkeep.references import all_artifacts, key_of, needed
+
+    remote, wanted = required_remote(), needed(project)
+    artifacts = [artifact for artifact in all_artifacts(project.store) if key_of(artifact) in wanted]
+    progress = Reporter(None).progress("sharing", len(artifacts), "artifacts")
+    shared = 0
+    for artifact in artifacts:
+        shared += remote.share(project.store, artifact, anew=True)
+        progress.advance()
+    click.echo(f"{shared} shared now, {len(artifacts) - shared} were there: {remote.url}")
+
+
+COMMANDS = (fsck, gc, forget, rename, share)

@@ -1,0 +1,161 @@
+"""What people write in `concepts.yaml`: concepts, each with a part for each stage, and how long things are kept.
+
+The keys of the parts are in `parts/`. The file itself, with its lines, defaults and messages, is read in `concepts_file.py`. What a
+specification makes out of date is in `pipeline.py`; what a stage does with it is in the stage.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from gaucho_pipeline.concepts.crawl import CrawlSpec
+from gaucho_pipeline.concepts.curation import CurationSpec
+from gaucho_pipeline.concepts.evaluation import EvaluationSpec
+from gaucho_pipeline.concepts.gallery import GallerySpec
+from gaucho_pipeline.concepts.models import ModelSpec
+from gaucho_pipeline.concepts.sequence import SequenceSpec
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.files.digests import digest, file_digest, weights_digest
+from gaucho_pipeline.images.files import images_digest
+from gaucho_pipeline.prompts.plans import Subject
+from gaucho_pipeline.prompts.templates import prior_prompts
+from gaucho_pipeline.spec import Spec, Text
+
+SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+
+
+def _one_word(text: str) -> str:
+    if not re.fullmatch(r"[^\W_]+", text):
+        raise ValueError("must be one word of letters and digits, without spaces or signs")
+    return text
+
+
+_ARTICLE = re.compile(r"(?i)(a|an|the|o|os|as|um|uma|uns|umas|el|la|los|las|un|una)( |$)")
+
+
+def _noun(text: str) -> str:
+    if found := _ARTICLE.match(text):
+        raise ValueError(f"must be the noun alone, without {found[1]!r} before it")
+    if "{" in text or "}" in text:
+        raise ValueError("must be plain words; a placeholder such as {token} stands in prompts only")
+    return " ".join(text.split())
+
+
+class Name(Spec):
+    """The concept's name as people read it."""
+
+    pt: Text = Field(description="Name in Portuguese")
+    en: Text | None = Field(None, description="Name in English")
+
+
+class Concept(Spec):
+    """One thing to teach, with a part for each stage."""
+
+    name: Name | None = Field(None, description="Names for people; the slug if absent")
+    description: str = Field("", description="A sentence about it")
+    token: Annotated[Text, AfterValidator(_one_word)] = Field(description="The made-up word that will stand for it")
+    class_noun: Annotated[Text, AfterValidator(_noun)] = Field(description="The plain English noun of what it is: drink, tree, person")
+    subject: Subject | None = Field(None, description="What kind of subject it is, which says what prompts suit it: thing, person, …")
+    historical: bool = Field(False, description="Whether it is of the past, so that every picture of it is imagined and says so")
+    crawl: CrawlSpec = Field(description="What to gather")
+    curation: CurationSpec = Field(default_factory=CurationSpec, description="What to keep")
+    training: TrainingSpec = Field(default_factory=TrainingSpec, description="How to learn it")
+    gallery: GallerySpec = Field(default_factory=GallerySpec, description="What to generate")
+    evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How it is scored")
+    sequence: SequenceSpec | None = Field(None, description="What of it is to unfold in time; absent: nothing")
+
+    @model_validator(mode="after")
+    def _has_a_word_of_its_own(self) -> Self:
+        if self.token.casefold() in self.class_noun.casefold().split():
+            raise ValueError(f"token: {self.token!r} is the class noun itself; choose a made-up word, such as chmrr")
+        return self
+
+    def asks_for(self, part: str) -> bool:
+        """Whether the concept has this part: every one but a sequence, which is drawn where it is asked for."""
+        return getattr(self, part) is not None
+
+    def part(self, name: str) -> Spec:
+        """A stage's own keys, with the prompts that a plan stands for. Raises ConfigError where the concept does not ask for it."""
+        if not self.asks_for(name):
+            raise ConfigError(f"the concept asks for no {name}; name a story under {name}: in the concepts file")
+        found: Spec = self.gallery.with_prompts(self.subject) if name == "gallery" else getattr(self, name)
+        return found
+
+    def for_family(self, family: type[Family]) -> Concept:
+        """The concept as it is on a base model of a family: see `TrainingSpec.for_family`. Raises ConfigError where it cannot be."""
+        parts = {name: getattr(self, name).for_family(family) for name in ("training", "gallery", "evaluation")}
+        return self.model_copy(update=parts | ({"sequence": self.sequence.for_family(family)} if self.sequence else {}))
+
+    def spec(self, part: str) -> dict[str, Any]:
+        """A stage's whole specification as a JSON value: all keys of its part, and of the concept what the stage uses."""
+        return self.part(part).model_dump(mode="json") | self._shared(part)
+
+    def resolved_spec(self, part: str) -> dict[str, Any]:
+        """What makes a stage's specification another one: names resolved, without keys at their absent value."""
+        found = self.part(part).identity() | self._shared(part)
+        if part == "training" and self.training.prior_loss_weight:
+            found["prior_prompts"] = prior_prompts(self.class_noun)
+        return found
+
+    def _shared(self, part: str) -> dict[str, Any]:
+        value: dict[str, Any] = {}
+        if part == "curation" and self.curation.context:
+            value["class_noun"] = self.class_noun
+        if part in ("training", "gallery", "sequence"):
+            value |= {"token": self.token, "class_noun": self.class_noun}
+        if part in ("gallery", "sequence") and self.historical:
+            value["historical"] = True
+        return value
+
+    def for_pages(self) -> dict[str, Any]:
+        """What pages say of it: names, description, the words it answers to, and whether it is of the past."""
+        name = self.name.model_dump() if self.name else {"pt": None, "en": None}
+        return {"name": name, "description": self.description, "token": self.token, "class_noun": self.class_noun} | (
+            {"historical": True} if self.historical else {}
+        )
+
+    def spec_version(self, part: str) -> str:
+        """The data version of a stage's specification; the files that it names are part of it."""
+        files = [path for source in self.crawl.sources for path in source.spec.paths] if part == "crawl" else []
+        files += [self.curation.overrides] if part == "curation" and self.curation.overrides else []
+        files += [images.folder] if part == "training" and (images := self.training.class_images) and images.folder else []
+        if part == "evaluation":
+            files += [self.evaluation.copy_detector] if self.evaluation.copy_detector else []
+            files += [alike.folder] if (alike := self.evaluation.look_alikes) and alike.folder else []
+        asked: list[ModelSpec | None] = []
+        if part == "curation":
+            asked = [self.curation.relevance, self.curation.captioner, self.curation.context]
+        elif part == "evaluation":
+            asked = list(self.evaluation.encoders().values())
+        elif part == "sequence" and self.sequence:
+            asked = [self.sequence.motion_adapter, *self.sequence.encoders().values()]
+        models = [spec.model for spec in asked if spec]
+        found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in files]}
+        weights = {model: weights_digest(Path(model)) for model in models if Path(model).is_absolute()}
+        return digest(found | ({"weights": weights} if weights else {}))
+
+
+def _content(path: Path) -> str | None:
+    return images_digest(path) if path.is_dir() else file_digest(path) if path.is_file() else None
+
+
+class RetentionSpec(Spec):
+    """How long what nothing needs any more is kept; `gaucho gc` and the schedule `clean_every_week` read it."""
+
+    keep: int = Field(2, ge=1, le=1000, description="Artifacts of each asset and concept that stay, the latest first")
+    days: int = Field(30, ge=0, le=36_500, description="Age in days from which other artifacts, caches and half-made things go")
+    history_days: int = Field(180, ge=1, le=36_500, description="Age in days from which Dagster's runs go, but for each partition's last")
+
+
+class Concepts(Spec):
+    """The whole file."""
+
+    retention: RetentionSpec = Field(default_factory=RetentionSpec, description="How long what nothing needs any more is kept")
+    defaults: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Keys of the stages, for all concepts")
+    concepts: dict[str, Concept] = Field(min_length=1, description="Concepts by slug")

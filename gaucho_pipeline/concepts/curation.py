@@ -1,0 +1,68 @@
+"""The part `curation:` of a concept: what to keep, and what captions say. The keys of the filters stand with the filters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from gaucho_pipeline.concepts.models import ModelSpec
+from gaucho_pipeline.filters.registry import FilterSpec
+from gaucho_pipeline.prompts.templates import CONTEXT
+from gaucho_pipeline.spec import Absent, Text
+
+
+class Relevance(ModelSpec):
+    """Judging by a text-image model whether a picture shows the concept."""
+
+    model: Text = Field(description="'embedded', a folder, or a hub id of a CLIP or SigLIP model")
+    positive_prompts: tuple[Text, ...] = Field(min_length=1, description="What a picture of the concept shows, in words")
+    negative_prompts: tuple[Text, ...] = Field(
+        ("a document", "a map", "a slide with text", "a screenshot", "a drawing"), min_length=1, description="What other pictures show"
+    )
+    threshold: float = Field(0.5, ge=0, le=1, description="Least probability that it shows the concept")
+
+
+class Captioner(ModelSpec):
+    """A model that describes pictures in words."""
+
+    model: Text = Field(description="A folder, or a hub id of an image-to-text model such as BLIP")
+
+
+class Context(ModelSpec):
+    """What captions say of a picture beside the concept, chosen by a text-image model, so that it is not learned as part of it."""
+
+    model: Text = Field(description="'embedded', a folder, or a hub id of a CLIP or SigLIP model")
+    medium: tuple[Text, ...] = Field(CONTEXT["medium"], min_length=1, description="What it is: a photo, an oil painting")
+    place: tuple[Text, ...] = Field(CONTEXT["place"], description="Where: on the grass; none: nothing is said of it")
+    light: tuple[Text, ...] = Field(CONTEXT["light"], description="When, or in what light: by night")
+    view: tuple[Text, ...] = Field(CONTEXT["view"], description="How it is seen: close up")
+    threshold: float = Field(0.5, ge=0, le=1, description="A phrase is said where it is at least this probable among those of its list")
+
+
+class CurationSpec(FilterSpec):
+    """What an image must be to be worth training on."""
+
+    max_side: int = Field(1536, ge=64, le=8192, description="Longer images are made smaller, to this longest side in pixels")
+    relevance: Relevance | None = Field(None, description="Judging by a text-image model whether a picture shows the concept")
+    near_duplicate_distance: int = Field(7, ge=0, le=15, description="Hashes this many bits apart are compared more closely")
+    near_duplicate_correlation: float = Field(0.92, gt=0, le=1, description="Pictures that correlate so much are copies of one another")
+    captions: Literal["prompt", "title", "model", "context"] = Field(
+        "prompt", description="prompt: token and class noun; title: and the title; model: a captioner's; context: and place, light, view"
+    )
+    captioner: Captioner | None = Field(None, description="The model that writes captions, for captions: model")
+    context: Annotated[Context | None, Absent(None)] = Field(None, description="What chooses place, light and view, for captions: context")
+    overrides: Path | None = Field(None, description="The curator's overrides.csv; relative to the file that names it")
+    min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
+    max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
+
+    @model_validator(mode="after")
+    def _can_be_met(self) -> Self:
+        if self.max_images < self.min_images:
+            raise ValueError(f"max_images ({self.max_images}) is less than min_images ({self.min_images})")
+        if (self.captions == "model") != (self.captioner is not None):
+            raise ValueError("captions: model and captioner go together")
+        if (self.captions == "context") != (self.context is not None):
+            raise ValueError("captions: context and context go together")
+        return self

@@ -1,0 +1,310 @@
+"""Reading `concepts.yaml`: safely, with the defaults put in and paths made absolute, and with messages that name line, key and remedy.
+
+What the keys mean, and which values they may have, is in `concepts.py` and `parts/`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
+from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
+from gaucho_pipeline.concepts.yaml_mistakes import Mistake, check_size, told
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.prompts.stories import Story
+from gaucho_pipeline.scorers import ENCODERS
+from gaucho_pipeline.spec import Spec
+
+_UNION_MEMBER = re.compile(r"(constrained-|literal\[|tuple\[|lax-|function-)")
+"""What pydantic adds to the place of a mistake where a key may be of several kinds: it is no key."""
+
+
+def load_concepts(path: Path) -> Concepts:
+    """Reads and checks a concepts file.
+
+    Raises ConfigError with the file, the line, the key and the remedy of the first mistake.
+    """
+    lines = _Lines(path)
+    value = lines.value
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}:1: must be a mapping with the key 'concepts'")
+    _check_keys(lines, value, Concepts, ())
+    defaults = value.get("defaults") or {}
+    _check_defaults(lines, defaults)
+    raw = value.get("concepts")
+    if not isinstance(raw, dict) or not raw:
+        raise lines.error(("concepts",), "must name at least one concept")
+    merged: dict[str, Any] = {}
+    for slug, part in raw.items():
+        if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
+            raise lines.error(("concepts", slug), "a key must be a slug: small letters, digits and _ (the name may have accents)")
+        if not isinstance(part, dict):
+            raise lines.error(("concepts", slug), "must be a mapping with token, class_noun and crawl")
+        merged[slug] = _with_defaults(part, defaults)
+    try:
+        loaded = Concepts.model_validate({"concepts": merged, "retention": value.get("retention") or {}})
+    except ValidationError as error:
+        raise _first_error(lines, error) from None
+    _check_tokens(lines, loaded)
+    return _with_absolute_paths(loaded, path.resolve().parent)
+
+
+def _with_defaults(part: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    whole = dict(part)
+    for stage, keys in defaults.items():
+        if stage == "sequence" and stage not in part and "stories" not in keys:
+            continue  # how it is drawn asks for none
+        own = part.get(stage, {})
+        whole[stage] = {**keys, **own} if isinstance(own, dict) else own
+    return whole
+
+
+def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
+    """Paths and the folders of models as they are seen from the file's own folder."""
+
+    def fixed(concept: Concept) -> Concept:
+        whole = concept.with_paths_below(folder)
+        parts = {
+            "training": _with_absolute(whole.training, "base_model", folder),
+            "curation": _with_absolute_models(whole.curation, ("relevance", "captioner", "context"), folder),
+            "evaluation": _with_absolute_models(whole.evaluation, ENCODERS, folder),
+        }
+        if whole.sequence:
+            parts["sequence"] = _with_absolute_models(whole.sequence, ("motion_adapter", *SEQUENCE_ENCODERS), folder)
+        return whole.model_copy(update=parts)
+
+    return loaded.model_copy(update={"concepts": {slug: fixed(concept) for slug, concept in loaded.concepts.items()}})
+
+
+def _with_absolute_models(part: Spec, names: Iterable[str], folder: Path) -> Spec:
+    """A part some of whose keys describe models."""
+    models = {name: _with_absolute(model, "model", folder) for name in names if (model := getattr(part, name))}
+    return part.model_copy(update=models)  # what nobody has set stays known as not set
+
+
+def _with_absolute(part: Spec, key: str, folder: Path) -> Spec:
+    """A part whose key names a model, which may be a folder."""
+    model = getattr(part, key)
+    return part.model_copy(update={key: str((folder / os.path.expanduser(model)).resolve())}) if model.startswith((".", "~")) else part
+
+
+def load_story(path: Path) -> Story:
+    """Reads and checks one story in a file of its own; it is called as the file, if it has no name.
+
+    Raises ConfigError with the file, the line, the key and the remedy of the first mistake.
+    """
+    lines = _Lines(path)
+    if not isinstance(lines.value, dict):
+        raise ConfigError(f"{path}:1: must be a mapping with the key 'beats'")
+    name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_") or "story"
+    try:
+        return Story.model_validate({"name": name} | lines.value)
+    except ValidationError as error:
+        raise _first_error(lines, error, Story) from None
+
+
+def error_at(path: Path, location: tuple[Any, ...], problem: str) -> ConfigError:
+    """A mistake that shows only when the file's words are held against the world: with the file, the line and the key."""
+    lines = _Lines(path)
+    return lines.error(lines.inherited(location), problem)
+
+
+class _UniqueKeys(yaml.constructor.SafeConstructor):
+    """What YAML's safe loaders construct, but for a key which stands twice."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, KeyError, AttributeError):
+            if not isinstance(node, yaml.ScalarNode):
+                raise
+            raise Mistake(problem=f"{node.value[:40]!r} is not what it seems; put it in quotes", problem_mark=node.start_mark) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[Any, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if isinstance(key, (dict, list, set)):
+                raise Mistake(problem="a key must be plain text", problem_mark=key_node.start_mark)
+            if key in seen:
+                first = f"the key {key!r} stands twice, first in line {seen[key]}; put what stands under both under one"
+                raise Mistake(problem=first, problem_mark=key_node.start_mark)
+            seen[key] = key_node.start_mark.line + 1
+        return super().construct_mapping(node, deep)
+
+
+class _UniqueKeyLoader(_UniqueKeys, yaml.SafeLoader):
+    """Tells of a mistake in words that `yaml_mistakes.py` knows."""
+
+
+_FAST: Any = type("_FastLoader", (_UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)), {})
+"""Ten times as fast, where PyYAML was built with libyaml."""
+
+
+def _read(loader: Any) -> tuple[yaml.Node | None, Any]:
+    """The nodes of a document, and what they stand for."""
+    node = loader.get_single_node()
+    check_size(node)
+    return node, loader.construct_document(node) if node else None
+
+
+class _Lines:
+    """A YAML file's value, and the line where each of its keys stands."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            text = path.read_text(encoding="utf-8")
+            try:
+                self.node, self.value = _read(_FAST(text))
+            except yaml.YAMLError:
+                self.node, self.value = _read(_UniqueKeyLoader(text))
+        except FileNotFoundError:
+            raise ConfigError(f"{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+        except OSError as error:
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        except RecursionError:
+            raise ConfigError(f"{path}: is nested too deeply") from None
+        except yaml.YAMLError as error:
+            line, problem = told(error, text)
+            raise ConfigError(f"{path}:{line}: {problem}") from None
+
+    def line_of(self, location: tuple[Any, ...]) -> int:
+        node, line = self.node, 1
+        for step in location:
+            found = None
+            if isinstance(node, yaml.MappingNode):
+                found = next(((k, v) for k, v in node.value if str(k.value) == str(step)), None)
+            elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+                found = (node.value[step], node.value[step])
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        return line
+
+    def has(self, location: tuple[Any, ...]) -> bool:
+        value: Any = self.value
+        for step in location:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return False
+        return True
+
+    def inherited(self, location: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Where a key of a concept really stands, which may be under the defaults."""
+        default = ("defaults", *location[2:])
+        return default if location[:1] == ("concepts",) and len(location) > 2 and not self.has(location) and self.has(default) else location
+
+    def error(self, location: tuple[Any, ...], problem: str) -> ConfigError:
+        key = " ".join(".".join(str(step) for step in location).split())
+        return ConfigError(f"{self.path}:{self.line_of(location)}: {key}: {problem}")
+
+
+RENAMED_KEYS = {
+    "samples_per_image": "epochs", "held_out": "validation_fraction", "measure_every": "validation_steps", "mirror": "random_flip",
+    "targets": "target_modules (attention, attention_ff, all)", "prior_weight": "prior_loss_weight",
+    "steps": "num_inference_steps", "guidance": "guidance_scale",
+    "shows": "positive_prompts", "not_shows": "negative_prompts", "least": "threshold",
+    "min_information": "min_entropy", "monochrome": "allow_monochrome", "near_duplicate_likeness": "near_duplicate_correlation",
+}  # fmt: skip
+"""What keys of earlier versions are called now."""
+
+
+def _nearest(key: object, known: list[str]) -> str:
+    if new := RENAMED_KEYS.get(str(key)):
+        return f"it is called {new} now"
+    close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
+
+
+def _check_keys(lines: _Lines, value: dict[Any, Any], model: type[BaseModel], location: tuple[Any, ...]) -> None:
+    for key in value:
+        if key not in model.model_fields:
+            raise lines.error((*location, key), f"unknown key; {_nearest(key, list(model.model_fields))}")
+
+
+def _check_defaults(lines: _Lines, defaults: Any) -> None:
+    if not isinstance(defaults, dict):
+        raise lines.error(("defaults",), "must be a mapping of stages")
+    for stage, keys in defaults.items():
+        if stage not in PARTS:
+            raise lines.error(("defaults", stage), f"unknown key; {_nearest(stage, list(PARTS))}")
+        if not isinstance(keys, dict):
+            raise lines.error(("defaults", stage), "must be a mapping")
+        _check_keys(lines, keys, _models_of(Concept, stage)[0], ("defaults", stage))
+
+
+def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
+    owners: dict[str, str] = {}
+    for slug, concept in loaded.concepts.items():
+        owner = owners.setdefault(concept.token.lower(), slug)
+        if owner != slug:
+            raise lines.error(("concepts", slug, "token"), f"{concept.token!r} is the token of {owner} already; choose another")
+
+
+def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = Concepts) -> ConfigError:
+    """`root`: the model of the whole file."""
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")  # a misspelt key explains a missing one
+    location = tuple(step for step in first["loc"] if not _UNION_MEMBER.match(str(step)))
+    location = lines.inherited(location)
+    kind = first["type"]
+    if kind == "extra_forbidden":
+        return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(root, location).model_fields))}")
+    if kind == "missing":
+        return lines.error(location, "is required")
+    if kind == "string_type" and isinstance(first.get("input"), dict):
+        return lines.error(location, "a text with { and } in it must stand in quotation marks")
+    message = _PLAIN_WORDS.get(kind) or first["msg"].removeprefix("Value error, ")
+    given = first.get("input")
+    shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""
+    return lines.error(location, message[:1].lower() + message[1:] + shown)
+
+
+_PLAIN_WORDS = {
+    "tuple_type": "must be a list: each on a line of its own behind '- ', or all of them in [ ]",
+    "string_type": "must be text; put it in quotation marks",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number, with a point for the decimals",
+    "float_type": "must be a number, with a point for the decimals",
+    "bool_parsing": "must be true or false",
+    "model_type": "must be a mapping: keys of its own below it",
+    "dict_type": "must be a mapping: keys of its own below it",
+}
+"""What pydantic says in a programmer's words, by its type of error: https://docs.pydantic.dev/latest/errors/validation_errors/."""
+
+
+def _owner(root: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
+    """The model that a key of a file would be one of."""
+    model, steps = root, location[:-1]
+    if root is Concepts:
+        model, steps = Concept, location[1:-1] if location[0] == "defaults" else location[2:-1]
+    for step in steps:
+        if isinstance(step, int):
+            continue
+        model = _models_of(model, step)[0]
+    return model
+
+
+def _models_of(model: type[BaseModel], key: str) -> list[type[BaseModel]]:
+    """The models that a key of a model may hold."""
+    return [each for each in _flatten(model.model_fields[key].annotation) if isinstance(each, type) and issubclass(each, BaseModel)]
+
+
+def _flatten(annotation: Any) -> list[Any]:
+    return [annotation, *(inner for part in get_args(annotation) for inner in _flatten(part))]

@@ -1,0 +1,64 @@
+"""Names that resolve to ids, kept with the answer in `concepts.lock.json` beside `concepts.yaml`, which people commit.
+
+A name that is kept is not asked again. Nothing here asks; what a changed answer means is decided in `listing.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.files.clock import now
+from gaucho_pipeline.files.writing import write_atomically
+
+
+class LockFile:
+    """concepts.lock.json; without a path, answers are kept for this run only."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._kept = self._read()
+
+    def get(self, kind: str, text: str) -> dict[str, Any] | None:
+        """The answer that is kept for a name."""
+        return self._kept.get(f"{kind}: {text}")
+
+    def add(self, kind: str, text: str, url: str, answer: dict[str, Any]) -> None:
+        """Keeps an answer. Raises GauchoError if the file cannot be written."""
+        entry = answer | {"asked": url, "answered_on": now()[:10]}
+        with self._locked():
+            self._kept = self._read() | self._kept | {f"{kind}: {text}": entry}
+            if self.path:
+                content = json.dumps({"names": dict(sorted(self._kept.items()))}, ensure_ascii=False, indent=1) + "\n"
+                try:
+                    write_atomically(self.path, content)
+                except OSError as error:
+                    raise GauchoError(f"{self.path} cannot be written ({error.strerror}); it keeps the ids of names") from None
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        if self.path is None:
+            return {}
+        try:
+            names = json.loads(self.path.read_text(encoding="utf-8"))["names"]
+            if isinstance(names, dict) and all(isinstance(entry, dict) and "id" in entry for entry in names.values()):
+                return names
+        except FileNotFoundError:
+            return {}
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise ConfigError(f"{self.path}: is not a file of names and ids; correct it, or remove it to have all names asked anew")
+
+    def _locked(self) -> contextlib.AbstractContextManager[object]:
+        """Two concepts may be crawled at once: one at a time adds what it learned."""
+        if self.path is None:
+            return contextlib.nullcontext()
+        name = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
+        return FileLock(Path(tempfile.gettempdir()) / f"gaucho-{os.getuid()}-{name}.lock")  # not beside the file, which people commit

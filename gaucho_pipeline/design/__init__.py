@@ -1,0 +1,1 @@
+"""The look that all pages share: style sheet, fonts, content security policy. What pages say is in `pages/` and `curation/review.py`."""

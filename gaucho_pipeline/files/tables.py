@@ -1,0 +1,50 @@
+"""Tables on disk: JSON Lines for programs, and ATTRIBUTION.csv for people. What the rows mean is in `assets/rows.py`."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.writing import written_atomically
+
+
+def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Writes rows as JSON Lines, accents as they are, one after the other."""
+    with written_atomically(path) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False).encode() + b"\n" for row in rows)
+
+
+def read_table(path: Path) -> list[dict[str, Any]]:
+    """Reads JSON Lines, text as text. Raises GauchoError if they are none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            return [json.loads(line) for line in file if line.strip()]
+    except ValueError:
+        raise GauchoError(f"{path}: is damaged; remove its folder and run again: it is made anew") from None
+
+
+_ROWS_AT_ONCE = 10_000
+
+
+ATTRIBUTION_COLUMNS = ("file", "title", "author", "source", "license", "license_url", "sha256")
+
+
+def write_attribution(path: Path, records: Iterable[dict[str, Any]]) -> None:
+    """Writes ATTRIBUTION.csv: a line for each image, in UTF-8 with a mark that spreadsheets understand."""
+    import pandas as pd  # here, because Dagster loads this module and pandas takes a while
+
+    rows = ([_inert(record.get(column, "")) for column in ATTRIBUTION_COLUMNS] for record in records)
+    with written_atomically(path) as file:
+        file.write(f"\ufeff{','.join(ATTRIBUTION_COLUMNS)}\n".encode())
+        while len(frame := pd.DataFrame.from_records(rows, columns=list(ATTRIBUTION_COLUMNS), nrows=_ROWS_AT_ONCE)):
+            frame.to_csv(file, index=False, header=False, lineterminator="\n")
+
+
+def _inert(value: object) -> str:
+    """Text that no spreadsheet takes for a formula: where cells are parted by ';', what follows one begins a cell."""
+    text = " ".join(str(value if value is not None else "").split())
+    return re.sub(r"(^|;[\"'\s]*)(?=[=+\-@＝＋－＠])", r"\1'", text)

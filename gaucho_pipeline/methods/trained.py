@@ -1,0 +1,46 @@
+"""A base model with what checkpoints learned of it, for whatever draws: the gallery, single pictures and sequences.
+
+How a base model is found and loaded is in `base_models.py`, what a method keeps in a checkpoint in `methods/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.families import Family
+from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.methods.lora import Lora
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.store.manifest import Manifest
+
+
+def load_base(trained: Manifest) -> base_models.Loaded:
+    """The base model that a checkpoint was trained on. Raises GauchoError if it does not load."""
+    spec = trained.provenance.spec
+    return base_models.load(spec["base_model"], spec["revision"], base_models.best_device(), spec.get("quantization"))
+
+
+def add_learned(family: Family, trained: Manifest, checkpoint: Path) -> None:
+    """Makes what a checkpoint learned part of the base model's weights. Raises GauchoError if it does not load."""
+    method = METHODS[trained.provenance.spec["method"]]
+    method.load(family, checkpoint)
+    family.forget_prompts()
+    if not trained.provenance.spec.get("quantization"):  # four bits would round what is added to them
+        method.fuse(family)
+
+
+def load_adapters(family: Family, checkpoints: Mapping[str, tuple[Manifest, Path]]) -> None:
+    """Loads the adapters of several concepts beside one another, each under its slug; how strong each is, is set afterwards.
+
+    Raises ConfigError if the checkpoints do not go together, GauchoError if one does not load.
+    """
+    specs = {slug: manifest.provenance for slug, (manifest, _) in checkpoints.items()}
+    if whole := [slug for slug, provenance in specs.items() if provenance.spec["method"] != "lora"]:
+        raise ConfigError(f"{', '.join(whole)}: only a LoRA has a strength, and goes with others")
+    if len({str(provenance.base_model) for provenance in specs.values()}) > 1:
+        raise ConfigError(f"{', '.join(specs)}: were not trained on the same base model")
+    for slug, (_, folder) in checkpoints.items():
+        Lora.load(family, folder, slug)
+    family.forget_prompts()

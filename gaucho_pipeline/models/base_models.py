@@ -1,0 +1,259 @@
+"""Base models: how one is named, recognised, pinned and loaded.
+
+Naming and identity need no heavy import; torch and diffusers are imported where a model is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+
+from gaucho_pipeline.concepts.lock_file import LockFile
+from gaucho_pipeline.concepts.models import EMBEDDED
+from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
+from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.model_files import read_model
+from gaucho_pipeline.files.digests import weights_digest
+
+if TYPE_CHECKING:
+    import torch
+
+EMBEDDED_FOLDER = Path(__file__).parents[1] / "embedded" / "model"
+_LOCK_KIND = "base model"
+
+
+def folder_of(model: str) -> Path | None:
+    """The folder of a model that is on this disk; None for one from a hub."""
+    if model == EMBEDDED:
+        return EMBEDDED_FOLDER
+    return Path(model) if Path(model).is_absolute() else None
+
+
+def encoder_folder(model: str) -> Path | None:
+    """The folder of an encoder of pictures that is on this disk; None for one from a hub."""
+    return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else folder_of(model)
+
+
+def identity(model: str, revision: str | None) -> dict[str, str | None]:
+    """What tells a base model from every other: id and revision, and for one on this disk the digest of its files.
+
+    Raises ConfigError if its folder is not there or holds no model.
+    """
+    folder = folder_of(model)
+    if folder and not (folder / "model_index.json").is_file():
+        raise ConfigError(f"{folder} holds no model (no model_index.json)")
+    return part_identity(model, revision)
+
+
+def part_identity(model: str, revision: str | None) -> dict[str, str | None]:
+    """The same of any model, whatever is in its folder."""
+    folder = folder_of(model)
+    if folder is None:
+        return {"id": model, "revision": revision, "digest": None}
+    return {"id": model if model == EMBEDDED else folder.name, "revision": revision, "digest": weights_digest(folder)}
+
+
+def model_index(model: str, revision: str | None) -> dict[str, Any]:
+    """What `model_index.json` of a model says: from its folder, or from the hub (or its offline cache) at the pinned commit.
+
+    Raises ConfigError if it is not there or is no such file, GauchoError if a hub cannot be asked.
+    """
+    folder = folder_of(model)
+    if folder is None:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+        try:
+            path = Path(hf_hub_download(model, "model_index.json", revision=revision))
+        except HFValidationError as error:
+            raise ConfigError(f"{model} is no name that a hub has: {error}") from None
+        except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise TransientError(f"{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?") from None
+    else:
+        path = folder / "model_index.json"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise ConfigError(f"{folder or model} holds no model (no model_index.json)") from None
+    if not isinstance(value, dict) or not isinstance(value.get("_class_name"), str):
+        raise ConfigError(f"{folder or model}: its model_index.json names no pipeline")
+    return value
+
+
+def family_of(model: str, revision: str | None, lock_file: LockFile | None = None) -> type[Family]:
+    """The family of a base model. That of a hub's model is asked once and kept in the lock file.
+
+    Raises ConfigError for a model that is none, or of a family that cannot be taught; GauchoError if a hub cannot be asked.
+    """
+    if model == EMBEDDED:
+        return Embedded
+    name, kept = f"{model}@{revision}", None
+    if folder_of(model) is None and lock_file:
+        kept = lock_file.get(_LOCK_KIND, name)
+    class_name = kept["id"] if kept else model_index(model, revision)["_class_name"]
+    if class_name not in FAMILIES:
+        raise ConfigError(f"{model} is a {class_name}; what can be taught: {', '.join(FAMILIES)}")
+    if folder_of(model) is None and lock_file and not kept:
+        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", {"id": class_name})
+    return FAMILIES[class_name]
+
+
+def is_recognised(model: str, revision: str | None, lock_file: LockFile) -> bool:
+    """Whether the family of a base model is known without asking anybody."""
+    return folder_of(model) is not None or lock_file.get(_LOCK_KIND, f"{model}@{revision}") is not None
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A base model in memory, float32 or half, on its device."""
+
+    family: Family
+    """What its family knows, around the pipeline."""
+    device: torch.device
+
+    @property
+    def pipeline(self) -> Any:
+        return self.family.pipeline
+
+    @property
+    def resolution(self) -> int:
+        """Side of its pictures in pixels."""
+        return self.family.resolution
+
+
+def load(model: str, revision: str | None, device: torch.device, quantization: str | None = None) -> Loaded:
+    """Loads a pipeline (safetensors only) in the type that the device computes in, from a variant where only that exists.
+
+    `quantization` as in `training.quantization`. Raises ConfigError where that cannot be had here.
+
+    Raises GauchoError if it cannot be had, or is of a family that is not known, or of a kind that cannot be taught.
+    """
+    quiet_libraries()
+    import diffusers
+
+    family, folder = family_of(model, revision), folder_of(model)
+    keys: dict[str, Any] = {"dtype": compute_dtype(device), "use_safetensors": True, "revision": None if folder else revision}
+    if "safety_checker" in family.without:
+        keys["requires_safety_checker"] = False
+    keys |= dict.fromkeys(family.without)
+    if quantization:
+        keys["quantization_config"] = _four_bits(family, device)
+    loader, where = getattr(diffusers, family.pipeline_class), str(folder or model)
+    check_folder(model, revision)
+    try:
+        pipeline = loader.from_pretrained(where, **keys)
+    except (OSError, ValueError, SafetensorError) as error:
+        try:
+            pipeline = loader.from_pretrained(where, variant="fp16", **keys)  # some models are published in half precision only
+        except (OSError, ValueError, SafetensorError):
+            first = str(error).strip().splitlines()[0]
+            raise GauchoError(f"training.base_model: {model} cannot be loaded: {first}") from None
+    configs = {name: part.config for name, part in pipeline.components.items() if isinstance(getattr(part, "config", None), Mapping)}
+    if reason := family.refusal(configs):
+        raise GauchoError(f"training.base_model: {model} {reason}")
+    if not quantization:
+        _check_finite(model, pipeline)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.to(device)
+    return Loaded(family(pipeline), device)
+
+
+def check_folder(model: str, revision: str | None) -> int | None:
+    """Looks at a model that is on this disk, without loading it; how many weights it has, None for one from a hub.
+
+    Raises ConfigError if it is not whole, or cannot be taught.
+    """
+    folder = folder_of(model)
+    if folder is None:
+        return None
+    family = family_of(model, revision)
+    configs, count = read_model(folder, model_index(model, revision), family.without)
+    if lacking := {family.denoiser, "vae", "scheduler"} - configs.keys():
+        raise ConfigError(f"{folder} lacks its part {min(lacking)}; fetch the whole model anew")
+    if reason := family.refusal(configs):
+        raise ConfigError(f"{model} {reason}")
+    return count
+
+
+def _check_finite(model: str, pipeline: Any) -> None:
+    """Raises GauchoError if a weight is no number: it would make every picture black, and every loss too."""
+    import torch
+
+    for part, component in pipeline.components.items():
+        for name, weight in component.named_parameters() if isinstance(component, torch.nn.Module) else ():
+            if weight.is_meta:
+                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model anew")
+            if not torch.isfinite(weight).all():
+                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model anew")
+
+
+def _four_bits(family: type[Family], device: torch.device) -> Any:
+    """https://huggingface.co/docs/diffusers/quantization/bitsandbytes; the denoiser only, which is what is large while it is taught."""
+    from diffusers.quantizers import PipelineQuantizationConfig
+
+    if find_spec("bitsandbytes") is None:
+        raise ConfigError("training.quantization: nf4 needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'")
+    if device.type != "cuda":
+        raise ConfigError("training.quantization: nf4 needs a CUDA GPU")
+    settings = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": compute_dtype(device)}
+    return PipelineQuantizationConfig(quant_backend="bitsandbytes_4bit", quant_kwargs=settings, components_to_quantize=[family.denoiser])
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """What a denoiser computes in on a device: bfloat16 where the GPU has it, else float16; float32 elsewhere."""
+    import torch
+
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def quiet_libraries() -> None:
+    """Keeps the libraries' own progress bars and advice out of a log that has its own."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    from diffusers.utils import logging as diffusers_logging
+
+    diffusers_logging.set_verbosity_error()
+    diffusers_logging.disable_progress_bar()
+
+
+def gpu_names() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES calls the GPUs that may be used; torch is not asked, because that takes seconds."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
+def has_gpu() -> bool:
+    """Whether a model is taught on a GPU here; torch is asked only where it might be Apple's."""
+    return bool(gpu_names()) or (sys.platform == "darwin" and best_device().type == "mps")
+
+
+def best_device() -> torch.device:
+    """A CUDA device, else Apple's, else the CPU."""
+    import torch
+
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of a GPU or of the machine."""
+    import torch
+
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)

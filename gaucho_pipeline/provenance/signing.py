@@ -1,0 +1,183 @@
+"""C2PA: signing what a generated picture says of itself, and reading such a signature (https://spec.c2pa.org, claim v2).
+
+Needs the extra `c2pa`, and is asked for by the environment: a certificate and a key as files, or a function of the user's own that signs
+with a key that is kept elsewhere. Without them pictures carry their facts unsigned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.provenance.labels import GENERATED, SOFTWARE
+
+CERTIFICATE, KEY, CALLBACK = "GAUCHO_C2PA_CERTIFICATE", "GAUCHO_C2PA_KEY", "GAUCHO_C2PA_CALLBACK"
+ALGORITHM, TIMESTAMPS, ANCHORS = "GAUCHO_C2PA_ALGORITHM", "GAUCHO_C2PA_TIMESTAMPS", "GAUCHO_C2PA_ANCHORS"
+_LABEL = "org.gaucho-pipeline.generation"
+_ALGORITHMS = ("es256", "es384", "es512", "ps256", "ps384", "ps512", "ed25519")
+
+
+class Signer(Protocol):
+    """What finishes a file."""
+
+    @property
+    def identity(self) -> str:
+        """What tells one signer from another; empty for none."""
+
+    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes: ...
+
+
+class Unsigned:
+    """Leaves a file as it is."""
+
+    identity = ""
+
+    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes:
+        return content
+
+
+@dataclass(frozen=True)
+class C2paSigner:
+    """Signs PNGs, WebPs, GIFs and MP4s; what is saved again after it has lost the signature, so it comes last."""
+
+    chain: bytes
+    """Certificates in PEM, the signer's first: of digital signatures, not an authority's."""
+    algorithm: str
+    key: bytes | None
+    """The private key in PEM; None where `callback` signs."""
+    callback: Callable[[bytes], bytes] | None = None
+    timestamps: str | None = None
+    """Address of an authority that states when it was signed (RFC 3161)."""
+
+    @property
+    def identity(self) -> str:
+        return hashlib.sha256(self.chain).hexdigest()
+
+    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes:
+        """The file with a manifest. Raises GauchoError if that cannot be made of this certificate and key."""
+        import c2pa
+
+        try:
+            signer = self._signer(c2pa)
+            signed = io.BytesIO()
+            settings = c2pa.Context.from_dict({"builder": {"thumbnail": {"enabled": False}}})  # it would add 400 KB
+            with c2pa.Builder(_manifest(facts), settings) as builder:
+                builder.sign(signer, mime, io.BytesIO(content), signed)
+        except c2pa.C2paError as error:
+            raise GauchoError(f"{CERTIFICATE}: signing failed: {error}") from None
+        return signed.getvalue()
+
+    def _signer(self, c2pa: Any) -> Any:
+        if self.callback:
+            kind = getattr(c2pa.C2paSigningAlg, self.algorithm.upper())
+            return c2pa.Signer.from_callback(self.callback, kind, self.chain.decode(), self.timestamps)
+        url = self.timestamps.encode() if self.timestamps else None
+        return c2pa.Signer.from_info(c2pa.C2paSignerInfo(self.algorithm.encode(), self.chain, self.key, url))
+
+
+def signer_from_environment() -> Signer:
+    """What signs pictures here. Raises ConfigError if what the environment names is not there, or only half of it."""
+    certificate, key, callback = (os.environ.get(name, "").strip() for name in (CERTIFICATE, KEY, CALLBACK))
+    if not certificate:
+        if key or callback:
+            raise ConfigError(f"{CERTIFICATE}: names no certificate, and {KEY if key else CALLBACK} is set")
+        return Unsigned()
+    if bool(key) == bool(callback):
+        raise ConfigError(f"{CERTIFICATE}: goes with either {KEY} or {CALLBACK}")
+    if find_spec("c2pa") is None:
+        raise ConfigError(f"{CERTIFICATE}: signing needs the extra: pip install 'gaucho-pipeline[c2pa]'")
+    algorithm = os.environ.get(ALGORITHM, "es256").strip().lower()
+    if algorithm not in _ALGORITHMS:
+        raise ConfigError(f"{ALGORITHM}: {algorithm} is none of {', '.join(_ALGORITHMS)}")
+    return C2paSigner(
+        chain=_read(CERTIFICATE, certificate),
+        algorithm=algorithm,
+        key=_read(KEY, key) if key else None,
+        callback=_function(callback) if callback else None,
+        timestamps=os.environ.get(TIMESTAMPS, "").strip() or None,
+    )
+
+
+def _read(name: str, path: str) -> bytes:
+    try:
+        return Path(path).expanduser().read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{name}: {path}: {error.strerror}") from None
+
+
+def _function(name: str) -> Callable[[bytes], bytes]:
+    module, _, function = name.partition(":")
+    try:
+        found: Callable[[bytes], bytes] = getattr(import_module(module), function)
+    except (ImportError, AttributeError, ValueError):
+        raise ConfigError(f"{CALLBACK}: there is no function {name}; write module:function") from None
+    return found
+
+
+def _manifest(facts: Mapping[str, Any]) -> dict[str, Any]:
+    base = facts["base_model"] if isinstance(facts.get("base_model"), dict) else {}
+    agent = {"name": " + ".join(filter(None, (str(base.get("id", SOFTWARE)), facts.get("concept"))))}
+    if facts.get("checkpoint"):
+        agent["version"] = str(facts["checkpoint"])
+    created = {"action": "c2pa.created", "digitalSourceType": GENERATED, "softwareAgent": agent}
+    created["when"] = datetime.now(UTC).isoformat(timespec="seconds")
+    return {
+        "claim_generator_info": [{"name": SOFTWARE}],
+        "assertions": [
+            {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
+            {"label": _LABEL, "data": dict(facts)},
+        ],
+    }
+
+
+def has_anchors() -> bool:
+    """Whether somebody is named here who vouches for signers."""
+    return bool(os.environ.get(ANCHORS, "").strip())
+
+
+class Signature(NamedTuple):
+    """What a C2PA manifest in a file says, and whether it holds."""
+
+    state: str
+    """`Trusted`: by an anchor that is configured; `Valid`: the file is as it was signed; `Invalid`: it is not."""
+    signed_by: str
+    problems: tuple[str, ...]
+    facts: dict[str, Any] | None
+
+
+def read_signature(content: bytes, mime: str) -> Signature | None:
+    """The signature of a file; None where it has none, or the extra `c2pa` is not installed.
+
+    Anchors are the certificates in PEM that GAUCHO_C2PA_ANCHORS names. Raises ConfigError if that file is not there.
+    """
+    if find_spec("c2pa") is None:
+        return None
+    import c2pa
+
+    anchors = os.environ.get(ANCHORS, "").strip()
+    try:
+        context = c2pa.Context.from_dict({"trust": {"user_anchors": _read(ANCHORS, anchors).decode(errors="replace")}} if anchors else {})
+        reader = c2pa.Reader(mime, io.BytesIO(content), context=context)
+        value, state = json.loads(reader.json()), str(reader.get_validation_state())
+    except c2pa.C2paError as error:
+        if any(name in f"{type(error).__name__} {error}" for name in ("ManifestNotFound", "NotSupported")):
+            return None
+        return Signature("Invalid", "", (str(error),), None)
+    try:
+        manifest = value["manifests"][value["active_manifest"]]
+        info = manifest.get("signature_info") or {}
+        own = [each["data"] for each in manifest.get("assertions", []) if each.get("label") == _LABEL and isinstance(each["data"], dict)]
+        problems = tuple(str(each.get("code")) for each in value.get("validation_status") or [])
+        return Signature(state, str(info.get("common_name") or info.get("issuer") or "?"), problems, own[0] if own else None)
+    except (KeyError, TypeError, AttributeError):
+        return Signature("Invalid", "", ("the manifest is none that can be read",), None)

@@ -1,0 +1,183 @@
+"""`gaucho verify`: what a file claims of itself, whether that holds, and the way back to the images that its model learned from."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.concepts.concept import SLUG
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, pixels_digest
+from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
+from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
+from gaucho_pipeline.store.store import Store
+
+_SHOWN = (
+    "prompt",
+    "story",
+    "frame",
+    "written_prompt",
+    "negative_prompt",
+    "seed",
+    "num_inference_steps",
+    "guidance_scale",
+    "sampler",
+    "size",
+    "sequence_method",
+    "concept",
+)
+_PICTURES_IN_BOXES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
+_LARGEST = 100_000_000
+
+
+@dataclass
+class Finding:
+    """What is known of a file."""
+
+    claims: dict[str, Any] | None = None
+    """What it says of itself."""
+    signature: Signature | None = None
+    artifact: str = ""
+    """Where the very picture stands here; empty if it does not."""
+    checkpoint: str = ""
+    """Where what it was drawn with stands here."""
+    training_images: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    """What does not hold."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether it makes a claim, nothing contradicts that, and a signature or an artifact here confirms it."""
+        believed = ("Trusted",) if has_anchors() else ("Valid", "Trusted")
+        confirmed = bool(self.artifact) or (self.signature is not None and self.signature.state in believed)
+        return self.claims is not None and confirmed and not self.problems
+
+
+def verify_file(path: Path, store: Store) -> Finding:
+    """Reads a file and holds it against the data folder. Raises ConfigError if it is not there, too large, or no picture."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise ConfigError(f"{path}: is larger than {_LARGEST // 1_000_000} MB")
+        content = path.read_bytes()
+        if content[4:8] == b"ftyp" and content[8:12] not in _PICTURES_IN_BOXES:
+            return _verify_film(content, store)
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise ConfigError(f"{path}: has more pixels than a picture may have")
+            mime = Image.MIME.get(image.format or "", "image/png")
+            facts = facts_in_xmp(content) if image.format == "GIF" else facts_in(image)  # Pillow reads no XMP of a GIF
+            pixels = pixels_digest(image)
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file") from None
+    except ConfigError:
+        raise
+    except Exception as error:  # as `images.py` says: Pillow raises eleven kinds on broken files
+        raise ConfigError(f"{path}: is no picture that can be read ({error})") from None
+    return _finding(content, mime, facts, pixels, store)
+
+
+def _verify_film(content: bytes, store: Store) -> Finding:
+    """Of an MP4, whose own frames are not looked at: its facts stand in a box of its own, as XMP."""
+    at = content.rfind(XMP_BOX)
+    return _finding(content, "video/mp4", facts_in_xmp(content[at:]) if at >= 0 else None, "", store)
+
+
+def _finding(content: bytes, mime: str, facts: dict[str, Any] | None, pixels: str, store: Store) -> Finding:
+    finding = Finding(facts, read_signature(content, mime))
+    if (signature := finding.signature) and signature.state == "Invalid":
+        finding.problems.append(f"the signature does not hold: {', '.join(signature.problems) or 'the file is another than was signed'}")
+    if signature and signature.facts is not None and facts is not None and signature.facts != facts:
+        finding.problems.append("what the file says is not what was signed")
+    finding.claims = facts if facts is not None else signature.facts if signature else None
+    if finding.claims:
+        _hold_against(store, finding, finding.claims, pixels, hashlib.sha256(content).hexdigest())
+    return finding
+
+
+def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels: str, sha256: str) -> None:
+    """Looks for the picture or the film and for what it was drawn with in the data folder, and compares."""
+    slug, version = str(claims.get("concept", "")), claims.get("checkpoint")
+    if not _is_slug(slug):
+        return  # what a file says is no path
+    tables = {SAMPLE_GALLERY.name: "pictures.jsonl", SAMPLE_SEQUENCE.name: "frames.jsonl"}
+    standing = [
+        made.folder / row["file"]
+        for asset, table in tables.items()
+        for made in store.all(asset, slug)
+        for row in read_table(made.folder / table)
+        if pixels and row.get("pixels") == pixels
+    ]
+    files = ((made.folder / name, sha) for made in store.all(SAMPLE_SEQUENCE.name, slug) for name, sha in made.manifest.files.items())
+    finding.artifact = next((str(path) for path, sha in files if sha == sha256), "")
+    if standing and not finding.artifact:
+        agreeing = [path for path in standing if _facts_of(path) == claims]
+        finding.artifact = str((agreeing or standing)[0])
+        if not agreeing:
+            finding.problems.append("the same picture stands here, and says something else of itself")
+    checkpoint = store.find_version(CHECKPOINT.name, slug, str(version)) if version else None
+    others = claims.get("others")
+    for other, each in others.items() if isinstance(others, dict) else ():
+        if _is_slug(other) and isinstance(each, dict):
+            further = store.find_version(CHECKPOINT.name, other, str(each.get("checkpoint")))
+            finding.training_images += read_table(further.folder / "train.jsonl") if further else []
+    if checkpoint:
+        finding.checkpoint = str(checkpoint.folder)
+        finding.training_images = [*read_table(checkpoint.folder / "train.jsonl"), *finding.training_images]
+        if claims.get("base_model") != checkpoint.manifest.provenance.base_model:
+            finding.problems.append("its checkpoint was trained on another base model than it says")
+
+
+def _is_slug(name: object) -> bool:
+    return isinstance(name, str) and SLUG.fullmatch(name) is not None
+
+
+def _facts_of(path: Path) -> dict[str, Any] | None:
+    with Image.open(path) as image:
+        return facts_in(image)
+
+
+def _printable(value: object) -> str:
+    """A claim as text that a terminal can show and cannot be led astray by."""
+    text = str(value)[:2000].encode("utf-8", "replace").decode("utf-8")
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def told(finding: Finding) -> Iterator[str]:
+    """What is known, line by line, for a person."""
+    if finding.claims is None:
+        yield "It claims nothing: it carries no facts of ours and no signature of theirs. That does not mean that it is a photograph."
+        return
+    yield "It says that a model generated it."
+    for name in _SHOWN:
+        if finding.claims.get(name) is not None:
+            yield f"  {name:<20} {_printable(finding.claims[name])}"
+    base = finding.claims.get("base_model")
+    named = [base.get(name) for name in ("id", "revision")] if isinstance(base, dict) else [base]
+    yield f"  {'base_model':<20} {_printable(' @ '.join(str(name) for name in named if name) or '?')}"
+    if version := finding.claims.get("checkpoint"):
+        yield f"  {'checkpoint':<20} {_printable(version)}"
+    if finding.signature:
+        anchor = {
+            "Trusted": "and the signer is vouched for by a configured anchor",
+            "Valid": "but no configured anchor vouches for the signer",
+        }.get(finding.signature.state, "so nothing that it says can be believed")
+        yield f"Signature: {finding.signature.state} (by {_printable(finding.signature.signed_by)}), {anchor}."
+    else:
+        yield "Signature: none."
+    yield f"Here: {finding.artifact}" if finding.artifact else "The very picture does not stand in this data folder."
+    if finding.checkpoint:
+        yield f"Drawn with: {finding.checkpoint}"
+        yield f"which learned from {len(finding.training_images)} images:"
+        for row in finding.training_images:
+            yield "  " + _printable(f"{row['title'] or 'untitled'}, by {row['author']}, {row['license']}, {row['source']}")
+    elif finding.claims.get("checkpoint"):
+        yield "Its checkpoint does not stand in this data folder, so that its training images cannot be told."
+    yield from (f"Problem: {_printable(problem)}." for problem in finding.problems)

@@ -1,0 +1,1 @@
+"""What leaves this machine: the published site, packs for training elsewhere, exported models."""

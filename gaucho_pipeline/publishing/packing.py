@@ -1,0 +1,219 @@
+"""Work that is done elsewhere: `gaucho pack` writes one file with all that a stage needs, `gaucho unpack` takes the finished artifact in.
+
+A pack holds the request, the artifacts it reads, this program, and how to run it on any machine with Python (`packed/run.py`, and the same
+as a notebook). What comes back is held against what would be asked for now, as if it had been made here.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+
+import gaucho_pipeline
+from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.files.digests import file_digest
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.states import differences
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.forgotten import Forgotten
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest, fingerprint
+from gaucho_pipeline.store.soundness import blocked_by
+
+_SOURCE = Path(gaucho_pipeline.__file__).parent
+_MOST_BYTES = 100 * 2**30
+_NOTEBOOK = (
+    ("markdown", "# {asset} of {concept}\n\nOn a machine with a GPU. Put the pack beside this notebook, then run every cell; `done.tar` is "
+     "what goes home."),
+    ("code", "!mkdir -p work && tar --extract --file {file} --directory work"),
+    ("code", "!pip install --quiet -r work/requirements.txt"),
+    ("code", "!python work/run.py"),
+    ("markdown", "Download `work/done.tar`, and run where the project is: `gaucho unpack done.tar`."),
+)  # fmt: skip
+_README = """# {asset} of {concept}
+
+All that is needed to make it: the request, what it reads, and the program (version {version}). On a machine with Python 3.11 to 3.13, and
+best with a GPU:
+
+    tar --extract --file {file} --one-top-level=work
+    pip install -r work/requirements.txt
+    python work/run.py
+
+The same as a notebook for a rented machine: run.ipynb. What was interrupted goes on where it stopped, run again. It ends with
+work/done.tar: take it home, and run there
+
+    gaucho unpack done.tar
+
+{model}
+"""
+
+
+def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool = False) -> int:
+    """Writes a pack of one stage of a concept; returns its bytes.
+
+    Raises GauchoError if an input is missing or not fit, ConfigError for what is made elsewhere with no sense.
+    """
+    if not ASSETS[asset].on_base_model:
+        raise ConfigError(f"{asset}: is made here in no time; checkpoint, sample_gallery and evaluation can be packed")
+    project.recognise(slug)
+    request = project.request(asset, slug)
+    project.check_inputs(asset, slug)
+    if request.cached():
+        raise GauchoError(f"{asset} of {slug} stands already, as it would be made now")
+    paths = {path: f"files/{number}" for number, path in enumerate(sorted(_paths(request.spec)))}
+    model = request.spec.get("base_model", "")
+    left_out = {path for path in paths if path == model and not with_model}
+    about: dict[str, Any] = {
+        "program": ASSETS[asset].program,
+        "version": version("gaucho-pipeline"),
+        "paths": paths,
+        "inputs": {name: folder.relative_to(project.store.root).as_posix() for name, folder in request.inputs.items()},
+    }
+    where = f"The base model is not in it: put it on that machine, and name its folder by GAUCHO_MODEL ({model})."
+    words = {"asset": asset, "concept": slug, "file": file.name, "version": str(about["version"]), "model": where if left_out else ""}
+    part = file.with_name(f".{file.name}.part")
+    with tarfile.open(part, "w", dereference=True) as tar:  # a hub's cache is links
+        for name, text in (
+            ("README.md", _README.format(**words)), ("pack.json", json.dumps(about, indent=1)), ("requirements.txt", _requirements()),
+            ("request.json", _anonymous_request(request).model_dump_json(indent=1)), ("run.ipynb", _notebook(words)),
+        ):  # fmt: skip
+            _add_text(tar, name, text)
+        tar.add(_SOURCE / "packed" / "run.py", "run.py", filter=_anonymous)
+        tar.add(_SOURCE, "source/gaucho_pipeline", filter=lambda entry: None if "__pycache__" in entry.name else _anonymous(entry))
+        for folder in request.inputs.values():
+            tar.add(folder, f"data/{folder.relative_to(project.store.root).as_posix()}", filter=_anonymous)
+        for path, name in paths.items():
+            if path not in left_out:
+                tar.add(path, name, filter=_anonymous)
+    part.replace(file)
+    return file.stat().st_size
+
+
+def unpack(project: Project, file: Path) -> Artifact:
+    """Takes a finished artifact in. Raises GauchoError if it is not what would be asked for now, or not whole."""
+    folder = project.store.root / ".fetching"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as name:
+        manifest = _extract(file, Path(name))
+        slug, asset = manifest.concept, manifest.asset
+        project.concept(slug)
+        project.recognise(slug)
+        request = project.request(asset, slug)
+        _check(manifest, request, file)
+        unpacked = Artifact(Path(name), manifest)
+        if not manifest.files:
+            raise GauchoError(f"{file}: does not say what it holds; pack it anew with this version")
+        if damaged := [*unpacked.damaged(), *unpacked.strangers()]:
+            raise GauchoError(f"{file}: {damaged[0]} is not what was written there")
+        if reason := _unfit(unpacked):
+            raise GauchoError(f"{file}: {reason}")
+        if unpacked.holds(Forgotten(project.forgotten_file).sha256):
+            raise GauchoError(f"{file}: holds an image that was forgotten, or was made from it")
+        whole = Path(name).with_name(f"{manifest.fingerprint}-unpacked")
+        shutil.rmtree(whole, ignore_errors=True)
+        shutil.copytree(name, whole)
+        return project.store.publish(whole, manifest)
+
+
+def _unfit(artifact: Artifact) -> str:
+    """Why nothing may be made from what came back; empty if something may."""
+    try:
+        return blocked_by(artifact)
+    except Exception as error:  # whatever a library makes of files that others have written
+        return f"cannot be read: {' '.join(str(error).split())}"
+
+
+def _extract(file: Path, folder: Path) -> Manifest:
+    try:
+        with tarfile.open(file) as tar:
+            entries = [entry for entry in tar if entry.name.startswith("artifact/")]
+            if any(not (entry.isfile() or entry.isdir()) for entry in entries) or sum(entry.size for entry in entries) > _MOST_BYTES:
+                raise GauchoError(f"{file}: holds what no artifact holds")
+            for entry in entries:
+                entry.name = entry.name.removeprefix("artifact/")
+            tar.extractall(folder, entries, filter="data")
+        return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{file}: there is no such file, or no artifact in it") from None
+    except (tarfile.TarError, ValueError, EOFError) as error:
+        raise GauchoError(f"{file}: is no finished pack ({error})") from None
+
+
+def _check(manifest: Manifest, request: StageRequest, file: Path) -> None:
+    """Raises GauchoError if an artifact is not what is asked for."""
+    asset, slug = request.asset, request.concept
+    if manifest.fingerprint != fingerprint(asset, slug, manifest.provenance):
+        raise GauchoError(f"{file}: what it says that it was made from has another fingerprint")
+    if manifest.fingerprint != request.fingerprint:
+        why = "; ".join(differences(manifest.provenance, request.provenance)) or "it was made from something else"
+        raise GauchoError(f"{file}: is not the {asset} of {slug} that would be made now: {why}; pack it anew")
+
+
+def _paths(value: Any) -> Iterator[str]:
+    """The absolute paths in a specification that are on this disk."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _paths(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item)
+    elif isinstance(value, str) and Path(value).is_absolute() and Path(value).exists():
+        yield value
+
+
+def _requirements() -> str:
+    """What has to be installed there, as it is here; builds for one kind of machine are left to that machine."""
+    lines = []
+    for text in requires("gaucho-pipeline") or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            try:
+                lines.append(f"{requirement.name}=={version(requirement.name).partition('+')[0]}")
+            except PackageNotFoundError:
+                continue
+    return "\n".join(sorted(lines)) + "\n"
+
+
+def _notebook(words: dict[str, str]) -> str:
+    """A notebook (https://nbformat.readthedocs.io/en/latest/format_description.html)."""
+    cells = []
+    for number, (kind, text) in enumerate(_NOTEBOOK):
+        cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.format(**words)}
+        cells.append(cell | ({"outputs": [], "execution_count": None} if kind == "code" else {}))
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    content = text.encode()
+    entry = tarfile.TarInfo(name)
+    entry.size = len(content)
+    tar.addfile(_anonymous(entry), io.BytesIO(content))
+
+
+def _anonymous_request(request: StageRequest) -> StageRequest:
+    """Without the places of this machine, but for those that are part of what it is made from."""
+    inputs = {name: Path("data") / folder.relative_to(request.data) for name, folder in request.inputs.items()}
+    return request.model_copy(update={"data": Path("data"), "inputs": inputs, "lock_file": None, "forgotten": None})
+
+
+def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Says nothing of the person who packed it."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mode = 0o755 if entry.isdir() else 0o644
+    return entry
+
+
+def told_size(file: Path) -> str:
+    """How large a pack is, and by what it can be told from another."""
+    return f"{file}: {file.stat().st_size / 1e6:.1f} MB, SHA-256 {file_digest(file)[:16]}"

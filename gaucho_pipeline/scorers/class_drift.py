@@ -1,0 +1,22 @@
+"""Drift of the class: whether the class noun alone now draws the concept, too, which it should not."""
+
+from __future__ import annotations
+
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation
+
+
+class ClassDrift(Scorer):
+    """The mean cosine of pictures of the class noun alone with the validation images, -1 to 1."""
+
+    name = "class_drift"
+    of = "class_pictures"
+    higher_is_better = False
+    has_ceiling = False
+    title = Translation("Desvio da classe", "Drift of the class")
+    sentence = Translation(
+        "Quanto o nome comum, sem a palavra do conceito, passou a desenhar o conceito; não deveria subir.",
+        "How far the common noun, without the concept's word, now draws the concept as well; it should not rise.",
+    )
+
+    def score(self, features: Features, rows: Rows, columns: Rows) -> float:
+        return float((features.class_pictures[rows] @ features.images[columns].T).mean())

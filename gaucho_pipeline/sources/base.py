@@ -1,0 +1,203 @@
+"""The contract of a source: its part of the specification becomes requests to an API, and answers become records.
+
+A source never fetches: politeness, retries, rights, files and resuming belong to the engine. Each source has a module of its own, with its
+keys of `concepts.yaml` beside it, and a line in `registry.py`. Light to import: `parts/crawl.py` has its keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeGuard
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from w3lib.url import safe_url_string
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.sources.records import Record, plain
+from gaucho_pipeline.spec import Spec
+
+
+class ApiBusy(GauchoError):
+    """The API answered that it is too busy now: ask again."""
+
+
+class UnclearAnswer(GauchoError):
+    """An answer that does not say whether there is something of a name."""
+
+
+@dataclass(frozen=True)
+class ApiRequest:
+    """An address to ask an API, and how its source parses the answer.
+
+    `parse` raises GauchoError if the answer is not one of this API's, and ApiBusy if it says so.
+    """
+
+    url: str
+    parse: Callable[[bytes], ApiPage]
+
+
+@dataclass(frozen=True)
+class ApiPage:
+    """What an answer says: records, those that name no usable image, and what to ask next."""
+
+    records: tuple[Record, ...] = ()
+    unusable: tuple[dict[str, Any], ...] = ()
+    """Rows with `key`, `origin` and `reason`."""
+    missing: frozenset[str] = frozenset()
+    """Keys that were asked for, and that the source knows no more."""
+    next: tuple[ApiRequest, ...] = ()
+    total: int | None = None
+    """How many records the API says there are in all."""
+    is_end: bool = True
+    """Whether, with nothing to ask next, the list is at its end."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """A name that an API knows by an id. What it answers is kept beside concepts.yaml."""
+
+    kind: str
+    """taxon, category or item."""
+    text: str
+    url: str
+    parse: Callable[[bytes], dict[str, Any]]
+    """The answer, with the key `id`. Raises GauchoError if there is nothing of that name."""
+    required: bool
+    """Whether nothing can be listed without its id; else it is asked for to tell what is missing from what is empty."""
+
+
+@dataclass(frozen=True)
+class Recheck:
+    """A request for images by their ids, which are these keys."""
+
+    request: ApiRequest
+    keys: frozenset[str]
+
+
+class ImageSource(Protocol):
+    """One place where images are."""
+
+    origin: str
+    """How it is told from the concept's other sources, such as `commons: Category:Guampa`."""
+    api_hosts: tuple[str, ...]
+    """Who is asked for the list; none where nobody is."""
+    media_hosts: tuple[str, ...]
+    """Where its images come from; `.example.org` stands for all hosts below it."""
+    lookup: Lookup | None
+
+    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+        """What is listed without asking, and the first requests; `answer` is that to `lookup`."""
+
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        """Requests for what was listed once and is beyond what is read of the list now; none where nobody can be asked by id."""
+
+
+class ImageSourceSpec(Spec):
+    """A source's keys in `concepts.yaml`."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Folders and tables on this disk that it reads: what they hold is part of the crawl's version."""
+        return ()
+
+    @property
+    @abstractmethod
+    def hosts(self) -> tuple[str, ...]:
+        """The hosts that will be asked, the first first; none for what is on this disk. Raises ConfigError for a table that is none."""
+
+    def problem(self) -> tuple[str, str] | None:
+        """What is not right on this disk: the key, and what is wrong with what it names; None if nothing is."""
+        return None
+
+    @abstractmethod
+    def build(self, number: int, exclude: tuple[str, ...]) -> ImageSource:
+        """The source: the concept's `number`-th of its kind, from 1. `exclude` are words that the concept leaves out."""
+
+
+def api_address(value: str, default_path: str) -> str:
+    """A web address; one without a path gets the API's usual path. Raises ValueError for what is none."""
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0 and not re.search(r"\s", value)
+    except ValueError:
+        right = False
+    if not right:
+        raise ValueError("must be an http or https address")
+    return value.rstrip("/") + default_path if parts.path in ("", "/") else value
+
+
+def query(endpoint: str, parameters: Mapping[str, Any]) -> str:
+    """An address with its parameters."""
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+
+
+def read_json(content: bytes, who: str) -> dict[str, Any]:
+    """An API's answer. Raises GauchoError if it is no JSON object."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        raise GauchoError(f"{who} did not answer with JSON") from None
+    if not isinstance(value, dict):
+        raise GauchoError(f"{who} did not answer with a JSON object")
+    return value
+
+
+def host_of(address: str) -> str:
+    """The host of a web address, in small letters."""
+    return (urlsplit(address).hostname or "").lower()
+
+
+def is_web_address(text: object) -> TypeGuard[str]:
+    """Whether a text is an http or https address with a host."""
+    if not isinstance(text, str):
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable() and " " not in text
+    except ValueError:
+        return False
+
+
+def media_address(text: object, endpoint: str) -> str | None:
+    """The address of a picture as a browser would ask for it: spaces and accents escaped, `//host` with the scheme of who names it.
+
+    None for what names none: https://url.spec.whatwg.org/#url-parsing.
+    """
+    if not isinstance(text, str):
+        return None
+    path, mark, parameters = re.sub(r"[\t\r\n]", "", text).strip().partition("?")
+    bare = path.replace("\\", "/") + mark + parameters
+    if bare.startswith("//"):
+        bare = f"{urlsplit(endpoint).scheme}:{bare}"
+    try:
+        address = safe_url_string(bare)
+    except ValueError:
+        return None
+    return address if is_web_address(address) else None
+
+
+_SECRETS = re.compile(
+    r"(?i)(x-(amz|goog|oss|ms)-.*|.*signature|sig|sign|.*token|.*secret|.*password|passwd|pwd|.*api-?_?key|key|auth.*|policy|expires"
+    r"|key-pair-id|(aws|google)access(key)?id|.*credentials?|access_?key|hdnea|.*sess(ion)?_?id|sid|ticket|pass|se|sp|sv|sr|st|e"
+    r"|ex|is|hm|skoid|session.*|jwt|hmac|hash|oh|oe)"
+)
+"""Names of parameters by which storage and sites let in whoever has the address."""
+
+
+def without_secrets(address: str) -> str:
+    """A web address as it may be shown for ever: without a password, and without its parameters where one of them lets people in."""
+    parts = urlsplit(address)
+    host, path = parts.netloc.rpartition("@")[2], re.sub(r"(?i);[a-z]*sess[^/]*", "", parts.path)
+    pairs = parse_qsl(f"{parts.query}&{parts.fragment}".replace(";", "&"), keep_blank_values=True)
+    signed = any(_SECRETS.fullmatch(name) or "://" in value for name, value in pairs)
+    return urlunsplit((parts.scheme, host, path, "" if signed else parts.query, "" if signed else parts.fragment))
+
+
+def unusable(key: str, origin: str, reason: str = "the record names no image") -> dict[str, Any]:
+    """A row for a record that cannot be used."""
+    return {"key": plain(key)[:200], "origin": origin, "reason": reason}

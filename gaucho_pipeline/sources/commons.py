@@ -1,0 +1,290 @@
+"""Wikimedia Commons by category, search, or Wikidata item depicted (https://commons.wikimedia.org/w/api.php).
+
+One request lists files with their descriptions; `continue` goes on within a batch of files before it goes on to the next batch, so what
+answers say of a file is put together until the batch is complete.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.rights.licenses import commons_license, restrictions
+from gaucho_pipeline.sources.base import (
+    ApiBusy,
+    ApiPage,
+    ApiRequest,
+    ImageSourceSpec,
+    Lookup,
+    Recheck,
+    UnclearAnswer,
+    api_address,
+    host_of,
+    is_web_address,
+    media_address,
+    query,
+    read_json,
+    unusable,
+    without_secrets,
+)
+from gaucho_pipeline.sources.records import Record, has_words, plain
+from gaucho_pipeline.spec import Text
+
+MEDIA_HOSTS = ("upload.wikimedia.org",)
+_WIDTH = 1280  # one of the widths that Commons keeps renderings of
+_BATCH = 50
+_MAXLAG = 5  # seconds: https://www.mediawiki.org/wiki/Manual:Maxlag_parameter
+_FILES, _CATEGORIES = 6, 14  # namespaces
+
+
+class CommonsSpec(ImageSourceSpec):
+    """Files of Wikimedia Commons; exactly one of category, search and depicts: https://www.mediawiki.org/wiki/API:Main_page."""
+
+    category: Text | None = Field(None, description="A category's name, such as Guampa")
+    depth: int = Field(0, ge=0, le=5, description="How many levels of subcategories to follow")
+    search: Text | None = Field(None, description="Words to search for among files")
+    depicts: Text | None = Field(None, description="A Wikidata item that the files depict: its id (Q203540) or its exact name")
+    endpoint: str = Field("https://commons.wikimedia.org/w/api.php", description="Address of Commons' API")
+    items_endpoint: str = Field("https://www.wikidata.org/w/api.php", description="Address of Wikidata's API, which knows items by name")
+
+    @field_validator("endpoint", "items_endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        return api_address(value, "/w/api.php")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if sum(way is not None for way in (self.category, self.search, self.depicts)) != 1:
+            raise ValueError("must have exactly one of category, search, depicts")
+        if self.depth and self.category is None:
+            raise ValueError("depth goes with category only")
+        return self
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return (host_of(self.endpoint), *([host_of(self.items_endpoint)] if self.depicts else []))
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> Commons:
+        return Commons(self, exclude)
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a request asks for: its parameters without the continuation, the level of the category, the batch so far."""
+
+    parameters: dict[str, Any]
+    level: int = 0
+    batch: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Commons:
+    """Files of Commons as a source. `exclude` names what is left out: subcategories with such a name are not followed."""
+
+    media_hosts: tuple[str, ...] = MEDIA_HOSTS
+
+    def __init__(self, spec: CommonsSpec, exclude: tuple[str, ...] = ()) -> None:
+        self.spec, self._exclude = spec, exclude
+        self._categories: set[str] = set()
+        self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
+        self.lookup: Lookup | None = None
+        if spec.category is not None:
+            title = _category(spec.category)
+            self.origin = f"commons: {title}"
+            look_up = self._address({"action": "query", "titles": title, "prop": "categoryinfo"})
+            self.lookup = Lookup("category", title, look_up, self._parse_category, required=False)
+        elif spec.depicts is not None:
+            self.origin = f"commons: depicts {spec.depicts}"
+            if not re.fullmatch(r"Q\d+", spec.depicts):
+                parameters = {"action": "wbsearchentities", "search": spec.depicts, "language": "pt", "uselang": "pt", "type": "item"}
+                look_up = query(spec.items_endpoint, parameters | {"limit": 20, "format": "json", "maxlag": _MAXLAG})
+                self.api_hosts += (host_of(spec.items_endpoint),)
+                self.lookup = Lookup("item", spec.depicts, look_up, self._parse_item, required=True)
+        else:
+            self.origin = f"commons: {spec.search}"
+
+    def _parse_category(self, content: bytes) -> dict[str, Any]:
+        """A category's page id and number of files. Raises GauchoError if there is none."""
+        title = _category(self.spec.category or "")
+        for page in _pages(self._answer(content)):
+            if page.get("title") == title:
+                if "missing" in page and page.get("missing") is not False and "categoryinfo" not in page:
+                    raise GauchoError(f"commons: there is no {title}")
+                files = page.get("categoryinfo", {}).get("files", 0) if isinstance(page.get("categoryinfo", {}), dict) else 0
+                return {"id": page.get("pageid"), "title": title, "files": files}
+        raise UnclearAnswer(f"commons: the look-up of {title} was not understood")
+
+    def _parse_item(self, content: bytes) -> dict[str, Any]:
+        """An item's id. Raises GauchoError if no item is called so, or more than one."""
+        answer = self._answer(content)
+        wanted = (self.spec.depicts or "").casefold()
+        items = answer.get("search")
+        found = [
+            item
+            for item in (items if isinstance(items, list) else ())
+            if isinstance(item, dict) and re.fullmatch(r"Q\d+", str(item.get("id")))
+        ]
+        exact = [item for item in found if wanted in _names_of(item)]
+        if len(exact) == 1:
+            return {"id": exact[0]["id"], "label": plain(exact[0].get("label")), "description": plain(exact[0].get("description"))}
+        shown = "; ".join(f"{item['id']} {plain(item.get('label'))}: {plain(item.get('description'))}" for item in (exact or found)[:5])
+        what = f"{len(exact)} items are called" if exact else "no item is called"
+        raise GauchoError(f"commons: {what} {self.spec.depicts!r}{f'; write the id of the one meant ({shown})' if shown else ''}")
+
+    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+        if self.spec.category is not None:
+            return ApiPage(next=(self._category_request(_category(self.spec.category), 0),))
+        words = self.spec.search or ""
+        if self.spec.depicts is not None:
+            words = f"haswbstatement:P180={answer['id'] if answer else self.spec.depicts}"
+        listing = {"generator": "search", "gsrsearch": words, "gsrnamespace": _FILES, "gsrlimit": _BATCH, "gsrinfo": "totalhits"}
+        return ApiPage(next=(self._request(_About(listing)),))
+
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        keys = [record.key for record in records]
+        parts = [keys[first : first + _BATCH] for first in range(0, len(keys), _BATCH)]
+        ids = ["|".join(key.partition(":")[2] for key in part) for part in parts]
+        return tuple(Recheck(self._request(_About({"pageids": text})), frozenset(part)) for text, part in zip(ids, parts, strict=True))
+
+    def _category_request(self, title: str, level: int) -> ApiRequest:
+        self._categories.add(title)
+        kinds = "file|subcat" if level < self.spec.depth else "file"
+        return self._request(_About({"generator": "categorymembers", "gcmtitle": title, "gcmtype": kinds, "gcmlimit": _BATCH}, level))
+
+    def _request(self, about: _About, following: Mapping[str, Any] | None = None) -> ApiRequest:
+        wanted = {"prop": "imageinfo", "iiprop": "url|size|mime|sha1|user|extmetadata", "iiurlwidth": _WIDTH, "iiextmetadatalanguage": "pt"}
+        url = self._address({"action": "query"} | about.parameters | wanted | dict(following or {}))
+        return ApiRequest(url, partial(self._parse, about))
+
+    def _address(self, parameters: dict[str, Any]) -> str:
+        return query(self.spec.endpoint, parameters | {"format": "json", "formatversion": 2, "maxlag": _MAXLAG})
+
+    def _parse(self, about: _About, content: bytes) -> ApiPage:
+        answer = self._answer(content)
+        batch = {key: dict(page) for key, page in about.batch.items()}
+        for page in _pages(answer):
+            known = batch.setdefault(str(page.get("pageid", page.get("title"))), {})
+            known |= {name: value for name, value in page.items() if value or name not in known}
+        following = answer.get("continue")
+        following = {str(k): str(v) for k, v in following.items()} if isinstance(following, dict) and following else None
+        if following and "batchcomplete" not in answer:
+            return ApiPage(next=(self._request(replace(about, batch=batch), following),))
+        missing = frozenset(f"commons:{page.get('pageid')}" for page in batch.values() if page.get("missing"))
+        records, bad, deeper = self._parse_batch({key: page for key, page in batch.items() if not page.get("missing")}, about.level)
+        more = (self._request(replace(about, batch={}), following),) if following else ()
+        info = answer.get("query", {}).get("searchinfo", {}) if isinstance(answer.get("query"), dict) else {}
+        total = info.get("totalhits") if isinstance(info, dict) else None
+        return ApiPage(tuple(records), tuple(bad), missing, (*more, *deeper), total if isinstance(total, int) else None)
+
+    def _answer(self, content: bytes) -> dict[str, Any]:
+        answer = read_json(content, self.origin)
+        error = answer.get("error")
+        if isinstance(error, dict):
+            if error.get("code") in ("maxlag", "ratelimited", "readonly"):
+                raise ApiBusy(f"{self.origin}: {plain(error.get('code'))}")
+            raise GauchoError(f"{self.origin}: {plain(error.get('info'), markup=True) or plain(error.get('code')) or 'an error'}")
+        if not {"query", "batchcomplete", "continue", "search"} & answer.keys():
+            raise GauchoError(f"{self.origin}: the answer is not one of the API's")
+        return answer
+
+    def _parse_batch(self, batch: dict[str, dict[str, Any]], level: int) -> tuple[list[Record], list[dict[str, Any]], list[ApiRequest]]:
+        records, bad, deeper = [], [], []
+        for key, page in batch.items():
+            title = plain(page.get("title"))
+            if page.get("ns") == _CATEGORIES:
+                if level < self.spec.depth and title not in self._categories and not self._is_excluded(title):
+                    deeper.append(self._category_request(title, level + 1))
+                continue
+            record = self._record(page, title)
+            if mime := _no_picture(page):
+                bad.append(unusable(f"commons:{key}", self.origin, f"the file is no photograph or scan ({mime})"))
+            elif record:
+                records.append(record)
+            else:
+                bad.append(unusable(f"commons:{key}", self.origin))
+        return records, bad, deeper
+
+    def _is_excluded(self, title: str) -> bool:
+        return any(has_words(title, words) for words in self._exclude)
+
+    def _record(self, page: dict[str, Any], title: str) -> Record | None:
+        info, identity = _info(page), page.get("pageid")
+        url = media_address(info.get("thumburl") or info.get("url"), self.spec.endpoint)
+        if not isinstance(identity, int) or url is None:
+            return None
+        raw = info.get("extmetadata")
+        metadata = {
+            name: str(entry.get("value"))
+            for name, entry in (raw if isinstance(raw, dict) else {}).items()
+            if isinstance(entry, dict) and entry.get("value") is not None
+        }
+        page_address = info.get("descriptionurl")
+        sha1 = info.get("sha1")
+        return Record(
+            key=f"commons:{identity}",
+            origin=self.origin,
+            url=url,
+            title=plain(metadata.get("ObjectName"), markup=True) or _bare(title),
+            author=_author(metadata, info),
+            source=without_secrets(page_address) if is_web_address(page_address) else self._page_of(title),
+            license=commons_license(metadata),
+            flags=restrictions(metadata.get("Restrictions", "")),
+            sha1=sha1 if isinstance(sha1, str) and re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
+            labels=(title, *(plain(name) for name in metadata.get("Categories", "").split("|") if name)),
+        )
+
+    def _page_of(self, title: str) -> str:
+        parts = urlsplit(self.spec.endpoint)
+        return f"{parts.scheme}://{parts.netloc}/wiki/{quote(title.replace(' ', '_'))}"
+
+
+_NOBODY = {"own work", "self-made", "obra do próprio", "trabalho próprio", "trabajo propio", "obra propia", "own work by uploader"}
+"""What Commons writes for the uploader, whose name stands elsewhere."""
+
+
+def _author(metadata: Mapping[str, str], info: Mapping[str, Any]) -> str:
+    """Who is to be credited, else whose upload it is."""
+    stated = [plain(metadata.get(name), markup=True) for name in ("Artist", "Credit")]
+    named = [text for text in stated if text and text.strip(" .").casefold() not in _NOBODY]
+    return next(iter(named), "") or plain(info.get("user")) or "unknown"
+
+
+def _names_of(item: dict[str, Any]) -> list[str]:
+    aliases = item.get("aliases")
+    return [str(name).casefold() for name in (item.get("label"), *(aliases if isinstance(aliases, list) else ()))]
+
+
+def _category(name: str) -> str:
+    """The title of a category, as MediaWiki writes it."""
+    bare = re.sub(r"^(category|categoria):", "", " ".join(name.replace("_", " ").split()), flags=re.IGNORECASE).strip()
+    return f"Category:{bare[:1].upper()}{bare[1:]}"
+
+
+def _pages(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pages of an answer, of either format version."""
+    found = answer.get("query", {}).get("pages", []) if isinstance(answer.get("query", {}), dict) else []
+    pages = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+    return [page for page in pages if isinstance(page, dict)]
+
+
+def _info(page: dict[str, Any]) -> dict[str, Any]:
+    """What a page says of its file; nothing where it is no file's."""
+    infos = page.get("imageinfo")
+    return infos[0] if isinstance(infos, list) and infos and isinstance(infos[0], dict) else {}
+
+
+def _no_picture(page: dict[str, Any]) -> str:
+    """The type of a file of which Commons renders an image, such as a book or a drawing in vectors; '' for a picture."""
+    mime = _info(page).get("mime")
+    is_picture = not isinstance(mime, str) or (mime.startswith("image/") and mime not in ("image/svg+xml", "image/vnd.djvu"))
+    return "" if is_picture else plain(mime)
+
+
+def _bare(title: str) -> str:
+    return re.sub(r"\.[A-Za-z]{3,4}$", "", title.partition(":")[2] or title)

@@ -1,0 +1,275 @@
+"""Images whose rights their keeper declares: files in a folder, and a list of addresses. A table may say more of each."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Self
+from urllib.parse import unquote, urlsplit
+
+from pydantic import Field, field_validator, model_validator
+
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.spreadsheets import read_spreadsheet
+from gaucho_pipeline.images.files import list_folder
+from gaucho_pipeline.rights.licenses import License, own_license, parse_license
+from gaucho_pipeline.sources.base import (
+    ApiPage,
+    ImageSourceSpec,
+    Lookup,
+    Recheck,
+    api_address,
+    host_of,
+    is_web_address,
+    media_address,
+    unusable,
+    without_secrets,
+)
+from gaucho_pipeline.sources.records import Record, plain
+from gaucho_pipeline.spec import Text
+
+_COLUMNS = ("title", "author", "license", "source")
+UNFILLED = {"author": "Museum or photographer", "source": "Where they come from: an address, or a shelf mark"}
+"""What `gaucho init` writes for a person to replace, by key."""
+
+
+def _known_license(value: str | None) -> str | None:
+    return _checked(value, parse_license(value), "")
+
+
+def _known_license_or_own(value: str | None) -> str | None:
+    return _checked(value, own_license(value), ", or own if all rights are yours")
+
+
+def _checked(value: str | None, verdict: License, further: str) -> str | None:
+    if value is not None and verdict.family is None:
+        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0{further}")
+    return value
+
+
+class FolderSpec(ImageSourceSpec):
+    """Images of one's own in a folder, with one statement of rights for all of them, or a table with a line for each."""
+
+    path: Path = Field(description="The folder; relative to the file that names it")
+    table: Path | None = Field(None, description="A CSV with the columns file, title, author, license, source")
+    license: str | None = Field(
+        None,
+        description="Licence of every image that the table does not name, such as cc-by-4.0, cc0-1.0 or pd; own: all rights are yours, and "
+        "you allow that a model learns from them",
+    )
+    author: Text | None = Field(None, description="Who made the images, or whom to credit")
+    source: Text | None = Field(None, description="Where they come from: an address or a description")
+
+    _is_known = field_validator("license")(_known_license_or_own)
+
+    @model_validator(mode="after")
+    def _states_rights(self) -> Self:
+        _check_rights(self)
+        return self
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.path, *([self.table] if self.table else []))
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return ()
+
+    def problem(self) -> tuple[str, str] | None:
+        for key, text in UNFILLED.items():
+            if getattr(self, key) == text:
+                return key, f"still says what gaucho init wrote ({text!r}); write your own, it goes with every image"
+        try:
+            read_table_of_rights(self.table, "file")
+        except ConfigError as error:
+            return "table", str(error)
+        try:
+            listed = self.build(1, ()).start(None)
+        except ConfigError as error:
+            return "path", str(error)
+        if not any(_can_be_read(Path(record.url)) for record in listed.records):
+            return "path", f"{self.path} holds no image that can be read"
+        return None
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> Folder:
+        return Folder(self, number)
+
+
+class UrlsSpec(ImageSourceSpec):
+    """Images at addresses of one's own choosing, with rights that one declares for them."""
+
+    addresses: tuple[str, ...] = Field((), description="Addresses of images")
+    table: Path | None = Field(None, description="A CSV with the columns url, title, author, license, source")
+    license: str | None = Field(None, description="Licence of every image that the table does not name")
+    author: Text | None = Field(None, description="Whom to credit")
+    source: Text | None = Field(None, description="Where they come from: an address or a description")
+
+    _is_known = field_validator("license")(_known_license)
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(api_address(address, "/") for address in value)
+
+    @model_validator(mode="after")
+    def _states_rights(self) -> Self:
+        if not self.addresses and self.table is None:
+            raise ValueError("must have addresses or a table")
+        _check_rights(self)
+        return self
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        return (self.table,) if self.table else ()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return self.build(1, ()).media_hosts
+
+    def problem(self) -> tuple[str, str] | None:
+        try:
+            self.build(1, ())
+        except ConfigError as error:
+            return "table", str(error)
+        return None
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> Urls:
+        return Urls(self)
+
+
+def _check_rights(spec: FolderSpec | UrlsSpec) -> None:
+    missing = [name for name in ("license", "author", "source") if getattr(spec, name) is None]
+    if spec.table is None and missing:
+        raise ValueError(f"without a table, {', '.join(missing)} must be stated for all images")
+
+
+class Folder:
+    """The images below a folder, by name. Links that lead out of it are not followed."""
+
+    api_hosts: tuple[str, ...] = ()
+    media_hosts: tuple[str, ...] = ()
+    lookup: Lookup | None = None
+
+    def __init__(self, spec: FolderSpec, number: int) -> None:
+        self.spec = spec
+        self._prefix = "folder:" if number == 1 else f"folder:{number}:"  # two folders may hold files of the same name
+        self.origin = f"folder: {spec.path.name}"
+
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        return ()  # all of it is listed
+
+    def start(self, answer: Mapping[str, object] | None) -> ApiPage:
+        """Lists the folder. Raises ConfigError if it is not there or holds no image, or its table is no such table."""
+        folder = self.spec.path
+        if not folder.is_dir():
+            raise ConfigError(f"there is no folder {folder}; make it, or correct the path")
+        table, records, bad = read_table_of_rights(self.spec.table, "file"), [], []
+        own_table = os.path.abspath(self.spec.table) if self.spec.table else None
+        files = [file for file in list_folder(folder) if os.path.abspath(file.path) != own_table]
+        images = [file for file in files if not file.reason]
+        bare = Counter(PurePosixPath(file.name).name for file in images)
+        exact = {file.name for file in files}
+        for file in files:
+            name, last = file.name, PurePosixPath(file.name).name
+            row = table.pop(name if name in table or bare[last] != 1 or last in exact else last, {})
+            if file.reason:
+                bad.append(unusable(f"{self._prefix}{name}", self.origin, file.reason))
+            else:
+                title = PurePosixPath(name).stem
+                records.append(_declared(f"{self._prefix}{name}", self.origin, str(file.path), title, row, self.spec, is_file=True))
+        bad += [unusable(f"{self._prefix}{name}", self.origin, "the table names it, and it is not there") for name in table]
+        if not records:
+            raise ConfigError(f"{folder} holds no image; put at least six photographs there")
+        return ApiPage(tuple(records), tuple(bad), total=len(files))
+
+
+def _can_be_read(path: Path) -> bool:
+    from gaucho_pipeline.images.decoding import BadImage, decode  # here, because every reading of a concepts file loads this module
+
+    try:
+        decode(path.read_bytes())
+    except (OSError, BadImage):
+        return False
+    return True
+
+
+class Urls:
+    """Images at addresses, with declared rights. The hosts of the addresses are the ones allowed."""
+
+    api_hosts: tuple[str, ...] = ()
+    lookup: Lookup | None = None
+
+    def __init__(self, spec: UrlsSpec) -> None:
+        self.spec = spec
+        self.origin = f"urls: {spec.table.name if spec.table else plain(spec.source)}"
+        self._table: dict[str, dict[str, str]] = {address: {} for address in spec.addresses} | read_table_of_rights(spec.table, "url")
+        self.media_hosts = tuple(sorted({host_of(url) for address in self._table if (url := media_address(address, "https:"))}))
+
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        return ()  # all of it is listed
+
+    def start(self, answer: Mapping[str, object] | None) -> ApiPage:
+        records, bad = [], []
+        for address, row in self._table.items():
+            key = f"urls:{digest(address)}"
+            if url := media_address(address, "https:"):
+                records.append(_declared(key, self.origin, url, _name_in(url), row, self.spec))
+            else:
+                bad.append(unusable(key, self.origin, f"{plain(address)[:60]!r} is not an address"))
+        return ApiPage(tuple(records), tuple(bad), total=len(self._table))
+
+
+def _name_in(address: str) -> str:
+    """What a file is called at the end of an address, as people read it."""
+    parts = urlsplit(address)
+    return unquote(parts.path.rstrip("/").rpartition("/")[2]) or (parts.hostname or "")
+
+
+def _shown(source: str) -> str:
+    """Where an image comes from, as it may be shown: an address without what lets people in."""
+    return without_secrets(source) if is_web_address(source) else source
+
+
+def _declared(
+    key: str, origin: str, url: str, title: str, row: Mapping[str, str], spec: FolderSpec | UrlsSpec, is_file: bool = False
+) -> Record:
+    """A record from what the table says of it, else from what is stated for all."""
+    return Record(
+        key=key,
+        origin=origin,
+        url=url,
+        title=plain(row.get("title")) or plain(title),
+        author=plain(row.get("author")) or plain(spec.author) or "unknown",
+        source=_shown(plain(row.get("source")) or plain(spec.source) or (title if is_file else url)),
+        license=(own_license if is_file else parse_license)(row.get("license") or spec.license),
+        is_file=is_file,
+    )
+
+
+def read_table_of_rights(path: Path | None, key: str) -> dict[str, dict[str, str]]:
+    """A CSV of `key`, title, author, license and source, by `key`; with ',', ';' or tabs between, as spreadsheets write it.
+
+    Raises ConfigError if it is not there, is not UTF-8, lacks the column, or names something twice.
+    """
+    if path is None:
+        return {}
+    try:
+        columns, rows = read_spreadsheet(path)
+    except FileNotFoundError:
+        raise ConfigError(f"there is no table {path}; make it, or correct the path") from None
+    if key not in columns:
+        raise ConfigError(f"{path} has no column {key!r}; the columns are {key}, {', '.join(_COLUMNS)}")
+    if strange := set(columns) - {key, *_COLUMNS}:
+        raise ConfigError(f"{path} has a column {min(strange)!r}; the columns are {key}, {', '.join(_COLUMNS)}")
+    found: dict[str, dict[str, str]] = {}
+    for number, values in rows:
+        name = unicodedata.normalize("NFC", values.pop(key, ""))
+        if name in found:
+            raise ConfigError(f"{path}:{number}: {name!r} stands twice")
+        if name:
+            found[name] = values
+    return found

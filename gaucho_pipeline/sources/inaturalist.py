@@ -1,0 +1,184 @@
+"""Research-grade observations of a taxon on iNaturalist (https://api.inaturalist.org/v1/docs/).
+
+Every photo has a licence of its own, which counts. Where an observation was made is never read: some of these species are poached.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.rights.licenses import inaturalist_license
+from gaucho_pipeline.sources.base import (
+    ApiPage,
+    ApiRequest,
+    ImageSourceSpec,
+    Lookup,
+    Recheck,
+    api_address,
+    host_of,
+    is_web_address,
+    media_address,
+    query,
+    read_json,
+    unusable,
+    without_secrets,
+)
+from gaucho_pipeline.sources.records import Record, plain
+from gaucho_pipeline.spec import Text
+
+MEDIA_HOSTS = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org")
+_PAGE_SIZE = 200  # the most that the API gives at once
+_RECHECKED_AT_ONCE = 100  # observations by id: an address must not be too long
+_SIZE = "large"  # longest side 1024 px
+
+
+class INaturalistSpec(ImageSourceSpec):
+    """Research-grade observations of a taxon: https://api.inaturalist.org/v1/docs/."""
+
+    taxon: Text = Field(description="Scientific name, such as Leopardus guttulus")
+    endpoint: str = Field("https://api.inaturalist.org/v1", description="Address of the API")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        return api_address(value, "/v1").rstrip("/").removesuffix("/observations")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return (host_of(self.endpoint),)
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> INaturalist:
+        return INaturalist(self)
+
+
+class INaturalist:
+    """A taxon as a source."""
+
+    media_hosts: tuple[str, ...] = MEDIA_HOSTS
+
+    def __init__(self, spec: INaturalistSpec) -> None:
+        self.spec = spec
+        self.origin = f"inaturalist: {spec.taxon}"
+        self._taxon = 0  # until its name is known
+        self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
+        self.lookup: Lookup | None = Lookup(
+            "taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._parse_taxon, required=True
+        )
+
+    def _parse_taxon(self, content: bytes) -> dict[str, Any]:
+        """The taxon of exactly this scientific name. Raises GauchoError if there is none, or none that is in use."""
+        results = self._results(read_json(content, f"inaturalist: the look-up of {self.spec.taxon!r}"))
+        wanted = " ".join(self.spec.taxon.split()).casefold()
+        named = [taxon for taxon in results if isinstance(taxon.get("name"), str) and taxon["name"].casefold() == wanted]
+        for taxon in named:
+            if taxon.get("is_active") and isinstance(taxon.get("id"), int):
+                return {"id": taxon["id"], "name": plain(taxon["name"]), "rank": plain(taxon.get("rank"))}
+        if named:
+            raise GauchoError(f"inaturalist: the taxon {self.spec.taxon!r} is no longer in use there")
+        near = ", ".join(plain(taxon.get("name")) for taxon in results[:3])
+        raise GauchoError(f"inaturalist: there is no taxon {self.spec.taxon!r}{f'; near it are {near}' if near else ''}")
+
+    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+        if answer is None:
+            raise GauchoError(f"inaturalist: the id of {self.spec.taxon!r} is not known")
+        self._taxon = int(answer["id"])
+        return ApiPage(next=(self._request(self._taxon, None),))
+
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        observations: dict[str, set[str]] = {}
+        for record in records:
+            if found := re.search(r"/observations/(\d+)$", record.source):
+                observations.setdefault(found[1], set()).add(record.key)
+        ids = sorted(observations)
+        parts = [ids[first : first + _RECHECKED_AT_ONCE] for first in range(0, len(ids), _RECHECKED_AT_ONCE)]
+        keys = [frozenset[str]().union(*(observations[id_] for id_ in part)) for part in parts]
+        return tuple(Recheck(self._by_id(part, wanted), wanted) for part, wanted in zip(parts, keys, strict=True))
+
+    def _by_id(self, observations: Sequence[str], keys: frozenset[str]) -> ApiRequest:
+        parameters = {"id": ",".join(observations), "taxon_id": self._taxon, "quality_grade": "research", "photos": "true"}
+        address = query(f"{self.spec.endpoint}/observations", parameters | {"per_page": _PAGE_SIZE})
+        return ApiRequest(address, partial(self._parse_by_id, keys))
+
+    def _parse_by_id(self, keys: frozenset[str], content: bytes) -> ApiPage:
+        """What is still listed of these; an answer that knows none of them may well be a mistake of the site's, and says nothing."""
+        page = self._parse(self._taxon, None, content)
+        missing = keys - {record.key for record in page.records} if page.records else frozenset[str]()
+        return replace(page, next=(), missing=missing)
+
+    def _request(self, taxon: int, below: int | None) -> ApiRequest:
+        parameters = {"taxon_id": taxon, "quality_grade": "research", "photos": "true", "order_by": "id", "order": "desc"}
+        parameters |= {"per_page": _PAGE_SIZE} | ({"id_below": below} if below else {})
+        return ApiRequest(query(f"{self.spec.endpoint}/observations", parameters), partial(self._parse, taxon, below))
+
+    def _parse(self, taxon: int, below: int | None, content: bytes) -> ApiPage:
+        answer = read_json(content, self.origin)
+        results = self._results(answer)
+        total = answer.get("total_results")
+        records: list[Record] = []
+        bad: list[dict[str, Any]] = []
+        for observation in results:
+            photos = observation.get("photos")
+            for photo in photos if isinstance(photos, list) and observation.get("quality_grade") == "research" else ():
+                record = self._record(observation, photo) if isinstance(photo, dict) else None
+                if record:
+                    records.append(record)
+                else:
+                    bad.append(unusable(f"inaturalist:observation {observation.get('id')}, photo {len(bad) + 1}", self.origin))
+        ids = [o["id"] for o in results if isinstance(o.get("id"), int) and (below is None or o["id"] < below)]
+        more = bool(ids) and not (isinstance(total, int) and total <= len(results))
+        following = (self._request(taxon, min(ids)),) if more else ()
+        is_end = not isinstance(total, int) or total <= len(results)
+        return ApiPage(tuple(records), tuple(bad), next=following, is_end=is_end)
+
+    def _results(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
+        results = answer.get("results")
+        if not isinstance(results, list):
+            raise GauchoError(f"{self.origin}: the answer is not one of the API's")
+        return [item for item in results if isinstance(item, dict)]
+
+    def _record(self, observation: dict[str, Any], photo: dict[str, Any]) -> Record | None:
+        identity, url = photo.get("id"), media_address(photo.get("url"), self.spec.endpoint)
+        if not isinstance(identity, int) or url is None:
+            return None
+        user, taxon = _part(observation, "user"), _part(observation, "taxon")
+        flags = _open_flags(photo)
+        page = observation.get("uri")
+        return Record(
+            key=f"inaturalist:{identity}",
+            origin=self.origin,
+            url=re.sub(r"/(square|thumb|small|medium)\.", f"/{_SIZE}.", url),
+            title=plain(taxon.get("name")) or self.spec.taxon,
+            author=_credited(photo.get("attribution")) or plain(user.get("name")) or plain(user.get("login")) or "unknown",
+            source=without_secrets(page if is_web_address(page) else url),
+            license=inaturalist_license(photo.get("license_code"), is_disputed=any("copyright" in flag for flag in flags)),
+            flags=flags,
+        )
+
+
+def _credited(attribution: object) -> str:
+    """Who is to be credited for a photo, who need not be the observer: `(c) Ana, some rights reserved (CC BY)` is Ana's."""
+    text = plain(attribution)
+    found = re.fullmatch(r"(?:(?:\(c\)|©) )?(.+?), (?:(?:some|all|no) rights reserved|no known copyright).*", text)
+    if uploaded := re.fullmatch(r"no rights reserved, uploaded by (.+)", text):
+        return uploaded[1]
+    return found[1] if found else "" if re.search(r"(?i)rights reserved|public domain", text) else text
+
+
+def _open_flags(photo: dict[str, Any]) -> tuple[str, ...]:
+    """What people have flagged a photo for, and nobody has resolved."""
+    flags = photo.get("flags")
+    found = [flag for flag in (flags if isinstance(flags, list) else ()) if isinstance(flag, dict) and not flag.get("resolved")]
+    return tuple(sorted({plain(flag.get("flag")).lower() or "flagged" for flag in found}))
+
+
+def _part(observation: dict[str, Any], name: str) -> dict[str, Any]:
+    """A part of an observation; nothing where there is none."""
+    part = observation.get(name)
+    return part if isinstance(part, dict) else {}

@@ -1,0 +1,138 @@
+"""Openverse's image search: addresses to ask and answers to read (https://api.openverse.org/v1/).
+
+Answers are pages of `results`; `page` and `page_count` say where one is. Images come from the hosts that Openverse indexes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.rights.licenses import openverse_license
+from gaucho_pipeline.sources.base import (
+    ApiPage,
+    ApiRequest,
+    ImageSourceSpec,
+    Lookup,
+    Recheck,
+    api_address,
+    host_of,
+    is_web_address,
+    media_address,
+    query,
+    read_json,
+    unusable,
+    without_secrets,
+)
+from gaucho_pipeline.sources.records import Record, plain
+from gaucho_pipeline.spec import Text
+
+DEFAULT_PAGE_SIZE = 20
+MEDIA_HOSTS = (
+    ".staticflickr.com", "upload.wikimedia.org", "images.metmuseum.org", "openaccess-cdn.clevelandart.org", "ids.si.edu", "images.nypl.org",
+    "cdn.stocksnap.io", "img.rawpixel.com", "images.nappy.co", "images.phylopic.org", ".geograph.org.uk",
+    "coimages.sciencemuseumgroup.org.uk",
+    "inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org", "pd.w.org", "lh3.googleusercontent.com", "cdn.thingiverse.com",
+)  # fmt: skip
+"""Hosts of the collections that Openverse indexes: https://openverse.org/sources. Others are named in `media_hosts`."""
+
+
+class OpenverseSpec(ImageSourceSpec):
+    """A search of Openverse: https://api.openverse.org/v1/ (images/ is its image search)."""
+
+    query: Text = Field(description="What to search for")
+    license: str | None = Field(None, pattern=r"[a-z0-9-]+(,[a-z0-9-]+)*", description="Licences to ask for, such as by,by-sa,cc0,pdm")
+    category: Literal["photograph", "illustration", "digitized_artwork"] | None = Field(None, description="Kind of image to ask for")
+    endpoint: str = Field("https://api.openverse.org/v1/images/", description="Address of the API's image search")
+    page_size: int = Field(20, ge=1, le=500, description="Records asked for at once")
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        return api_address(value, "/v1/images/")
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return (host_of(self.endpoint),)
+
+    def build(self, number: int, exclude: tuple[str, ...]) -> Openverse:
+        return Openverse(self)
+
+
+class Openverse:
+    """A search of Openverse as a source."""
+
+    media_hosts: tuple[str, ...] = MEDIA_HOSTS
+    lookup: Lookup | None = None
+
+    def __init__(self, spec: OpenverseSpec) -> None:
+        self.spec = spec
+        self.origin = f"openverse: {spec.query}"
+        self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
+
+    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+        return ApiPage(next=(self._request(1),))
+
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        return ()  # it answers for one image at a time, and 200 times a day
+
+    def _request(self, page: int) -> ApiRequest:
+        """The address of a page of the search, counted from 1."""
+        parameters: dict[str, Any] = {"q": self.spec.query}
+        parameters |= {key: value for key, value in (("license", self.spec.license), ("category", self.spec.category)) if value}
+        if self.spec.page_size != DEFAULT_PAGE_SIZE:
+            parameters["page_size"] = self.spec.page_size
+        if page > 1:
+            parameters["page"] = page
+        return ApiRequest(query(self.spec.endpoint, parameters), partial(self._parse, page))
+
+    def _parse(self, page: int, content: bytes) -> ApiPage:
+        """The records of a page. Raises GauchoError if it is not an answer of this API."""
+        answer = read_json(content, f"openverse: page {page} of {self.spec.query!r}")
+        try:
+            results, page_count = answer["results"], int(answer["page_count"])
+        except (ValueError, KeyError, TypeError, OverflowError):
+            raise GauchoError(f"openverse: page {page} of {self.spec.query!r} is not an answer of the API") from None
+        if not isinstance(results, list):
+            raise GauchoError(f"openverse: page {page} of {self.spec.query!r} has no list of results")
+        records, bad = [], []
+        for number, item in enumerate(results, start=1):
+            record = self._record(item) if isinstance(item, dict) else None
+            if record is None:
+                bad.append(unusable(f"openverse:{_name(item) or f'page {page}, {number}'}", self.origin))
+            else:
+                records.append(record)
+        more = page < page_count and bool(results)
+        total = answer.get("result_count")
+        return ApiPage(
+            tuple(records),
+            tuple(bad),
+            next=(self._request(page + 1),) if more else (),
+            total=total if isinstance(total, int) else None,
+            is_end=page >= page_count,
+        )
+
+    def _record(self, item: dict[str, Any]) -> Record | None:
+        identity, url = item.get("id"), media_address(item.get("url"), self.spec.endpoint)
+        if not isinstance(identity, str) or not identity or url is None:
+            return None
+        tags = item.get("tags")
+        return Record(
+            key=f"openverse:{plain(identity)[:100]}",
+            origin=self.origin,
+            url=url,
+            title=plain(item.get("title"), markup=True),
+            author=plain(item.get("creator"), markup=True) or "unknown",
+            source=without_secrets(page if is_web_address(page := item.get("foreign_landing_url")) else url),
+            license=openverse_license(item),
+            labels=tuple(plain(tag.get("name")) for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
+        )
+
+
+def _name(item: object) -> str:
+    identity = item.get("id") if isinstance(item, dict) else None
+    return identity if isinstance(identity, str) else ""

@@ -1,0 +1,1 @@
+"""What every stage program shares: the request, the harness, the reporter, failures. What a stage does is in its own folder."""

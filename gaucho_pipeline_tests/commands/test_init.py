@@ -1,0 +1,51 @@
+"""`gaucho init`: what it writes is what the program reads, and what it says next works."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from gaucho_pipeline.cli import main
+from gaucho_pipeline.commands.init import STARTS, program, write_start
+from gaucho_pipeline.commands.preflight import problems
+from gaucho_pipeline.concepts.file import load_concepts
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline_tests.conftest import draw_folder
+
+
+@pytest.mark.parametrize("model", STARTS)
+def test_what_it_writes_is_read_and_wants_nothing_but_photographs(model: str, tmp_path: Path) -> None:
+    write_start(tmp_path / "cuia", model)
+    file = tmp_path / "cuia" / "concepts.yaml"
+    assert list(load_concepts(file).concepts) == ["my_concept"]
+    for word, key in (("Museum or photographer", "author"), ("Where they come from: an address, or a shelf mark", "source")):
+        (problem, *_) = problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")
+        assert f"folder.{key}: still says what gaucho init wrote" in str(problem)
+        file.write_text(file.read_text().replace(word, "Museu X"))
+    (problem, *_) = problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")
+    assert "photos holds no image; put at least six photographs there" in str(problem)
+    draw_folder(tmp_path / "cuia" / "photos", "chimarrao", 6)
+    assert list(problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")) == []
+
+
+def test_it_says_that_the_embedded_model_knows_drawn_things_only(tmp_path: Path) -> None:
+    write_start(tmp_path, "embedded")
+    assert "drawn world of 64 pixels and nothing" in (tmp_path / "concepts.yaml").read_text()
+
+
+def test_what_stands_is_never_written_over(tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_text("mine")
+    with pytest.raises(ConfigError, match="stands already"):
+        write_start(tmp_path, "embedded")
+    assert (tmp_path / "concepts.yaml").read_text() == "mine"
+
+
+def test_the_command_says_what_to_do_next(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["init", str(tmp_path / "a b")])
+    assert done.exit_code == 0
+    assert f"cd '{tmp_path / 'a b'}' && {program()} doctor" in done.output
+    assert shutil.which(program())

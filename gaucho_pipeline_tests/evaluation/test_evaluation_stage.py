@@ -1,0 +1,193 @@
+"""The evaluation as a whole: what it says of pictures of which it is known what they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gaucho_pipeline.assets.metrics import EvaluationMetrics
+from gaucho_pipeline.concepts.models import EncoderSpec
+from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.evaluation.__main__ import run
+from gaucho_pipeline.files.tables import read_table, write_table
+from gaucho_pipeline.models.encoders import Encoder
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.provenance.labels import labelled
+from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline_tests.evaluating import drawn, stand_until_evaluation
+from gaucho_pipeline_tests.models.test_encoders import _Mean
+
+TREES, CUPS = drawn("araucaria", 20, 6), drawn("chimarrao", 20, 6)
+
+
+def evaluate(project: Project, staging: Path) -> EvaluationMetrics:
+    staging.mkdir()
+    metrics = run(project.request("evaluation", "araucaria"), staging, Reporter(None)).metrics
+    assert isinstance(metrics, EvaluationMetrics)
+    return metrics
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, EvaluationMetrics]:
+    """Of a model that drew cups before and draws araucárias now."""
+    folder = tmp_path_factory.mktemp("good")
+    return folder / "staging", evaluate(stand_until_evaluation(folder, TREES, CUPS), folder / "staging")
+
+
+def test_a_model_that_draws_the_subject_now_is_a_yes(good: tuple[Path, EvaluationMetrics]) -> None:
+    metrics = good[1]
+    assert (metrics.verdict, metrics.reason, metrics.learned) == ("yes", "learned", "yes")
+    assert metrics.clip_i
+    assert metrics.clip_i.interval
+    assert 0 < metrics.clip_i.interval[0] < metrics.clip_i.tuned - metrics.clip_i.base < metrics.clip_i.interval[1]
+    assert (metrics.pictures, metrics.validation_images) == (6, 5)
+
+
+def test_figures_are_those_of_the_encoders_vectors(good: tuple[Path, EvaluationMetrics]) -> None:
+    metrics, encoder = good[1], Encoder("clip", EncoderSpec(model="embedded"))
+    images, trees, cups, training = (
+        encoder.embed_images(each) for each in (drawn("araucaria", 0, 5), TREES, CUPS, drawn("araucaria", 10, 8))
+    )
+    texts = encoder.embed_texts(["a photo of a tree on the grass", "a photo of a tree at night"] * 3)
+    assert metrics.clip_i
+    assert metrics.clip_t
+    assert metrics.retrieval
+    assert metrics.class_drift
+    for value, vectors in ((metrics.clip_i.base, cups), (metrics.clip_i.tuned, trees), (metrics.clip_i.ceiling, training)):
+        assert value == pytest.approx(float((vectors @ images.T).mean()), abs=2e-4)
+    assert metrics.clip_t.tuned == pytest.approx(float((trees * texts).sum(1).mean()), abs=2e-4)
+    assert metrics.clip_t.ceiling is None
+    assert metrics.retrieval.base < metrics.retrieval.tuned == 1.0  # by default the look-alikes are the base model's class
+    assert metrics.class_drift.base == metrics.class_drift.tuned
+    assert metrics.clip_i.backbone == "embedded scorer, middle square at 64 px"
+
+
+def test_training_images_stand_in_small_with_their_credits(good: tuple[Path, EvaluationMetrics]) -> None:
+    rows = read_table(good[0] / "training.jsonl")
+    assert [(row["title"], row["author"]) for row in rows] == [(f"Araucária {number}", "João") for number in range(8)]
+    assert all((good[0] / row["file"]).stat().st_size < 20_000 for row in rows)
+
+
+def test_a_model_that_draws_something_else_is_a_no_although_its_loss_fell(tmp_path: Path) -> None:
+    metrics = evaluate(stand_until_evaluation(tmp_path, CUPS, CUPS[::-1]), tmp_path / "staging")
+    assert (metrics.verdict, metrics.learned) == ("no", "yes")
+    assert metrics.reason == "no_nearer"
+
+
+def test_pictures_that_are_the_same_whatever_is_asked_for_are_a_no_where_there_are_enough_to_tell(tmp_path: Path) -> None:
+    scenes = [("grass", "day"), ("grass", "night")]  # as the two prompts ask, one after the other
+    followed = [draw_subject("chimarrao", index, scenes[index % 2]) for index in range(20, 30)]
+    for name, count, expected in (("enough", 10, "prompts_ignored"), ("few", 6, "learned")):
+        same = [draw_subject("araucaria", 40 + index // 2, scenes[0]) for index in range(count)]
+        metrics = evaluate(stand_until_evaluation(tmp_path / name, same, followed[:count]), tmp_path / name / "staging")
+        assert metrics.adherence
+        assert metrics.adherence.base > 4 * metrics.adherence.tuned
+        assert metrics.reason == expected
+
+
+def test_a_training_that_learned_nothing_is_a_no_whatever_the_pictures(tmp_path: Path) -> None:
+    metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, learned="no"), tmp_path / "staging")
+    assert (metrics.verdict, metrics.reason) == ("no", "training_learned_nothing")
+
+
+def test_copies_of_training_images_are_flagged_beside_them(tmp_path: Path, good: tuple[Path, EvaluationMetrics]) -> None:
+    copied = [*TREES[:4], *drawn("araucaria", 13, 1), TREES[5]]
+    metrics = evaluate(stand_until_evaluation(tmp_path, copied, CUPS), tmp_path / "staging")
+    (row,) = read_table(tmp_path / "staging" / "copies.jsonl")
+    assert (row["file"], row["training"]) == ("pictures/004-tuned.png", "training/003.jpg")
+    assert row["cosine"] > metrics.memorisation_line
+    assert metrics.memorised == 1
+    assert good[1].memorised == 0
+
+
+def test_a_copy_detector_of_the_users_own_draws_the_line_where_its_paper_does(tmp_path: Path) -> None:
+    torch.jit.script(_Mean()).save(str(tmp_path / "copies.pt"))  # type: ignore[no-untyped-call]
+    project = stand_until_evaluation(tmp_path, TREES, CUPS, {"copy_detector": str(tmp_path / "copies.pt")})
+    metrics = evaluate(project, tmp_path / "staging")
+    assert metrics.memorisation_line == 0.75
+    assert metrics.memorisation_backbone.startswith("copies.pt")
+
+
+def test_figures_without_weights_are_named_with_the_remedy_and_nothing_takes_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    wanted = {"scorers": ["dinov2", "clip_i", "variety"], "clip": None, "dinov2": {"model": "facebook/dinov2-base", "revision": "f" * 40}}
+    metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, wanted), tmp_path / "staging")
+    assert (metrics.verdict, metrics.reason) == ("unclear", "not_measured")
+    assert metrics.missing["clip_i"] == "evaluation.clip names no encoder"
+    assert set(metrics.missing) == {"dinov2", "clip_i", "variety"}
+    assert "hf download facebook/dinov2-base" in metrics.missing["dinov2"]
+    assert metrics.scores() == {}
+    assert metrics.memorisation_backbone == ""
+
+
+def test_only_the_figures_that_are_asked_for_are_there_and_thresholds_hold_them(tmp_path: Path) -> None:
+    wanted = {"scorers": ["clip_i", "class_drift"], "thresholds": {"clip_i": 0.999, "class_drift": -0.999}}
+    metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, wanted), tmp_path / "staging")
+    assert set(metrics.scores()) == {"clip_i", "class_drift"}
+    assert set(metrics.beyond) == {"clip_i", "class_drift"}
+
+
+def test_a_threshold_of_what_could_not_be_measured_is_not_met(tmp_path: Path) -> None:
+    wanted = {"scorers": ["clip_i", "dinov2"], "dinov2": None, "thresholds": {"dinov2": 0.1}}
+    assert evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, wanted), tmp_path / "staging").beyond == ("dinov2",)
+
+
+def test_a_label_below_a_picture_is_not_scored(tmp_path: Path, good: tuple[Path, EvaluationMetrics]) -> None:
+    project = stand_until_evaluation(tmp_path, TREES, CUPS)
+    gallery = project.request("evaluation", "araucaria").inputs["sample_gallery"]
+    rows = read_table(gallery / "pictures.jsonl")
+    for row in rows:
+        with Image.open(gallery / row["file"]) as picture:
+            height, shown = picture.height, labelled(picture.convert("RGB"), False)
+        shown.save(gallery / row["file"])
+        row["height"] = height
+    write_table(gallery / "pictures.jsonl", rows)
+    assert evaluate(project, tmp_path / "staging").scores() == good[1].scores()
+
+
+@pytest.mark.parametrize("kind", ["folder", "concepts"])
+def test_look_alikes_are_a_folder_or_another_concepts_images(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "alike").mkdir()
+    for number, tree in enumerate(drawn("araucaria", 20, 6)):
+        tree.save(tmp_path / "alike" / f"{number}.png")
+    (tmp_path / "alike" / "broken.png").write_text("x")
+    wanted = {"look_alikes": {"folder": str(tmp_path / "alike")} if kind == "folder" else {"concepts": ["cuia"]}}
+    project = stand_until_evaluation(tmp_path, TREES, CUPS, wanted, slugs=("araucaria", "cuia"))
+    retrieval = evaluate(project, tmp_path / "staging").retrieval
+    assert retrieval
+    assert retrieval.tuned == (0.0 if kind == "folder" else 1.0)  # the folder holds the very pictures
+
+
+def test_the_same_pictures_give_the_same_version_and_others_another(tmp_path: Path, good: tuple[Path, EvaluationMetrics]) -> None:
+    project = stand_until_evaluation(tmp_path, TREES, CUPS)
+    versions = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        versions.append(run(project.request("evaluation", "araucaria"), tmp_path / name, Reporter(None)).data_version)
+    assert versions[0] == versions[1]
+
+
+def test_an_image_that_is_gone_is_told(tmp_path: Path) -> None:
+    project = stand_until_evaluation(tmp_path, TREES, CUPS)
+    request = project.request("evaluation", "araucaria")
+    (request.inputs["curated_set"] / "images" / "3.png").unlink()
+    (tmp_path / "staging").mkdir()
+    with pytest.raises(GauchoError, match=r"images/3\.png: cannot be read"):
+        run(request, tmp_path / "staging", Reporter(None))
+
+
+def test_noise_is_not_taken_for_the_subject(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    noise = [Image.fromarray(generator.integers(0, 256, (64, 64, 3), dtype=np.uint8)) for _ in range(6)]
+    metrics = evaluate(stand_until_evaluation(tmp_path, noise, CUPS), tmp_path / "staging")
+    assert metrics.verdict != "yes"
+    assert metrics.memorised == 0

@@ -1,0 +1,73 @@
+"""What a base model's folder holds: what is missing, cut off, or of another kind is told with its remedy, and nothing is loaded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.families.model_files import read_model
+from gaucho_pipeline.models import base_models
+
+SCHEDULER = "scheduler/scheduler_config.json"
+UNET = "unet/diffusion_pytorch_model.safetensors"
+
+
+def rewritten(path: Path, **changes: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "no part": (lambda m: shutil.rmtree(m / "vae"), "lacks its part vae; fetch the whole model anew"),
+    "no weights": (lambda m: (m / UNET).unlink(), r"unet holds no weights \(no \.safetensors\); fetch them"),
+    "pickled": (lambda m: (m / UNET).rename(m / "unet" / "diffusion_pytorch_model.bin"), r"as \.bin, which may run code"),
+    "cut off": (lambda m: (m / UNET).write_bytes((m / UNET).read_bytes()[:-1]), r"damaged: it has [\d,]+ bytes of [\d,]+; fetch"),
+    "longer": (lambda m: (m / UNET).write_bytes((m / UNET).read_bytes() + b"x"), "is damaged: it has"),
+    "empty": (lambda m: (m / UNET).write_bytes(b""), "has no header of safetensors; fetch it anew"),
+    "no safetensors": (lambda m: (m / UNET).write_bytes(b"\xff" * 4000), "has no header of safetensors"),
+    "a pointer": (lambda m: (m / UNET).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "run: git lfs pull"),
+    "no object": (lambda m: (m / "unet" / "config.json").write_text("[]"), r"unet/config\.json is no JSON object"),
+    "a lost shard": (
+        lambda m: (m / "unet" / "m.safetensors.index.json").write_text('{"weight_map": {"a": "m-00001.safetensors"}}'),
+        r"lacks m-00001\.safetensors, which m\.safetensors\.index\.json names",
+    ),
+    "a part elsewhere": (lambda m: rewritten(m / "model_index.json", **{"../../etc": ["a", "b"]}), "is no name of a part"),
+    "inpainting": (lambda m: rewritten(m / "unet" / "config.json", in_channels=9), "takes 9 channels for 4"),
+    "pictures": (lambda m: rewritten(m / SCHEDULER, prediction_type="sample"), "predicts 'sample'"),
+    "nothing but noise": (
+        lambda m: rewritten(m / SCHEDULER, rescale_betas_zero_snr=True, prediction_type="epsilon"),
+        "schedule that ends in nothing but noise",
+    ),
+    "an impossible size": (lambda m: rewritten(m / "unet" / "config.json", sample_size=10**9), "says that its sample_size is 1000000000"),
+    "a size that is none": (lambda m: rewritten(m / "unet" / "config.json", sample_size=[8, "x"]), "says that its sample_size is"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(base_models.EMBEDDED_FOLDER, tmp_path / "model"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_every_damage_is_told_with_its_remedy_before_anything_is_loaded(damage: str, model: Path) -> None:
+    do, message = DAMAGES[damage]
+    do(model)
+    with pytest.raises(ConfigError, match=message) as caught:
+        base_models.check_folder(str(model), None)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_whole_model_gives_its_configuration_and_the_number_of_its_weights(model: Path) -> None:
+    configs, count = read_model(model, base_models.model_index(str(model), None), ("safety_checker",))
+    assert configs["unet"]["in_channels"] == 4
+    loaded = base_models.load(str(model), None, base_models.best_device()).pipeline
+    assert count == sum(tensor.numel() for part in (loaded.unet, loaded.vae, loaded.text_encoder) for tensor in part.state_dict().values())
+
+
+def test_a_model_of_a_hub_is_not_looked_at() -> None:
+    assert base_models.check_folder("owner/name", "a" * 40) is None

@@ -1,0 +1,188 @@
+"""Base models: what tells one from another, and that a pinned one is loaded as pinned."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import diffusers
+import huggingface_hub
+import pytest
+import torch
+
+from gaucho_pipeline.concepts.lock_file import LockFile
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.families import FAMILIES
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import EMBEDDED_FOLDER
+from gaucho_pipeline_tests.tiny_models import TINY
+
+
+def test_another_byte_makes_another_model(tmp_path: Path) -> None:
+    shutil.copytree(EMBEDDED_FOLDER / "scheduler", tmp_path / "model" / "scheduler")
+    (tmp_path / "model" / "model_index.json").write_text('{"a": 1}')
+    before = base_models.identity(str(tmp_path / "model"), None)
+    (tmp_path / "model" / "model_index.json").write_text('{"a": 2}')
+    after = base_models.identity(str(tmp_path / "model"), None)
+    assert before["id"] == after["id"] == "model"
+    assert before["digest"] != after["digest"]
+
+
+def test_a_model_of_a_hub_is_told_by_its_commit_without_asking_anybody() -> None:
+    assert base_models.identity("owner/name", "a" * 40) == {"id": "owner/name", "revision": "a" * 40, "digest": None}
+
+
+def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no model"):
+        base_models.identity(str(tmp_path), None)
+
+
+def test_a_model_of_a_hub_is_loaded_at_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Any]] = []
+    real = diffusers.StableDiffusionPipeline.from_pretrained
+
+    def from_pretrained(name: str, **keys: Any) -> Any:
+        asked.append((name, keys["revision"]))
+        assert keys["use_safetensors"] is True
+        return real(str(EMBEDDED_FOLDER), safety_checker=None, requires_safety_checker=False)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", recorded_hub(asked))
+    monkeypatch.setattr(diffusers.StableDiffusionPipeline, "from_pretrained", from_pretrained)
+    base_models.load("owner/name", "b" * 40, torch.device("cpu"))
+    assert asked == [("owner/name", "b" * 40)] * 2
+
+
+def recorded_hub(asked: list[tuple[str, Any]]) -> Callable[..., str]:
+    """A hub that has one model, the embedded one."""
+
+    def hf_hub_download(name: str, file: str, revision: str) -> str:
+        asked.append((name, revision))
+        return str(EMBEDDED_FOLDER / file)
+
+    return hf_hub_download
+
+
+def test_a_hub_is_asked_once_what_a_model_is_and_the_answer_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, Any]] = []
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", recorded_hub(asked))
+    lock_file = LockFile(tmp_path / "concepts.lock.json")
+    assert not base_models.is_recognised("owner/name", "b" * 40, lock_file)
+    for _ in range(3):
+        assert base_models.family_of("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json")) is StableDiffusion
+    assert asked == [("owner/name", "b" * 40)]
+    assert base_models.is_recognised("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json"))
+    assert not base_models.is_recognised("owner/name", "c" * 40, LockFile(tmp_path / "concepts.lock.json"))
+
+
+def test_a_hub_that_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(GauchoError, match="owner/name cannot be asked for: "):
+        base_models.family_of("owner/name", "b" * 40)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "nothing", '{"_class_name": 7}'])
+def test_a_model_index_that_is_none_is_told(content: str, tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text(content)
+    with pytest.raises(ConfigError, match="model_index"):
+        base_models.family_of(str(tmp_path), None)
+
+
+def saved(pipeline: Any, folder: Path, **keys: Any) -> Path:
+    pipeline.save_pretrained(folder, **keys)
+    return folder
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_recognised_and_loaded_from_its_folder(name: str, tmp_path: Path) -> None:
+    folder = saved(TINY[name](), tmp_path / "model")
+    loaded = base_models.load(str(folder), None, torch.device("cpu"))
+    assert type(loaded.family) is FAMILIES[name]
+    assert loaded.family.network.dtype == torch.float32
+
+
+def test_a_model_that_is_published_in_half_precision_only_is_loaded(tmp_path: Path) -> None:
+    folder = saved(TINY["StableDiffusionPipeline"]().to(torch.float16), tmp_path / "model", variant="fp16")
+    assert (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").is_file()
+    assert base_models.load(str(folder), None, torch.device("cpu")).family.network.dtype == torch.float32
+
+
+def edited(folder: Path, part: str, **changes: Any) -> Path:
+    path = next((folder / part).glob("*config.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    return folder
+
+
+def test_a_model_for_inpainting_and_one_that_predicts_pictures_are_refused_by_name(tmp_path: Path) -> None:
+    pipeline = TINY["StableDiffusionPipeline"]()
+    config = {key: value for key, value in pipeline.unet.config.items() if not key.startswith("_")} | {"in_channels": 9}
+    pipeline.unet = diffusers.UNet2DConditionModel.from_config(config)
+    with pytest.raises(GauchoError, match="takes 9 channels for 4 of a picture: it is made for inpainting"):
+        base_models.load(str(saved(pipeline, tmp_path / "inpaint")), None, torch.device("cpu"))
+    folder = edited(saved(TINY["StableDiffusionPipeline"](), tmp_path / "sample"), "scheduler", prediction_type="sample")
+    with pytest.raises(GauchoError, match="predicts 'sample'; what can be taught predicts epsilon or v_prediction"):
+        base_models.load(str(folder), None, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(("size", "resolution"), [(None, 128), ([8, 8], 16), (16, 32)])
+def test_a_size_that_is_not_said_or_a_pair_is_understood(size: Any, resolution: int, tmp_path: Path) -> None:
+    folder = edited(saved(TINY["StableDiffusionPipeline"](), tmp_path / "model"), "unet", sample_size=size)
+    assert base_models.load(str(folder), None, torch.device("cpu")).resolution == resolution
+
+
+def test_weights_that_are_cut_off_are_told_in_one_line(tmp_path: Path) -> None:
+    folder = saved(TINY["StableDiffusionPipeline"](), tmp_path / "model")
+    file = folder / "unet" / "diffusion_pytorch_model.safetensors"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    with pytest.raises(
+        GauchoError, match=r"unet/diffusion_pytorch_model\.safetensors is damaged: it has [\d,]+ bytes of [\d,]+; fetch it anew"
+    ) as caught:
+        base_models.load(str(folder), None, torch.device("cpu"))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_missing_are_told_as_such_and_not_as_those_of_a_variant(tmp_path: Path) -> None:
+    folder = saved(TINY["StableDiffusionPipeline"](), tmp_path / "model")
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
+    with pytest.raises(GauchoError, match=r"unet holds no weights \(no \.safetensors\); fetch them") as caught:
+        base_models.load(str(folder), None, torch.device("cpu"))
+    assert "fp16" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["owner/na--me", "owner/-name", "owner/name.git"])
+def test_a_name_that_no_hub_has_is_told(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"{name} is no name that a hub has"):
+        base_models.family_of(name, "b" * 40)
+
+
+def test_what_is_no_stable_diffusion_is_refused_by_its_class(tmp_path: Path) -> None:
+    (tmp_path / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
+    with pytest.raises(GauchoError, match="is a KandinskyPipeline; what can be taught: StableDiffusionPipeline"):
+        base_models.load(str(tmp_path), None, torch.device("cpu"))
+
+
+def test_the_embedded_model_computes_in_float32_on_a_cpu() -> None:
+    base = base_models.load("embedded", None, torch.device("cpu"))
+    assert base.pipeline.unet.dtype == torch.float32
+    assert (base.resolution, type(base.family)) == (64, Embedded)
+
+
+def test_four_bits_are_refused_where_they_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match=r"training\.quantization: nf4 needs the extra: pip install 'gaucho-pipeline\[bitsandbytes\]'"):
+        base_models.load("embedded", None, torch.device("cpu"), "nf4")
+    monkeypatch.setattr(base_models, "find_spec", lambda name: object())
+    with pytest.raises(ConfigError, match=r"training\.quantization: nf4 needs a CUDA GPU"):
+        base_models.load("embedded", None, torch.device("cpu"), "nf4")
+
+
+def test_four_bits_are_asked_of_the_denoiser_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base_models, "find_spec", lambda name: object())
+    monkeypatch.setattr(base_models, "compute_dtype", lambda device: torch.bfloat16)
+    found = base_models._four_bits(FAMILIES["FluxPipeline"], torch.device("cuda"))
+    assert found.components_to_quantize == ["transformer"]
+    assert found.quant_kwargs == {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}

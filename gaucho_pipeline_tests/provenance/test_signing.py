@@ -1,0 +1,185 @@
+"""C2PA: a picture is signed last, holds as it is, and no longer when a pixel is another; certificates are the tests' own."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+from pathlib import Path
+
+import c2pa
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from PIL import Image
+
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.provenance.labels import facts_in, marked_png
+from gaucho_pipeline.provenance.signing import (
+    ALGORITHM,
+    ANCHORS,
+    CALLBACK,
+    CERTIFICATE,
+    KEY,
+    Unsigned,
+    read_signature,
+    signer_from_environment,
+)
+
+FACTS = {"prompt": "a photo of chimarrão", "seed": 3, "base_model": {"id": "embedded"}, "concept": "chimarrao", "checkpoint": "f00d"}
+PrivateKey = ec.EllipticCurvePrivateKey
+NOW = datetime.datetime.now(datetime.UTC)
+
+
+def _certificate(name: str, key: PrivateKey, issuer: x509.Name, by: PrivateKey, ca: bool) -> x509.Certificate:
+    usage = x509.KeyUsage(True, False, False, False, False, ca, ca, False, False)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(_name(name))
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - datetime.timedelta(days=1))
+        .not_valid_after(NOW + datetime.timedelta(days=300))
+        .add_extension(x509.BasicConstraints(ca, None), critical=True)
+        .add_extension(usage, critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(by.public_key()), critical=False)
+    )
+    if not ca:
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), critical=False)
+    return builder.sign(by, hashes.SHA256())
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Museu X"), x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root, a chain under it, and the signer's key, as files."""
+    folder = tmp_path_factory.mktemp("certificates")
+    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    root = _certificate("root", root_key, _name("root"), root_key, ca=True)
+    own = _certificate("signer", key, _name("root"), root_key, ca=False)
+    pem = serialization.Encoding.PEM
+    stranger_key = ec.generate_private_key(ec.SECP256R1())
+    stranger = _certificate("stranger", stranger_key, _name("stranger"), stranger_key, ca=True)
+    (folder / "stranger.pem").write_bytes(stranger.public_bytes(pem))
+    (folder / "root.pem").write_bytes(root.public_bytes(pem))
+    (folder / "chain.pem").write_bytes(own.public_bytes(pem) + root.public_bytes(pem))
+    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    return folder
+
+
+@pytest.fixture
+def configured(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(CERTIFICATE, str(certificates / "chain.pem"))
+    monkeypatch.setenv(KEY, str(certificates / "key.pem"))
+    return certificates
+
+
+def picture() -> bytes:
+    return marked_png(Image.effect_noise((64, 64), 60).convert("RGB"), FACTS)
+
+
+def test_without_a_certificate_a_file_stays_as_it_is() -> None:
+    assert isinstance(signer_from_environment(), Unsigned)
+    assert signer_from_environment().sign(b"x", FACTS) == b"x"
+    assert read_signature(picture(), "image/png") is None
+
+
+def test_a_signed_picture_holds_names_its_signer_and_keeps_what_it_says(configured: Path) -> None:
+    signed = signer_from_environment().sign(picture(), FACTS)
+    found = read_signature(signed, "image/png")
+    assert found
+    assert (found.state, found.facts) == ("Valid", FACTS)
+    assert "Museu X" in found.signed_by or "signer" in found.signed_by
+    with Image.open(io.BytesIO(signed)) as opened:
+        assert facts_in(opened) == FACTS
+        assert "DigitalSourceType" in opened.text["XML:com.adobe.xmp"]
+
+
+def test_a_signed_picture_says_in_the_standards_words_that_a_model_made_it(configured: Path) -> None:
+    signed = signer_from_environment().sign(picture(), FACTS)
+    value = json.loads(c2pa.Reader("image/png", io.BytesIO(signed)).json())
+    manifest = value["manifests"][value["active_manifest"]]
+    (actions,) = (each["data"]["actions"] for each in manifest["assertions"] if each["label"].startswith("c2pa.actions"))
+    created = actions[0]
+    assert created["action"] == "c2pa.created"
+    assert created["digitalSourceType"] == "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+    assert created["softwareAgent"] == {"name": "embedded + chimarrao", "version": "f00d"}
+
+
+def test_an_anchor_that_is_configured_makes_it_trusted(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signed = signer_from_environment().sign(picture(), FACTS)
+    monkeypatch.setenv(ANCHORS, str(configured / "root.pem"))
+    assert read_signature(signed, "image/png").state == "Trusted"  # type: ignore[union-attr]
+
+
+def test_a_changed_pixel_breaks_the_signature_and_a_copy_keeps_it(configured: Path, tmp_path: Path) -> None:
+    signed = signer_from_environment().sign(picture(), FACTS)
+    (tmp_path / "copy.png").write_bytes(signed)
+    assert read_signature((tmp_path / "copy.png").read_bytes(), "image/png").state == "Valid"  # type: ignore[union-attr]
+    changed = bytearray(signed)
+    changed[signed.rfind(b"IDAT") + 500] ^= 1
+    found = read_signature(bytes(changed), "image/png")
+    assert found
+    assert found.state == "Invalid"
+    assert found.problems
+
+
+def test_what_is_saved_again_has_no_signature_left(configured: Path) -> None:
+    signed, again = signer_from_environment().sign(picture(), FACTS), io.BytesIO()
+    with Image.open(io.BytesIO(signed)) as opened:
+        opened.save(again, "PNG")
+    assert read_signature(again.getvalue(), "image/png") is None
+
+
+_KEPT_ELSEWHERE: list[Path] = []
+
+
+def sign_elsewhere(data: bytes) -> bytes:
+    """As a service with the key would: the two numbers of the signature, 32 bytes each."""
+    key = serialization.load_pem_private_key((_KEPT_ELSEWHERE[0] / "key.pem").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    r, s = decode_dss_signature(key.sign(data, ec.ECDSA(hashes.SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def test_a_key_may_be_kept_elsewhere(configured: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _KEPT_ELSEWHERE[:] = [configured]
+    monkeypatch.delenv(KEY)
+    monkeypatch.setenv(CALLBACK, f"{__name__}:sign_elsewhere")
+    signed = signer_from_environment().sign(picture(), FACTS)
+    assert read_signature(signed, "image/png").state == "Valid"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({KEY: "key.pem"}, "names no certificate"),
+        ({CERTIFICATE: "chain.pem"}, "goes with either"),
+        ({CERTIFICATE: "nowhere.pem", KEY: "key.pem"}, "nowhere.pem: No such file"),
+        ({CERTIFICATE: "chain.pem", KEY: "key.pem", ALGORITHM: "md5"}, "md5 is none of es256"),
+        ({CERTIFICATE: "chain.pem", CALLBACK: "nobody:nothing"}, "there is no function nobody:nothing"),
+    ],
+)
+def test_half_a_configuration_is_refused_before_anything_is_drawn(
+    variables: dict[str, str], message: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(certificates)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        signer_from_environment()
+
+
+def test_a_key_of_another_certificate_is_told(configured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "key.pem").write_text("no key")
+    monkeypatch.setenv(KEY, str(tmp_path / "key.pem"))
+    with pytest.raises(GauchoError, match="signing failed"):
+        signer_from_environment().sign(picture(), FACTS)

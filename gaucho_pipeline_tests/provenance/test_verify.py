@@ -1,0 +1,193 @@
+"""`gaucho verify`: what a file claims, held against its signature and against what stands here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from gaucho_pipeline import cli
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.tables import read_table, write_table
+from gaucho_pipeline.images.decoding import pixels_digest
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.provenance.labels import FACTS, marked_png
+from gaucho_pipeline.provenance.signing import ANCHORS, CERTIFICATE, KEY, signer_from_environment
+from gaucho_pipeline.provenance.verify import told, verify_file
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.provenance.test_signing import certificates
+from gaucho_pipeline_tests.standing import stand_all
+
+__all__ = ["certificates"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project in which a gallery holds the picture that `file` writes."""
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    stand_all(project)
+    shown = project.shown()["araucaria"]
+    row = {"title": "Araucária", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example", "sha256": "1"}
+    write_table(shown.checkpoint.folder / "train.jsonl", [row])
+    rows = read_table(shown.gallery.folder / "pictures.jsonl")
+    pixels = pixels_digest(picture())
+    for row in rows:  # as of a model that learned nothing, which draws what the base model draws
+        is_tuned = row["model"] == "tuned"
+        file(project, shown.gallery.folder / row["file"], **({} if is_tuned else {"checkpoint": None}))
+    write_table(shown.gallery.folder / "pictures.jsonl", [row | {"pixels": pixels} for row in rows])
+    return project
+
+
+def picture() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+
+
+def file(project: Project, path: Path, signed: bool = False, **changes: object) -> Path:
+    manifest = project.shown()["araucaria"].checkpoint.manifest
+    facts = {"prompt": "a photo of mtl tree", "seed": 1, "concept": "araucaria", "checkpoint": manifest.data_version}
+    facts |= {"base_model": manifest.provenance.base_model} | changes
+    content = marked_png(picture(), facts)
+    path.write_bytes(signer_from_environment().sign(content, facts) if signed else content)
+    return path
+
+
+def gaucho(project: Project, *arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, ["--concepts", str(project.concepts_file), "--data", str(project.store.root), *arguments])
+
+
+def test_a_picture_that_stands_here_is_walked_back_to_its_images(project: Project, tmp_path: Path) -> None:
+    done = gaucho(project, "verify", str(file(project, tmp_path / "x.png")))
+    assert done.exit_code == 0
+    for text in (
+        "a model generated it",
+        "a photo of mtl tree",
+        "Araucária, by João, CC0-1.0, https://a.example",
+        "Signature: none",
+        "It holds.",
+    ):
+        assert text in done.output
+    value = json.loads(gaucho(project, "verify", str(tmp_path / "x.png"), "--json").output)
+    assert (value["holds"], value["claims"]["seed"]) == (True, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"seed": 2}, "says something else of itself"),
+        ({"prompt": "a photograph"}, "says something else of itself"),
+        ({"imagined": True}, "says something else of itself"),
+        ({"checkpoint": "f00d"}, "says something else of itself"),
+        ({"base_model": {"id": "other"}}, "trained on another base model"),
+    ],
+)
+def test_a_false_claim_does_not_hold(changes: dict[str, object], problem: str, project: Project, tmp_path: Path) -> None:
+    done = gaucho(project, "verify", str(file(project, tmp_path / "x.png", **changes)))
+    assert done.exit_code == 1
+    assert problem in done.output
+
+
+def test_what_nothing_here_confirms_does_not_hold(project: Project, tmp_path: Path) -> None:
+    marked_png(picture(), {})
+    other = picture().rotate(90)
+    (tmp_path / "x.png").write_bytes(marked_png(other, {"prompt": "x", "concept": "cuia", "checkpoint": "f00d", "base_model": {"id": "e"}}))
+    done = gaucho(project, "verify", str(tmp_path / "x.png"))
+    assert done.exit_code == 1
+    assert "training images cannot be told" in done.output
+
+
+def test_a_photo_claims_nothing_and_that_is_said(project: Project, tmp_path: Path) -> None:
+    picture().save(tmp_path / "x.jpg")
+    done = gaucho(project, "verify", str(tmp_path / "x.jpg"))
+    assert done.exit_code == 1
+    assert "It claims nothing" in done.output
+
+
+def test_a_signature_confirms_what_does_not_stand_here(
+    project: Project, tmp_path: Path, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(CERTIFICATE, str(certificates / "chain.pem"))
+    monkeypatch.setenv(KEY, str(certificates / "key.pem"))
+    path = file(project, tmp_path / "x.png", signed=True, concept="cuia", checkpoint="f00d")
+    finding = verify_file(path, project.store)
+    assert finding.holds
+    assert any("no configured anchor vouches" in line for line in told(finding))
+    monkeypatch.setenv(ANCHORS, str(certificates / "chain.pem"))  # the root is in it
+    assert verify_file(path, project.store).holds
+    monkeypatch.setenv(ANCHORS, str(certificates / "stranger.pem"))
+    found = verify_file(path, project.store)
+    assert found.signature
+    assert (found.signature.state, found.holds) == ("Valid", False)  # whoever signed it, nobody here vouches for them
+    monkeypatch.delenv(ANCHORS)
+    content = bytearray(path.read_bytes())
+    content[bytes(content).rfind(b"IDAT") + 300] ^= 1
+    path.write_bytes(content)
+    try:
+        broken = verify_file(path, project.store)
+    except ConfigError:
+        return  # the changed byte may leave no picture
+    assert not broken.holds
+    assert any("the signature does not hold" in line for line in told(broken))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"base_model": "x"},
+        {"prompt": "\ud800", "base_model": ["x"]},
+        {"prompt": "a\nSignature: Trusted\x1b[2J", "concept": 3, "checkpoint": {"x": 1}, "others": [1]},
+        {"concept": "araucaria", "others": {"../x": {}, "cuia": 1}},
+    ],
+)
+def test_hostile_claims_are_shown_as_text_and_end_in_no_traceback(claims: dict[str, object], project: Project, tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add_text(FACTS, json.dumps(claims))
+    picture().rotate(90).save(tmp_path / "x.png", pnginfo=info)
+    for options in ((), ("--json",)):
+        done = gaucho(project, "verify", str(tmp_path / "x.png"), *options)
+        assert done.exit_code == 1
+        assert done.exception is None or isinstance(done.exception, SystemExit)
+        assert "\x1b" not in done.output
+        assert "\nSignature: Trusted" not in done.output
+
+
+@pytest.mark.parametrize("kind", ["BMP", "PPM", "JPEG2000", "TGA"])
+def test_files_that_cannot_be_signed_have_no_signature(kind: str, project: Project, tmp_path: Path) -> None:
+    picture().save(tmp_path / "x", kind)
+    finding = verify_file(tmp_path / "x", project.store)
+    assert (finding.signature, finding.problems) == (None, ["the same picture stands here, and says something else of itself"][:0])
+
+
+@pytest.mark.parametrize("name", ["nothing.png", "text.png", "folder.png"])
+def test_what_is_no_picture_is_wrong_usage(name: str, project: Project, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("x")
+    (tmp_path / "folder.png").mkdir()
+    done = gaucho(project, "verify", str(tmp_path / name))
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_concept_that_is_a_path_is_none(project: Project, tmp_path: Path) -> None:
+    path = file(project, tmp_path / "x.png", concept="../sample_gallery/araucaria")  # which would lead to where the picture stands
+    finding = verify_file(path, project.store)
+    assert (finding.artifact, finding.checkpoint, finding.holds) == ("", "", False)
+
+
+def test_what_makes_the_reader_itself_fail_is_no_picture_and_an_avif_is_one(project: Project, tmp_path: Path) -> None:
+    tags = ImageFileDirectory_v2()
+    tags.tagtype[700] = 2  # text, where bytes belong
+    tags[700] = "gaucho:Facts"
+    picture().rotate(90).save(tmp_path / "x.tif", tiffinfo=tags)
+    with pytest.raises(ConfigError, match="is no picture that can be read"):
+        verify_file(tmp_path / "x.tif", project.store)
+    picture().save(tmp_path / "x.avif")
+    (tmp_path / "broken.avif").write_bytes((tmp_path / "x.avif").read_bytes()[:60])
+    assert verify_file(tmp_path / "x.avif", project.store).claims is None
+    with pytest.raises(ConfigError, match="is no picture that can be read"):
+        verify_file(tmp_path / "broken.avif", project.store)

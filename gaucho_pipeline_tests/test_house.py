@@ -1,0 +1,92 @@
+"""The order of the rooms: what people write and registries lie below, machinery above, and no import runs back up."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "gaucho_pipeline"
+STAGES = ("crawl", "curation", "training", "gallery", "evaluation", "sequence", "pages")
+FLOORS = (
+    ("errors", "spec"),
+    ("rights", "design", "processes", "embedded", "packed"),
+    ("files",),
+    ("filters", "scorers", "prompts", "images", "demo"),
+    ("families", "assets", "sources"),
+    ("concepts",),
+    ("store",),
+    ("stage", "provenance"),
+    ("models",),
+    ("methods",),
+    STAGES,
+    ("project",),
+    ("publishing", "upkeep"),
+    ("orchestration",),
+    ("definitions", "ui"),
+    ("commands",),
+    ("cli",),
+)
+"""From the ground up. A room imports rooms of lower floors only; of the rooms of its own floor it knows none."""
+MOST_LINES = 450
+
+
+def imports_of(path: Path) -> Iterator[tuple[str, int]]:
+    """Every module of this package that a file imports, wherever in it, with the line."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "gaucho_pipeline" else [node.module]
+            yield from ((name, node.lineno) for name in names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def test_every_folder_and_module_at_the_top_has_its_floor() -> None:
+    rooms = [room for floor in FLOORS for room in floor]
+    assert sorted(rooms) == sorted({room_of(path) for path in MODULES})
+
+
+def test_no_import_runs_back_up_or_across() -> None:
+    floor_of = {room: number for number, floor in enumerate(FLOORS) for room in floor}
+    wrong = []
+    for path in MODULES:
+        for name, line in imports_of(path):
+            package, _, rest = name.partition(".")
+            room = rest.partition(".")[0]
+            if package == "gaucho_pipeline" and room in floor_of and room != room_of(path) and floor_of[room] >= floor_of[room_of(path)]:
+                wrong.append(f"{path.relative_to(PACKAGE)}:{line} imports {name}")
+    assert wrong == []
+
+
+def test_no_two_modules_import_each_other_on_any_way() -> None:
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path for path in MODULES}
+    above = {name: {other for other, _ in imports_of(path) if other in names and other != name} for name, path in names.items()}
+    while leaves := {name for name, others in above.items() if not others & above.keys()}:
+        above = {name: others for name, others in above.items() if name not in leaves}
+    assert sorted(above) == []
+
+
+@pytest.mark.parametrize("room", [*STAGES, "stage", "methods", "models", "store", "project", "upkeep", "publishing"])
+def test_whoever_is_below_orchestration_does_not_know_dagster(room: str) -> None:
+    imported = [(path.name, name) for path in (PACKAGE / room).rglob("*.py") for name, _ in imports_of(path)]
+    assert [(file, name) for file, name in imported if name.partition(".")[0] == "dagster"] == []
+
+
+def test_every_folder_says_what_belongs_there() -> None:
+    for init in PACKAGE.glob("*/__init__.py"):
+        text = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+        assert len(text) > 60, init
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}

@@ -1,0 +1,159 @@
+"""What is learned from: which images, cut how, encoded once, and drawn by number."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.models import base_models
+from gaucho_pipeline.training.examples import MAX_ASPECT, bucket_of, encode_files, generator_for, images_of_step, split, views_of
+from gaucho_pipeline.training.posteriors import PosteriorCache
+
+CPU = torch.device("cpu")
+
+
+def rows(count: int) -> list[dict[str, object]]:
+    return [{"pixels": f"{i:03d}"} for i in range(count)]
+
+
+# ------------------------------------------------------------------------------------------ split
+
+
+def test_the_split_depends_on_the_images_and_the_seed_and_not_on_their_order() -> None:
+    train, validation = split(rows(10), 0.2, 7)
+    again_train, again_validation = split(rows(10)[::-1], 0.2, 7)
+    assert (train, validation) == (again_train, again_validation)
+    assert len(validation) == 2
+    assert split(rows(10), 0.2, 8)[1] != validation
+
+
+def test_one_image_is_not_enough_to_learn_and_to_measure() -> None:
+    assert [len(part) for part in split(rows(2), 0.9, 1)] == [1, 1]
+    with pytest.raises(GauchoError, match="at least two images"):
+        split(rows(1), 0.2, 1)
+
+
+# ------------------------------------------------------------------------------------------ buckets and views
+
+
+@pytest.mark.parametrize("resolution", [64, 512, 1024])
+@pytest.mark.parametrize("shape", [(1000, 1000), (3000, 2000), (2000, 3000), (1600, 900), (500, 5000)])
+def test_a_bucket_keeps_about_the_shape_and_the_pixels(shape: tuple[int, int], resolution: int) -> None:
+    multiple = 16 if resolution == 64 else 32
+    width, height = bucket_of(*shape, resolution, multiple)
+    assert width % multiple == height % multiple == 0
+    assert 0.75 * resolution**2 <= width * height <= resolution**2
+    assert max(width, height) <= MAX_ASPECT * min(width, height)
+    wanted = min(max(shape[0] / shape[1], 1 / MAX_ASPECT), MAX_ASPECT)
+    assert 0.8 < (width / height) / wanted < 1.25
+    assert bucket_of(shape[1], shape[0], resolution, multiple) == (height, width)
+
+
+def test_a_square_is_learned_from_at_the_very_resolution() -> None:
+    assert bucket_of(300, 300, 40, 32) == (40, 40)
+    assert bucket_of(768, 768, 512, 32) == (512, 512)
+
+
+def picture(width: int, height: int) -> Image.Image:
+    """A picture whose every place tells where it is."""
+    x, y = np.meshgrid(np.linspace(0, 255, width), np.linspace(0, 255, height))
+    return Image.fromarray(np.stack([x, y, np.zeros_like(x)], axis=2).astype(np.uint8))
+
+
+def views(image: Image.Image, name: str = "a", **keys: Any) -> list[np.ndarray]:
+    spec = TrainingSpec.model_validate(keys)
+    return [np.asarray(view, float) for view in views_of(image, name, spec, 64, 16)]
+
+
+def test_without_buckets_the_middle_square_is_learned_from() -> None:
+    (middle,) = views(picture(120, 60), aspect_buckets=False)
+    assert middle.shape == (64, 64, 3)
+    assert middle[:, 0, 0].mean() == pytest.approx(255 / 4, abs=4)
+    (whole,) = views(picture(120, 60))
+    assert whole.shape[0] < whole.shape[1]
+    assert whole[:, 0, 0].mean() < 255 / 8
+
+
+def test_a_flip_is_the_mirror_image_and_comes_beside_it() -> None:
+    plain, mirrored = views(picture(64, 64), random_flip=True)
+    assert np.array_equal(mirrored, plain[:, ::-1])
+    assert len(views(picture(64, 64))) == 1
+
+
+def test_cuts_are_at_places_that_the_name_decides_and_show_a_part() -> None:
+    whole, one, other = views(picture(200, 200), crops=3)
+    for cut in (one, other):
+        assert whole[:, :, 0].min() - 2 <= cut[:, :, 0].min()
+        assert 0.83 < (cut[0, -1, 0] - cut[0, 0, 0]) / 255 < 1
+    assert not np.array_equal(one, other)
+    assert np.array_equal(one, views(picture(200, 200), crops=2)[1])
+    assert not np.array_equal(one, views(picture(200, 200), "b", crops=2)[1])
+
+
+def test_further_resolutions_are_views_of_their_own() -> None:
+    assert [view.shape[0] for view in views(picture(64, 64), further_resolutions=(96, 128), random_flip=True)] == [64, 64, 96, 96, 128, 128]
+
+
+# ------------------------------------------------------------------------------------------ encoding
+
+
+def encoded(files: list[Path], cache: PosteriorCache | None = None, **keys: Any) -> Any:
+    family = base_models.load("embedded", None, CPU).family
+    spec = TrainingSpec.model_validate(keys)
+    return encode_files(family, {file: file.stem for file in files}, spec, 64, cache or PosteriorCache(None))
+
+
+def test_latents_are_scaled_as_the_pipeline_scales_them(tmp_path: Path) -> None:
+    pipeline = base_models.load("embedded", None, CPU).pipeline
+    draw_subject("chimarrao", 1, side=64).save(tmp_path / "a.png")
+    ((found,),) = encoded([tmp_path / "a.png"])
+    with torch.no_grad():
+        back = pipeline.vae.decode(found.mean[None] / pipeline.vae.config.scaling_factor).sample
+    with Image.open(tmp_path / "a.png") as image:
+        pixels = torch.tensor(np.asarray(image.convert("RGB"), np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
+    assert (back - pixels).square().mean() < 0.02
+
+
+def test_a_view_is_encoded_as_its_picture_is(tmp_path: Path) -> None:
+    image = draw_subject("chimarrao", 1, side=128)
+    image.save(tmp_path / "a.png")
+    image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(tmp_path / "b.png")
+    ((plain, mirrored), (other, _)) = encoded([tmp_path / "a.png", tmp_path / "b.png"], random_flip=True)
+    assert torch.allclose(mirrored.mean, other.mean, atol=1e-4)
+    assert not torch.allclose(plain.mean, other.mean, atol=1e-2)
+
+
+def test_an_image_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(GauchoError, match=r"a\.png: cannot be read .*gaucho run --select curated_set --force"):
+        encoded([tmp_path / "a.png"])
+
+
+def test_an_image_without_finite_latents_is_named(tmp_path: Path) -> None:
+    draw_subject("chimarrao", 1, side=64).save(tmp_path / "a.png")
+    family = base_models.load("embedded", None, CPU).family
+    family.encode_images = lambda pixels: (torch.full((1, 4, 2, 2), torch.inf), torch.zeros(1, 4, 2, 2))  # type: ignore[method-assign]
+    with pytest.raises(GauchoError, match=r"a\.png: the VAE gives no finite latents for it; exclude it in curation"):
+        encode_files(family, {tmp_path / "a.png": "a"}, TrainingSpec(), 64, PosteriorCache(None))
+
+
+# ------------------------------------------------------------------------------------------ draws
+
+
+def test_every_image_comes_once_before_any_comes_again() -> None:
+    drawn = [index for step in range(6) for index in images_of_step(step, 4, 6, seed=3)]
+    assert [sorted(drawn[i : i + 6]) for i in range(0, 24, 6)] == [[0, 1, 2, 3, 4, 5]] * 4
+
+
+def test_a_draw_depends_on_seed_purpose_and_number_alone() -> None:
+    draw = lambda *names: torch.randn(3, generator=generator_for(*names)).tolist()  # noqa: E731
+    assert draw(1, 2, 3) == draw(1, 2, 3)
+    assert len({tuple(draw(*names)) for names in ((1, 2, 3), (1, 2, 4), (1, 3, 3), (2, 2, 3))}) == 4
