@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from PIL import Image
 
-from gaucho_pipeline.embedded.world import SIZE, Pen, Scene, draw_thing_with, shade
+from gaucho_pipeline.embedded.pen import SIZE, Pen, Scene, shade
+from gaucho_pipeline.embedded.world import draw_thing_with
 
 TRAINING_SCENES: tuple[tuple[str, str], ...] = (
     ("grass", "day"), ("grass", "sunset"), ("city", "day"), ("table", "day"), ("beach", "day"), ("city", "night"), ("grass", "night"),

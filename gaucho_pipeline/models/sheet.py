@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from gaucho_pipeline.embedded import world
+from gaucho_pipeline.embedded import pen, scenery, world
 from gaucho_pipeline.models import base_models
 
 _CELL = 128
-SETTINGS = [(place, time) for place in world.PLACES for time in world.TIMES]
+SETTINGS = [(place, time) for place in scenery.PLACES for time in pen.TIMES]
 
 
 def prompts_of_the_sheet(rows: int, seed: int = 11) -> list[list[str]]:
@@ -24,7 +24,7 @@ def prompts_of_the_sheet(rows: int, seed: int = 11) -> list[list[str]]:
     rng = random.Random(seed)
     settings = [[rng.choice(SETTINGS) for _ in world.KINDS] for _ in range(rows)]
     return [
-        [f"a photo of a {kind} {world.PLACES[place]} {world.TIMES[time]}" for kind, (place, time) in zip(world.KINDS, row, strict=True)]
+        [f"a photo of a {kind} {scenery.PLACES[place]} {pen.TIMES[time]}" for kind, (place, time) in zip(world.KINDS, row, strict=True)]
         for row in settings
     ]
 
@@ -45,7 +45,7 @@ def main() -> None:
 
     rows = [drawn(prompts, 100 * number) for number, prompts in enumerate(prompts_of_the_sheet(3))]
     names = known_names()
-    rows.append([world.draw_picture(world.names()[n], world.Scene("grass", "day", i), i) for i, n in enumerate(names)])
+    rows.append([world.draw_picture(world.names()[n], pen.Scene("grass", "day", i), i) for i, n in enumerate(names)])
     for seed in (500, 600):
         rows.append(drawn([f"a photo of {n} {world.names()[n].kind} on the grass by day" for n in names], seed))
     sheet = Image.new("RGB", (_CELL * len(world.KINDS), _CELL * len(rows)))

@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.models import EncoderSpec
 from gaucho_pipeline.demo.subjects import DRAWERS, TRAINING_SCENES, draw_subject
-from gaucho_pipeline.embedded import world
+from gaucho_pipeline.embedded import pen, scenery, world
 from gaucho_pipeline.embedded.making.muon import orthogonalise
 from gaucho_pipeline.embedded.making.textures import texture
 from gaucho_pipeline.gallery.generation import Drawer
@@ -117,7 +117,7 @@ def test_the_same_sample_gives_the_same_picture_whatever_else_is_drawn(base: bas
 
 def test_the_scorer_tells_things_apart() -> None:
     scorer, rng = Encoder("clip", EncoderSpec(model="embedded")), random.Random(1)
-    scenes = [world.Scene(place, time, rng.getrandbits(30)) for place in world.PLACES for time in ("day", "sunset")]
+    scenes = [pen.Scene(place, time, rng.getrandbits(30)) for place in scenery.PLACES for time in ("day", "sunset")]
     pictures = [world.draw_picture(world.random_variant(kind, rng), scene, 1) for kind in world.KINDS for scene in scenes]
     texts = scorer.embed_texts([f"a photo of a {kind}" for kind in world.KINDS])
     found = (scorer.embed_images(pictures) @ texts.T).argmax(1).reshape(len(world.KINDS), -1)

@@ -19,7 +19,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from gaucho_pipeline.embedded import world
+from gaucho_pipeline.embedded import pen, world
 from gaucho_pipeline.embedded.making.loop import Making, pixels_of, to_unit
 from gaucho_pipeline.embedded.making.muon import optimisers_for
 from gaucho_pipeline.embedded.making.tokenizer import MAX_TOKENS, learn_tokenizer
@@ -46,7 +46,7 @@ def new_scheduler() -> DDIMScheduler:
 
 def new_unet() -> UNet2DConditionModel:
     unet = UNet2DConditionModel(
-        sample_size=world.SIZE // 4,
+        sample_size=pen.SIZE // 4,
         in_channels=4,
         out_channels=4,
         layers_per_block=1,

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gaucho_pipeline.embedded import world
+from gaucho_pipeline.embedded import pen, world
 
 
 def pixels_of(image: Image.Image) -> np.ndarray:
@@ -32,7 +32,7 @@ def render_world(path: Path, count: int, seed: int = 0) -> tuple[np.ndarray, lis
     """The first `count` pictures (uint8, count x 3 x SIZE x SIZE) of a seed's world and their captions, kept in `path`."""
     captions_path = path.with_suffix(".captions.json")
     if not captions_path.exists():
-        images = np.lib.format.open_memmap(path, "w+", np.uint8, (count, 3, world.SIZE, world.SIZE))
+        images = np.lib.format.open_memmap(path, "w+", np.uint8, (count, 3, pen.SIZE, pen.SIZE))
         captions = []
         for i in range(count):
             image, caption = world.sample(i, seed)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
-from gaucho_pipeline.embedded import world
+from gaucho_pipeline.embedded import pen
 from gaucho_pipeline.embedded.making.loop import Making, render_world, to_unit
 from gaucho_pipeline.embedded.making.muon import optimisers_for
 from gaucho_pipeline.embedded.making.tokenizer import MAX_TOKENS
@@ -28,15 +28,15 @@ def new_scorer(tokenizer: CLIPTokenizer) -> CLIPModel:
         "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
     vision = {
-        "hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": world.SIZE,
+        "hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 4, "num_attention_heads": 4, "image_size": pen.SIZE,
         "patch_size": 8, "projection_dim": 64,
     }  # fmt: skip
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=64))
 
 
 def new_processor() -> CLIPImageProcessorPil:
-    side = {"height": world.SIZE, "width": world.SIZE}
-    return CLIPImageProcessorPil(size={"shortest_edge": world.SIZE}, crop_size=side, image_mean=MEAN, image_std=STD)
+    side = {"height": pen.SIZE, "width": pen.SIZE}
+    return CLIPImageProcessorPil(size={"shortest_edge": pen.SIZE}, crop_size=side, image_mean=MEAN, image_std=STD)
 
 
 def main() -> None:

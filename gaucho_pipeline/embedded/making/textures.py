@@ -11,7 +11,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from gaucho_pipeline.embedded.world import SIZE
+from gaucho_pipeline.embedded.pen import SIZE
 
 
 def texture(index: int) -> Image.Image:

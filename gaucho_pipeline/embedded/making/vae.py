@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL
 
-from gaucho_pipeline.embedded import world
+from gaucho_pipeline.embedded import pen
 from gaucho_pipeline.embedded.making.loop import Making, pixels_of, render_world, to_unit
 from gaucho_pipeline.embedded.making.muon import optimisers_for
 from gaucho_pipeline.embedded.making.textures import texture
@@ -32,7 +32,7 @@ def new_vae() -> AutoencoderKL:
         layers_per_block=1,
         latent_channels=4,
         norm_num_groups=8,
-        sample_size=world.SIZE,
+        sample_size=pen.SIZE,
     )
 
 

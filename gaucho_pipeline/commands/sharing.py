@@ -1,0 +1,160 @@
+"""The commands that hand on what was made: gaucho export | pack | unpack | verify | approve | publish | compare."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
+from gaucho_pipeline.commands import upkeep as upkeep
+from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.project.project import Project
+
+
+@click.command()
+@click.argument("concept", shell_complete=complete_concept)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.pass_obj
+@told
+def export(project: Project, concept: str, folder: Path) -> None:
+    """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
+    from gaucho_pipeline.publishing.exporting import export_pipeline
+
+    export_pipeline(project.checkpoint(concept), folder.resolve())
+    click.echo(str(folder))
+
+
+@click.command()
+@click.argument("concept", shell_complete=complete_concept)
+@click.option(
+    "--select", "asset", type=click.Choice((CHECKPOINT.name, SAMPLE_GALLERY.name, EVALUATION.name)), default=CHECKPOINT.name,
+    show_default=True, help="What is to be made elsewhere.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; CONCEPT-ASSET.tar if not given.")
+@click.option("--with-model", is_flag=True, help="With the base model, where that is a folder on this disk.")
+@click.pass_obj
+@told
+def pack(project: Project, concept: str, asset: str, out: Path | None, with_model: bool) -> None:
+    """Write one file with all that a stage of CONCEPT needs, to be done on a machine with a GPU; how is in it."""
+    from gaucho_pipeline.publishing.packing import pack as write_pack
+    from gaucho_pipeline.publishing.packing import told_size
+
+    file = out or Path(f"{concept}-{asset}.tar")
+    write_pack(project, concept, asset, file, with_model)
+    click.echo(f"{told_size(file)}\nThere: tar --extract --file {file.name} --one-top-level=work, then see work/README.md")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+@told
+def unpack(project: Project, file: Path) -> None:
+    """Take in what a pack has come to elsewhere, FILE (done.tar), as if it had been made here."""
+    from gaucho_pipeline.publishing.packing import unpack as take_in
+
+    artifact = take_in(project, file)
+    made = artifact.manifest
+    click.echo(f"{made.asset} of {made.concept}: {artifact.asset.summary(made.metrics)}; {artifact.folder}")
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@told
+def verify(project: Project, file: Path, as_json: bool) -> None:
+    """What FILE says of itself, whether it holds, and whose images its model learned from.
+
+    Exit status: 0 it holds, 1 it does not or nothing here confirms it, 2 it is no picture.
+    """
+    from gaucho_pipeline.provenance import verify as verifying
+
+    finding = verifying.verify_file(file, project.store)
+    if as_json:
+        value = {**vars(finding), "signature": finding.signature and finding.signature._asdict(), "holds": finding.holds}
+        click.echo(json.dumps(value, indent=1))  # what a file claims may hold what no terminal can show
+    else:
+        for line in verifying.told(finding):
+            click.echo(line)
+        click.echo("It holds." if finding.holds else "It does not hold, or nothing here can confirm it.")
+    if not finding.holds:
+        sys.exit(1)
+
+
+@click.command()
+@click.argument("concept", shell_complete=complete_concept)
+@click.option("--by", help="Who approves.")
+@click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take the approval back.")
+@click.pass_obj
+@told
+def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) -> None:
+    """Approve for publication what stands of CONCEPT now; whatever changes afterwards is not approved."""
+    from gaucho_pipeline.project import approvals
+
+    if is_withdrawn:
+        approvals.withdraw(project, concept)
+        click.echo(f"{concept} is no longer approved")
+        return
+    if not by or not by.strip():
+        raise ConfigError("--by: write the name of who approves; it is kept with the approval")
+    approval = approvals.approve(project, concept, by)
+    click.echo(f"{concept} is approved by {approval.by}, {approval.date}, as it stands; kept in {approvals.approvals_file(project)}")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("concepts", nargs=-1, shell_complete=complete_concept)
+@click.option("--weights/--no-weights", default=True, show_default=True, help="Whether the weights can be downloaded.")
+@click.pass_obj
+@told
+def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: bool) -> None:
+    """Write the pages of approved CONCEPTS (all of them if none is named) into FOLDER, for any static host."""
+    from gaucho_pipeline.publishing import publish as publishing
+
+    done = publishing.publish(project, concepts, folder.resolve(), weights)
+    for slug in done:
+        if count := publishing.reserved_images(project, slug):
+            text = f"note: {slug}: all rights in {count} of its training images are reserved; they are shown in small, and marked so"
+            click.echo(text, err=True)
+    click.echo(f"{folder}: {', '.join(done)}")
+
+
+@click.command()
+@click.argument("concept", shell_complete=complete_concept)
+@click.argument("one", default="")
+@click.argument("other", default="")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-compared if not given.")
+@click.pass_obj
+@told
+def compare(project: Project, concept: str, one: str, other: str, out: Path | None) -> None:
+    """Put what two checkpoints of CONCEPT draw side by side; without ONE and OTHER, list its checkpoints.
+
+    To stay with one of them whatever changes, name its fingerprint in training.pinned.
+    """
+    from gaucho_pipeline.pages.comparing import told_versions, write_comparison
+
+    names = project.concept(concept).for_pages()["name"]
+    if not one:
+        for line in told_versions(project.store, concept):
+            click.echo(line)
+        return
+    if not other:
+        raise ConfigError("compare: name two checkpoints, or none to see which there are")
+    folder = out or Path(f"{concept}-compared")
+    write_comparison(project.store, concept, names, one, other, folder, project.concept(concept).historical)
+    click.echo(str(folder / "index.html"))
+
+
+COMMANDS = (
+    export,
+    pack,
+    unpack,
+    verify,
+    approve,
+    publish,
+    compare,
+)

@@ -1,0 +1,75 @@
+"""The commands that say what is there: gaucho status | show."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
+from gaucho_pipeline.commands import upkeep as upkeep
+from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.states import State
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@told
+def status(project: Project, as_json: bool) -> None:
+    """What is fresh, waiting, stale or missing, and why."""
+    states = {slug: project.states(slug) for slug in project.slugs}
+    site = project.site_state(states)
+    if as_json:
+        value: dict[str, Any] = {"concepts": {slug: {a: _plain(s) for a, s in row.items()} for slug, row in states.items()}}
+        click.echo(json.dumps(value | {GALLERY_SITE.name: _plain(site)}, ensure_ascii=False, indent=1))
+        return
+    for slug, row in states.items():
+        name = project.concept(slug).name
+        click.secho(f"{slug}{f'  ({name.pt})' if name else ''}", bold=True)
+        for asset, state in row.items():
+            _print_state(asset, state)
+    _print_state(GALLERY_SITE.name, site)
+
+
+def _plain(state: State) -> dict[str, Any]:
+    return {"state": state.state, "reasons": list(state.reasons)}
+
+
+def _print_state(asset: str, state: State) -> None:
+    colour = {"fresh": "green", "waiting": "cyan", "stale": "yellow", "missing": "red"}[state.state]
+    click.echo(f"  {asset:<15} {click.style(f'{state.state:<8}', fg=colour)} {'; '.join(state.reasons)}".rstrip())
+
+
+@click.command()
+@click.argument("asset", type=click.Choice(tuple(ASSETS)))
+@click.argument("concept", default=ALL, shell_complete=complete_concept)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+@told
+def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
+    """What an artifact is made from, and its metrics."""
+    if ASSETS[asset].is_partitioned:
+        project.concept(concept)
+    else:
+        concept = ALL
+    artifact = project.store.current(asset, concept)
+    if artifact is None:
+        command = f"gaucho run {concept} --select {asset}" if ASSETS[asset].is_partitioned else "gaucho run"
+        raise GauchoError(f"{asset} of {concept} was never made; run: {command}")
+    manifest = artifact.manifest.model_dump(mode="json")
+    if as_json:
+        click.echo(json.dumps({"folder": str(artifact.folder), "manifest": manifest}, ensure_ascii=False, indent=1))
+        return
+    click.echo(f"folder   {artifact.folder}\nmade     {manifest['made_at']} in {manifest['seconds']} s")
+    for name, value in manifest["metrics"].items():
+        click.echo(f"{name:<22} {json.dumps(value, ensure_ascii=False)}")
+
+
+COMMANDS = (
+    status,
+    show,
+)
