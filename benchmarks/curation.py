@@ -37,7 +37,7 @@ _ASKED_AT_ONCE = 10_000
 _OURS = """
 import sys, tempfile, time
 from pathlib import Path
-from gaucho_pipeline.parts.curation import CurationSpec
+from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.reading import MeasuresCache, StoredMeasures, measure_all
 folder, spec = Path(sys.argv[1]), CurationSpec()

@@ -29,7 +29,7 @@ _TICK = """
 import time, dagster as dg
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.orchestration.runner import get_instance
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 project = Project.from_environment()
 defs = build_defs(project)
 with get_instance(project) as instance:

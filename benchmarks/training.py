@@ -31,7 +31,7 @@ from stages import curated_project, stage_command
 
 from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.models.base_models import EMBEDDED_FOLDER
-from gaucho_pipeline.orchestration.assets import PROGRAM_ENVIRONMENT
+from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT
 
 SIDE, RANK, RATE = 2000, 8, 1e-4
 _TRANSFORMS = '''

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import json
 import os
 import signal
@@ -9,22 +11,47 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
 from safetensors import safe_open
 
 from gaucho_pipeline.assets.table import ASSETS, CONCEPT_ASSETS, SAMPLE_SEQUENCE
+from gaucho_pipeline.cli import main
+from gaucho_pipeline.processes import launch
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT, stage_server
 
 EVERY_CONCEPTS = tuple(asset for asset in CONCEPT_ASSETS if asset != SAMPLE_SEQUENCE)
 """The assets that every concept has; the others are those of concepts that ask for them."""
 CONCEPT_NAMES = tuple(asset.name for asset in EVERY_CONCEPTS)
 
 
+@lru_cache(maxsize=1)
+def start_stage_server() -> None:
+    """One stage server for all tests of this process, begun by the first that starts a stage."""
+    stack = contextlib.ExitStack()
+    stack.enter_context(stage_server(os.environ))
+    atexit.register(stack.close)
+
+
 def gaucho(project: Path, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`gaucho …` on the concepts file and the data below a folder."""
+    """`gaucho …` on the concepts file and the data below a folder, in this process; the stages that it runs have their own."""
+    start_stage_server()
+    command = ["--concepts", str(project / "concepts.yaml"), "--data", str(project / "data"), *arguments]
+    with contextlib.chdir(project):
+        done = CliRunner().invoke(main, command, env=variables)
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert not check or done.exit_code == 0, done.output
+    return subprocess.CompletedProcess(command, done.exit_code, done.stdout, done.stderr)
+
+
+def gaucho_process(project: Path, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The same as a program of its own, as a shell starts it: for what is claimed of processes."""
     command = [sys.executable, "-m", "gaucho_pipeline.cli", "--concepts", str(project / "concepts.yaml"), "--data", str(project / "data")]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, env=os.environ | variables, cwd=project)
     assert not check or done.returncode == 0, done.stdout + done.stderr
@@ -55,19 +82,20 @@ def write_request(folder: Path, request: StageRequest) -> Path:
     return folder / "request.json"
 
 
+def stage_environment(**variables: str) -> dict[str, str]:
+    """What a stage's program finds set."""
+    start_stage_server()
+    return os.environ | PROGRAM_ENVIRONMENT | variables
+
+
 def run_stage(project: Project, asset: str, slug: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a stage's program to its end."""
-    return subprocess.run(stage_command(project, asset, slug, folder), capture_output=True, text=True, env=os.environ | variables)
+    return subprocess.run(stage_command(project, asset, slug, folder), capture_output=True, text=True, env=stage_environment(**variables))
 
 
 def stage_command(project: Project, asset: str, slug: str, folder: Path) -> list[str]:
-    return [
-        sys.executable,
-        "-m",
-        "gaucho_pipeline.processes.launch",
-        ASSETS[asset].program,
-        str(write_request(folder, project.request(asset, slug))),
-    ]
+    request = write_request(folder, project.request(asset, slug))
+    return launch.command(ASSETS[asset].program, request, waits=ASSETS[asset].on_base_model)
 
 
 def wait_until(ready: Callable[[], bool], seconds: float = 120) -> None:
@@ -80,7 +108,7 @@ def wait_until(ready: Callable[[], bool], seconds: float = 120) -> None:
 
 def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 120) -> bool:
     """Starts a program and kills it with SIGKILL as soon as `ready` says so; whether it was still running then."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=stage_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + seconds
     while process.poll() is None and not ready():
         assert time.monotonic() < deadline, "it never came to the moment to be killed at"
@@ -93,7 +121,7 @@ def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 12
 
 def kill_after(command: list[str], seconds: float) -> bool:
     """Starts a program and kills it with SIGKILL after some seconds; whether it was still running then."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=stage_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:

@@ -19,7 +19,7 @@ LOAD = """
 import json, sys
 from pathlib import Path
 from gaucho_pipeline.definitions import build_defs
-from gaucho_pipeline.pipeline import Project
+from gaucho_pipeline.project.project import Project
 build_defs(Project(Path(sys.argv[1]), Path("data"))).resolve_implicit_global_asset_job_def()
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """

@@ -5,6 +5,7 @@ What is up to date is decided in `pipeline.py`; how an asset is made from the co
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -14,18 +15,21 @@ from typing import TYPE_CHECKING
 import click
 
 from gaucho_pipeline.assets.metrics import EvaluationMetrics
-from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.assets.verdicts import REASONS
 from gaucho_pipeline.commands.preflight import check_configuration
-from gaucho_pipeline.commands.side_by_side import run_side_by_side
+from gaucho_pipeline.commands.side_by_side import environment_of, run_side_by_side
 from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.models.base_models import gpu_names
 from gaucho_pipeline.processes.interrupts import Interrupted, noticed
 from gaucho_pipeline.processes.launch import PARENT_VARIABLE, die_with_parent
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import State
+from gaucho_pipeline.stage.server import stage_server
 from gaucho_pipeline.store.soundness import blocked_by
 
+ENOUGH_FOR_A_SERVER = 2
+"""Stages on a base model from which on one process that imports their libraries is worth its five seconds."""
 _MOST_TOLD = 12
 """Concepts whose files are named at the end of a run."""
 
@@ -71,7 +75,8 @@ def _run(
             if unknown := untranslated(project.on_its_base_model(slug).gallery):
                 click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
     makes_site = select == GALLERY_SITE.name and (force or project.site_state(states).state not in ("fresh", "waiting"))
-    failures = _make(project, slugs, left, select, force, jobs, received) if due or makes_site else []
+    heavy = sum(ASSETS[name].on_base_model and state.state != "fresh" for slug in due for name, state in states[slug].items())
+    failures = _make(project, slugs, left, select, force, jobs, received, heavy) if due or makes_site else []
     if not is_child:
         if EVALUATION.name in phases:
             now = states | {slug: project.states(slug) for slug in due}
@@ -101,6 +106,7 @@ def _make(
     force: bool,
     jobs: int | None,
     received: Callable[[], int],
+    heavy: int,
 ) -> list[str]:
     """Makes what is not up to date of the asked concepts, then the site; returns what failed.
 
@@ -110,9 +116,11 @@ def _make(
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
     failures = list[str]()
-    with get_instance(project, captures_output=False) as instance:
+    with contextlib.ExitStack() as stack:
+        instance = stack.enter_context(get_instance(project, captures_output=False))
         runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
         at_once, before = jobs or min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1), set[str]()
+        stack.enter_context(stage_server(environment_of(at_once), is_wanted=heavy >= ENOUGH_FOR_A_SERVER and not gpu_names()))
         for last, slugs in left.items():
             if before:
                 slugs = _left_now(project, asked, last)

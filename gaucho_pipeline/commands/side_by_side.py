@@ -71,14 +71,16 @@ def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force:
             raise
 
 
+def environment_of(jobs: int) -> dict[str, str]:
+    """What stages find set where so many concepts are brought up to date at once without a GPU: each has its share of the cores."""
+    share = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))} if jobs > 1 else {}
+    return {**share, **os.environ}
+
+
 def _environment(place: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:
-    found = {**os.environ, PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1"}
+    own = {"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {SIDE_BY_SIDE_VARIABLE: str(jobs)}
+    found = {**(os.environ if gpus else environment_of(jobs)), PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1", **own}
     found.pop(json_log.VARIABLE, None)  # who prints their lines does that
-    if gpus:
-        found["CUDA_VISIBLE_DEVICES"] = gpus[place % len(gpus)]
-    else:
-        found[SIDE_BY_SIDE_VARIABLE] = str(jobs)
-        found.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // jobs)))
     return found
 
 

@@ -6,7 +6,6 @@ An asset finds that its result stands, or starts the stage's program; it does no
 
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,19 +27,11 @@ from gaucho_pipeline.processes import launch
 from gaucho_pipeline.processes.launch import ERROR_FILE, PARENT_VARIABLE
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import NOT_ASKED_FOR
+from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.remote import share_if_asked
 
 OWNERS = ["team:curators"]
-PROGRAM_ENVIRONMENT = {
-    "PYTHONUNBUFFERED": "1",
-    "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",  # of a stage that was asked to stop: nothing leaks that matters
-    "TRANSFORMERS_VERBOSITY": "error",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",  # else large tensors are given back and faulted in again at every step
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "GOMP_SPINCOUNT": "100",  # a step takes a quarter of the time beside another busy process, and up to a sixth more alone
-}
-"""Variables that a stage's program finds set: they change how it runs, and nothing that it makes."""
 
 
 def build_assets(partitions: dg.PartitionsDefinition[str], mistake: str = "") -> Sequence[dg.AssetsDefinition]:
@@ -137,7 +128,7 @@ def _run_program(
     (folder / ERROR_FILE).unlink(missing_ok=True)
     try:
         invocation = programs.run(
-            command=[sys.executable, "-m", launch.__name__, asset.program, str(folder / "request.json")],
+            command=launch.command(asset.program, folder / "request.json", waits=asset.on_base_model),
             context=context,
             env=PROGRAM_ENVIRONMENT | {PARENT_VARIABLE: str(os.getpid())},
         )

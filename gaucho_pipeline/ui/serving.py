@@ -27,10 +27,12 @@ from filelock import FileLock, Timeout
 from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.models.base_models import gpu_names
 from gaucho_pipeline.orchestration.metadata import page_address
 from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE, is_running, worker_of
 from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.stage.server import stage_server
 from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
 from gaucho_pipeline.ui.reloading import Reloader
 
@@ -60,6 +62,7 @@ def serve(project: Project, port: int) -> None:
         stack.enter_context(_alone(home, f"http://{UI_HOST}:{port}"))
         stack.callback(ending.end_family)
         instance = stack.enter_context(get_instance(project))
+        stack.enter_context(stage_server(os.environ, is_wanted=not gpu_names()))
         code_server = _optionally_create_temp_workspace(
             use_legacy_code_server_behavior=False,
             workspace_opts=WorkspaceOpts(module_name=(_MODULE,)),

@@ -262,8 +262,8 @@ _FIVE_HUNDRED = """
 import asyncio, sys
 from pathlib import Path
 from scrapy.crawler import AsyncCrawlerProcess
-from gaucho_pipeline.crawl.declared import UrlsSpec
-from gaucho_pipeline.crawl.declared import Urls
+from gaucho_pipeline.sources.declared import UrlsSpec
+from gaucho_pipeline.sources.declared import Urls
 from gaucho_pipeline.crawl.engine import CrawlSpider
 from gaucho_pipeline.crawl.fetching import OptedOut, settings
 base, count = sys.argv[1], Path(sys.argv[2])

@@ -253,7 +253,7 @@ def test_what_a_killed_run_left_under_another_specification_is_not_taken_up(tmp_
 
 CHILD = """
 import os, time
-from gaucho_pipeline.launch import die_with_parent
+from gaucho_pipeline.processes.launch import die_with_parent
 die_with_parent()
 print(os.getpid(), flush=True)
 time.sleep(60)
