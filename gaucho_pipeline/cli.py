@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +17,7 @@ from gaucho_pipeline.commands import drawing, sharing, status, upkeep
 from gaucho_pipeline.commands.common import complete_concept, told
 from gaucho_pipeline.commands.init import STARTS
 from gaucho_pipeline.commands.planning import plan_crawls, plan_runs, print_plan
-from gaucho_pipeline.commands.run import run_concepts
+from gaucho_pipeline.commands.run import RunRequest, run_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.processes import json_log
 from gaucho_pipeline.project.project import Project
@@ -48,30 +49,20 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 @click.option("--log-json", is_flag=True, help="Tell everything as JSON Lines, for programs that collect logs.")
 @click.pass_obj
 @told
-def run(
-    project: Project,
-    concepts: tuple[str, ...],
-    select: str,
-    force: bool,
-    jobs: int | None,
-    plan: bool,
-    refresh_lock: bool,
-    is_meant: bool,
-    log_json: bool,
-) -> None:
+def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool, refresh_lock: bool, **options: Any) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
+    request = RunRequest(concepts, **options)
     if log_json:
         json_log.install()
-    if refresh_lock and not (plan and select == RAW_CRAWL.name):
+    if refresh_lock and not (plan and request.select == RAW_CRAWL.name):
         raise ConfigError("--refresh-lock: goes with --select raw_crawl --plan")
-    if plan and select == RAW_CRAWL.name:
+    if plan and request.select == RAW_CRAWL.name:
         plan_crawls(project, concepts, refresh_lock)
         return
     if plan:
-        print_plan(plan_runs(project, concepts, select))
+        print_plan(plan_runs(project, concepts, request.select))
         return
-    failures = run_concepts(project, concepts, select, force, jobs, is_meant)
-    if failures:
+    if failures := run_concepts(project, request):
         raise GauchoError("; ".join(failures))
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from gaucho_pipeline.assets.rows import write_rows
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.samples import picture_row, train_image
 from gaucho_pipeline_tests.standing import stand
 
 PROMPTS = ("a photo of mtl tree on the grass", "a photo of mtl tree at night")
@@ -57,9 +59,8 @@ def _write(folder: Path, name: str, pictures: Sequence[Image.Image]) -> None:
     (folder / name).mkdir()
     for number, picture in enumerate(pictures):
         (folder / name / f"{number}.png").write_bytes(png_bytes(picture))
-        row = {"title": f"Araucária {number}", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example"}
-        rows.append(row | {"file": f"{name}/{number}.png", "sha256": str(number)})
-    write_table(folder / f"{name}.jsonl", rows)
+        rows.append(train_image(number, title=f"Araucária {number}", file=f"{name}/{number}.png"))
+    write_rows(folder / f"{name}.jsonl", rows)
 
 
 def _write_pictures(folder: Path, pictures: dict[str, Sequence[Image.Image]]) -> None:
@@ -69,6 +70,7 @@ def _write_pictures(folder: Path, pictures: dict[str, Sequence[Image.Image]]) ->
             file, is_class = f"pictures/{number:03d}-{model}.png", number >= len(own)
             (folder / file).write_bytes(png_bytes(picture))
             prompt = "a photo of a tree" if is_class else PROMPTS[number % len(PROMPTS)]
-            row = {"file": file, "model": model, "number": number, "prompt": prompt, "written": "", "seed": number, "blank": False}
-            rows.append(row | {"kind": "class" if is_class else "concept", "without_token": prompt.replace("mtl tree", "a tree")})
-    write_table(folder / "pictures.jsonl", rows)
+            kind, plain = "class" if is_class else "concept", prompt.replace("mtl tree", "a tree")
+            fields = {"prompt": prompt, "seed": number, "kind": kind, "without_token": plain, "height": picture.height}
+            rows.append(picture_row(model, number, **fields))
+    write_rows(folder / "pictures.jsonl", rows)

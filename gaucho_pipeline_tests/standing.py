@@ -30,13 +30,16 @@ from gaucho_pipeline.assets.metrics import (
     StoryMetrics,
     ValidationLoss,
 )
+from gaucho_pipeline.assets.rows import Loss, write_rows
 from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.files.tables import write_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Manifest
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.samples import credited, picture_row, train_image
 
 PAIR = BaseTuned(base=0.5, tuned=0.4)
 PROMPT_LOSSES = PromptLosses(token=PAIR, other_token=PAIR, class_noun=PAIR)
@@ -55,7 +58,9 @@ METRICS: dict[str, Metrics] = {
     SAMPLE_GALLERY.name: SampleGalleryMetrics(pictures=2, pictures_per_second=1, black=0),
     EVALUATION.name: EvaluationMetrics(
         verdict="yes", reason="learned", learned="yes", memorised=0, memorisation_line=0.9, memorisation_backbone="an encoder",
-        clip_i=Score(base=0.2, tuned=0.5, interval=(0.2, 0.4), ceiling=0.6, backbone="an encoder"), pictures=1, validation_images=2,
+        **dict.fromkeys(set(SCORERS) - {"clip_i"}),
+        clip_i=Score(base=0.2, tuned=0.5, interval=(0.2, 0.4), ceiling=0.6, backbone="an encoder"),
+        pictures=1, validation_images=2,
     ),
     SAMPLE_SEQUENCE.name: SampleSequenceMetrics(
         method="storyboard", frames=2, frames_per_second=1, generated=2, subject_backbone="an encoder", prompt_backbone="an encoder",
@@ -96,28 +101,19 @@ def _furnish(folder: Path, asset: str) -> None:
         write_table(folder / "images.jsonl", [])
     if asset == CHECKPOINT.name:
         save_file({"weight": np.ones(1, np.float32)}, folder / "weights.safetensors")
-        write_table(folder / "losses.jsonl", [{"step": 0, "validation": 0.5}, {"step": 4, "validation": 0.4, "train": 0.4}])
+        write_rows(folder / "losses.jsonl", [Loss(step=0, validation=0.5), Loss(step=4, validation=0.4, train=0.4)])
+        write_rows(folder / "train.jsonl", [train_image(1)])
     if asset == SAMPLE_GALLERY.name:
         (folder / "pictures").mkdir()
         rows = []
         for model in ("base", "tuned"):
             (folder / "pictures" / f"000-{model}.png").write_bytes(png_bytes(Image.new("RGB", (8, 8), "green")))
-            row = {"prompt": "a photo of mtl tree", "written": "", "without_token": "a photo of a tree", "seed": 1, "blank": False}
-            rows.append(row | {"file": f"pictures/000-{model}.png", "model": model, "number": 0, "kind": "concept"})
-        write_table(folder / "pictures.jsonl", rows)
+            rows.append(picture_row(model))
+        write_rows(folder / "pictures.jsonl", rows)
     if asset == EVALUATION.name:
         (folder / "training").mkdir()
         write_table(folder / "copies.jsonl", [])
-        row = {
-            "title": "Araucária",
-            "author": "João",
-            "license": "CC0-1.0",
-            "license_url": "",
-            "source": "https://a.example",
-            "sha256": "1",
-        }
-        write_table(folder / "training.jsonl", [row | {"file": "training/000.jpg"}])
-
+        write_rows(folder / "training.jsonl", [credited(1, file="training/000.jpg")])
     if asset == SAMPLE_SEQUENCE.name:
         story = folder / "stories" / "day_to_night"
         (story / "frames").mkdir(parents=True)

@@ -18,6 +18,7 @@ from gaucho_pipeline.cli import main
 from gaucho_pipeline.commands import demo
 from gaucho_pipeline.commands import run as run_module
 from gaucho_pipeline.commands.doctor import examine
+from gaucho_pipeline.commands.run import RunRequest
 from gaucho_pipeline.gallery import single
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -195,13 +196,13 @@ def test_a_run_ends_with_the_verdicts_of_what_is_up_to_date_and_with_no_older_on
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_all(project)
-    assert run_module.run_concepts(project, (), "gallery_site", force=False) == []
+    assert run_module.run_concepts(project, RunRequest((), "gallery_site")) == []
     assert "araucaria: verdict yes. The subject is there" in capsys.readouterr().out
     edit(project, "araucaria", "gallery", seeds=[9])
     failed = type("Outcome", (), {"error": "it broke", "cached": False})
     monkeypatch.setattr("gaucho_pipeline.orchestration.runner.Runner.run", lambda *arguments: failed)
     again = Project(project.concepts_file, project.store.root)
-    assert run_module.run_concepts(again, (), "gallery_site", force=False) == ["sample_gallery of araucaria failed"]
+    assert run_module.run_concepts(again, RunRequest((), "gallery_site")) == ["sample_gallery of araucaria failed"]
     assert "verdict" not in capsys.readouterr().out
 
 

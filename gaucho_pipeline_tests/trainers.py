@@ -13,13 +13,13 @@ from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.models import base_models
-from gaucho_pipeline.prompts.templates import instance_prompt, prior_prompts
+from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt, prior_prompts
 from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_prompts
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
 
-TOKEN, NOUN = "mtl", "tree"
+TOKEN, NOUN = WORDS = ConceptWords("mtl", "tree")
 PLAIN = {
     "target_modules": "attention", "rank": 4, "batch_size": 2, "min_snr_gamma": None, "prior_loss_weight": 0.0, "early_stopping": False,
     "validation_noises": 2,
@@ -38,8 +38,8 @@ def posteriors(count: int, seed: int, height: int = 16, width: int = 16) -> list
 
 def encoded(captions: Sequence[str] = (), views: Sequence[Sequence[Posterior]] = (), **keys: Any) -> Encoded:
     """Three images of noise under a caption each, and two others to measure with."""
-    captions = captions or [instance_prompt(TOKEN, NOUN)] * 3
-    prompts = [instance_prompt(TOKEN, NOUN), instance_prompt(OTHER_TOKEN, NOUN), *prior_prompts(NOUN), *captions]
+    captions = captions or [instance_prompt(WORDS)] * 3
+    prompts = [instance_prompt(WORDS), instance_prompt(ConceptWords(OTHER_TOKEN, NOUN)), *prior_prompts(NOUN), *captions]
     train = ImageSet([f"{index}.png" for index in range(len(captions))], captions, views or [[each] for each in posteriors(3, 1)])
     return Encoded(train, posteriors(2, 3), {prompt: _encoded(prompt) for prompt in prompts}, **keys)
 
@@ -58,7 +58,7 @@ def _reader() -> Family:
 def new_trainer(images: Encoded | None = None, **keys: Any) -> Trainer:
     base = base_models.load("embedded", None, torch.device("cpu"))
     spec = TrainingSpec.model_validate(PLAIN | keys).for_family(StableDiffusion)
-    return Trainer(base, spec, TOKEN, NOUN, images or encoded(), "images")
+    return Trainer(base, spec, WORDS, images or encoded(), "images")
 
 
 def disturb(trainer: Trainer, size: float = 0.05) -> None:

@@ -89,7 +89,7 @@ def no_black_pictures(metrics: SampleGalleryMetrics, spec: Mapping[str, Any], fo
 
 
 def verdict_is_yes(metrics: EvaluationMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
-    text = f"verdict: {metrics.verdict}; {REASONS[metrics.reason]['en']}"
+    text = f"verdict: {metrics.verdict}; {REASONS[metrics.reason].read('en')}"
     return CheckResult(metrics.verdict == "yes", text, {"verdict": metrics.verdict})
 
 

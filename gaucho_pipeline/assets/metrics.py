@@ -193,21 +193,17 @@ class Score(BaseTuned):
 
 
 class EvaluationMetrics(Metrics):
-    """Of `evaluation`. A figure that was not asked for, or could not be had, is null; `missing` says why."""
+    """Of `evaluation`. Beside these keys it has one for each scorer, by name: a Score, or null for what was not measured.
+
+    `missing` says why it was not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, Score | None]
 
     verdict: Literal["yes", "no", "unclear"] = Field(description="Whether the concept can be drawn now")
     reason: str = Field(description="Why so: a key of evaluation/verdict.py")
     learned: Literal["yes", "no", "unclear"] | None = Field(description="What the checkpoint says of itself")
-    dinov2: Score | None = Field(None, description="Mean cosine with validation images, DINOv2, -1 to 1")
-    dino: Score | None = Field(None, description="The same with the DreamBooth paper's DINO ViT-S/16")
-    clip_i: Score | None = Field(None, description="The same with CLIP or SigLIP")
-    clip_t: Score | None = Field(None, description="Mean cosine of each picture with its prompt, token left out, -1 to 1")
-    adherence: Score | None = Field(None, description="How much more a picture agrees with its own prompt than with the others")
-    retrieval: Score | None = Field(None, description="Share of pictures nearer to a validation image than to any look-alike")
-    steadiness: Score | None = Field(None, description="Mean cosine with validation images in the weakest prompt")
-    variety: Score | None = Field(None, description="One minus the mean cosine of pictures of one prompt")
-    class_drift: Score | None = Field(None, description="Mean cosine of the class noun's pictures with validation images")
-    cmmd: Score | None = Field(None, description="Kernel distance between pictures and validation images, times 1,000")
     memorised: int = Field(description="Tuned pictures that are so like a training image that they look copied")
     memorisation_line: float = Field(description="The cosine above which a picture is taken for a copy")
     memorisation_backbone: str = Field(description="What found copies; empty where nothing could")
@@ -216,9 +212,10 @@ class EvaluationMetrics(Metrics):
     pictures: int = Field(description="Pictures that were scored, of each model")
     validation_images: int = Field(description="Images that they were held against")
 
+    @property
     def scores(self) -> dict[str, Score]:
-        """The figures that there are, by scorer."""
-        return {name: value for name, value in self if isinstance(value, Score)}
+        """The scores that there are, by scorer."""
+        return {name: value for name, value in self.__pydantic_extra__.items() if value is not None}
 
 
 class StoryMetrics(Metrics):

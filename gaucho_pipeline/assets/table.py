@@ -68,6 +68,10 @@ class Asset:
     """The page inside it that people open."""
     memory_remedy: str = ""
     """What to change where memory runs out."""
+    is_named_by_content: bool = False
+    """Whether its fingerprint is the hash of what it holds, because its input is beyond our reach: the web."""
+    also_reads: tuple[tuple[str, str], ...] = ()
+    """Assets that are read beside the inputs, each with the input that was made from it: that very artifact is read, however old."""
     retries: int = 0
     """How often it is tried again when it failed, because the web may answer better a little later."""
 
@@ -93,6 +97,7 @@ RAW_CRAWL = Asset(
     metrics=RawCrawlMetrics,
     summary=lambda m: f"{m.kept} of {m.found} images kept",
     part="crawl",
+    is_named_by_content=True,
     part_description="What to gather for the concept.",
     checks=(Check("all_sources_answered", "Every source answered, and was understood.", asset_checks.all_sources_answered, False),),
     retries=1,
@@ -166,6 +171,7 @@ EVALUATION = Asset(
     part="evaluation",
     part_description="How the concept is scored.",
     inputs=("sample_gallery", "checkpoint"),
+    also_reads=(("curated_set", "checkpoint"),),
     on_base_model=True,
     pool="gpu",
     checks=(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gaucho_pipeline.assets.rows import TrainImage, read_rows
 from gaucho_pipeline.concepts.concept import Concept
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.dreambench import Row, score_subject, table
-from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.gallery.generation import draw_once, open_base, tune
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.images.decoding import decode
@@ -58,10 +58,10 @@ def _draw_and_score(
 ) -> Row:
     prompts, seeds = dreambench(concept.subject)[:limit], tuple(range(1, _PICTURES_EACH + 1))
     spec = concept.gallery.model_copy(update={"prompts": prompts, "seeds": seeds, "class_pictures": False, "language": "en"})
-    samples = samples_of(spec, concept.token, concept.class_noun)
+    samples = samples_of(spec, concept.words)
     drawer = tune(open_base(checkpoint.manifest, spec), checkpoint.manifest, checkpoint.folder)
     progress = reporter.progress(f"{slug}: generating", len(samples), "pictures")
     pictures, _ = draw_once(PictureCache(project.store.root / ".pictures"), drawer, samples, progress)
     curated = project.trained_on(checkpoint)
-    images = [decode((curated.folder / row["file"]).read_bytes()) for row in read_table(curated.folder / "images.jsonl")]
+    images = [decode((curated.folder / row.file).read_bytes()) for row in read_rows(curated.folder / "images.jsonl", TrainImage)]
     return score_subject(slug, encoders, pictures, [sample.without_token for sample in samples], images)

@@ -14,7 +14,7 @@ import click
 
 from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
 from gaucho_pipeline.commands.init import program
-from gaucho_pipeline.commands.run import run_concepts
+from gaucho_pipeline.commands.run import RunRequest, run_concepts
 from gaucho_pipeline.demo.site import HOST, DemoSite, demo_site
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.project.project import Project
@@ -35,7 +35,7 @@ def run_demo(folder: Path) -> None:
     os.environ["GAUCHO_ALLOW_PRIVATE_HOSTS"] = HOST
     with _site_for(folder / "concepts.yaml"):
         project = Project(folder / "concepts.yaml", folder / "data")
-        failures = run_concepts(project, (), GALLERY_SITE.name, False, jobs=None)
+        failures = run_concepts(project, RunRequest((), GALLERY_SITE.name, jobs=None))
     if failures:
         raise GauchoError("; ".join(failures))
     where = shlex.quote(str(folder.resolve()))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,14 +13,14 @@ from gaucho_pipeline.assets.table import CHECKPOINT
 from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, told
 from gaucho_pipeline.concepts.file import load_story
+from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.models.base_models import family_of
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.prompts.stories import STORIES
-from gaucho_pipeline.prompts.templates import fill_in_concepts
-from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.prompts.templates import ConceptWords, fill_in_concepts
 
 
 @click.command()
@@ -33,48 +36,63 @@ from gaucho_pipeline.store.artifact import Artifact
 @click.option("--out", type=click.Path(path_type=Path), help="The PNG to write, or a folder for several; CONCEPT-SEED.png if not given.")
 @click.pass_obj
 @told
-def generate(
-    project: Project,
-    concept: str,
-    prompt: str,
-    seed: int,
-    number: int,
-    size: int | None,
-    strength: float,
-    others: tuple[str, ...],
-    out: Path | None,
-) -> None:
+def generate(project: Project, concept: str, prompt: str, **options: Any) -> None:
     """Generate pictures of PROMPT with what was learned of CONCEPT.
 
     {token} and {class_noun} stand for its words, and the name of a concept in braces, such as {araucaria}, for both words of that one.
     """
-    strengths = {concept: strength} | dict(_other_concept(text) for text in others)
+    wanted = GenerateOptions(**options)
+    strengths = {concept: wanted.strength} | dict(_other_concept(text) for text in wanted.others)
     checkpoints = {slug: (project.checkpoint(slug), own) for slug, own in strengths.items()}
-    specs, leading = {slug: project.concept(slug) for slug in strengths}, project.on_its_base_model(concept)
-    words = {slug: _words_of(checkpoint) for slug, (checkpoint, _) in checkpoints.items()}
+    words = {slug: checkpoint.manifest.training_spec().words for slug, (checkpoint, _) in checkpoints.items()}
     for slug in strengths:
-        _tell_if_outdated(project, slug)
-    gallery = leading.gallery.model_copy(update={"size": size}) if size else leading.gallery
+        _warn_if_outdated(project, slug)
+    gallery = project.on_its_base_model(concept).gallery
+    gallery = gallery.model_copy(update={"size": wanted.size}) if wanted.size else gallery
+    filled, written = _filled(prompt, concept, gallery, words)
+    from gaucho_pipeline.gallery.single import generate_pictures, numbered
+
+    samples = numbered(filled, "" if filled == written else written, wanted.seed, wanted.number)
+    paths = _paths(concept, [sample.seed for sample in samples], wanted.out)
+    generate_pictures(checkpoints, samples, gallery, paths, any(project.concept(slug).historical for slug in strengths))
+    for path in paths:
+        click.echo(str(path))
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """What `gaucho generate` is told beside concept and prompt."""
+
+    seed: int
+    number: int
+    size: int | None
+    strength: float
+    others: tuple[str, ...]
+    out: Path | None
+
+
+def _filled(prompt: str, concept: str, gallery: GallerySpec, words: Mapping[str, ConceptWords]) -> tuple[str, str]:
+    """What the model reads of a prompt, and what was written, both with the concepts' words. Raises ConfigError for a stray placeholder."""
     read, unknown = gallery.for_model(prompt)
     filled, written = (fill_in_concepts(text, concept, words) for text in (read, prompt))
     if {"{", "}"} & set(filled):
         raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named")
-    if not any(token in filled.split() for token, _ in words.values()):
+    if not any(own.token in filled.split() for own in words.values()):
         click.echo("note: the prompt does not ask for the concept; {token} {class_noun} stand for its words", err=True)
     if unknown:
         click.echo(f"note: the glossary does not hold {', '.join(unknown)}", err=True)
-    from gaucho_pipeline.gallery.single import generate_pictures, numbered
+    return filled, written
 
-    samples = numbered(filled, "" if filled == written else written, seed, number)
-    names = [f"{concept}-{sample.seed}.png" for sample in samples]
-    is_file = out is not None and number == 1 and not out.is_dir() and bool(out.suffix)
-    if out and not out.is_dir() and (out.suffix or out.name.startswith(".")) and (out.suffix.lower() != ".png" or number > 1):
+
+def _paths(concept: str, seeds: Sequence[int], out: Path | None) -> list[Path]:
+    """Where pictures are written: where nothing is yet. Raises ConfigError for a name that does not go with their number."""
+    is_file = out is not None and len(seeds) == 1 and not out.is_dir() and bool(out.suffix)
+    if out and not out.is_dir() and (out.suffix or out.name.startswith(".")) and (out.suffix.lower() != ".png" or len(seeds) > 1):
         raise ConfigError(f"--out: {out} must end in .png for one picture, which is what is written, and be a folder for several")
+    names = [f"{concept}-{seed}.png" for seed in seeds]
     paths = [_not_taken(path) for path in ([out] if is_file and out else [(out or Path()) / name for name in names])]
     paths[0].resolve().parent.mkdir(parents=True, exist_ok=True)
-    generate_pictures(checkpoints, samples, gallery, paths, any(spec.historical for spec in specs.values()))
-    for path in paths:
-        click.echo(str(path))
+    return paths
 
 
 @click.command()
@@ -93,11 +111,11 @@ def sequence(project: Project, concept: str, story: str, out: Path | None) -> No
     slugs = [concept, *found.others(concept)]
     checkpoints = {slug: project.checkpoint(slug) for slug in slugs}
     for slug in slugs:
-        _tell_if_outdated(project, slug)
+        _warn_if_outdated(project, slug)
     keys = {name: getattr(asked, name) for name in asked.model_fields_set} if asked else {}
     spec = SequenceSpec.model_validate(keys | {"stories": (found,)})
-    training = checkpoints[concept].manifest.provenance.spec  # which may be on another base model than the file names now
-    family = family_of(training["base_model"], training["revision"], LockFile(project.lock_file))
+    training = checkpoints[concept].manifest.training_spec()  # which may be on another base model than the file names now
+    family = family_of(training.base_model, training.revision, LockFile(project.lock_file))
     spec = spec.for_family(family)
     name = project.concept(concept).name
     folder = out or _not_taken(Path(f"{concept}-{found.name}"))
@@ -110,13 +128,7 @@ def sequence(project: Project, concept: str, story: str, out: Path | None) -> No
     click.echo(str(folder))
 
 
-def _words_of(checkpoint: Artifact) -> tuple[str, str]:
-    """The token and the class noun that a checkpoint has learned, whatever the file says now."""
-    spec = checkpoint.manifest.provenance.spec
-    return spec["token"], spec["class_noun"]
-
-
-def _tell_if_outdated(project: Project, slug: str) -> None:
+def _warn_if_outdated(project: Project, slug: str) -> None:
     state = project.state(CHECKPOINT.name, slug)
     if state.state != "fresh":
         why = "; ".join(state.reasons)

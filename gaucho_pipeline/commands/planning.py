@@ -42,10 +42,10 @@ class Step:
 
 def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[Step]:
     """What a run of concepts up to an asset would make; nothing is run, and nobody is asked."""
-    slugs, steps = project.asked(concepts, select), list[Step]()
+    slugs, steps = project.requested(concepts, select), list[Step]()
     past, wanted = _past(project), {slug: with_inputs(select) for slug in slugs}
     if SAMPLE_SEQUENCE.name in with_inputs(select):
-        wanted |= dict.fromkeys(project.untaught_in_stories(slugs), with_inputs(CHECKPOINT.name))
+        wanted |= {other: with_inputs(asset) for other, asset in project.missing_others(slugs, select).items() if other not in slugs}
     for slug, names in wanted.items():
         for name, state in project.states(slug).items():
             if name in names and state.state != "fresh":

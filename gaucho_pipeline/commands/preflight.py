@@ -22,6 +22,7 @@ from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.curation.overrides import read_overrides
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.images.files import images_of
+from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.provenance.signing import signer_from_environment
@@ -160,8 +161,8 @@ def _check_sequence(project: Project, slug: str) -> None:
     is_at_once = spec.method == "animatediff" or (spec.method is None and spec.motion_adapter is not None)
     for number, story in enumerate(spec.stories):
         strengths = [beat.strengths(slug) for beat in story.beats]
-        if training.method == "dreambooth" and any(each != {slug: 1.0} for each in strengths):
-            text = f"{story.name}: only a concept taught by lora has a strength, and goes with others"
+        if not METHODS[training.method].is_adapter and any(each != {slug: 1.0} for each in strengths):
+            text = f"{story.name}: only a concept taught by {' or '.join(ADAPTER_METHODS)} has a strength, and goes with others"
             raise error_at(project.concepts_file, (*place, "stories", number), text)
         if is_at_once and any(each != strengths[0] for each in strengths):
             text = f"{story.name}: animatediff draws all beats at once; give each the same concepts, as strong"
@@ -173,5 +174,6 @@ def _check_sequence(project: Project, slug: str) -> None:
             its = project.concept(other).training
             if (its.base_model, its.revision) != (training.base_model, training.revision):
                 raise error_at(project.concepts_file, where, f"{story.name} shows {other}, which is taught on another base model")
-            if its.method == "dreambooth":
-                raise error_at(project.concepts_file, where, f"{story.name} shows {other}: only concepts taught by lora go together")
+            if not METHODS[its.method].is_adapter:
+                taught = " or ".join(ADAPTER_METHODS)
+                raise error_at(project.concepts_file, where, f"{story.name} shows {other}: only concepts taught by {taught} go together")

@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -30,26 +31,67 @@ from gaucho_pipeline.store.soundness import blocked_by
 
 ENOUGH_FOR_A_SERVER = 2
 """Stages on a base model from which on one process that imports their libraries is worth its five seconds."""
-_MOST_TOLD = 12
-"""Concepts whose files are named at the end of a run."""
+MAX_NAMED = 12
+"""Concepts that are named one by one."""
 
 if TYPE_CHECKING:
     from gaucho_pipeline.orchestration.runner import Runner
 
 
-def run_concepts(
-    project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None = 1, is_meant: bool = False
-) -> list[str]:
+@dataclass(frozen=True)
+class RunRequest:
+    """What a run is to bring up to date."""
+
+    concepts: tuple[str, ...]
+    """Slugs; none for all."""
+    select: str
+    """The asset that they are brought up to."""
+    force: bool = False
+    """Whether that asset is made again although it is fresh."""
+    jobs: int | None = 1
+    """Concepts at once; None for as many as the pool of devices allows, at most one for each GPU, or for each core without one."""
+    is_meant: bool = False
+    """Whether a large model may be taught on a CPU."""
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        """The assets that concepts are brought up to, in turn: what the site is made from, where the site is wanted."""
+        return GALLERY_SITE.inputs if self.select == GALLERY_SITE.name else (self.select,)
+
+    def forces(self, asset: str) -> bool:
+        return self.force and asset == self.select
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run under way."""
+
+    project: Project
+    request: RunRequest
+    slugs: list[str]
+    received: Callable[[], int]
+    """The number of the signal that came, or 0."""
+
+    @property
+    def is_child(self) -> bool:
+        """Whether another `gaucho run` has started this one, for one concept, and says itself what came of all."""
+        return PARENT_VARIABLE in os.environ
+
+    def is_left(self, slug: str, last: str, states: Mapping[str, State]) -> bool:
+        """Whether there is something to do for a concept, up to an asset."""
+        return self.project.has_asset(last, slug) and (self.request.forces(last) or not _is_done(self.project, slug, last, states))
+
+
+def run_concepts(project: Project, request: RunRequest) -> list[str]:
     """Brings concepts up to date, says what was done and why, and returns what failed.
 
-    `jobs`: concepts at once; None for as many as the pool of devices allows, at most one for each GPU, or for each core without one.
-    `is_meant`: whether a large model may be taught on a CPU. Raises Interrupted once it was asked to stop: no further concept starts then.
+    Raises Interrupted once it was stopped: no further concept starts then.
     """
     if PARENT_VARIABLE in os.environ:
         die_with_parent()
     with noticed() as received:
         try:
-            return _run(project, concepts, select, force, jobs, is_meant, received)
+            return _run(_Run(project, request, project.requested(request.concepts, request.select), received))
         except KeyboardInterrupt:
             number = received() or signal.SIGINT
             name = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
@@ -57,96 +99,88 @@ def run_concepts(
             raise Interrupted(number, text) from None
 
 
-def _run(
-    project: Project, concepts: tuple[str, ...], select: str, force: bool, jobs: int | None, is_meant: bool, received: Callable[[], int]
-) -> list[str]:
-    slugs, is_child = project.asked(concepts, select), PARENT_VARIABLE in os.environ
+def _run(run: _Run) -> list[str]:
+    project, request, slugs = run.project, run.request, run.slugs
     states = {slug: project.states(slug) for slug in slugs}
-    phases = (EVALUATION.name, SAMPLE_SEQUENCE.name) if select == GALLERY_SITE.name else (select,)
-    left = {last: [slug for slug in slugs if _is_left(project, slug, last, states[slug], force and last == select)] for last in phases}
+    left = {last: [slug for slug in slugs if run.is_left(slug, last, states[slug])] for last in request.phases}
     due = [slug for slug in slugs if any(slug in each for each in left.values())]
     if done := [slug for slug in slugs if slug not in due]:
-        names = ", ".join(done[:_MOST_TOLD]) + (f" and {len(done) - _MOST_TOLD} more" if len(done) > _MOST_TOLD else "")
+        names = ", ".join(done[:MAX_NAMED]) + (f" and {len(done) - MAX_NAMED} more" if len(done) > MAX_NAMED else "")
         click.echo(f"{names}: fresh, nothing to do")
-    check_configuration(project, [*due, *project.untaught_in_stories(due)], select, is_meant=is_meant or is_child)
+    others = [other for other in project.missing_others(due, request.select) if other not in due]
+    check_configuration(project, [*due, *others], request.select, is_meant=request.is_meant or run.is_child)
     project.store.check_writable()
-    if EVALUATION.name in phases and not is_child:
-        for slug in due:
-            if unknown := untranslated(project.on_its_base_model(slug).gallery):
-                click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
-    makes_site = select == GALLERY_SITE.name and (force or project.site_state(states).state not in ("fresh", "waiting"))
+    if EVALUATION.name in request.phases and not run.is_child:
+        _warn_of_untranslated(project, due)
+    forces_site = request.forces(GALLERY_SITE.name)
+    makes_site = request.select == GALLERY_SITE.name and (forces_site or project.site_state(states).state not in ("fresh", "waiting"))
     heavy = sum(ASSETS[name].on_base_model and state.state != "fresh" for slug in due for name, state in states[slug].items())
-    failures = _make(project, slugs, left, select, force, jobs, received, heavy) if due or makes_site else []
-    if not is_child:
-        if EVALUATION.name in phases:
+    failures = _make(run, left, heavy) if due or makes_site else []
+    if not run.is_child:
+        if EVALUATION.name in request.phases:
             now = states | {slug: project.states(slug) for slug in due}
-            _tell_verdicts(project, [slug for slug in due or slugs[:_MOST_TOLD] if now[slug][EVALUATION.name].state == "fresh"])
-        _tell_places(project, slugs, select)
+            _print_verdicts(project, [slug for slug in due or slugs[:MAX_NAMED] if now[slug][EVALUATION.name].state == "fresh"])
+        _print_places(project, slugs, request.select)
     return failures
 
 
-def _is_left(project: Project, slug: str, last: str, states: Mapping[str, State], force: bool) -> bool:
-    return project.asks_for(last, slug) and (force or not _is_done(project, slug, last, states))
+def _warn_of_untranslated(project: Project, slugs: Sequence[str]) -> None:
+    for slug in slugs:
+        if unknown := untranslated(project.on_its_base_model(slug).gallery):
+            click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
 
 
 def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]) -> bool:
-    """Whether a concept is up to date as far as it is asked for, and usable: what is above has passed its checks then."""
-    made, others = project.store.current(last, slug), project.look_alikes(slug) if last == EVALUATION.name else ()
+    """Whether a concept is up to date as far as requested, and usable: what is above has passed its checks then."""
+    made, others = project.store.current(last, slug), project.other_inputs(slug, last)
     is_fresh = all(states[asset.name].state == "fresh" for asset in project.assets_of(slug, last))
-    return (
-        made is not None and is_fresh and not blocked_by(made) and all(project.store.current(CURATED_SET.name, other) for other in others)
-    )
+    return made is not None and is_fresh and not blocked_by(made) and all(project.store.current(o.asset, o.concept) for o in others)
 
 
-def _make(
-    project: Project,
-    asked: Sequence[str],
-    left: Mapping[str, list[str]],
-    select: str,
-    force: bool,
-    jobs: int | None,
-    received: Callable[[], int],
-    heavy: int,
-) -> list[str]:
-    """Makes what is not up to date of the asked concepts, then the site; returns what failed.
+def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
+    """Makes what is not up to date of the concepts, then the site; returns what failed.
 
     `left`: by the asset that they are brought up to. Sequences come when everything else is there, because one may show several concepts.
+    `heavy`: how many stages will import torch.
     """
     from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
-    failures = list[str]()
+    project, request, failures = run.project, run.request, list[str]()
     with contextlib.ExitStack() as stack:
         instance = stack.enter_context(get_instance(project, captures_output=False))
-        runner = Runner(build_defs(project, lambda: project), instance, received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
-        at_once, before = jobs or min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1), set[str]()
-        stack.enter_context(stage_server(environment_of(at_once), is_wanted=heavy >= ENOUGH_FOR_A_SERVER and not gpu_names()))
+        definitions = build_defs(project, lambda: project)
+        runner = Runner(definitions, instance, run.received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
+        devices = min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1)
+        jobs, before = request.jobs or devices, set[str]()
+        stack.enter_context(stage_server(environment_of(jobs), is_wanted=heavy >= ENOUGH_FOR_A_SERVER and not gpu_names()))
         for last, slugs in left.items():
             if before:
-                slugs = _left_now(project, asked, last)
+                slugs = _left_now(run, last)
             failures += _ensure_others(project, runner, last, slugs)
-            failures += _bring(project, runner, last, slugs, force and last == select, at_once, before)
+            failures += _bring(run, runner, last, slugs, jobs, before)
             before |= set(with_inputs(last))
-        if select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
+        if request.select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
             click.secho("all concepts", bold=True)
-            if not _ensure(project, runner, select, ALL, force):
-                failures.append(f"{select} failed")
+            if not _ensure(project, runner, request.select, ALL, request.force):
+                failures.append(f"{request.select} failed")
     return failures
 
 
-def _left_now(project: Project, asked: Sequence[str], last: str) -> list[str]:
-    """What is left to do after other things were done: not of a concept whose own chain has failed, which was told."""
+def _left_now(run: _Run, last: str) -> list[str]:
+    """What is left to do after other things were done: not of a concept whose own chain has failed, which was reported."""
     found = []
-    for slug in (each for each in asked if project.asks_for(last, each)):
-        states = project.states(slug)
-        if states[CHECKPOINT.name].state == "fresh" and _is_left(project, slug, last, states, False):
+    for slug in (each for each in run.slugs if run.project.has_asset(last, each)):
+        states = run.project.states(slug)
+        inputs = [name for name in ASSETS[last].inputs if name in states]
+        if all(states[name].state == "fresh" for name in inputs) and not _is_done(run.project, slug, last, states):
             found.append(slug)
     return found
 
 
-def _bring(project: Project, runner: Runner, last: str, slugs: Sequence[str], force: bool, jobs: int, before: Collection[str]) -> list[str]:
+def _bring(run: _Run, runner: Runner, last: str, slugs: Sequence[str], jobs: int, before: Collection[str]) -> list[str]:
     """Brings concepts up to an asset, `jobs` at once; returns what failed. `before`: the assets that they were brought up to just now."""
-    failures = list[str]()
+    project, force, failures = run.project, run.request.forces(last), list[str]()
     if min(len(slugs), jobs) > 1:
         return run_side_by_side(project, slugs, last, force, min(len(slugs), jobs), gpu_names())
     for slug in slugs:
@@ -163,38 +197,34 @@ def _ensure_others(project: Project, runner: Runner, last: str, slugs: Sequence[
 
     An evaluation may hold pictures against the sets of other concepts, and a story may show several.
     """
-    needed = {EVALUATION.name: (CURATED_SET.name, project.look_alikes), SAMPLE_SEQUENCE.name: (CHECKPOINT.name, project.others_in_story)}
-    if last not in needed:
-        return []
-    (asset, others_of), failures = needed[last], list[str]()
-    for other in dict.fromkeys(other for slug in slugs for other in others_of(slug)):
-        if project.store.current(asset, other) is None:
-            click.secho(other, bold=True)
-            if not all(_ensure(project, runner, each.name, other, False) for each in project.assets_of(other, asset)):
-                failures.append(f"{asset} of {other} failed")
+    failures = list[str]()
+    for other, asset in project.missing_others(slugs, last).items():
+        click.secho(other, bold=True)
+        if not all(_ensure(project, runner, each.name, other, False) for each in project.assets_of(other, asset)):
+            failures.append(f"{asset} of {other} failed")
     return failures
 
 
-def _tell_verdicts(project: Project, slugs: Sequence[str]) -> None:
+def _print_verdicts(project: Project, slugs: Sequence[str]) -> None:
     """Ends a run with the word that counts for each concept."""
     for slug in slugs:
         if evaluation := project.store.current(EVALUATION.name, slug):
             metrics = evaluation.manifest.metrics
             assert isinstance(metrics, EvaluationMetrics)
             colour = {"yes": "green", "no": "red", "unclear": "yellow"}[metrics.verdict]
-            text = f"{slug}: verdict {click.style(metrics.verdict, fg=colour, bold=True)}. {REASONS[metrics.reason]['en']}"
+            text = f"{slug}: verdict {click.style(metrics.verdict, fg=colour, bold=True)}. {REASONS[metrics.reason].read('en')}"
             copies = f" {metrics.memorised} of {metrics.pictures} pictures look copied from a training image." if metrics.memorised else ""
             missing = f" Not measured: {', '.join(metrics.missing)} (gaucho show evaluation {slug})." if metrics.missing else ""
             click.echo(text + copies + missing)
 
 
-def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
+def _print_places(project: Project, slugs: Sequence[str], select: str) -> None:
     """Names what there is to look at, at addresses that stay the same from run to run."""
     lines = []
     if select == GALLERY_SITE.name and project.store.current(select, ALL):
         lines.append(("site", project.store.stable(select, ALL) / "index.html"))
     made = set(with_inputs(select))
-    for slug in slugs[:_MOST_TOLD]:
+    for slug in slugs[:MAX_NAMED]:
         if CURATED_SET.name in made and project.store.current(CURATED_SET.name, slug):
             lines.append((f"{slug}, review", project.store.stable(CURATED_SET.name, slug) / "review.html"))
         if CHECKPOINT.name in made and project.store.current(CHECKPOINT.name, slug):
@@ -203,7 +233,7 @@ def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
             lines.append((f"{slug}, checkpoint", single if single.exists() else place))
         if (
             SAMPLE_SEQUENCE.name in made
-            and project.asks_for(SAMPLE_SEQUENCE.name, slug)
+            and project.has_asset(SAMPLE_SEQUENCE.name, slug)
             and project.store.current(SAMPLE_SEQUENCE.name, slug)
         ):
             lines.append((f"{slug}, sequence", project.store.stable(SAMPLE_SEQUENCE.name, slug) / "filmstrip.jpg"))
@@ -211,8 +241,8 @@ def _tell_places(project: Project, slugs: Sequence[str], select: str) -> None:
         click.secho("to look at", bold=True)
     for what, path in lines:
         click.echo(f"  {what:<28} {path}")
-    if len(slugs) > _MOST_TOLD:
-        click.echo(f"  and {len(slugs) - _MOST_TOLD} more concepts, in the same places of {project.store.root}")
+    if len(slugs) > MAX_NAMED:
+        click.echo(f"  and {len(slugs) - MAX_NAMED} more concepts, in the same places of {project.store.root}")
 
 
 def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool) -> bool:

@@ -71,11 +71,14 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
 
     Exit status: 0 it holds, 1 it does not or nothing here confirms it, 2 it is no picture.
     """
+    from gaucho_pipeline.assets.rows import to_json
     from gaucho_pipeline.provenance import verify as verifying
 
     finding = verifying.verify_file(file, project.store)
     if as_json:
-        value = {**vars(finding), "signature": finding.signature and finding.signature._asdict(), "holds": finding.holds}
+        images = [to_json(row) for row in finding.training_images]
+        signature = finding.signature and finding.signature._asdict()
+        value = {**vars(finding), "training_images": images, "signature": signature, "holds": finding.holds}
         click.echo(json.dumps(value, indent=1))  # what a file claims may hold what no terminal can show
     else:
         for line in verifying.told(finding):
@@ -137,7 +140,6 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
     """
     from gaucho_pipeline.pages.comparing import told_versions, write_comparison
 
-    names = project.concept(concept).for_pages()["name"]
     if not one:
         for line in told_versions(project.store, concept):
             click.echo(line)
@@ -145,7 +147,7 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
     if not other:
         raise ConfigError("compare: name two checkpoints, or none to see which there are")
     folder = out or Path(f"{concept}-compared")
-    write_comparison(project.store, concept, names, one, other, folder, project.concept(concept).historical)
+    write_comparison(project.store, concept, project.concept(concept).about(), one, other, folder)
     click.echo(str(folder / "index.html"))
 
 

@@ -10,21 +10,23 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.concepts.crawl import CrawlSpec
 from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.concepts.gallery import GallerySpec
-from gaucho_pipeline.concepts.models import ModelSpec
+from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.files.digests import digest, file_digest, weights_digest
 from gaucho_pipeline.images.files import images_digest
+from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.prompts.plans import Subject
-from gaucho_pipeline.prompts.templates import prior_prompts
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.spec import Spec, Text
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -47,17 +49,41 @@ def _noun(text: str) -> str:
     return " ".join(text.split())
 
 
-class Name(Spec):
-    """The concept's name as people read it."""
+class AboutConcept(Spec):
+    """What pages say of a concept: names, description, the words it answers to, and whether it is of the past."""
 
-    pt: Text = Field(description="Name in Portuguese")
-    en: Text | None = Field(None, description="Name in English")
+    name: Bilingual | None = Field(None, description="What people call it")
+    description: str = Field("", description="A sentence about it")
+    token: Text = Field(description="The made-up word that stands for it")
+    class_noun: Text = Field(description="The plain noun of what it is")
+    historical: bool = Field(False, description="Whether it is of the past")
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _may_have_none(cls, value: object) -> object:
+        return None if isinstance(value, dict) and value.get("pt") is None else value
+
+    def to_json(self) -> dict[str, object]:
+        """What it is hashed by."""
+        name = self.name.model_dump() if self.name else {"pt": None, "en": None}
+        own = {"name": name, "description": self.description, "token": self.token, "class_noun": self.class_noun}
+        return own | ({"historical": True} if self.historical else {})
+
+
+class SiteSpec(Spec):
+    """What the site is made of beside artifacts: what is said of each concept, by slug."""
+
+    concepts: dict[str, AboutConcept]
+
+    def to_json(self) -> dict[str, object]:
+        """What it is hashed by."""
+        return {"concepts": {slug: about.to_json() for slug, about in self.concepts.items()}}
 
 
 class Concept(Spec):
     """One thing to teach, with a part for each stage."""
 
-    name: Name | None = Field(None, description="Names for people; the slug if absent")
+    name: Bilingual | None = Field(None, description="Names for people; the slug if absent")
     description: str = Field("", description="A sentence about it")
     token: Annotated[Text, AfterValidator(_one_word)] = Field(description="The made-up word that will stand for it")
     class_noun: Annotated[Text, AfterValidator(_noun)] = Field(description="The plain English noun of what it is: drink, tree, person")
@@ -76,67 +102,47 @@ class Concept(Spec):
             raise ValueError(f"token: {self.token!r} is the class noun itself; choose a made-up word, such as chmrr")
         return self
 
-    def asks_for(self, part: str) -> bool:
-        """Whether the concept has this part: every one but a sequence, which is drawn where it is asked for."""
+    def has(self, part: str) -> bool:
+        """Whether the concept has this part: every one but a sequence, which is drawn where it is requested."""
         return getattr(self, part) is not None
 
-    def part(self, name: str) -> Spec:
-        """A stage's own keys, with the prompts that a plan stands for. Raises ConfigError where the concept does not ask for it."""
-        if not self.asks_for(name):
+    def part(self, name: str) -> Part:
+        """A stage's own keys, with what names in them stand for. Raises ConfigError where the concept has no such part."""
+        if not self.has(name):
             raise ConfigError(f"the concept asks for no {name}; name a story under {name}: in the concepts file")
-        found: Spec = self.gallery.with_prompts(self.subject) if name == "gallery" else getattr(self, name)
-        return found
+        found: Part = getattr(self, name)
+        return found.resolved(self.subject)
 
     def for_family(self, family: type[Family]) -> Concept:
-        """The concept as it is on a base model of a family: see `TrainingSpec.for_family`. Raises ConfigError where it cannot be."""
-        parts = {name: getattr(self, name).for_family(family) for name in ("training", "gallery", "evaluation")}
-        return self.model_copy(update=parts | ({"sequence": self.sequence.for_family(family)} if self.sequence else {}))
+        """The concept as it is on a base model of a family: see `Part.for_family`. Raises ConfigError where it cannot be."""
+        parts = {name: value for name in PARTS if isinstance(value := getattr(self, name), Part)}
+        return self.model_copy(update={name: part.for_family(family) for name, part in parts.items()})
 
     def spec(self, part: str) -> dict[str, Any]:
-        """A stage's whole specification as a JSON value: all keys of its part, and of the concept what the stage uses."""
-        return self.part(part).model_dump(mode="json") | self._shared(part)
+        """A stage's specification as a JSON value: all keys of its part."""
+        return self.part(part).model_dump(mode="json")
 
     def resolved_spec(self, part: str) -> dict[str, Any]:
         """What makes a stage's specification another one: names resolved, without keys at their absent value."""
-        found = self.part(part).identity() | self._shared(part)
-        if part == "training" and self.training.prior_loss_weight:
-            found["prior_prompts"] = prior_prompts(self.class_noun)
-        return found
+        found = self.part(part)
+        return found.identity() | found.shared(self.words, self.historical)
 
-    def _shared(self, part: str) -> dict[str, Any]:
-        value: dict[str, Any] = {}
-        if part == "curation" and self.curation.context:
-            value["class_noun"] = self.class_noun
-        if part in ("training", "gallery", "sequence"):
-            value |= {"token": self.token, "class_noun": self.class_noun}
-        if part in ("gallery", "sequence") and self.historical:
-            value["historical"] = True
-        return value
-
-    def for_pages(self) -> dict[str, Any]:
-        """What pages say of it: names, description, the words it answers to, and whether it is of the past."""
-        name = self.name.model_dump() if self.name else {"pt": None, "en": None}
-        return {"name": name, "description": self.description, "token": self.token, "class_noun": self.class_noun} | (
-            {"historical": True} if self.historical else {}
+    def about(self) -> AboutConcept:
+        """What pages say of it."""
+        return AboutConcept(
+            name=self.name, description=self.description, token=self.token, class_noun=self.class_noun, historical=self.historical
         )
 
+    @property
+    def words(self) -> ConceptWords:
+        """What it is called in prompts."""
+        return ConceptWords(self.token, self.class_noun)
+
     def spec_version(self, part: str) -> str:
-        """The data version of a stage's specification; the files that it names are part of it."""
-        files = [path for source in self.crawl.sources for path in source.spec.paths] if part == "crawl" else []
-        files += [self.curation.overrides] if part == "curation" and self.curation.overrides else []
-        files += [images.folder] if part == "training" and (images := self.training.class_images) and images.folder else []
-        if part == "evaluation":
-            files += [self.evaluation.copy_detector] if self.evaluation.copy_detector else []
-            files += [alike.folder] if (alike := self.evaluation.look_alikes) and alike.folder else []
-        asked: list[ModelSpec | None] = []
-        if part == "curation":
-            asked = [self.curation.relevance, self.curation.captioner, self.curation.context]
-        elif part == "evaluation":
-            asked = list(self.evaluation.encoders().values())
-        elif part == "sequence" and self.sequence:
-            asked = [self.sequence.motion_adapter, *self.sequence.encoders().values()]
-        models = [spec.model for spec in asked if spec]
-        found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in files]}
+        """The data version of a stage's specification; the files and the models that it names are part of it."""
+        own = self.part(part)
+        found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in own.files()]}
+        models = [spec.model for spec in own.models().values() if spec]
         weights = {model: weights_digest(Path(model)) for model in models if Path(model).is_absolute()}
         return digest(found | ({"weights": weights} if weights else {}))
 

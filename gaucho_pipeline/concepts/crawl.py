@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field, field_validator
 
+from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.rights.licenses import DEFAULT_LICENSES, FAMILIES, license_name
 from gaucho_pipeline.sources.registry import SourceSpec
-from gaucho_pipeline.spec import Spec, Text
+from gaucho_pipeline.spec import Text
 
 
-class CrawlSpec(Spec):
+class CrawlSpec(Part):
     """What to gather for a concept."""
 
     licenses: tuple[str, ...] = Field(
@@ -22,6 +25,9 @@ class CrawlSpec(Spec):
     media_hosts: tuple[str, ...] = Field((), description="Further hosts that images may come from; .example.org stands for all below it")
     exclude: tuple[Text, ...] = Field((), description="False friends: what has these words in its title, category or tags is left out")
     sources: tuple[SourceSpec, ...] = Field(min_length=1, description="Where to look, in this order")
+
+    def files(self) -> tuple[Path, ...]:
+        return tuple(path for source in self.sources for path in source.spec.paths)
 
     @field_validator("licenses")
     @classmethod

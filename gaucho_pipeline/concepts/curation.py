@@ -8,8 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gaucho_pipeline.concepts.models import ModelSpec
+from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.filters.registry import FilterSpec
-from gaucho_pipeline.prompts.templates import CONTEXT
+from gaucho_pipeline.prompts.templates import CONTEXT, ConceptWords
 from gaucho_pipeline.spec import Absent, Text
 
 
@@ -41,7 +42,7 @@ class Context(ModelSpec):
     threshold: float = Field(0.5, ge=0, le=1, description="A phrase is said where it is at least this probable among those of its list")
 
 
-class CurationSpec(FilterSpec):
+class CurationSpec(FilterSpec, Part):
     """What an image must be to be worth training on."""
 
     max_side: int = Field(1536, ge=64, le=8192, description="Longer images are made smaller, to this longest side in pixels")
@@ -56,6 +57,15 @@ class CurationSpec(FilterSpec):
     overrides: Path | None = Field(None, description="The curator's overrides.csv; relative to the file that names it")
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
     max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
+
+    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
+        return {"class_noun": words.class_noun} if self.context else {}
+
+    def files(self) -> tuple[Path, ...]:
+        return (self.overrides,) if self.overrides else ()
+
+    def models(self) -> dict[str, ModelSpec | None]:
+        return {"relevance": self.relevance, "captioner": self.captioner, "context": self.context}
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:

@@ -7,7 +7,9 @@ from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from gaucho_pipeline.assets.table import CURATED_SET
 from gaucho_pipeline.concepts.models import EncoderSpec
+from gaucho_pipeline.concepts.part import OtherInput, Part
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.scorers import ENCODERS, SCORERS
 from gaucho_pipeline.spec import Spec, Text
@@ -26,7 +28,7 @@ class LookAlikes(Spec):
         return self
 
 
-class EvaluationSpec(Spec):
+class EvaluationSpec(Part):
     """How what was drawn and trained is scored. Which encoders are used by default depends on the base model."""
 
     scorers: tuple[str, ...] = Field(tuple(SCORERS), description=f"The figures: {', '.join(SCORERS)}")
@@ -60,6 +62,18 @@ class EvaluationSpec(Spec):
         encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items()}
         scorers = tuple(name for name, scorer in SCORERS.items() if scorer.encoder in (None, *encoders))
         return self.with_recommended({**encoders, "scorers": scorers})
+
+    def files(self) -> tuple[Path, ...]:
+        folder = self.look_alikes.folder if self.look_alikes else None
+        return tuple(path for path in (self.copy_detector, folder) if path)
+
+    def models(self) -> dict[str, EncoderSpec | None]:
+        return self.encoders()
+
+    def other_inputs(self, own: str) -> tuple[OtherInput, ...]:
+        """The curated sets of the concepts that might be taken for this one."""
+        others = self.look_alikes.concepts if self.look_alikes else ()
+        return tuple(OtherInput(CURATED_SET.name, other, is_awaited=False) for other in others)
 
     def encoders(self) -> dict[str, EncoderSpec | None]:
         """The encoders by kind."""

@@ -7,18 +7,19 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.samplers import SamplerName
 from gaucho_pipeline.prompts.glossary import translate
 from gaucho_pipeline.prompts.plans import PLANS, Subject
-from gaucho_pipeline.prompts.templates import fill_in
-from gaucho_pipeline.spec import Absent, Operational, Spec, Text, one_line
+from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
+from gaucho_pipeline.spec import Absent, Operational, Text, one_line
 
 
 def _prompt(text: str) -> str:
     one_line(text)
-    rest = fill_in(text, "", "")
+    rest = fill_in(text, ConceptWords("", ""))
     if found := re.search(r"\{[^{}]*\}?|\}", rest):
         raise ValueError(f"unknown placeholder {found[0][:40]}; there are {{token}} and {{class_noun}}")
     if "{token}" not in text:
@@ -29,7 +30,7 @@ def _prompt(text: str) -> str:
 Prompt = Annotated[str, AfterValidator(_prompt)]
 
 
-class GallerySpec(Spec):
+class GallerySpec(Part):
     """What to generate, with the base model and with the tuned one."""
 
     plan: str = Field("heritage", description=f"The prompts to use where none are given: {', '.join(PLANS)}")
@@ -85,7 +86,7 @@ class GallerySpec(Spec):
             raise ValueError("glossary goes with language: pt")
         return self
 
-    def with_prompts(self, subject: Subject | None) -> GallerySpec:
+    def resolved(self, subject: Subject | None) -> Self:
         """The same with the prompts that its plan has for a kind of subject, where it lists none."""
         return self if self.prompts else self.model_copy(update={"prompts": PLANS[self.plan](subject)})
 
@@ -97,6 +98,9 @@ class GallerySpec(Spec):
         if found.size and found.size % family.pixel_multiple:
             raise ConfigError(f"gallery.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
         return found.with_recommended({"translate": not family.reads_portuguese})
+
+    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
+        return {"token": words.token, "class_noun": words.class_noun} | ({"historical": True} if historical else {})
 
     def for_model(self, prompt: str) -> tuple[str, list[str]]:
         """What the base model reads of a prompt, and the words of it that the glossary does not hold."""

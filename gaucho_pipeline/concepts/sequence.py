@@ -6,17 +6,22 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from gaucho_pipeline.assets.table import CHECKPOINT
 from gaucho_pipeline.concepts.models import EncoderSpec, ModelSpec
+from gaucho_pipeline.concepts.part import OtherInput, Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.prompts.stories import Stories
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.spec import Operational
 
+SEQUENCE_CODE_VERSIONS = {"storyboard": "1", "animatediff": "1", "video": "1"}
+"""By method: raised when that one draws other frames of the same input. It makes stale what it drew, and nothing else."""
 SEQUENCE_ENCODERS = ("clip", "dinov2")
 """The kinds of encoders that a sequence's figures need, of those of an evaluation."""
 
 
-class SequenceSpec(Stories):
+class SequenceSpec(Stories, Part):
     """What is to unfold in time, and how it is drawn. What is not set here is as in the gallery's recommendation."""
 
     method: Literal["storyboard", "animatediff", "video"] | None = Field(
@@ -54,6 +59,25 @@ class SequenceSpec(Stories):
         encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items() if kind in SEQUENCE_ENCODERS}
         recommended = family.recommended["gallery"] | family.recommended.get("sequence", {})
         return self.with_recommended(recommended | encoders).model_copy(update={"method": method})
+
+    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
+        return {"token": words.token, "class_noun": words.class_noun} | ({"historical": True} if historical else {})
+
+    def models(self) -> dict[str, ModelSpec | None]:
+        return {"motion_adapter": self.motion_adapter, **self.encoders()}
+
+    def other_inputs(self, own: str) -> tuple[OtherInput, ...]:
+        """What was learned of the other concepts in its stories."""
+        others = dict.fromkeys(other for story in self.stories for other in story.others(own))
+        return tuple(OtherInput(CHECKPOINT.name, other, is_awaited=True) for other in others)
+
+    @property
+    def shows_others(self) -> bool:
+        return True
+
+    @property
+    def way(self) -> tuple[str, str]:
+        return str(self.method), SEQUENCE_CODE_VERSIONS[str(self.method)]
 
     def encoders(self) -> dict[str, EncoderSpec | None]:
         """The encoders by kind."""

@@ -9,8 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.concepts.models import EMBEDDED, check_pinned
+from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
+from gaucho_pipeline.prompts.templates import ConceptWords, prior_prompts
 from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.spec import Absent, Operational, Spec, Text
 
@@ -47,11 +50,13 @@ _STUDIED_ALIKE = (
 """What a study's trials share: how they are taught and stored, what they are measured on, and what is encoded once for all of them."""
 
 
-class TrainingSpec(Spec):
+class TrainingSpec(Part):
     """How the concept is taught. Rank, alpha and rate belong together: the strength is rate x alpha / rank."""
 
-    method: Literal["lora", "dreambooth"] = Field(
-        "lora", description="lora: a low-rank adapter, the base model stays as it is; dreambooth: all weights of the denoiser learn"
+    method: str = Field(
+        "lora",
+        description="; ".join(f"{name}: {method.description}" for name, method in METHODS.items()),
+        json_schema_extra={"enum": list(METHODS)},
     )
     base_model: Text = Field(EMBEDDED, description="'embedded', a folder, or a hub id such as owner/name")
     revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
@@ -133,6 +138,13 @@ class TrainingSpec(Spec):
     channels_last: Annotated[bool, Operational()] = Field(False, description="Keep images' channels last in memory, for GPUs")
     save_minutes: Annotated[float, Operational()] = Field(2, gt=0, description="Minutes between two states that a killed run goes on from")
 
+    @field_validator("method")
+    @classmethod
+    def _is_a_method(cls, value: str) -> str:
+        if value not in METHODS:
+            raise ValueError(f"Input should be {' or '.join(repr(name) for name in METHODS)}")
+        return value
+
     @model_validator(mode="after")
     def _is_pinned(self) -> Self:
         check_pinned(self.base_model, self.revision)
@@ -142,8 +154,8 @@ class TrainingSpec(Spec):
     def _goes_together(self) -> Self:
         if self.class_images and self.prior != "class_images":
             raise ValueError("class_images goes with prior: class_images")
-        if self.quantization and self.method != "lora":
-            raise ValueError("quantization goes with method: lora")
+        if self.quantization and not METHODS[self.method].is_adapter:
+            raise ValueError(f"quantization goes with method: {' or '.join(ADAPTER_METHODS)}")
         if not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError("betas must be from 0 to 1, without 1")
         if any(side % 8 or not 32 <= side <= 2048 for side in self.further_resolutions):
@@ -160,6 +172,17 @@ class TrainingSpec(Spec):
         if self.study is not None and not 2 <= len(self.trials()) <= 24:
             raise ValueError("study: tries 2 to 24 combinations")
         return self
+
+    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
+        prior = {"prior_prompts": prior_prompts(words.class_noun)} if self.prior_loss_weight else {}
+        return {"token": words.token, "class_noun": words.class_noun, **prior}
+
+    def files(self) -> tuple[Path, ...]:
+        return (images.folder,) if (images := self.class_images) and images.folder else ()
+
+    @property
+    def stays(self) -> str | None:
+        return self.pinned
 
     @property
     def effective_alpha(self) -> float:

@@ -6,21 +6,21 @@ Writes images.jsonl (what was kept; the bytes are in DATA/blobs), refused.jsonl,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from gaucho_pipeline.assets.metrics import RawCrawlMetrics
+from gaucho_pipeline.assets.rows import CrawledImage, parse_rows, to_json, write_rows
 from gaucho_pipeline.concepts.crawl import CrawlSpec
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.crawl.engine import Crawl, download, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.crawl.journal import Journal
-from gaucho_pipeline.crawl.report import CrawlReport, Rows, report
+from gaucho_pipeline.crawl.report import CrawlReport, record_of, report
 from gaucho_pipeline.errors import GauchoError, TransientError
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
-from gaucho_pipeline.sources.records import Record
+from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.sources.registry import build_sources
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
@@ -52,11 +52,11 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         every = all(counts.failure for counts in done.sources.values())
         what = "every source failed" if every else f"no image of {request.concept} could be kept"
         raise (TransientError if every else GauchoError)(f"{what}: {_why(done) or 'nothing was found'}")
-    write_table(staging / "images.jsonl", done.kept)
-    write_table(staging / "refused.jsonl", done.refused)
-    write_table(staging / "failed.jsonl", done.failed)
-    write_table(staging / "gone.jsonl", done.gone)
-    write_attribution(staging / "ATTRIBUTION.csv", done.kept)
+    write_rows(staging / "images.jsonl", done.kept)
+    write_rows(staging / "refused.jsonl", done.refused)
+    write_rows(staging / "failed.jsonl", done.failed)
+    write_rows(staging / "gone.jsonl", done.gone)
+    write_attribution(staging / "ATTRIBUTION.csv", map(to_json, done.kept))
     metrics = done.metrics()
     for line in _left_out(crawl):
         reporter.info(line)
@@ -68,19 +68,20 @@ def open_crawl(request: StageRequest, previous: Artifact | None, reporter: Repor
     """A crawl that knows what stands. Raises ConfigError for a lock file or a table that cannot be read."""
     spec = CrawlSpec.model_validate(request.spec)
     rows = _table(previous, "images")
-    records, sha256 = {row["key"]: Record.from_row(row) for row in rows}, {row["key"]: row["sha256"] for row in rows}
-    gone = {row["key"]: Record.from_row(row) for row in _table(previous, "gone")}
+    records, sha256 = {row.key: record_of(row) for row in rows}, {row.key: row.sha256 for row in rows}
+    gone = {row.key: record_of(row) for row in _table(previous, "gone")}
     sources, lock_file = build_sources(spec.sources, spec.exclude), LockFile(request.lock_file)
     forgotten = Forgotten(request.forgotten)
     store = Store(request.data, forgotten.sha256)
     return Crawl(spec, sources, store, lock_file, reporter, forgotten, records, sha256, gone)
 
 
-def _table(previous: Artifact | None, name: str) -> Rows:
-    """A table of the crawl that stands; empty where there is none, or it is of an older layout."""
+def _table(previous: Artifact | None, name: str) -> list[CrawledImage]:
+    """A table of the crawl that exists; empty where there is none, or it is of an older layout."""
     path = previous.folder / f"{name}.jsonl" if previous else None
-    rows = read_table(path) if path and path.exists() else []
-    return [row for row in rows if "is_file" in row]
+    if path is None or not path.exists():
+        return []
+    return list(parse_rows([row for row in read_table(path) if "is_file" in row], CrawledImage, path))
 
 
 def open_journal(request: StageRequest) -> Journal:
@@ -88,14 +89,14 @@ def open_journal(request: StageRequest) -> Journal:
     return Journal(Store(request.data).root / ".fetched" / f"{request.concept}.jsonl", request.provenance.spec_version)
 
 
-def _identity(kept: Rows) -> list[dict[str, Any]]:
-    return [{name: row[name] for name in _IDENTITY} for row in kept]
+def _identity(kept: Sequence[CrawledImage]) -> list[dict[str, Any]]:
+    return [{name: getattr(row, name) for name in _IDENTITY} for row in kept]
 
 
 def _holds(done: CrawlReport, request: StageRequest) -> list[Any]:
     """Everything that makes this crawl another one than the one that stands."""
-    excuses = [[[row["key"], row.get("reason", "")] for row in rows] for rows in (done.refused, done.failed, done.gone)]
-    flags = [[row["flags"], row.get("previous_license")] for row in done.kept]
+    excuses = [[[row.key, getattr(row, "reason", "")] for row in rows] for rows in (done.refused, done.failed, done.gone)]
+    flags = [[row.flags, row.previous_license] for row in done.kept]
     sources = {origin: counts.model_dump() for origin, counts in done.sources.items()}
     return [
         _identity(done.kept),
@@ -118,13 +119,13 @@ def _left_out(crawl: Crawl) -> Iterator[str]:
     """The first files of folders that were left out, by their names: a person put them there."""
     names = {source.origin for source in crawl.sources if not source.api_hosts and not source.media_hosts}
     rows = [row for listing in crawl.listings if listing.origin in names for row in listing.unusable.values()]
-    yield from (f"left out: {row['key'].partition(':')[2]}: {row['reason']}" for row in rows[:_MOST_NAMED])
+    yield from (f"left out: {row.key.partition(':')[2]}: {row.reason}" for row in rows[:_MOST_NAMED])
     if len(rows) > _MOST_NAMED:
         yield f"and {len(rows) - _MOST_NAMED} more, in refused.jsonl"
 
 
 def _why(done: CrawlReport) -> str:
-    reasons = Counter(row["reason"] for row in (*done.refused, *done.failed))
+    reasons = Counter(row.reason for row in (*done.refused, *done.failed))
     failures = [f"{origin}: {counts.failure}" for origin, counts in done.sources.items() if counts.failure]
     notes = [counts.note for counts in done.sources.values() if counts.note]
     return "; ".join([", ".join(f"{count} {reason}" for reason, count in reasons.most_common(4))] * bool(reasons) + failures + notes)

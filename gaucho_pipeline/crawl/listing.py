@@ -12,7 +12,7 @@ from typing import Any
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.sources.base import ApiPage, ImageSource, Lookup, UnclearAnswer
+from gaucho_pipeline.sources.base import ApiPage, ImageSource, Lookup, UnclearAnswer, UnusableRecord
 from gaucho_pipeline.sources.records import Record
 
 Ask = Callable[[str, Callable[[bytes], Any]], Awaitable[Any]]
@@ -32,7 +32,7 @@ class Listing:
 
     origin: str
     records: dict[str, Record] = field(default_factory=dict)
-    unusable: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unusable: dict[str, UnusableRecord] = field(default_factory=dict)
     requests: int = 0
     total: int | None = None
     """How many the source says there are."""
@@ -48,8 +48,8 @@ class Listing:
         count = len(self.records) + len(self.unusable)
         for record in page.records:
             self.records.setdefault(record.key, record)
-        for row in page.unusable:
-            self.unusable.setdefault(row["key"], row)
+        for each in page.unusable:
+            self.unusable.setdefault(each.key, each)
         self.total = page.total if page.total is not None else self.total
         return len(self.records) + len(self.unusable) - count
 
@@ -126,7 +126,7 @@ async def _recheck(source: ImageSource, unseen: Sequence[Record], listing: Listi
                 listing.requests += 1
                 page = await ask(request.url, request.parse)
                 listing.records |= {record.key: record for record in page.records if record.key in recheck.keys}
-                listing.unusable |= {row["key"]: row for row in page.unusable if row["key"] in recheck.keys}
+                listing.unusable |= {each.key: each for each in page.unusable if each.key in recheck.keys}
                 listing.gone |= page.missing & recheck.keys
                 requests.extend(page.next)
     except GauchoError as error:

@@ -2,7 +2,7 @@
 
 Writes images/ (RGB PNGs without metadata), images.jsonl (what was kept, with captions), excluded.jsonl (what was not, and why),
 review.html with review/ (for the curator) and ATTRIBUTION.csv. Images, records and measures are read one at a time; what is held of each
-is its hash, its place in the crawl's table and its verdict, and while copies are sought its window hashes: about two kilobytes.
+is its hash, its place in the crawl's table and its decision, and while copies are sought its window hashes: about two kilobytes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TypeVar
 from PIL import Image
 
 from gaucho_pipeline.assets.metrics import CuratedSetMetrics, OverrideCounts
+from gaucho_pipeline.assets.rows import to_json, write_rows
 from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
@@ -23,15 +24,15 @@ from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
 from gaucho_pipeline.curation.relevance import PEOPLE, people_model, relevance_model
-from gaucho_pipeline.curation.review import advice, write_review
+from gaucho_pipeline.curation.review import Review, advice, write_review
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.text_image import model_digest
 from gaucho_pipeline.curation.writing import write_pictures
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.tables import write_attribution, write_table
+from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.filters.measures import Measures
-from gaucho_pipeline.filters.registry import DUPLICATE, Verdict, first_failure
+from gaucho_pipeline.filters.registry import DUPLICATE, ImageDecision, first_failure
 from gaucho_pipeline.images.decoding import BadImage
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
@@ -45,10 +46,11 @@ _IDENTITY = ("file", "pixels", "caption", "title", "author", "source", "license"
 
 
 @dataclass(frozen=True)
-class _Means:
+class _Context:
     """What the parts of the stage work with."""
 
     spec: CurationSpec
+    class_noun: str
     store: Store
     cache: MeasuresCache
     reporter: Reporter
@@ -61,89 +63,96 @@ class _Means:
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
-    """Judges every image of the crawl. Raises GauchoError if none is left."""
-    value = dict(request.spec)
-    class_noun = value.pop("class_noun", "")
-    spec, store = CurationSpec.model_validate(value), Store(request.data)
+    """Decides on every image of the crawl. Raises GauchoError if none is left."""
+    spec, store = CurationSpec.model_validate(request.spec), Store(request.data)
     crawled = Crawled(request.inputs["raw_crawl"] / "images.jsonl")
-    decisions = read_overrides(spec.overrides)
-    overrides, lost = by_image(decisions, crawled)
-    means = _Means(spec, store, MeasuresCache(store.root / ".measures"), reporter)
-    bad = _measured(crawled, means)
-    measures = StoredMeasures(means.cache, crawled, bad)
-    relevance = _relevance([sha for sha in measures if first_failure(measures[sha], spec) is None], means)
-    verdicts, pixels = _chosen(measures, bad, overrides, relevance, staging / "images", means)
-    kept = [sha for sha in crawled if verdicts[sha].kept]
-    excluded = [sha for sha in crawled if not verdicts[sha].kept]
-    captions = _captions(kept, crawled, overrides, class_noun, means)
-    people = _people(kept, means)
-    table = Table(crawled, verdicts, measures, relevance, overrides, pixels, captions, people)
-    contexts = said_of(captions.values(), spec.context)
-    reasons = Counter(verdicts[sha].reason for sha in excluded) + Counter({DUPLICATE: crawled.records - len(crawled)})
-    useless = lost + [override.image for sha, override in overrides.items() if override.decision != "drop" and not verdicts[sha].kept]
-    relaxed: dict[str, int] = {}
-    if len(kept) < spec.min_images:
-        nearly = [sha for sha in measures if sha not in relevance and _fails_once(measures[sha], spec)]
-        relaxed = if_relaxed(verdicts, measures, spec, overrides, relevance | _relevance(nearly, means), means.begin_comparing)
-    metrics = CuratedSetMetrics(
-        read=crawled.records,
-        kept=len(kept),
-        excluded=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        licenses=dict(Counter(crawled[sha]["license"] for sha in kept).most_common()),
-        captions=dict(Counter(caption.by for caption in captions.values()).most_common()),
-        overrides=OverrideCounts(applied=len(decisions) - len(useless), without_image=tuple(sorted(useless))),
-        if_relaxed=relaxed,
-        contexts=contexts,
-        people=sum(share > 0.5 for share in people.values()),
-    )
-    if not kept:
+    written = read_overrides(spec.overrides)
+    overrides, lost = by_image(written, crawled)
+    context = _Context(spec, request.class_noun, store, MeasuresCache(store.root / ".measures"), reporter)
+    table, relaxed = _decide(crawled, overrides, staging / "images", context)
+    useless = lost + [o.image for sha, o in overrides.items() if o.decision != "drop" and not table.decisions[sha].kept]
+    counts = OverrideCounts(applied=len(written) - len(useless), without_image=tuple(sorted(useless)))
+    metrics = _metrics(table, counts, relaxed, spec)
+    if not metrics.kept:
         raise GauchoError(f"every image of {request.concept} was excluded ({_why(metrics)}); relax curation, or add sources")
-    write_table(staging / "images.jsonl", table.kept(kept))
-    write_table(staging / "excluded.jsonl", table.excluded(excluded))
-    write_attribution(staging / "ATTRIBUTION.csv", table.kept(kept))
+    write_rows(staging / "images.jsonl", table.kept(table.stays))
+    write_rows(staging / "excluded.jsonl", table.excluded(table.goes))
+    write_attribution(staging / "ATTRIBUTION.csv", map(to_json, table.kept(table.stays)))
     used = {override.image for override in overrides.values()}
-    vanished = [override for override in decisions if override.image not in used]
-    title = request.title or request.concept
-    write_review(staging, request.concept, title, table, kept, excluded, metrics.excluded, vanished, store.blob_path, contexts, spec)
+    vanished = [override for override in written if override.image not in used]
+    write_review(staging, Review(request.concept, request.title or request.concept, table, metrics, vanished, spec), store.blob_path)
     if useless:
         reporter.info(f"overrides that name no image that can be used: {', '.join(sorted(useless))}")
-    for line in advice(contexts, len(kept)):
-        reporter.info(f"to look for next: {line['en']}")
-    reporter.info(f"read {metrics.read}: kept {len(kept)}, excluded {reasons.total()}")
-    return StageResult(data_version=digest([digest({name: row[name] for name in _IDENTITY}) for row in table.kept(kept)]), metrics=metrics)
+    for line in advice(metrics.contexts, metrics.kept):
+        reporter.info(f"to look for next: {line.read('en')}")
+    reporter.info(f"read {metrics.read}: kept {metrics.kept}, excluded {sum(metrics.excluded.values())}")
+    identity = [digest({name: getattr(row, name) for name in _IDENTITY}) for row in table.kept(table.stays)]
+    return StageResult(data_version=digest(identity), metrics=metrics)
+
+
+def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, context: _Context) -> tuple[Table, dict[str, int]]:
+    """All that is known and decided of the images; and, where too few stay, how many would without each filter."""
+    bad = _measured(crawled, context)
+    measures = StoredMeasures(context.cache, crawled, bad)
+    relevance = _relevance([sha for sha in measures if first_failure(measures[sha], context.spec) is None], context)
+    decisions, pixels = _chosen(measures, bad, overrides, relevance, folder, context)
+    kept = [sha for sha in crawled if decisions[sha].kept]
+    captions = _captions(kept, crawled, overrides, context)
+    table = Table(crawled, decisions, measures, relevance, overrides, pixels, captions, _people(kept, context))
+    if len(kept) >= context.spec.min_images:
+        return table, {}
+    nearly = [sha for sha in measures if sha not in relevance and _fails_once(measures[sha], context.spec)]
+    known = relevance | _relevance(nearly, context)
+    return table, if_relaxed(decisions, measures, context.spec, overrides, known, context.begin_comparing)
+
+
+def _metrics(table: Table, overrides: OverrideCounts, relaxed: dict[str, int], spec: CurationSpec) -> CuratedSetMetrics:
+    crawled = table.crawled
+    reasons = Counter(table.decisions[sha].reason for sha in table.goes) + Counter({DUPLICATE: crawled.records - len(crawled)})
+    return CuratedSetMetrics(
+        read=crawled.records,
+        kept=len(table.stays),
+        excluded=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        licenses=dict(Counter(crawled[sha].license for sha in table.stays).most_common()),
+        captions=dict(Counter(caption.by for caption in table.captions.values()).most_common()),
+        overrides=overrides,
+        if_relaxed=relaxed,
+        contexts=said_of(table.captions.values(), spec.context),
+        people=sum(share > 0.5 for share in table.people.values()),
+    )
 
 
 def _chosen(
     measures: StoredMeasures,
-    bad: dict[str, Verdict],
+    bad: dict[str, ImageDecision],
     overrides: Mapping[str, Override],
     relevance: Mapping[str, float],
     folder: Path,
-    means: _Means,
-) -> tuple[dict[str, Verdict], dict[str, str]]:
-    """A verdict on every image, and the hashes of the pictures that were written of those that stay.
+    context: _Context,
+) -> tuple[dict[str, ImageDecision], dict[str, str]]:
+    """A decision on every image, and the hashes of the pictures that were written of those that stay.
 
     What cannot be written joins `bad`, which `measures` leaves out, and another may take its place.
     """
     while True:
-        verdicts = bad | choose(measures, means.spec, overrides, relevance, begin=means.begin_comparing)
-        wanted = [sha for sha in measures if verdicts[sha].kept]
-        outcomes = write_pictures(wanted, measures, means.path_of, folder, means.spec, means.reporter)
-        _check_disk({sha: outcome.reason for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}, means)
-        failed = {sha: Verdict(False, outcome.reason) for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}
+        decisions = bad | choose(measures, context.spec, overrides, relevance, begin=context.begin_comparing)
+        wanted = [sha for sha in measures if decisions[sha].kept]
+        outcomes = write_pictures(wanted, measures, context.path_of, folder, context.spec, context.reporter)
+        _check_disk({sha: outcome.reason for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}, context)
+        failed = {sha: ImageDecision(False, outcome.reason) for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}
         if not failed:
-            return verdicts, {sha: outcome for sha, outcome in outcomes.items() if isinstance(outcome, str)}
+            return decisions, {sha: outcome for sha, outcome in outcomes.items() if isinstance(outcome, str)}
         bad |= failed
 
 
-def _check_disk(reasons: Mapping[str, str], means: _Means) -> None:
+def _check_disk(reasons: Mapping[str, str], context: _Context) -> None:
     """Raises GauchoError if images of the crawl are not on the disk as they were fetched: a set must not become smaller by that."""
     lost = [sha for sha, reason in reasons.items() if reason in (MISSING, DAMAGED)]
     for sha in lost:
-        means.store.put_aside(sha)
+        context.store.put_aside(sha)
     if lost:
         raise GauchoError(
-            f"{len(lost)} images of the crawl are no longer on the disk as they were fetched ({means.path_of(lost[0])}); to fetch them "
+            f"{len(lost)} images of the crawl are no longer on the disk as they were fetched ({context.path_of(lost[0])}); to fetch them "
             "again, run with --select raw_crawl --force, then as before"
         )
 
@@ -160,70 +169,68 @@ def _why(metrics: CuratedSetMetrics) -> str:
     return ", ".join(parts) + (f"; {', '.join(relaxed)}" if relaxed else "")
 
 
-def _measured(images: Collection[str], means: _Means) -> dict[str, Verdict]:
-    """Has all images measured that can be, and gives a verdict on those that cannot."""
+def _measured(images: Collection[str], context: _Context) -> dict[str, ImageDecision]:
+    """Has all images measured that can be, and gives a decision on those that cannot."""
     counts: list[int] = []
 
     def begin(count: int) -> Callable[[], None]:
         counts.append(count)
-        return means.reporter.progress("measuring", count, "images").advance
+        return context.reporter.progress("measuring", count, "images").advance
 
-    outcomes = measure_all(images, means.path_of, means.cache, begin)
-    bad = {sha: Verdict(False, outcome.reason) for sha, outcome in outcomes if outcome}
-    _check_disk({sha: verdict.reason for sha, verdict in bad.items()}, means)
-    means.reporter.info(f"measured {sum(counts)} of {len(images)} images now")
+    outcomes = measure_all(images, context.path_of, context.cache, begin)
+    bad = {sha: ImageDecision(False, outcome.reason) for sha, outcome in outcomes if outcome}
+    _check_disk({sha: decision.reason for sha, decision in bad.items()}, context)
+    context.reporter.info(f"measured {sum(counts)} of {len(images)} images now")
     return bad
 
 
-def _relevance(images: Collection[str], means: _Means) -> dict[str, float]:
+def _relevance(images: Collection[str], context: _Context) -> dict[str, float]:
     """How likely each shows the concept; empty where that is not asked for."""
-    if (spec := means.spec.relevance) is None:
+    if (spec := context.spec.relevance) is None:
         return {}
     asked = [spec.model_dump(mode="json", exclude={"threshold"}), model_digest(spec.model), _JUDGED_SIDE]
-    return _ask(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", means)
+    return _ask(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", context)
 
 
-def _people(kept: Collection[str], means: _Means) -> dict[str, float]:
+def _people(kept: Collection[str], context: _Context) -> dict[str, float]:
     """How likely each kept image shows a face or a child, for the curator to see; empty without a text-image model."""
-    if (spec := means.spec.relevance) is None:
+    if (spec := context.spec.relevance) is None:
         return {}
     asked = [spec.model, spec.revision, model_digest(spec.model), PEOPLE, _JUDGED_SIDE]
-    return _ask(kept, lambda: people_model(spec), f"people {digest(asked)}", "looking for people", means)
+    return _ask(kept, lambda: people_model(spec), f"people {digest(asked)}", "looking for people", context)
 
 
-def _captions(
-    kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], class_noun: str, means: _Means
-) -> dict[str, Caption]:
+def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], context: _Context) -> dict[str, Caption]:
     """What each kept picture is said to show, and who said it."""
-    spec = means.spec
+    spec = context.spec
     written = {sha: override.caption for sha, override in overrides.items() if override.caption}
     answers: dict[str, str] = {}
     silent = [sha for sha in kept if sha not in written]
-    if context := spec.context:
-        asked = [context.model_dump(mode="json"), model_digest(context.model), class_noun, _JUDGED_SIDE]
-        answers = _ask(silent, lambda: context_model(context, class_noun), f"context {digest(asked)}", "captioning", means)
+    if said := spec.context:
+        asked = [said.model_dump(mode="json"), model_digest(said.model), context.class_noun, _JUDGED_SIDE]
+        answers = _ask(silent, lambda: context_model(said, context.class_noun), f"context {digest(asked)}", "captioning", context)
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
-        answers = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", means)
-    captions = {sha: caption_of(crawled[sha]["title"], spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}
+        answers = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)
+    captions = {sha: caption_of(crawled[sha].title, spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}
     plain = sum(caption.by == "prompt" for caption in captions.values())
     if plain and spec.captions != "prompt":
-        means.reporter.info(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
+        context.reporter.info(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
     return captions
 
 
 def _ask(
-    images: Collection[str], load: Callable[[], Callable[[Image.Image], Value]], version: str, what: str, means: _Means
+    images: Collection[str], load: Callable[[], Callable[[Image.Image], Value]], version: str, what: str, context: _Context
 ) -> dict[str, Value]:
     """What a model answers of each image that can be read, by SHA-256; it is not asked again what it answered under this version."""
-    found = {sha: answer for sha in images if (answer := means.cache.get_answer(sha, version)) is not None}
+    found = {sha: answer for sha in images if (answer := context.cache.get_answer(sha, version)) is not None}
     new = [sha for sha in images if sha not in found]
     if new:
-        model, progress = load(), means.reporter.progress(what, len(new), "images")
-        for sha, picture in small_pictures(new, means.path_of, _JUDGED_SIDE):
+        model, progress = load(), context.reporter.progress(what, len(new), "images")
+        for sha, picture in small_pictures(new, context.path_of, _JUDGED_SIDE):
             if picture:
                 found[sha] = model(picture)
-                means.cache.put_answer(sha, version, found[sha])
+                context.cache.put_answer(sha, version, found[sha])
             progress.advance()
     return found
 

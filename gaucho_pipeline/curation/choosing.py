@@ -1,6 +1,6 @@
 """Which pictures stay: filters first, then the best of each group of copies, then variety. A curator's word wins over all of it.
 
-Pure: the same measures, specification and overrides give the same verdicts, in whatever order they come.
+Pure: the same measures, specification and overrides give the same decisions, in whatever order they come.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gaucho_pipeline.curation.duplicates import Repeat, repeats
 from gaucho_pipeline.curation.overlays import has_overlay
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.filters.measures import Measures
-from gaucho_pipeline.filters.registry import FILTERS, IRRELEVANT, NEAR_DUPLICATE, Verdict, first_failure
+from gaucho_pipeline.filters.registry import FILTERS, IRRELEVANT, NEAR_DUPLICATE, ImageDecision, first_failure
 
 _AT_ONCE = 8192
 _SAME_ASPECT, _MUCH_SMALLER, _MUCH_WORSE, _MUCH_COARSER = 0.03, 0.4, 20, 0.8
@@ -28,37 +28,36 @@ def choose(
     relevance: Mapping[str, float] | None = None,
     without: str = "",
     begin: Callable[[int], Callable[[int], None]] = lambda count: lambda done: None,
-) -> dict[str, Verdict]:
-    """A verdict for each picture, by SHA-256 of its file.
+) -> dict[str, ImageDecision]:
+    """A decision for each picture, by SHA-256 of its file.
 
     `relevance`: how likely each shows the concept, 0 to 1; one that was not judged passes. What a curator keeps is kept, also
     beyond max_images. `without`: the name of a filter to leave out. `begin`: called with the number of pictures that will be compared, it
     gives what is called with how many have been. `measures` are read one by one, several times, and few are held at once.
     """
-    decisions = overrides or {}
-    verdicts: dict[str, Verdict] = {}
+    decisions: dict[str, ImageDecision] = {}
     for sha in sorted(measures):
-        override = decisions.get(sha)
+        override = (overrides or {}).get(sha)
         if override and override.decision:
             is_kept = override.decision == "keep"
-            verdicts[sha] = Verdict(is_kept, "" if is_kept else "dropped", by=override.by, why=override.why)
+            decisions[sha] = ImageDecision(is_kept, "" if is_kept else "dropped", by=override.by, why=override.why)
         elif failed := first_failure(measures[sha], spec, without):
-            verdicts[sha] = failed
+            decisions[sha] = failed
         elif without != IRRELEVANT and relevance and spec.relevance and relevance.get(sha, 1.0) < spec.relevance.threshold:
-            verdicts[sha] = Verdict(False, IRRELEVANT, relevance[sha], spec.relevance.threshold)
-    wanted = [sha for sha, verdict in verdicts.items() if verdict.kept]
-    candidates = [sha for sha in sorted(measures) if sha not in verdicts]
+            decisions[sha] = ImageDecision(False, IRRELEVANT, relevance[sha], spec.relevance.threshold)
+    wanted = [sha for sha, decision in decisions.items() if decision.kept]
+    candidates = [sha for sha in sorted(measures) if sha not in decisions]
     if without != NEAR_DUPLICATE:
-        verdicts |= _copies(wanted, candidates, measures, spec, begin)
-    unique = [sha for sha in candidates if sha not in verdicts]
+        decisions |= _copies(wanted, candidates, measures, spec, begin)
+    unique = [sha for sha in candidates if sha not in decisions]
     room = max(0, spec.max_images - len(wanted))
     chosen = set(farthest_point_sampling(unique, measures, room, near=wanted))
-    within, beyond = Verdict(True), Verdict(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
-    return verdicts | {sha: within if sha in chosen else beyond for sha in unique}
+    within, beyond = ImageDecision(True), ImageDecision(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
+    return decisions | {sha: within if sha in chosen else beyond for sha in unique}
 
 
 def if_relaxed(
-    verdicts: Mapping[str, Verdict],
+    decisions: Mapping[str, ImageDecision],
     measures: Mapping[str, Measures],
     spec: CurationSpec,
     overrides: Mapping[str, Override],
@@ -67,9 +66,9 @@ def if_relaxed(
 ) -> dict[str, int]:
     """How many would be kept if each filter that took something were left out, by its name: the most first.
 
-    `verdicts` are those of `choose`; `relevance` has to be known of what only one filter takes.
+    `decisions` are those of `choose`; `relevance` has to be known of what only one filter takes.
     """
-    names = {v.reason for v in verdicts.values() if not v.kept} & {IRRELEVANT, NEAR_DUPLICATE, *(each.name for each in FILTERS)}
+    names = {v.reason for v in decisions.values() if not v.kept} & {IRRELEVANT, NEAR_DUPLICATE, *(each.name for each in FILTERS)}
     kept = {name: sum(v.kept for v in choose(measures, spec, overrides, relevance, name, begin).values()) for name in sorted(names)}
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
@@ -80,13 +79,13 @@ def _copies(
     measures: Mapping[str, Measures],
     spec: CurationSpec,
     begin: Callable[[int], Callable[[int], None]],
-) -> dict[str, Verdict]:
+) -> dict[str, ImageDecision]:
     """Verdicts on those that repeat one that is better and stays, or one that a curator wants."""
     names = wanted + sorted(candidates, key=lambda sha: (*_worse(measures[sha]), sha))
     threshold = spec.near_duplicate_correlation
     found = repeats(names, measures, spec.near_duplicate_distance, threshold, wanted=len(wanted), tell=begin(len(names)))
     found = _clean_first(found, measures, set(wanted))
-    return {sha: Verdict(False, NEAR_DUPLICATE, repeat.correlation, threshold, repeat.of) for sha, repeat in found.items()}
+    return {sha: ImageDecision(False, NEAR_DUPLICATE, repeat.correlation, threshold, repeat.of) for sha, repeat in found.items()}
 
 
 def _clean_first(found: Mapping[str, Repeat], measures: Mapping[str, Measures], wanted: set[str]) -> dict[str, Repeat]:

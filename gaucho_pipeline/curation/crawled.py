@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-Row = dict[str, Any]
+from gaucho_pipeline.assets.rows import CrawledImage, parse_row
+from gaucho_pipeline.errors import GauchoError
 
 
-class Crawled(Mapping[str, Row]):
+class Crawled(Mapping[str, CrawledImage]):
     """What the crawl says of each image, by SHA-256 of its file and in its order; of several records of a file, the first."""
 
     def __init__(self, table: Path) -> None:
@@ -21,12 +21,12 @@ class Crawled(Mapping[str, Row]):
         place = 0
         with table.open("rb") as lines:
             for line in lines:
-                if line.strip() and places.setdefault(json.loads(line)["sha256"], place) != place:
+                if line.strip() and places.setdefault(_sha256(line, self._table), place) != place:
                     self._repeated.append(place)
                 place += len(line)
         self._places = {sha: places[sha] for sha in sorted(places)}
 
-    def __getitem__(self, sha256: str) -> Row:
+    def __getitem__(self, sha256: str) -> CrawledImage:
         return self._at(self._places[sha256])
 
     def __iter__(self) -> Iterator[str]:
@@ -38,7 +38,7 @@ class Crawled(Mapping[str, Row]):
     def __contains__(self, sha256: object) -> bool:
         return sha256 in self._places
 
-    def repeated(self) -> Iterator[Row]:
+    def repeated(self) -> Iterator[CrawledImage]:
         """The records whose file an earlier one has brought."""
         return (self._at(place) for place in self._repeated)
 
@@ -47,8 +47,18 @@ class Crawled(Mapping[str, Row]):
         """How many there are, repeated ones included."""
         return len(self._places) + len(self._repeated)
 
-    def _at(self, place: int) -> Row:
+    def _at(self, place: int) -> CrawledImage:
         with self._table.open("rb") as lines:
             lines.seek(place)
-            row: Row = json.loads(lines.readline())
-        return row
+            return parse_row(json.loads(lines.readline()), CrawledImage, str(self._table))
+
+
+def _sha256(line: bytes, table: Path) -> str:
+    """What a line is found by. Raises GauchoError if it is none of a crawl's table."""
+    try:
+        value = json.loads(line)["sha256"]
+    except (ValueError, KeyError, TypeError):
+        value = None
+    if not isinstance(value, str):
+        raise GauchoError(f"{table}: is damaged; to have it made again: gaucho run --select raw_crawl --force")
+    return value

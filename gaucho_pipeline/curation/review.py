@@ -6,12 +6,15 @@ It sends nothing anywhere: it writes overrides.csv, which the specification name
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gaucho_pipeline.assets.metrics import CuratedSetMetrics
+from gaucho_pipeline.assets.rows import CuratedImage
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
@@ -20,8 +23,8 @@ from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
 from gaucho_pipeline.images.decoding import jpeg_bytes
+from gaucho_pipeline.language.bilingual import Bilingual
 
-Row = Mapping[str, Any]
 Counts = Mapping[str, Mapping[str, int]]
 """How many of the kept images each phrase is said of, by the list that it is from."""
 
@@ -33,36 +36,34 @@ _MUCH = 0.8
 """A phrase that is said of more than this share of the images is nearly all that there is."""
 
 
-def write_review(
-    staging: Path,
-    slug: str,
-    title: str,
-    table: Table,
-    kept: Sequence[str],
-    excluded: Sequence[str],
-    reasons: Mapping[str, int],
-    lost: Sequence[Override],
-    path_of: Callable[[str], Path],
-    contexts: Counts,
-    spec: FilterSpec,
-) -> None:
-    """Writes review.html, and the pictures that it shows.
+@dataclass(frozen=True)
+class Review:
+    """What the page is about."""
 
-    `kept` and `excluded` are SHA-256 of images, and `reasons` says how many went for each. `lost` are decisions on images that are
-    not there: what the page does not show, it writes back as it was. `contexts`: what captions say of the kept images.
-    """
+    slug: str
+    title: str
+    table: Table
+    metrics: CuratedSetMetrics
+    vanished: Sequence[Override]
+    """Decisions on images that are not there: what the page does not show, it writes back as it was."""
+    spec: FilterSpec
+
+
+def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) -> None:
+    """Writes review.html, and the pictures that it shows. `path_of`: where an image is, by its SHA-256."""
+    table, kept, excluded = review.table, review.table.stays, review.table.goes
     stays = list(table.kept(list(islice(_decided_first(kept, table), MOST_SHOWN))))
     goes = list(islice(table.excluded(list(_decided_first(excluded, table))), MOST_SHOWN))
     pictures = _write_pictures(staging, [*stays, *goes], path_of)
-    cards = _ordered([_card(row, table, pictures, spec) for row in (*stays, *goes)])
+    cards = _ordered([_card(row, table, pictures, review.spec) for row in (*stays, *goes)])
     shown = {card["image"] for card in cards if not card["is_repeated"]}
     silent = [override for sha, override in table.overrides.items() if sha[:_DIGITS] not in shown]
-    out = sum(reasons.values())
-    kept_beyond, excluded_beyond = len(kept) - len(stays), out - len(goes)
+    reasons, contexts = review.metrics.excluded, review.metrics.contexts
+    kept_beyond, excluded_beyond = len(kept) - len(stays), sum(reasons.values()) - len(goes)
     data = {
-        "slug": slug,
+        "slug": review.slug,
         "cards": cards,
-        "others": [[o.image, o.decision, o.caption, o.by, o.why] for o in (*silent, *lost)],
+        "others": [[o.image, o.decision, o.caption, o.by, o.why] for o in (*silent, *review.vanished)],
         "kept_beyond": kept_beyond,
         "excluded_beyond": excluded_beyond,
     }
@@ -70,8 +71,8 @@ def write_review(
     style = f"\n{style_sheet()}{_asset('review.css')}"
     script = f"\n{_asset('review.js')}"
     page = environment.get_template("review.html").render(
-        title=title,
-        slug=slug,
+        title=review.title,
+        slug=review.slug,
         style=style,
         script=script,
         policy=content_security_policy(style, script),
@@ -79,7 +80,7 @@ def write_review(
         left_off=kept_beyond + excluded_beyond,
         reasons=list(reasons.items()),
         licenses=sorted({card["license"] for card in cards}),
-        authors=sorted({row["author"] for row in (*stays, *goes)}),
+        authors=sorted({row.author for row in (*stays, *goes)}),
         sentences=SENTENCES,
         contexts=contexts,
         spread=advice(contexts, len(kept)),
@@ -91,16 +92,16 @@ def _asset(name: str) -> str:
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
 
 
-def advice(contexts: Counts, count: int) -> list[dict[str, str]]:
+def advice(contexts: Counts, count: int) -> list[Bilingual]:
     """What the kept images do not show, or show only, as advice on what to look for next, in both languages."""
     found = []
     for phrases in contexts.values():
         absent = [phrase for phrase, number in phrases.items() if not number]
         most, number = max(phrases.items(), key=lambda item: item[1], default=("", 0))
         if absent:
-            found.append({"pt": f"Nenhuma imagem: {', '.join(absent)}.", "en": f"No image: {', '.join(absent)}."})
+            found.append(Bilingual(pt=f"Nenhuma imagem: {', '.join(absent)}.", en=f"No image: {', '.join(absent)}."))
         if count and number > _MUCH * count and len(phrases) > 1:
-            found.append({"pt": f"{number} de {count} são: {most}.", "en": f"{number} of {count} are: {most}."})
+            found.append(Bilingual(pt=f"{number} de {count} são: {most}.", en=f"{number} of {count} are: {most}."))
     return found
 
 
@@ -109,11 +110,11 @@ def _decided_first(images: Sequence[str], table: Table) -> Iterable[str]:
     return sorted(images, key=lambda sha: sha not in table.overrides)
 
 
-def _write_pictures(staging: Path, rows: Sequence[Row], path_of: Callable[[str], Path]) -> dict[str, str]:
+def _write_pictures(staging: Path, rows: Sequence[CuratedImage], path_of: Callable[[str], Path]) -> dict[str, str]:
     """Small pictures for the page, as files beside it: of what stays as it is trained on, with its crop; their addresses, by SHA-256."""
     folder, found = staging / _FOLDER, dict[str, str]()
     folder.mkdir(exist_ok=True)
-    sources = {row["sha256"]: staging / row["file"] if row["file"] else path_of(row["sha256"]) for row in rows if row["measures"]}
+    sources = {row.sha256: staging / row.file if row.file else path_of(row.sha256) for row in rows if row.measures}
     for sha, picture in small_pictures(sorted(sources), sources.__getitem__, _SIDE):
         if picture:
             name = f"{_FOLDER}/{sha[:_DIGITS]}.jpg"
@@ -135,46 +136,46 @@ def _ordered(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [card | {"place": place} for place, card in enumerate(found)]
 
 
-def _card(row: Row, table: Table, pictures: Mapping[str, str], spec: FilterSpec) -> dict[str, Any]:
-    sha, source = row["sha256"], str(row["source"])
+def _card(row: CuratedImage, table: Table, pictures: Mapping[str, str], spec: FilterSpec) -> dict[str, Any]:
+    sha, source = row.sha256, str(row.source)
     override, measures = table.overrides.get(sha), table.measures.get(sha)
-    pt, en = SENTENCES.get(row["reason"], ("", ""))
+    sentence = SENTENCES.get(row.reason)
     decision = override.decision if override else ""
     return {
         "image": sha[:_DIGITS],
-        "is_repeated": row["reason"] == DUPLICATE,
-        "kept": row["kept"],
-        "automatic": row["kept"] if not decision else decision == "drop",  # as near as can be told: somebody decided against it
-        "reason": row["reason"],
-        "pt": pt,
-        "en": en,
-        "score": _number(row["score"]),
-        "threshold": _number(row["threshold"]),
+        "is_repeated": row.reason == DUPLICATE,
+        "kept": row.kept,
+        "automatic": row.kept if not decision else decision == "drop",  # as near as can be told: somebody decided against it
+        "reason": row.reason,
+        "pt": sentence.pt if sentence else "",
+        "en": sentence.en if sentence else "",
+        "score": _number(row.score),
+        "threshold": _number(row.threshold),
         "margin": _margin(row, measures, spec),
-        "relevance": _number(row["relevance"]),
-        "people": row["people"] is not None and row["people"] > 0.5,
-        "same_as": (row["same_as"] or "")[:_DIGITS],
-        "title": row["title"],
-        "author": row["author"],
-        "license": row["license"],
-        "flags": list(row.get("flags", ())),
+        "relevance": _number(row.relevance),
+        "people": row.people is not None and row.people > 0.5,
+        "same_as": (row.same_as or "")[:_DIGITS],
+        "title": row.title,
+        "author": row.author,
+        "license": row.license,
+        "flags": list(row.flags),
         "source": source if source.startswith(("https://", "http://")) else "",
-        "size": f"{row['measures']['width']} × {row['measures']['height']}" if row["measures"] else "",
-        "caption": row.get("caption", ""),
+        "size": f"{measures.width} × {measures.height}" if measures else "",
+        "caption": row.caption or "",
         "decision": decision,
         "written": override.caption if override else "",
         "by": override.by if override else "",
         "why": override.why if override else "",
         "picture": pictures.get(sha, ""),
-        "large": row["file"] if row["kept"] and row["file"] else pictures.get(sha, ""),
+        "large": row.file if row.kept and row.file else pictures.get(sha, ""),
     }
 
 
-def _margin(row: Row, measures: Measures | None, spec: FilterSpec) -> float:
-    """How far from the other verdict it is: 0 for what is right on a threshold."""
-    if row["kept"]:
+def _margin(row: CuratedImage, measures: Measures | None, spec: FilterSpec) -> float:
+    """How far from the other decision it is: 0 for what is right on a threshold."""
+    if row.kept:
         return borderline(measures, spec) if measures else 1.0
-    score, threshold = row["score"], row["threshold"]
+    score, threshold = row.score, row.threshold
     return abs(score - threshold) / max(abs(threshold), 1e-6) if score is not None and threshold is not None else 1.0
 
 

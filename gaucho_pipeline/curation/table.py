@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from gaucho_pipeline.assets.rows import CrawledImage, CuratedImage, OverrideRow, TrainImage
 from gaucho_pipeline.curation.captions import Caption
-from gaucho_pipeline.curation.crawled import Crawled, Row
+from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.writing import picture_name
 from gaucho_pipeline.filters.measures import Measures
-from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, Verdict
+from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, ImageDecision
+from gaucho_pipeline.language.bilingual import LANGUAGES
 
 _UNKNOWN = {"measures": None, "relevance": None, "people": None, "override": None}
 _NOT_SHOWN = "content_box"
@@ -22,7 +25,7 @@ class Table:
     """All that is known of the images, by SHA-256 of their files."""
 
     crawled: Crawled
-    verdicts: Mapping[str, Verdict]
+    decisions: Mapping[str, ImageDecision]
     measures: Mapping[str, Measures]
     relevance: Mapping[str, float]
     overrides: Mapping[str, Override]
@@ -32,29 +35,46 @@ class Table:
     people: Mapping[str, float]
     """How likely it shows a face or a child, 0 to 1, where a text-image model was asked."""
 
-    def kept(self, images: Iterable[str]) -> Iterator[Row]:
+    @property
+    def stays(self) -> list[str]:
+        """SHA-256 of the images that stay, in the crawl's order."""
+        return [sha for sha in self.crawled if self.decisions[sha].kept]
+
+    @property
+    def goes(self) -> list[str]:
+        """SHA-256 of those that do not."""
+        return [sha for sha in self.crawled if not self.decisions[sha].kept]
+
+    def kept(self, images: Iterable[str]) -> Iterator[TrainImage]:
         """Rows of images that stay."""
         for sha in images:
             caption = self.captions[sha]
-            yield self._row(sha) | {"pixels": self.pixels[sha], "caption": caption.text, "caption_by": caption.by}
+            own = {"pixels": self.pixels[sha], "caption": caption.text, "caption_by": caption.by, "file": f"images/{picture_name(sha)}"}
+            yield TrainImage(**self._fields(sha), **own)
 
-    def excluded(self, images: Iterable[str]) -> Iterator[Row]:
+    def excluded(self, images: Iterable[str]) -> Iterator[CuratedImage]:
         """Rows of images that do not stay, then of records that brought a file again."""
-        yield from (self._row(sha) for sha in images)
+        yield from (CuratedImage(**self._fields(sha), file=None, **_sentences(self.decisions[sha])) for sha in images)
         for row in self.crawled.repeated():
-            yield _row_of(row, Verdict(False, DUPLICATE, same_as=row["sha256"])) | _UNKNOWN
+            decision = ImageDecision(False, DUPLICATE, same_as=row.sha256)
+            yield CuratedImage(**_fields_of(row, decision), **_UNKNOWN, file=None, **_sentences(decision))
 
-    def _row(self, sha: str) -> Row:
-        row = _row_of(self.crawled[sha], self.verdicts[sha])
-        measures = self.measures.get(sha)
+    def _fields(self, sha: str) -> dict[str, Any]:
+        measures, override = self.measures.get(sha), self.overrides.get(sha)
         numbers = measures.numbers() if measures else {}
-        row["measures"] = {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None
-        row["relevance"], row["people"] = self.relevance.get(sha), self.people.get(sha)
-        row["override"] = asdict(override) if (override := self.overrides.get(sha)) else None
-        return row
+        return _fields_of(self.crawled[sha], self.decisions[sha]) | {
+            "measures": {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None,
+            "relevance": self.relevance.get(sha),
+            "people": self.people.get(sha),
+            "override": OverrideRow(**asdict(override)) if override else None,
+        }
 
 
-def _row_of(row: Row, verdict: Verdict) -> Row:
-    public = {name: value for name, value in row.items() if name not in ("url", "is_file")}  # a person's own folders stay in the crawl
-    public |= verdict.to_row() | {"file": f"images/{picture_name(row['sha256'])}" if verdict.kept else None}
-    return public if verdict.kept else public | dict(zip(("pt", "en"), SENTENCES[verdict.reason], strict=True))
+def _fields_of(row: CrawledImage, decision: ImageDecision) -> dict[str, Any]:
+    """What the crawl says of an image and what was decided of it; a person's own folders stay in the crawl."""
+    return row.model_dump(exclude={"url", "is_file", "file"}, exclude_unset=True) | asdict(decision)
+
+
+def _sentences(decision: ImageDecision) -> dict[str, str]:
+    sentence = SENTENCES[decision.reason]
+    return {language: sentence.read(language) for language in LANGUAGES}

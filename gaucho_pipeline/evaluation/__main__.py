@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, TrainImage, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.evaluation.controls import shuffled
@@ -22,7 +22,6 @@ from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
 from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, decide
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.images.decoding import BadImage, decode, fit, jpeg_bytes, read_image
 from gaucho_pipeline.images.files import images_of
@@ -32,7 +31,7 @@ from gaucho_pipeline.scorers.base import Vectors
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
-from gaucho_pipeline.store.manifest import MANIFEST, Manifest
+from gaucho_pipeline.store.manifest import read_manifest
 
 _THUMBNAIL = 320
 _SHORTER_SIDE = 512
@@ -45,7 +44,7 @@ _MOST_LOOK_ALIKES = 500
 class Material:
     """What is scored, and what it is held against."""
 
-    rows: Sequence[dict[str, Any]]
+    rows: Sequence[Picture]
     """Of pictures.jsonl: the concept's pictures, of the base model; those of the tuned one have the same order."""
     pictures: Mapping[str, Sequence[Image.Image]]
     """Of the concept's prompts, by model."""
@@ -65,9 +64,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     """Scores the pictures. Raises GauchoError if an image that is needed cannot be read."""
     spec = EvaluationSpec.model_validate(request.spec)
     checkpoint, gallery = request.inputs["checkpoint"], request.inputs["sample_gallery"]
-    trained = Manifest.model_validate_json((checkpoint / MANIFEST).read_text(encoding="utf-8")).metrics
+    trained = read_manifest(checkpoint).metrics
     assert isinstance(trained, CheckpointMetrics)
-    train_rows = read_table(checkpoint / "train.jsonl")
+    train_rows = read_rows(checkpoint / "train.jsonl", TrainImage)
     material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, _look_alikes(spec, request.inputs, reporter))
     _write_training(staging, train_rows, material.training)
     encoders, missing = _encoders(spec, reporter)
@@ -76,7 +75,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     copies, line, detector = _copies(spec, encoders, features, material, reporter)
     subject = next((scores[name] for name in SUBJECT_SCORERS if name in scores), None)
     verdict = decide(trained.learned, subject, scores.get("adherence") if len(material.rows) >= ENOUGH_PICTURES else None)
-    write_table(staging / "copies.jsonl", copies)
+    write_rows(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(
         verdict=verdict.word,
         reason=verdict.reason,
@@ -88,38 +87,41 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         beyond=tuple(name for name, limit in spec.thresholds.items() if _is_beyond(SCORERS[name], scores.get(name), limit)),
         pictures=len(material.rows),
         validation_images=len(material.validation),
-        **scores,
+        **{name: scores.get(name) for name in SCORERS},
     )
     reporter.info(f"verdict: {metrics.verdict}")
     for text in missing.values():
         reporter.info(f"not measured: {text}")
-    return StageResult(data_version=digest([request.provenance.inputs, metrics.model_dump(mode="json"), copies]), metrics=metrics)
+    return StageResult(
+        data_version=digest([request.provenance.inputs, metrics.model_dump(mode="json"), [to_json(each) for each in copies]]),
+        metrics=metrics,
+    )
 
 
 def gather(
-    gallery: Path, checkpoint: Path, curated: Path, train_rows: Sequence[dict[str, Any]], look_alikes: Sequence[Image.Image]
+    gallery: Path, checkpoint: Path, curated: Path, train_rows: Sequence[TrainImage], look_alikes: Sequence[Image.Image]
 ) -> Material:
     """Reads the pictures and the images. Raises GauchoError if one cannot be read."""
-    rows = read_table(gallery / "pictures.jsonl")
-    by_kind = {kind: [row for row in rows if row["kind"] == kind] for kind in ("concept", "class")}
+    rows = read_rows(gallery / "pictures.jsonl", Picture)
+    by_kind = {kind: [row for row in rows if row.kind == kind] for kind in ("concept", "class")}
 
     def of_models(kind: str) -> dict[str, list[Image.Image]]:
-        return {model: [_picture(gallery, row) for row in by_kind[kind] if row["model"] == model] for model in ("base", "tuned")}
+        return {model: [_picture(gallery, row) for row in by_kind[kind] if row.model == model] for model in ("base", "tuned")}
 
     return Material(
-        rows=[row for row in by_kind["concept"] if row["model"] == "tuned"],
+        rows=[row for row in by_kind["concept"] if row.model == "tuned"],
         pictures=of_models("concept"),
         class_pictures=of_models("class"),
-        training=[_read(curated / row["file"]) for row in train_rows],
-        validation=[_read(checkpoint / row["file"]) for row in read_table(checkpoint / "validation.jsonl")],
+        training=[_read(curated / row.file) for row in train_rows],
+        validation=[_read(checkpoint / row.file) for row in read_rows(checkpoint / "validation.jsonl", TrainImage)],
         look_alikes=look_alikes,
     )
 
 
-def _picture(gallery: Path, row: dict[str, Any]) -> Image.Image:
+def _picture(gallery: Path, row: Picture) -> Image.Image:
     """A picture without the label below it."""
-    picture = _read(gallery / row["file"])
-    return picture.crop((0, 0, picture.width, min(picture.height, row.get("height", picture.height))))
+    picture = _read(gallery / row.file)
+    return picture.crop((0, 0, picture.width, min(picture.height, row.height)))
 
 
 def _read(path: Path) -> Image.Image:
@@ -135,7 +137,7 @@ def _small(image: Image.Image) -> Image.Image:
 
 def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Reporter) -> list[Image.Image]:
     """Images of what might be taken for the concept; those that cannot be read are left out, and told."""
-    paths = [folder / row["file"] for name, folder in inputs.items() if "/" in name for row in read_table(folder / "images.jsonl")]
+    paths = [folder / row.file for name, folder in inputs.items() if "/" in name for row in read_rows(folder / "images.jsonl", TrainImage)]
     if spec.look_alikes and spec.look_alikes.folder:
         paths += [file.path for file in images_of(spec.look_alikes.folder)]
     found, bad = list[Image.Image](), 0
@@ -171,8 +173,8 @@ def _embed(encoder: Encoder, material: Material, reporter: Reporter) -> dict[str
     As they are (`real`), and in shuffled tiles (`shuffled`).
     """
     progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(), "pictures")
-    prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row["without_token"] for row in material.rows))}
-    numbers = np.array([prompts[row["without_token"]] for row in material.rows], np.intp)
+    prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row.without_token for row in material.rows))}
+    numbers = np.array([prompts[row.without_token] for row in material.rows], np.intp)
     texts = encoder.embed_texts(list(prompts))[numbers] if encoder.reads_words and prompts else None
 
     def embedded(pictures: Sequence[Image.Image]) -> Vectors:
@@ -237,7 +239,7 @@ def _copies(
     features: Mapping[str, Mapping[str, Features]],
     material: Material,
     reporter: Reporter,
-) -> tuple[list[dict[str, Any]], float, str]:
+) -> tuple[list[Copy], float, str]:
     """The tuned pictures that look copied, each with its training image; the line that they are over; and what found them."""
     if spec.copy_detector:
         detector = CopyDetector(spec.copy_detector)
@@ -254,7 +256,7 @@ def _copies(
     for match in nearest(pictures, training):
         if match.cosine > line:
             row = material.rows[match.picture]
-            found.append({"file": row["file"], "training": _thumbnail(match.image), "cosine": round(match.cosine, 4)})
+            found.append(Copy(file=row.file, training=_thumbnail(match.image), cosine=round(match.cosine, 4)))
     return found, line, backbone
 
 
@@ -262,7 +264,7 @@ def _thumbnail(number: int) -> str:
     return f"training/{number:03d}.jpg"
 
 
-def _write_training(staging: Path, rows: Sequence[dict[str, Any]], images: Sequence[Image.Image]) -> None:
+def _write_training(staging: Path, rows: Sequence[TrainImage], images: Sequence[Image.Image]) -> None:
     """The training images in small, and whose they are: what pages show beside what was made of them."""
     (staging / "training").mkdir(exist_ok=True)
     credits_ = []
@@ -270,8 +272,8 @@ def _write_training(staging: Path, rows: Sequence[dict[str, Any]], images: Seque
         small = fit(image, _THUMBNAIL)
         write_atomically(staging / _thumbnail(number), jpeg_bytes(small, 82))
         names = ("title", "author", "license", "license_url", "source", "sha256", "flags")
-        credits_.append({"file": _thumbnail(number), **{name: row[name] for name in names if name in row}})
-    write_table(staging / "training.jsonl", credits_)
+        credits_.append(CreditedThumbnail(file=_thumbnail(number), **{name: getattr(row, name) for name in names}))
+    write_rows(staging / "training.jsonl", credits_)
 
 
 if __name__ == "__main__":

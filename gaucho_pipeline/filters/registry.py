@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
 from gaucho_pipeline.filters.boxes import WHOLE, Box, widened
+from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.spec import Absent, Spec
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class Filter:
     threshold: Callable[[FilterSpec], float]
     passes_below: bool
     """Whether scores below the threshold pass, rather than those above it."""
-    pt: str
-    en: str
+    sentence: Bilingual
+    """What a curator reads."""
 
     def fails(self, measures: Measures, spec: FilterSpec) -> bool:
         score, threshold = self.score(measures, spec), self.threshold(spec)
@@ -93,75 +94,75 @@ def _size(measures: Measures, spec: FilterSpec) -> tuple[int, int]:
 FILTERS: tuple[Filter, ...] = (
     Filter(
         "too small", lambda m, s: min(_size(m, s)), lambda s: s.min_side, False,
-        "O lado menor tem poucos pixels.", "Its shorter side has too few pixels.",
+        Bilingual(pt="O lado menor tem poucos pixels.", en="Its shorter side has too few pixels."),
     ),
     Filter(
         "too long", lambda m, s: round(max(_size(m, s)) / max(1, min(_size(m, s))), 3), lambda s: s.max_aspect, True,
-        "É comprida demais para um recorte quadrado.", "It is too long for a square crop.",
+        Bilingual(pt="É comprida demais para um recorte quadrado.", en="It is too long for a square crop."),
     ),
     Filter(
         "framed", framed, lambda s: s.max_border, True,
-        "A moldura ocupa grande parte da imagem.", "Its border takes up much of it.",
+        Bilingual(pt="A moldura ocupa grande parte da imagem.", en="Its border takes up much of it."),
     ),
     Filter(
         "too dark", lambda m, s: m.dark, lambda s: s.max_dark, True,
-        "Quase tudo está preto.", "Nearly all of it is black.",
+        Bilingual(pt="Quase tudo está preto.", en="Nearly all of it is black."),
     ),
     Filter(
         "too bright", lambda m, s: m.bright, lambda s: s.max_bright, True,
-        "Quase tudo está branco.", "Nearly all of it is white.",
+        Bilingual(pt="Quase tudo está branco.", en="Nearly all of it is white."),
     ),
     Filter(
         "low contrast", lambda m, s: m.contrast, lambda s: s.min_contrast, False,
-        "Tem pouco contraste.", "It has little contrast.",
+        Bilingual(pt="Tem pouco contraste.", en="It has little contrast."),
     ),
     Filter(
         "little to see", lambda m, s: m.entropy, lambda s: s.min_entropy, False,
-        "Quase não há o que ver.", "There is little to see.",
+        Bilingual(pt="Quase não há o que ver.", en="There is little to see."),
     ),
     Filter(
         "blurred", lambda m, s: m.sharpness, lambda s: s.min_sharpness, False,
-        "Está desfocada.", "It is out of focus.",
+        Bilingual(pt="Está desfocada.", en="It is out of focus."),
     ),
     Filter(
         "enlarged or shaken", lambda m, s: round(m.finest * min(m.width, m.height)), lambda s: round(s.min_detail * s.min_side), False,
-        "Foi ampliada, ou a câmera tremeu: mostra menos do que tem de pixels.",
-        "It was enlarged, or the camera moved: it shows less than it has pixels.",
+        Bilingual(pt="Foi ampliada, ou a câmera tremeu: mostra menos do que tem de pixels.",
+        en="It was enlarged, or the camera moved: it shows less than it has pixels."),
     ),
     Filter(
         "heavily compressed", lambda m, s: m.quality, lambda s: s.min_quality, False,
-        "Foi comprimida demais.", "It was compressed too much.",
+        Bilingual(pt="Foi comprimida demais.", en="It was compressed too much."),
     ),
     Filter(
         "text or graphics", lambda m, s: m.graphic, lambda s: s.max_graphic, True,
-        "Parece documento, slide, mapa ou ornamento.", "It looks like a document, slide, map or ornament.",
+        Bilingual(pt="Parece documento, slide, mapa ou ornamento.", en="It looks like a document, slide, map or ornament."),
     ),
     Filter(
         "monochrome", lambda m, s: m.chroma, lambda s: 0.0 if s.allow_monochrome else 0.01, False,
-        "Está em preto e branco.", "It is black and white.",
+        Bilingual(pt="Está em preto e branco.", en="It is black and white."),
     ),
 )  # fmt: skip
 
 IRRELEVANT, NEAR_DUPLICATE, DUPLICATE = "irrelevant", "near-duplicate", "duplicate"
 
-SENTENCES: dict[str, tuple[str, str]] = {f.name: (f.pt, f.en) for f in FILTERS} | {
-    "not-an-image": ("O arquivo não é uma imagem.", "The file is not an image."),
-    "too-many-pixels": ("A imagem é grande demais para ser aberta com segurança.", "It is too large to open safely."),
-    "truncated": ("O arquivo está incompleto.", "The file is cut off."),
-    "unreadable": ("O arquivo está corrompido.", "The file is broken."),
-    "took too long": ("A imagem demorou demais para abrir.", "It took too long to open."),
-    "ended its process": ("A imagem derrubou o programa que a abria.", "It brought down the program that opened it."),
-    IRRELEVANT: ("Não parece mostrar o conceito.", "It does not seem to show the concept."),
-    DUPLICATE: ("É o mesmo arquivo que outro.", "It is the same file as another."),
-    NEAR_DUPLICATE: ("É quase a mesma imagem que outra.", "It is nearly the same picture as another."),
-    "more than max_images": ("Já há imagens bastantes, e mais variadas.", "There are enough images, and more varied ones."),
-    "dropped": ("O curador a retirou.", "The curator dropped it."),
+SENTENCES: dict[str, Bilingual] = {f.name: f.sentence for f in FILTERS} | {
+    "not-an-image": Bilingual(pt="O arquivo não é uma imagem.", en="The file is not an image."),
+    "too-many-pixels": Bilingual(pt="A imagem é grande demais para ser aberta com segurança.", en="It is too large to open safely."),
+    "truncated": Bilingual(pt="O arquivo está incompleto.", en="The file is cut off."),
+    "unreadable": Bilingual(pt="O arquivo está corrompido.", en="The file is broken."),
+    "took too long": Bilingual(pt="A imagem demorou demais para abrir.", en="It took too long to open."),
+    "ended its process": Bilingual(pt="A imagem derrubou o programa que a abria.", en="It brought down the program that opened it."),
+    IRRELEVANT: Bilingual(pt="Não parece mostrar o conceito.", en="It does not seem to show the concept."),
+    DUPLICATE: Bilingual(pt="É o mesmo arquivo que outro.", en="It is the same file as another."),
+    NEAR_DUPLICATE: Bilingual(pt="É quase a mesma imagem que outra.", en="It is nearly the same picture as another."),
+    "more than max_images": Bilingual(pt="Já há imagens bastantes, e mais variadas.", en="There are enough images, and more varied ones."),
+    "dropped": Bilingual(pt="O curador a retirou.", en="The curator dropped it."),
 }
 """Every reason in Portuguese and in English."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ImageDecision:
     """Whether a picture stays; if not why, with the score, the threshold, and the picture it repeats."""
 
     kept: bool
@@ -174,12 +175,6 @@ class Verdict:
     """Who decided it, where a person did."""
     why: str = ""
 
-    def to_row(self) -> dict[str, Any]:
-        return {
-            "kept": self.kept, "reason": self.reason, "score": self.score, "threshold": self.threshold, "same_as": self.same_as,
-            "by": self.by, "why": self.why,
-        }  # fmt: skip
-
 
 def borderline(measures: Measures, spec: FilterSpec) -> float:
     """How far a picture that passes all filters is from failing one: 0 for one right on a threshold, as a share of the threshold."""
@@ -187,9 +182,9 @@ def borderline(measures: Measures, spec: FilterSpec) -> float:
     return round(min(distances, default=1.0), 4)
 
 
-def first_failure(measures: Measures, spec: FilterSpec, without: str = "") -> Verdict | None:
+def first_failure(measures: Measures, spec: FilterSpec, without: str = "") -> ImageDecision | None:
     """The verdict of the first filter, but the one named `without`, that a picture does not pass; None if it passes all."""
     for each in FILTERS:
         if each.name != without and each.fails(measures, spec):
-            return Verdict(False, each.name, each.score(measures, spec), each.threshold(spec))
+            return ImageDecision(False, each.name, each.score(measures, spec), each.threshold(spec))
     return None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gaucho_pipeline.concepts.gallery import GallerySpec
-from gaucho_pipeline.prompts.templates import class_prompt, fill_in, without_token
+from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt, fill_in, without_token
 
 Model = Literal["base", "tuned"]
 MODELS: tuple[Model, Model] = ("base", "tuned")
@@ -28,16 +28,16 @@ class Sample:
     """`class`: the class noun alone, which shows what else was changed."""
 
 
-def samples_of(spec: GallerySpec, token: str, class_noun: str) -> list[Sample]:
+def samples_of(spec: GallerySpec, concept: ConceptWords) -> list[Sample]:
     """Every prompt with every seed, prompt by prompt; the class noun alone comes last."""
     found = []
     for prompt in spec.prompts:
         read, _ = spec.for_model(prompt)
-        words, written = fill_in(read, token, class_noun), fill_in(prompt, token, class_noun)
-        plain = without_token(spec.in_english(prompt)[0], class_noun)
+        words, written = fill_in(read, concept), fill_in(prompt, concept)
+        plain = without_token(spec.in_english(prompt)[0], concept.class_noun)
         found += [Sample(words, seed, "" if written == words else written, plain) for seed in spec.seeds]
     if spec.class_pictures:
-        alone = class_prompt(class_noun)
+        alone = class_prompt(concept.class_noun)
         found += [Sample(alone, seed, without_token=alone, kind="class") for seed in spec.seeds]
     return found
 

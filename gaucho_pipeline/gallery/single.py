@@ -7,12 +7,13 @@ from pathlib import Path
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.gallery.facts import facts_of
+from gaucho_pipeline.gallery.facts import Drawn, facts_of
 from gaucho_pipeline.gallery.generation import open_base
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.methods.trained import load_adapters
+from gaucho_pipeline.models.trained import load_adapters
+from gaucho_pipeline.provenance.facts import OtherConcept
 from gaucho_pipeline.provenance.labels import labelled, marked_png
 from gaucho_pipeline.provenance.signing import signer_from_environment
 from gaucho_pipeline.store.artifact import Artifact
@@ -31,14 +32,15 @@ def generate_pictures(
     if drawer.side % drawer.family.pixel_multiple:
         raise ConfigError(f"--size: {type(drawer.family).pipeline_class} takes multiples of {drawer.family.pixel_multiple}")
     if len(checkpoints) == 1 and strength == 1:
-        METHODS[trained.provenance.spec["method"]].load(drawer.family, leading.folder)
+        METHODS[trained.training_spec().method].load(drawer.family, leading.folder)
     else:
         load_adapters(drawer.family, {slug: (made.manifest, made.folder) for slug, (made, _) in checkpoints.items()})
         drawer.family.pipeline.set_adapters(list(checkpoints), [own for _, own in checkpoints.values()])
+    further = list(checkpoints.items())[1:]
+    others = {slug: OtherConcept(checkpoint=made.manifest.data_version, strength=own) for slug, (made, own) in further}
     for (sample, picture), path in zip(drawer.draw(samples), paths, strict=True):
-        facts = facts_of(sample, "tuned", drawer.settings, spec, first, trained, imagined, strength)
-        others = {slug: {"checkpoint": made.manifest.data_version, "strength": own} for slug, (made, own) in list(checkpoints.items())[1:]}
-        facts |= {"others": others} if others else {}
+        facts = facts_of(sample, "tuned", drawer.settings, spec, Drawn(first, trained, imagined, strength))
+        facts = facts.with_facts(others=others) if others else facts
         texts = png_info(facts, first, drawer.family.denoiser == "unet")
         shown = labelled(picture, imagined) if spec.visible_label else picture
         write_atomically(path.resolve(), signer.sign(marked_png(shown, facts, texts), facts))

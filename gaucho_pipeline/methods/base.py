@@ -9,10 +9,10 @@ import contextlib
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
 
 if TYPE_CHECKING:
@@ -22,14 +22,63 @@ Weights = dict[str, "torch.Tensor"]
 """What was learned, on the CPU, by `<component>.<name>`."""
 
 
+class MethodSpec(Protocol):
+    """What a method needs to know of a training: the keys of `training:` that it reads."""
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def rank(self) -> int: ...
+
+    @property
+    def effective_alpha(self) -> float: ...
+
+    @property
+    def target_modules(self) -> Any: ...
+
+    @property
+    def learning_rate(self) -> Any: ...
+
+    @property
+    def text_encoder_learning_rate(self) -> float | None: ...
+
+    @property
+    def train_text_encoder(self) -> bool: ...
+
+    @property
+    def resolution(self) -> int | None: ...
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What files of a checkpoint say of it to whoever reads them elsewhere."""
+
+    slug: str
+    words: str
+    """Token and class noun, as they are written in a prompt."""
+    licenses: str
+    """Of the training images, comma-separated."""
+    images: int
+    """How many it learned from."""
+
+
 class Method(ABC):
     """One way to teach, at work on a loaded base model."""
 
     name: ClassVar[str]
+    title: ClassVar[str]
+    """What people call it."""
+    description: ClassVar[str]
+    """What it does, for whoever chooses one."""
+    is_adapter: ClassVar[bool]
+    """Whether what is learned lies beside the base model's weights: it has a strength, and goes with others and with quantized weights."""
+    learning_rates: ClassVar[tuple[float, float]]
+    """The lowest and the highest rate that a range test tries."""
     code_version: ClassVar[str] = "1"
     """Raised when this method alone learns something else of the same input: it makes what was taught by it stale, no more."""
 
-    def __init__(self, family: Family, spec: TrainingSpec) -> None:
+    def __init__(self, family: Family, spec: MethodSpec) -> None:
         self.family, self.spec = family, spec
 
     @property
@@ -64,8 +113,8 @@ class Method(ABC):
 
     @abstractmethod
     @contextlib.contextmanager
-    def untouched(self) -> Iterator[None]:
-        """Within it the model is what it was before it learned anything."""
+    def disable_adapter(self) -> Iterator[None]:
+        """Within it the model is what it was before it learned anything (PEFT's name for it)."""
 
     @abstractmethod
     def detach(self) -> None:
@@ -76,11 +125,13 @@ class Method(ABC):
         """Takes what only learning needs out of memory."""
 
     @abstractmethod
-    def save(self, folder: Path, title: str, words: str, license_: str, images: int) -> None:
-        """Stores what was learned in a checkpoint's folder, in the layouts that this project and other programs read.
+    def save(self, folder: Path, info: CheckpointInfo) -> None:
+        """Stores what was learned in a checkpoint's folder, in the layouts that this project and other programs read."""
 
-        `title`: the concept's slug; `words`: its token and class noun; `license_`, `images`: those of the training images.
-        """
+    @staticmethod
+    @abstractmethod
+    def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
+        """For the model card: Python that loads base model and checkpoint as `pipe`, and a sentence on other programs."""
 
     @staticmethod
     @abstractmethod

@@ -14,13 +14,17 @@ from typing import Any
 
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.methods.base import Method, Weights
+from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
 
 
 class DreamBooth(Method):
     """What is learned is as large as the denoiser; a frozen copy of it stays in memory for what the base model says."""
 
     name = "dreambooth"
+    title = "DreamBooth"
+    description = "all weights of the denoiser learn"
+    is_adapter = False
+    learning_rates = (1e-7, 3e-3)
 
     def attach(self) -> None:
         import torch
@@ -44,7 +48,7 @@ class DreamBooth(Method):
                     tensor.copy_(weights[f"{name}.{key}"])
 
     @contextlib.contextmanager
-    def untouched(self) -> Iterator[None]:
+    def disable_adapter(self) -> Iterator[None]:
         learning = self.modules
         self._put(self._frozen)
         try:
@@ -63,9 +67,14 @@ class DreamBooth(Method):
         for name, module in modules.items():
             setattr(self.family.pipeline, name, module)
 
-    def save(self, folder: Path, title: str, words: str, license_: str, images: int) -> None:
+    def save(self, folder: Path, info: CheckpointInfo) -> None:
         for name, module in self.modules.items():
             module.save_pretrained(folder / name, safe_serialization=True)
+
+    @staticmethod
+    def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
+        load = f'pipe = {family.pipeline_class}.from_pretrained("exported")  # made by: gaucho export {slug} exported'
+        return load, f"`gaucho export {slug} FOLDER` makes a whole pipeline of it and the base model."
 
     @staticmethod
     def load(family: Family, folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.methods.base import Method, Weights
+from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
 
 ADAPTER = Path("adapter")
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
@@ -26,10 +26,13 @@ class Lora(Method):
     """The base model stays as it is; what is learned is a few megabytes."""
 
     name = "lora"
+    title = "LoRA"
+    description = "a low-rank adapter, the base model stays as it is"
+    is_adapter = True
+    learning_rates = (1e-5, 3e-2)
 
     def attach(self) -> None:
         import torch
-        from diffusers.training_utils import cast_training_params
         from peft import LoraConfig
 
         torch.manual_seed(self.spec.seed)  # before the adapter is drawn, not after
@@ -43,7 +46,9 @@ class Lora(Method):
                 module.add_adapter(config)
             except ValueError:
                 raise ConfigError(f"training.target_modules: the base model has none of {', '.join(targets)}") from None
-            cast_training_params(module, dtype=torch.float32)
+            for parameter in module.parameters():
+                if parameter.requires_grad:
+                    parameter.data = parameter.to(torch.float32)
 
     def weights(self) -> Weights:
         from peft.utils import get_peft_model_state_dict
@@ -61,7 +66,7 @@ class Lora(Method):
             set_peft_model_state_dict(module, _of(weights, name))
 
     @contextlib.contextmanager
-    def untouched(self) -> Iterator[None]:
+    def disable_adapter(self) -> Iterator[None]:
         for module in self.modules.values():
             module.disable_adapters()
         try:
@@ -77,9 +82,17 @@ class Lora(Method):
     def release(self) -> None:
         """Nothing: the adapter goes with the module that it sits on."""
 
-    def save(self, folder: Path, title: str, words: str, license_: str, images: int) -> None:
+    def save(self, folder: Path, info: CheckpointInfo) -> None:
         self._save_diffusers(folder / ADAPTER)
-        self._save_single_file(folder / f"{title}.safetensors", title, words, license_, images)
+        self._save_kohya(folder / f"{info.slug}.safetensors", info)
+
+    @staticmethod
+    def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
+        is_unet = family.denoiser == "unet"
+        readers = "ComfyUI, A1111 and Forge" if is_unet else "ComfyUI"
+        text = f"`{slug}.safetensors` is for {readers}, with strength 1 beside the same base model: in ComfyUI with *Load LoRA*"
+        text += f", in A1111 and Forge with `<lora:{slug}:1>` in the prompt." if is_unet else "."
+        return f'pipe = {family.pipeline_class}.from_pretrained("{base}")\npipe.load_lora_weights("adapter")', text
 
     def _save_diffusers(self, folder: Path) -> None:
         """Writes the adapter with its rank and alpha, without which diffusers would take alpha for the rank."""
@@ -95,7 +108,7 @@ class Lora(Method):
             named[f"{name}_lora_adapter_metadata"] = ordered
         type(self.family.pipeline).save_lora_weights(folder, weight_name=DIFFUSERS_FILE, **named)
 
-    def _save_single_file(self, path: Path, title: str, words: str, license_: str, images: int) -> None:
+    def _save_kohya(self, path: Path, info: CheckpointInfo) -> None:
         """Writes the file that other programs read, with the metadata that they show (modelspec 1.0.1; kohya's `ss_` for UNets)."""
         import torch
         from safetensors.torch import save_file
@@ -105,10 +118,10 @@ class Lora(Method):
         metadata = {
             "modelspec.sai_model_spec": "1.0.1",
             "modelspec.implementation": "https://github.com/huggingface/diffusers",
-            "modelspec.title": title,
+            "modelspec.title": info.slug,
             "modelspec.resolution": f"{spec.resolution}x{spec.resolution}",
-            "modelspec.trigger_phrase": words,
-            "modelspec.license": license_,
+            "modelspec.trigger_phrase": info.words,
+            "modelspec.license": info.licenses,
         } | self.family.file_metadata()
         if is_unet:
             metadata |= {
@@ -117,8 +130,8 @@ class Lora(Method):
                 "ss_network_dim": str(spec.rank),
                 "ss_network_alpha": str(spec.effective_alpha),
                 "ss_learning_rate": str(spec.learning_rate),
-                "ss_tag_frequency": json.dumps({path.stem: {words: images}}, ensure_ascii=False),
-                "ss_dataset_dirs": json.dumps({path.stem: {"n_repeats": 1, "img_count": images}}),
+                "ss_tag_frequency": json.dumps({path.stem: {info.words: info.images}}, ensure_ascii=False),
+                "ss_dataset_dirs": json.dumps({path.stem: {"n_repeats": 1, "img_count": info.images}}),
             }
         half = {name: tensor if name.endswith(".alpha") else tensor.to(torch.float16) for name, tensor in named.items()}
         save_file(half, path, metadata)

@@ -26,7 +26,7 @@ from gaucho_pipeline.orchestration.tags import FORCE_TAG
 from gaucho_pipeline.processes import launch
 from gaucho_pipeline.processes.launch import ERROR_FILE, PARENT_VARIABLE
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.project.states import NOT_ASKED_FOR
+from gaucho_pipeline.project.states import NOT_REQUESTED
 from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.remote import share_if_asked
@@ -56,10 +56,10 @@ def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], mistake:
     def specification(context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.MaterializeResult[None]:
         try:
             opened = project.open()
-            asks = opened.asks_for(asset.name, context.partition_key)
+            asks = opened.has_asset(asset.name, context.partition_key)
             if asset.on_base_model and asks:
                 opened.recognise(context.partition_key)
-            spec = opened.resolved_spec(asset.name, context.partition_key) if asks else {}
+            spec = opened.recipe(asset.name, context.partition_key).spec if asks else {}
             version = opened.observed_version(asset.name, context.partition_key)
         except GauchoError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
@@ -102,9 +102,9 @@ def _ensure(
     """
     try:
         project = resource.open()
-        if not project.asks_for(asset.name, slug):  # partitions are those of all assets: Dagster has no jobs over several kinds
+        if not project.has_asset(asset.name, slug):  # partitions are those of all assets: Dagster has no jobs over several kinds
             context.log.info(f"{slug} asks for no {asset.name}")
-            return dg.MaterializeResult(data_version=dg.DataVersion(NOT_ASKED_FOR), metadata={"cached": True, "note": NOT_ASKED_FOR})
+            return dg.MaterializeResult(data_version=dg.DataVersion(NOT_REQUESTED), metadata={"cached": True, "note": NOT_REQUESTED})
         if asset.on_base_model:
             project.recognise(slug)
         request = project.request(asset.name, slug, force=context.run.tags.get(FORCE_TAG) == "true")

@@ -13,7 +13,7 @@ from gaucho_pipeline.assets.checks import Check
 from gaucho_pipeline.assets.table import ALL, ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.project.states import NOT_ASKED_FOR
+from gaucho_pipeline.project.states import NOT_REQUESTED
 from gaucho_pipeline.store.soundness import run_check
 
 UP_TO_DATE = "up_to_date"
@@ -33,8 +33,8 @@ def _own_check(asset: Asset, what: Check, partitions: dg.PartitionsDefinition[st
     @dg.asset_check(asset=asset.name, name=what.name, description=what.description, blocking=what.blocking, partitions_def=partitions)
     def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:
         opened, slug = project.open(), context.partition_key
-        if slug in opened.slugs and not opened.asks_for(asset.name, slug):
-            return dg.AssetCheckResult(passed=True, severity=severity, description=NOT_ASKED_FOR)
+        if slug in opened.slugs and not opened.has_asset(asset.name, slug):
+            return dg.AssetCheckResult(passed=True, severity=severity, description=NOT_REQUESTED)
         artifact = opened.store.current(asset.name, slug)
         if artifact is None:
             return dg.AssetCheckResult(passed=False, description=f"there is no {asset.name} of {context.partition_key}")
@@ -55,8 +55,8 @@ def _up_to_date_check(asset: Asset, partitions: dg.PartitionsDefinition[str]) ->
     def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:
         try:
             opened, slug = project.open(), context.partition_key if asset.is_partitioned else ALL
-            if not opened.asks_for(asset.name, slug):
-                return dg.AssetCheckResult(passed=True, severity=dg.AssetCheckSeverity.WARN, description=NOT_ASKED_FOR)
+            if not opened.has_asset(asset.name, slug):
+                return dg.AssetCheckResult(passed=True, severity=dg.AssetCheckSeverity.WARN, description=NOT_REQUESTED)
             state = opened.state(asset.name, slug)
         except GauchoError as error:  # a concept that was removed, say
             return dg.AssetCheckResult(passed=False, severity=dg.AssetCheckSeverity.WARN, description=str(error))

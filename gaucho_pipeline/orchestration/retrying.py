@@ -70,7 +70,7 @@ def _request(project: Project, run: dg.DagsterRun, attempt: int) -> dg.RunReques
     if slug != ALL and slug not in project.slugs:
         return None
     names = [name for name, asset in ASSETS.items() if asset.is_partitioned is (slug != ALL) and name in wanted]
-    names = [name for name in names if slug == ALL or project.asks_for(name, slug)]
+    names = [name for name in names if slug == ALL or project.has_asset(name, slug)]
     left = [name for name in names if name == RAW_CRAWL.name or project.state(name, slug).state != "fresh"]
     if not left:
         return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gaucho_pipeline.assets.metrics import GallerySiteMetrics
+from gaucho_pipeline.concepts.concept import SiteSpec
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
@@ -27,7 +28,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
             checkpoint=request.inputs[f"checkpoint/{slug}"],
             sequence=request.inputs.get(f"sample_sequence/{slug}"),
         )
-        for slug, about in request.spec["concepts"].items()
+        for slug, about in SiteSpec.model_validate(request.spec).concepts.items()
     ]
     write_site(staging, concepts)
     reporter.info(f"the site shows {len(concepts)} concepts")

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from gaucho_pipeline.assets.metrics import EvaluationMetrics
+from gaucho_pipeline.assets.rows import Picture, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
+from gaucho_pipeline.concepts.concept import AboutConcept
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.language.bilingual import LANGUAGES
+from gaucho_pipeline.pages.content import Pair
 from gaucho_pipeline.pages.rendering import render
-from gaucho_pipeline.pages.words import LANGUAGES, PAGE, words
+from gaucho_pipeline.pages.words import PAGE, words
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.store import Store
 
@@ -28,9 +30,7 @@ def told_versions(store: Store, slug: str) -> Iterator[str]:
         yield f"{artifact.manifest.fingerprint}  {artifact.manifest.made_at}  {artifact.asset.summary(artifact.manifest.metrics)}, {word}"
 
 
-def write_comparison(
-    store: Store, slug: str, title: Mapping[str, str | None], one: str, other: str, folder: Path, historical: bool = False
-) -> None:
+def write_comparison(store: Store, slug: str, about: AboutConcept, one: str, other: str, folder: Path) -> None:
     """Writes the page: pictures of the first checkpoint at the left, of the second at the right.
 
     `one` and `other`: fingerprints, or how they begin. Raises ConfigError if one names no checkpoint, or several, or the folder is not
@@ -40,7 +40,7 @@ def write_comparison(
         raise ConfigError(f"{folder}: is not empty; name a new folder")
     checkpoints = [_named(store, slug, name) for name in (one, other)]
     galleries = [_gallery_of(store, slug, checkpoint) for checkpoint in checkpoints]
-    rows = [{(row["prompt"], row["seed"]): row for row in _tuned(gallery)} for gallery in galleries]
+    rows = [{(row.prompt, row.seed): row for row in _tuned(gallery)} for gallery in galleries]
     common = [key for key in rows[0] if key in rows[1]]
     if not common:
         raise GauchoError(f"the galleries of the two checkpoints of {slug} have no prompt and seed in common")
@@ -51,8 +51,8 @@ def write_comparison(
     for language in LANGUAGES:
         texts = words(language)
         pairs = [_pair(rows[0][key], rows[1][key], names, texts) for key in common]
-        name = title.get(language) or title.get("pt") or slug
-        page = render("compare.html", language, "", name=name, names=names, pairs=pairs, historical=historical)
+        name = about.name.read(language) if about.name else slug
+        page = render("compare.html", language, "", name=name, names=names, pairs=pairs, historical=about.historical)
         write_atomically(folder / PAGE[language], page)
 
 
@@ -72,19 +72,19 @@ def _gallery_of(store: Store, slug: str, checkpoint: Artifact) -> Artifact:
     return drawn_with[-1]
 
 
-def _tuned(gallery: Artifact) -> list[dict[str, Any]]:
-    return [row for row in read_table(gallery.folder / "pictures.jsonl") if row["model"] == "tuned"]
+def _tuned(gallery: Artifact) -> list[Picture]:
+    return [row for row in read_rows(gallery.folder / "pictures.jsonl", Picture) if row.model == "tuned"]
 
 
-def _pair(left: dict[str, Any], right: dict[str, Any], names: list[str], texts: Mapping[str, str]) -> dict[str, Any]:
-    title = left["written"] or left["prompt"]
-    alts = [f"{texts['one'].format(name=name)}: {title}, {texts['seed']} {left['seed']}" for name in names]
-    return {
-        "title": title,
-        "seed": left["seed"],
-        "before": f"one/{Path(left['file']).name}",
-        "after": f"other/{Path(right['file']).name}",
-        "alt_before": alts[0],
-        "alt_after": alts[1],
-        "slide": texts["slide"].format(title=title),
-    }
+def _pair(left: Picture, right: Picture, names: list[str], texts: Mapping[str, str]) -> Pair:
+    title = left.written or left.prompt
+    alts = [f"{texts['one'].format(name=name)}: {title}, {texts['seed']} {left.seed}" for name in names]
+    return Pair(
+        title=title,
+        seed=left.seed,
+        before=f"one/{Path(left.file).name}",
+        after=f"other/{Path(right.file).name}",
+        alt_before=alts[0],
+        alt_after=alts[1],
+        slide=texts["slide"].format(title=title),
+    )

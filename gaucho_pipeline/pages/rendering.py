@@ -11,8 +11,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gaucho_pipeline.design.web import content_security_policy, style_sheet
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.language.bilingual import LANGUAGES, Language
 from gaucho_pipeline.pages.content import ConceptFolders, card_content, concept_content
-from gaucho_pipeline.pages.words import LANGUAGES, PAGE, Language, other, words
+from gaucho_pipeline.pages.words import PAGE, other, words
 
 _HERE = Path(__file__).parent
 

@@ -31,7 +31,7 @@ class Approval(BaseModel):
     def is_of(self, project: Project, slug: str, shown: Shown) -> bool:
         """Whether it is of what stands."""
         versions = (self.checkpoint, self.sample_gallery, self.evaluation, self.sample_sequence)
-        return versions == _versions(shown) and self.about == digest(project.concept(slug).for_pages())
+        return versions == _versions(shown) and self.about == digest(project.concept(slug).about().to_json())
 
 
 _FILE = TypeAdapter(dict[str, Approval])
@@ -64,7 +64,7 @@ def approve(project: Project, slug: str, by: str) -> Approval:
         sample_gallery=gallery,
         evaluation=evaluation,
         sample_sequence=sequence,
-        about=digest(project.concept(slug).for_pages()),
+        about=digest(project.concept(slug).about().to_json()),
     )
     _write(project, read_approvals(project) | {slug: found})
     return found

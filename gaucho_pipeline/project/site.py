@@ -1,15 +1,17 @@
-"""What the site shows of each concept: artifacts that were made from one another."""
+"""What the site shows: of each concept that was evaluated, artifacts that were made from one another; and what the site is made from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gaucho_pipeline.assets.table import (
-    EVALUATION,
-    SAMPLE_SEQUENCE,
-)
+from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.concepts.concept import Concept, SiteSpec
+from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.manifest import Provenance
+from gaucho_pipeline.store.soundness import blocked_by
+from gaucho_pipeline.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -20,9 +22,48 @@ class Shown:
     gallery: Artifact
     checkpoint: Artifact
     sequence: Artifact | None = None
-    """Where the concept asks for one, and it was drawn with that checkpoint."""
+    """Where the concept has one, and it was drawn with that checkpoint."""
 
 
-def _site_inputs(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
+def shown_of(store: Store, concepts: Mapping[str, Concept]) -> dict[str, Shown]:
+    """What may be shown of each concept that was evaluated: the evaluation, and what it was made from, however old."""
+    found = {}
+    for slug, concept in concepts.items():
+        evaluation = store.current(EVALUATION.name, slug)
+        if evaluation and (each := _shown(store, slug, concept, evaluation)):
+            found[slug] = each
+    return found
+
+
+def _shown(store: Store, slug: str, concept: Concept, evaluation: Artifact) -> Shown | None:
+    versions = evaluation.manifest.provenance.inputs
+    gallery = store.find_version(SAMPLE_GALLERY.name, slug, versions[SAMPLE_GALLERY.name])
+    checkpoint = store.find_version(CHECKPOINT.name, slug, versions[CHECKPOINT.name])
+    if gallery is None or checkpoint is None or blocked_by(evaluation) or blocked_by(gallery):
+        return None
+    sequence = store.current(SAMPLE_SEQUENCE.name, slug) if concept.has(SAMPLE_SEQUENCE.part) else None
+    is_of_it = sequence and sequence.manifest.provenance.inputs[CHECKPOINT.name] == checkpoint.manifest.data_version
+    return Shown(evaluation, gallery, checkpoint, sequence if is_of_it and sequence and not blocked_by(sequence) else None)
+
+
+def site_inputs(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
+    """What the site is made from, by `asset/concept`."""
     stories = {f"{SAMPLE_SEQUENCE.name}/{slug}": each.sequence for slug, each in shown.items() if each.sequence}
     return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories
+
+
+def also_read(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
+    """What the site reads beside its inputs: what those were made from."""
+    return {f"{part.manifest.asset}/{slug}": part for slug, each in shown.items() for part in (each.gallery, each.checkpoint)}
+
+
+def site_provenance(shown: Mapping[str, Shown], concepts: Mapping[str, Concept]) -> Provenance:
+    """What the site would be made from: the evaluations that there are, in the file's order."""
+    spec = SiteSpec(concepts={slug: concepts[slug].about() for slug in shown}).to_json()
+    inputs = {name: artifact.manifest.data_version for name, artifact in site_inputs(shown).items()}
+    return Provenance(spec_version=digest(spec), spec=spec, inputs=inputs, code_version=GALLERY_SITE.code_version)
+
+
+def removed_from_site(site: Artifact | None, slugs: Sequence[str]) -> list[str]:
+    """The concepts that a site shows and the file no longer has."""
+    return sorted(site.manifest.shown_concepts() - set(slugs)) if site else []

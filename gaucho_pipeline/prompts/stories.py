@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from gaucho_pipeline.prompts.templates import fill_in
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
 from gaucho_pipeline.spec import Spec, Text, one_line
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}?|\}")
@@ -21,19 +22,12 @@ _MOST_FRAMES = 600
 
 def _prompt(text: str) -> str:
     one_line(text)
-    for found in _PLACEHOLDER.finditer(fill_in(text, "", "")):
+    for found in _PLACEHOLDER.finditer(fill_in(text, ConceptWords("", ""))):
         if not re.fullmatch(rf"\{{{_NAME}\}}", found[0]):
             raise ValueError(
                 f"unknown placeholder {found[0][:40]}; there are {{token}}, {{class_noun}} and the slug of a concept in braces"
             )
     return text
-
-
-class InTwoLanguages(Spec):
-    """A text for pages."""
-
-    pt: Text = Field(description="In Portuguese")
-    en: Text = Field(description="In English")
 
 
 class Beat(Spec):
@@ -50,11 +44,11 @@ class Beat(Spec):
         default_factory=dict,
         description="How strongly each concept is drawn, by slug, 0 to 2; its own, and those in the prompt, at 1 if absent",
     )
-    caption: InTwoLanguages | None = Field(None, description="What pages say of it; the prompt if absent")
+    caption: Bilingual | None = Field(None, description="What pages say of it; the prompt if absent")
 
     def strengths(self, own: str) -> dict[str, float]:
         """The concepts that meet in it, and how strongly each is drawn. `own`: the slug of the concept whose story it is."""
-        named = (match[1] for match in _PLACEHOLDER.finditer(fill_in(self.prompt, "", "")))
+        named = (match[1] for match in _PLACEHOLDER.finditer(fill_in(self.prompt, ConceptWords("", ""))))
         return {own: 1.0} | dict.fromkeys(named, 1.0) | self.concepts
 
 
@@ -77,7 +71,7 @@ class Story(Spec):
     """What unfolds, beat by beat."""
 
     name: str = Field(pattern=f"^{_NAME}$", max_length=64, description="Its name: a slug, for folders and files")
-    title: InTwoLanguages | None = Field(None, description="What pages call it; the name if absent")
+    title: Bilingual | None = Field(None, description="What pages call it; the name if absent")
     beats: tuple[Beat, ...] = Field(min_length=1, max_length=60, description="What is seen, in turn")
     seed: int = Field(1, ge=0, le=2**31 - 1, description="Seed of the noise that all frames share")
     drift: float = Field(
@@ -105,7 +99,7 @@ class Story(Spec):
 
 
 def _beat(prompt: str, pt: str, en: str, frames: int = 8, transition: Literal["blend", "cut"] = "blend") -> Beat:
-    return Beat(prompt=prompt, frames=frames, transition=transition, caption=InTwoLanguages(pt=pt, en=en))
+    return Beat(prompt=prompt, frames=frames, transition=transition, caption=Bilingual(pt=pt, en=en))
 
 
 STORIES: dict[str, Story] = {
@@ -113,7 +107,7 @@ STORIES: dict[str, Story] = {
     for story in (
         Story(
             name="day_to_night",
-            title=InTwoLanguages(pt="Do dia à noite", en="From day to night"),
+            title=Bilingual(pt="Do dia à noite", en="From day to night"),
             beats=(
                 _beat("a photo of {token} {class_noun} on the grass by day", "De dia", "By day", 6),
                 _beat("a photo of {token} {class_noun} on the grass at sunset", "Ao pôr do sol", "At sunset", 6),
@@ -122,7 +116,7 @@ STORIES: dict[str, Story] = {
         ),
         Story(
             name="day_over_the_pampa",
-            title=InTwoLanguages(pt="Um dia sobre o Pampa", en="A day over the Pampa"),
+            title=Bilingual(pt="Um dia sobre o Pampa", en="A day over the Pampa"),
             beats=(
                 _beat(
                     "a wide view of {token} {class_noun} at dawn, mist in the hollows",
@@ -138,7 +132,7 @@ STORIES: dict[str, Story] = {
         ),
         Story(
             name="seasons",
-            title=InTwoLanguages(pt="As quatro estações", en="The four seasons"),
+            title=Bilingual(pt="As quatro estações", en="The four seasons"),
             beats=(
                 _beat("a photo of {token} {class_noun} in spring, fresh green grass", "Primavera", "Spring"),
                 _beat("a photo of {token} {class_noun} in summer, bright sun", "Verão", "Summer"),
@@ -154,7 +148,7 @@ STORIES: dict[str, Story] = {
         ),
         Story(
             name="roda_de_chimarrao",
-            title=InTwoLanguages(pt="A roda de chimarrão", en="Mate goes round"),
+            title=Bilingual(pt="A roda de chimarrão", en="Mate goes round"),
             beats=(
                 _beat("a photo of {token} {class_noun} beside a kettle on a wood stove", "A água chia na chaleira", "The kettle sings"),
                 _beat("a photo of hot water poured into {token} {class_noun}", "Ceva-se o mate", "The mate is poured"),
@@ -170,7 +164,7 @@ STORIES: dict[str, Story] = {
         ),
         Story(
             name="dance",
-            title=InTwoLanguages(pt="A dança da prenda e do peão", en="Prenda and peão dance"),
+            title=Bilingual(pt="A dança da prenda e do peão", en="Prenda and peão dance"),
             beats=(
                 _beat("a woman and a man in {token} {class_noun} facing each other in a ballroom", "Frente a frente", "Face to face"),
                 _beat("a woman and a man in {token} {class_noun} bowing to each other", "O cumprimento", "The greeting"),
@@ -183,7 +177,7 @@ STORIES: dict[str, Story] = {
         ),
         Story(  # paintings: of a war of 1835 to 1845 there are no photographs, and none is to be mistaken for one
             name="battle",
-            title=InTwoLanguages(pt="A batalha: alvorada, meio-dia, crepúsculo", en="The battle: dawn, noon, dusk"),
+            title=Bilingual(pt="A batalha: alvorada, meio-dia, crepúsculo", en="The battle: dawn, noon, dusk"),
             beats=(
                 _beat(
                     "an oil painting of {token} {class_noun} at dawn, riders waiting with lances, mist",

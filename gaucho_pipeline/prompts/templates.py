@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 INSTANCE_PROMPT = "a photo of {token} {class_noun}"
 """DreamBooth's instance prompt (arXiv 2208.12242)."""
@@ -25,9 +26,18 @@ CONTEXT: dict[str, tuple[str, ...]] = {
 _OTHER_NOUNS = ("person", "house", "cat", "tree", "cup")
 
 
-def instance_prompt(token: str, class_noun: str) -> str:
+class ConceptWords(NamedTuple):
+    """What a concept is called in prompts."""
+
+    token: str
+    """The made-up word that stands for it."""
+    class_noun: str
+    """The plain English noun of what it is."""
+
+
+def instance_prompt(words: ConceptWords) -> str:
     """What the concept is learned by."""
-    return fill_in(INSTANCE_PROMPT, token, class_noun)
+    return fill_in(INSTANCE_PROMPT, words)
 
 
 def class_prompt(class_noun: str) -> str:
@@ -40,19 +50,19 @@ def prior_prompts(class_noun: str) -> list[str]:
     return [class_prompt(class_noun), "", *(class_prompt(noun) for noun in _OTHER_NOUNS if noun != class_noun)]
 
 
-def fill_in(prompt: str, token: str, class_noun: str) -> str:
+def fill_in(prompt: str, words: ConceptWords) -> str:
     """A prompt with the concept's words in the place of {token} and {class_noun}; other braces stay as they are."""
-    return prompt.replace("{token}", token).replace("{class_noun}", class_noun)
+    return prompt.replace("{token}", words.token).replace("{class_noun}", words.class_noun)
 
 
-def fill_in_concepts(prompt: str, leading: str, words: Mapping[str, tuple[str, str]]) -> str:
+def fill_in_concepts(prompt: str, leading: str, words: Mapping[str, ConceptWords]) -> str:
     """A prompt with the words of several concepts: those of the leading one for {token} and {class_noun}, of each for {its_slug}.
 
-    `words`: token and class noun by slug.
+    `words`: those of each concept, by slug.
     """
-    found = fill_in(prompt, *words[leading])
-    for slug, (token, class_noun) in words.items():
-        found = found.replace(f"{{{slug}}}", f"{token} {class_noun}")
+    found = fill_in(prompt, words[leading])
+    for slug, own in words.items():
+        found = found.replace(f"{{{slug}}}", f"{own.token} {own.class_noun}")
     return found
 
 
@@ -70,4 +80,4 @@ def without_token(prompt: str, class_noun: str) -> str:
         if word.lower() in _ARTICLES or not word.isalpha() or _BEFORE_A_NOUN_PHRASE.fullmatch(word.lower()):
             break
     text = prompt.replace("{token} ", f"{article} ".lstrip(), 1) if token else prompt
-    return fill_in(text, "a", class_noun)
+    return fill_in(text, ConceptWords("a", class_noun))

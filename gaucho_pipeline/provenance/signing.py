@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import GENERATED, SOFTWARE
 
 CERTIFICATE, KEY, CALLBACK = "GAUCHO_C2PA_CERTIFICATE", "GAUCHO_C2PA_KEY", "GAUCHO_C2PA_CALLBACK"
@@ -34,7 +35,7 @@ class Signer(Protocol):
     def identity(self) -> str:
         """What tells one signer from another; empty for none."""
 
-    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes: ...
+    def sign(self, content: bytes, facts: Facts, mime: str = "image/png") -> bytes: ...
 
 
 class Unsigned:
@@ -42,7 +43,7 @@ class Unsigned:
 
     identity = ""
 
-    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes:
+    def sign(self, content: bytes, facts: Facts, mime: str = "image/png") -> bytes:
         return content
 
 
@@ -63,7 +64,7 @@ class C2paSigner:
     def identity(self) -> str:
         return hashlib.sha256(self.chain).hexdigest()
 
-    def sign(self, content: bytes, facts: Mapping[str, Any], mime: str = "image/png") -> bytes:
+    def sign(self, content: bytes, facts: Facts, mime: str = "image/png") -> bytes:
         """The file with a manifest. Raises GauchoError if that cannot be made of this certificate and key."""
         import c2pa
 
@@ -124,18 +125,18 @@ def _function(name: str) -> Callable[[bytes], bytes]:
     return found
 
 
-def _manifest(facts: Mapping[str, Any]) -> dict[str, Any]:
-    base = facts["base_model"] if isinstance(facts.get("base_model"), dict) else {}
-    agent = {"name": " + ".join(filter(None, (str(base.get("id", SOFTWARE)), facts.get("concept"))))}
-    if facts.get("checkpoint"):
-        agent["version"] = str(facts["checkpoint"])
+def _manifest(facts: Facts) -> dict[str, Any]:
+    base = facts.base_model or {}
+    agent = {"name": " + ".join(filter(None, (str(base.get("id", SOFTWARE)), facts.concept)))}
+    if facts.checkpoint:
+        agent["version"] = facts.checkpoint
     created = {"action": "c2pa.created", "digitalSourceType": GENERATED, "softwareAgent": agent}
     created["when"] = datetime.now(UTC).isoformat(timespec="seconds")
     return {
         "claim_generator_info": [{"name": SOFTWARE}],
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
-            {"label": _LABEL, "data": dict(facts)},
+            {"label": _LABEL, "data": facts.to_json()},
         ],
     }
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from PIL import Image
 
+from gaucho_pipeline.assets.rows import FrameRow, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, pixels_digest
 from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
 from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
@@ -49,7 +49,7 @@ class Finding:
     """Where the very picture stands here; empty if it does not."""
     checkpoint: str = ""
     """Where what it was drawn with stands here."""
-    training_images: list[dict[str, Any]] = field(default_factory=list)
+    training_images: list[TrainImage] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What does not hold."""
 
@@ -107,13 +107,15 @@ def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels
     slug, version = str(claims.get("concept", "")), claims.get("checkpoint")
     if not _is_slug(slug):
         return  # what a file says is no path
-    tables = {SAMPLE_GALLERY.name: "pictures.jsonl", SAMPLE_SEQUENCE.name: "frames.jsonl"}
+    tables: dict[str, tuple[str, type[Picture | FrameRow]]] = {
+        SAMPLE_GALLERY.name: ("pictures.jsonl", Picture), SAMPLE_SEQUENCE.name: ("frames.jsonl", FrameRow),
+    }  # fmt: skip
     standing = [
-        made.folder / row["file"]
-        for asset, table in tables.items()
+        made.folder / row.file
+        for asset, (table, kind) in tables.items()
         for made in store.all(asset, slug)
-        for row in read_table(made.folder / table)
-        if pixels and row.get("pixels") == pixels
+        for row in read_rows(made.folder / table, kind)
+        if pixels and row.pixels == pixels
     ]
     files = ((made.folder / name, sha) for made in store.all(SAMPLE_SEQUENCE.name, slug) for name, sha in made.manifest.files.items())
     finding.artifact = next((str(path) for path, sha in files if sha == sha256), "")
@@ -127,10 +129,10 @@ def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels
     for other, each in others.items() if isinstance(others, dict) else ():
         if _is_slug(other) and isinstance(each, dict):
             further = store.find_version(CHECKPOINT.name, other, str(each.get("checkpoint")))
-            finding.training_images += read_table(further.folder / "train.jsonl") if further else []
+            finding.training_images += read_rows(further.folder / "train.jsonl", TrainImage) if further else []
     if checkpoint:
         finding.checkpoint = str(checkpoint.folder)
-        finding.training_images = [*read_table(checkpoint.folder / "train.jsonl"), *finding.training_images]
+        finding.training_images = [*read_rows(checkpoint.folder / "train.jsonl", TrainImage), *finding.training_images]
         if claims.get("base_model") != checkpoint.manifest.provenance.base_model:
             finding.problems.append("its checkpoint was trained on another base model than it says")
 
@@ -177,7 +179,7 @@ def told(finding: Finding) -> Iterator[str]:
         yield f"Drawn with: {finding.checkpoint}"
         yield f"which learned from {len(finding.training_images)} images:"
         for row in finding.training_images:
-            yield "  " + _printable(f"{row['title'] or 'untitled'}, by {row['author']}, {row['license']}, {row['source']}")
+            yield "  " + _printable(f"{row.title or 'untitled'}, by {row.author}, {row.license}, {row.source}")
     elif finding.claims.get("checkpoint"):
         yield "Its checkpoint does not stand in this data folder, so that its training images cannot be told."
     yield from (f"Problem: {_printable(problem)}." for problem in finding.problems)

@@ -23,9 +23,9 @@ def export_pipeline(checkpoint: Artifact, folder: Path) -> None:
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(f"{folder}: is not empty; name a new folder")
-    spec = checkpoint.manifest.provenance.spec
-    family = load(spec["base_model"], spec["revision"], torch.device("cpu")).family
-    method = METHODS[spec["method"]]
+    spec = checkpoint.manifest.training_spec()
+    family = load(spec.base_model, spec.revision, torch.device("cpu")).family
+    method = METHODS[spec.method]
     method.load(family, checkpoint.folder)
     method.fuse(family)
     folder.parent.mkdir(parents=True, exist_ok=True)

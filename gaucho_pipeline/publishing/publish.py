@@ -9,8 +9,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from gaucho_pipeline.assets.rows import CreditedThumbnail, TrainImage, read_rows
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
@@ -66,14 +66,14 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
 def _check_forgotten(project: Project, slug: str, shown: Shown) -> None:
     """Raises GauchoError if the pages would show an image that must not come back."""
     forgotten = Forgotten(project.forgotten_file).sha256
-    if any(row["sha256"] in forgotten for row in read_table(shown.evaluation.folder / "training.jsonl")):
+    if any(row.sha256 in forgotten for row in read_rows(shown.evaluation.folder / "training.jsonl", CreditedThumbnail)):
         raise GauchoError(f"{slug} cannot be published: it shows an image that was forgotten; make it anew: gaucho run {slug}")
 
 
 def reserved_images(project: Project, slug: str) -> int:
     """How many training images of what can be shown of a concept are all rights reserved by their owner."""
     table = _shown(project, slug, project.shown()).checkpoint.folder / "train.jsonl"
-    return sum(row["license"] == RESERVED for row in read_table(table)) if table.exists() else 0
+    return sum(row.license == RESERVED for row in read_rows(table, TrainImage)) if table.exists() else 0
 
 
 def _not_ours(folder: Path) -> list[str]:
@@ -95,6 +95,6 @@ def _not_ours(folder: Path) -> list[str]:
 
 
 def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:
-    about = project.concept(slug).for_pages()
+    about = project.concept(slug).about()
     sequence = shown.sequence.folder if shown.sequence else None
     return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, sequence)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer
 
 
 class Adherence(Scorer):
@@ -14,10 +15,10 @@ class Adherence(Scorer):
     encoder = "clip"
     has_ceiling = False  # the images have no prompts
     uses_images = False
-    title = Translation("Obediência ao pedido", "Adherence to the prompt")
-    sentence = Translation(
-        "Quanto cada imagem combina mais com o seu pedido do que com os outros; perto de zero, o modelo desenha sempre o mesmo.",
-        "How much better each picture fits its own prompt than the others; near zero the model draws the same whatever is asked for.",
+    title = Bilingual(pt="Obediência ao pedido", en="Adherence to the prompt")
+    sentence = Bilingual(
+        pt="Quanto cada imagem combina mais com o seu pedido do que com os outros; perto de zero, o modelo desenha sempre o mesmo.",
+        en="How much better each picture fits its own prompt than the others; near zero the model draws the same whatever is asked for.",
     )
 
     def can_score(self, features: Features) -> bool:

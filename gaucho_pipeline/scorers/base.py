@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from gaucho_pipeline.language.bilingual import Bilingual
 
 Vectors = NDArray[np.float32]
 Rows = NDArray[np.intp]
@@ -41,13 +43,6 @@ class Features:
         return len(getattr(self, of))
 
 
-class Translation(NamedTuple):
-    """A text in the languages that pages have."""
-
-    pt: str
-    en: str
-
-
 class Scorer(ABC):
     """One figure. Its sentences say what it means to somebody who is no programmer."""
 
@@ -61,9 +56,9 @@ class Scorer(ABC):
     """Whether pictures are held against images."""
     has_ceiling: ClassVar[bool] = True
     """Whether the training images, taken for pictures, have this figure too."""
-    title: ClassVar[Translation]
+    title: ClassVar[Bilingual]
     """What it is called, by language."""
-    sentence: ClassVar[Translation]
+    sentence: ClassVar[Bilingual]
     """What it means, by language."""
 
     def can_score(self, features: Features) -> bool:

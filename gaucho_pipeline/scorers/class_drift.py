@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer
 
 
 class ClassDrift(Scorer):
@@ -12,10 +13,10 @@ class ClassDrift(Scorer):
     of = "class_pictures"
     higher_is_better = False
     has_ceiling = False
-    title = Translation("Desvio da classe", "Drift of the class")
-    sentence = Translation(
-        "Quanto o nome comum, sem a palavra do conceito, passou a desenhar o conceito; não deveria subir.",
-        "How far the common noun, without the concept's word, now draws the concept as well; it should not rise.",
+    title = Bilingual(pt="Desvio da classe", en="Drift of the class")
+    sentence = Bilingual(
+        pt="Quanto o nome comum, sem a palavra do conceito, passou a desenhar o conceito; não deveria subir.",
+        en="How far the common noun, without the concept's word, now draws the concept as well; it should not rise.",
     )
 
     def score(self, features: Features, rows: Rows, columns: Rows) -> float:

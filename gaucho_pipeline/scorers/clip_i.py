@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer
 
 
 class ClipI(Scorer):
@@ -10,10 +11,10 @@ class ClipI(Scorer):
 
     name = "clip_i"
     encoder = "clip"
-    title = Translation("Semelhança com as imagens reais (CLIP-I)", "Similarity to the real images (CLIP-I)")
-    sentence = Translation(
-        "Quanto as imagens geradas se parecem, em geral, com imagens reais que o modelo nunca viu.",
-        "How much the generated pictures look, on the whole, like real images that the model never saw.",
+    title = Bilingual(pt="Semelhança com as imagens reais (CLIP-I)", en="Similarity to the real images (CLIP-I)")
+    sentence = Bilingual(
+        pt="Quanto as imagens geradas se parecem, em geral, com imagens reais que o modelo nunca viu.",
+        en="How much the generated pictures look, on the whole, like real images that the model never saw.",
     )
 
     def score(self, features: Features, rows: Rows, columns: Rows) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer
 
 
 class ClipT(Scorer):
@@ -14,10 +15,10 @@ class ClipT(Scorer):
     encoder = "clip"
     has_ceiling = False  # the images have no prompts
     uses_images = False
-    title = Translation("Acordo com o pedido (CLIP-T)", "Agreement with the prompt (CLIP-T)")
-    sentence = Translation(
-        "Quanto cada imagem mostra o que foi pedido: o lugar, a luz, a técnica.",
-        "How well each picture shows what was asked for: the place, the light, the technique.",
+    title = Bilingual(pt="Acordo com o pedido (CLIP-T)", en="Agreement with the prompt (CLIP-T)")
+    sentence = Bilingual(
+        pt="Quanto cada imagem mostra o que foi pedido: o lugar, a luz, a técnica.",
+        en="How well each picture shows what was asked for: the place, the light, the technique.",
     )
 
     def can_score(self, features: Features) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation, Vectors
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Vectors
 
 _BANDWIDTH, _SCALE = 10.0, 1000.0
 
@@ -18,10 +19,10 @@ class Cmmd(Scorer):
     name = "cmmd"
     encoder = "clip"
     higher_is_better = False
-    title = Translation("Distância entre conjuntos (CMMD)", "Distance between the sets (CMMD)")
-    sentence = Translation(
-        "A distância entre o conjunto das imagens geradas e o das reais, também quando são poucas; menor é melhor.",
-        "The distance between all generated pictures and all real images, small sets included; lower is better.",
+    title = Bilingual(pt="Distância entre conjuntos (CMMD)", en="Distance between the sets (CMMD)")
+    sentence = Bilingual(
+        pt="A distância entre o conjunto das imagens geradas e o das reais, também quando são poucas; menor é melhor.",
+        en="The distance between all generated pictures and all real images, small sets included; lower is better.",
     )
 
     def can_score(self, features: Features) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaucho_pipeline.scorers.base import Translation
+from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.scorers.clip_i import ClipI
 
 
@@ -11,10 +11,10 @@ class Dino(ClipI):
 
     name = "dino"
     encoder = "dino"
-    title = Translation("Semelhança do motivo (DINO ViT-S/16)", "Similarity of the subject (DINO ViT-S/16)")
-    sentence = Translation(
-        "Quanto o motivo gerado se parece com o motivo real nos detalhes que o distinguem de outros do seu tipo.",
-        "How much the generated subject looks like the real one in the details that tell it from others of its kind.",
+    title = Bilingual(pt="Semelhança do motivo (DINO ViT-S/16)", en="Similarity of the subject (DINO ViT-S/16)")
+    sentence = Bilingual(
+        pt="Quanto o motivo gerado se parece com o motivo real nos detalhes que o distinguem de outros do seu tipo.",
+        en="How much the generated subject looks like the real one in the details that tell it from others of its kind.",
     )
 
 
@@ -23,4 +23,4 @@ class Dinov2(Dino):
 
     name = "dinov2"
     encoder = "dinov2"
-    title = Translation("Semelhança do motivo (DINOv2)", "Similarity of the subject (DINOv2)")
+    title = Bilingual(pt="Semelhança do motivo (DINOv2)", en="Similarity of the subject (DINOv2)")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer
 
 
 class Steadiness(Scorer):
@@ -12,10 +13,10 @@ class Steadiness(Scorer):
 
     name = "steadiness"
     has_ceiling = False  # the images have no prompts
-    title = Translation("Firmeza", "Steadiness")
-    sentence = Translation(
-        "A semelhança com as imagens reais no pedido em que ela é mais fraca: se o motivo aparece também ali.",
-        "The similarity to the real images in the prompt where it is weakest: whether the subject is there, too.",
+    title = Bilingual(pt="Firmeza", en="Steadiness")
+    sentence = Bilingual(
+        pt="A semelhança com as imagens reais no pedido em que ela é mais fraca: se o motivo aparece também ali.",
+        en="The similarity to the real images in the prompt where it is weakest: whether the subject is there, too.",
     )
 
     def score(self, features: Features, rows: Rows, columns: Rows) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gaucho_pipeline.scorers.base import Features, Rows, Scorer, Translation
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.scorers.base import Features, Rows, Scorer
 
 
 class Variety(Scorer):
@@ -12,10 +13,10 @@ class Variety(Scorer):
 
     name = "variety"
     uses_images = False
-    title = Translation("Variedade", "Variety")
-    sentence = Translation(
-        "Quanto diferem entre si as imagens de um mesmo pedido; perto de zero, o modelo desenha sempre a mesma.",
-        "How much pictures of one prompt differ from one another; near zero the model always draws the same one.",
+    title = Bilingual(pt="Variedade", en="Variety")
+    sentence = Bilingual(
+        pt="Quanto diferem entre si as imagens de um mesmo pedido; perto de zero, o modelo desenha sempre a mesma.",
+        en="How much pictures of one prompt differ from one another; near zero the model always draws the same one.",
     )
 
     def can_score(self, features: Features) -> bool:

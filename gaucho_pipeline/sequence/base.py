@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from gaucho_pipeline.sequence.steps import Steps
 
-SEQUENCE_CODE_VERSIONS = {"storyboard": "1", "animatediff": "1", "video": "1"}
-"""By method: raised when that one draws other frames of the same input. It makes stale what it drew, and nothing else."""
 Strengths = Mapping[str, float]
 """How strongly each concept is drawn, by slug."""
 

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from PIL import Image
 
-from gaucho_pipeline.concepts.sequence import SequenceSpec
+from gaucho_pipeline.concepts.sequence import SEQUENCE_CODE_VERSIONS, SequenceSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.images.decoding import shows_nothing
 from gaucho_pipeline.images.picture_cache import PictureCache
-from gaucho_pipeline.methods.trained import add_learned, load_adapters, load_base
+from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.trained import add_learned, load_adapters, load_base
 from gaucho_pipeline.prompts.stories import Story
-from gaucho_pipeline.prompts.templates import fill_in_concepts
-from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS, Drawing, Strengths
+from gaucho_pipeline.prompts.templates import ConceptWords, fill_in_concepts
+from gaucho_pipeline.sequence.base import Drawing, Strengths
 from gaucho_pipeline.sequence.registry import SEQUENCE_METHODS
 from gaucho_pipeline.sequence.steps import Steps
 from gaucho_pipeline.stage.reporter import Progress, Reporter
@@ -54,20 +55,37 @@ class ToldStory:
         return any(len(each) > 1 or set(each.values()) != {1.0} for each in self.strengths)
 
 
+@dataclass(frozen=True)
+class SequenceSettings:
+    """What tells frames from those of any other model and settings."""
+
+    code: tuple[str, str, str]
+    method: str | None
+    motion_adapter: dict[str, str | None] | None
+    base_model: dict[str, str | None] | None
+    computed: tuple[str, str, str | None]
+    """Where: the kind of device, the type of numbers, the quantization."""
+    negative_prompt: str
+    num_inference_steps: int
+    guidance_scale: float
+    sampler: str
+    side: int
+
+
 @dataclass
 class DrawnStories:
     """Frames by story and model."""
 
     frames: dict[str, dict[Model, list[Image.Image]]]
-    settings: dict[str, Any]
+    settings: SequenceSettings
     generated: int = 0
     """How many frames were not there already."""
     seconds: float = 0.0
     """That drawing took."""
 
 
-def told(stories: Sequence[Story], own: str, words: Mapping[str, tuple[str, str]]) -> list[ToldStory]:
-    """Stories with the words that concepts were learned by. `words`: token and class noun by concept."""
+def tell_stories(stories: Sequence[Story], own: str, words: Mapping[str, ConceptWords]) -> list[ToldStory]:
+    """Stories with the words that concepts were learned by. `words`: by concept."""
     return [
         ToldStory(
             story,
@@ -78,24 +96,24 @@ def told(stories: Sequence[Story], own: str, words: Mapping[str, tuple[str, str]
     ]
 
 
-def words_of(checkpoints: Checkpoints) -> dict[str, tuple[str, str]]:
+def words_of(checkpoints: Checkpoints) -> dict[str, ConceptWords]:
     """The token and the class noun that each concept was learned by, whatever the file says now."""
-    return {slug: (made.provenance.spec["token"], made.provenance.spec["class_noun"]) for slug, (made, _) in checkpoints.items()}
+    return {slug: made.training_spec().words for slug, (made, _) in checkpoints.items()}
 
 
 @dataclass
-class _Studio:
+class _Easel:
     """One model, open for drawing, and all that shapes what it draws beside the story."""
 
     family: Family
     spec: SequenceSpec
-    settings: dict[str, Any]
+    settings: SequenceSettings
     cache: PictureCache
     steps_folder: Path
     progress: Progress
     drawn: DrawnStories
     use: Callable[[Strengths], None] = lambda strengths: None
-    version: dict[str, Any] = field(default_factory=dict)
+    version: dict[str, str] = field(default_factory=dict)
     """What was learned, as far as it is drawn with."""
 
     def set_strengths(self, strengths: Strengths) -> None:
@@ -152,7 +170,7 @@ class _Studio:
         strengths = story.strengths if model != "base" else tuple({} for _ in story.prompts)
         key = self._key(story, strengths, model)
         steps = Steps(self.steps_folder / key, self.progress.advance, self.progress.skip)
-        return Drawing(self.family, self.spec, story.story, story.prompts, strengths, self.settings["side"], self.use, steps), key
+        return Drawing(self.family, self.spec, story.story, story.prompts, strengths, self.settings.side, self.use, steps), key
 
     def _work(self, drawing: Drawing, frames: int, model: Model) -> int:
         return frames if model == "control" else SEQUENCE_METHODS[str(self.spec.method)].calls(drawing)
@@ -164,56 +182,75 @@ class _Studio:
         unfolding = {"beats": beats, "prompts": told.prompts, "seed": story.seed, "drift": story.drift}
         # by what was learned and not by slugs: a concept that is renamed has nothing drawn again
         learned = [{self.version[slug]: strength for slug, strength in each.items()} for each in strengths]
-        return digest([self.settings, unfolding, learned, "control" if model == "control" else "story"])
+        return digest([asdict(self.settings), unfolding, learned, "control" if model == "control" else "story"])
 
 
-def draw_stories(
-    stories: Sequence[ToldStory],
-    spec: SequenceSpec,
-    own: str,
-    checkpoints: Checkpoints,
-    data: Path,
-    steps_folder: Path,
-    reporter: Reporter,
-    models: Sequence[Model] = MODELS,
-) -> DrawnStories:
+@dataclass(frozen=True)
+class Studio:
+    """Where stories are drawn: with what was learned of which concepts, and where that is kept."""
+
+    spec: SequenceSpec
+    own: str
+    """The slug of the concept whose stories they are."""
+    checkpoints: Checkpoints
+    data: Path
+    steps_folder: Path
+    """Where what is unfinished is kept, step by step."""
+    reporter: Reporter
+
+
+def draw_stories(stories: Sequence[ToldStory], studio: Studio, models: Sequence[Model] = MODELS) -> DrawnStories:
     """Draws all stories with all models. Raises ConfigError or GauchoError if they cannot be drawn so, or something does not load."""
-    method, (trained, checkpoint) = SEQUENCE_METHODS[str(spec.method)], checkpoints[own]
+    spec, (trained, checkpoint) = studio.spec, studio.checkpoints[studio.own]
+    method = SEQUENCE_METHODS[str(spec.method)]
     check_strengths(stories, spec)
-    reporter.info(f"loading {trained.provenance.spec['base_model']} on {base_models.best_device()}")
+    studio.reporter.info(f"loading {trained.training_spec().base_model} on {base_models.best_device()}")
     loaded = load_base(trained)
     family = method.open(loaded.family, spec)
     settings = _settings(loaded, family, spec, trained)
     drawn = DrawnStories({story.story.name: {} for story in stories}, settings)
-    count = {story.story.name: len(story.story.frames()) for story in stories}
-    calls = sum(method.calls(Drawing(family, spec, s.story, s.prompts, s.strengths, 0, lambda own: None, Steps(Path()))) for s in stories)
-    drawn_once = sum(count.values()) if "control" in models else 0
-    progress = reporter.progress("drawing", calls * len([m for m in models if m != "control"]) + drawn_once, "denoising steps")
-    studio = _Studio(family, spec, settings, PictureCache(data / ".pictures"), steps_folder, progress, drawn)
+    progress = _progress(stories, studio, family, models)
+    easel = _Easel(family, spec, settings, PictureCache(studio.data / ".pictures"), studio.steps_folder, progress, drawn)
     if "base" in models:
         for story in stories:
-            studio.draw(story, "base")
-    mixed = [story for story in stories if story.has_its_own_strengths]
-    if mixed:
-        load_adapters(studio.family, checkpoints)
-        studio.use = studio.set_strengths
-        studio.version = {slug: made.data_version for slug, (made, _) in checkpoints.items()}
-        for story in mixed:
-            for model in (each for each in models if each != "base"):
-                studio.draw(story, model)
-        studio.family.pipeline.unload_lora_weights()
-        studio.use = lambda strengths: None
+            easel.draw(story, "base")
+    tuned = [model for model in models if model != "base"]
+    if mixed := [story for story in stories if story.has_its_own_strengths]:
+        _draw_mixed(mixed, easel, studio.checkpoints, tuned)
     if plain := [story for story in stories if not story.has_its_own_strengths]:
-        if trained.provenance.spec["method"] == "lora":
-            add_learned(studio.family, trained, checkpoint)
+        if METHODS[trained.training_spec().method].is_adapter:
+            add_learned(easel.family, trained, checkpoint)
         else:  # whose weights are those of the pipeline that the method began with
             add_learned(loaded.family, trained, checkpoint)
-            studio.family = method.open(loaded.family, spec)
-        studio.version = {own: trained.data_version}
+            easel.family = method.open(loaded.family, spec)
+        easel.version = {studio.own: trained.data_version}
         for story in plain:
-            for model in (each for each in models if each != "base"):
-                studio.draw(story, model)
+            for model in tuned:
+                easel.draw(story, model)
     return drawn
+
+
+def _progress(stories: Sequence[ToldStory], studio: Studio, family: Family, models: Sequence[Model]) -> Progress:
+    """Progress in denoising steps: a control's frames count one each."""
+    method, spec = SEQUENCE_METHODS[str(studio.spec.method)], studio.spec
+    unused = Steps(Path())
+    calls = sum(
+        method.calls(Drawing(family, spec, each.story, each.prompts, each.strengths, 0, lambda own: None, unused)) for each in stories
+    )
+    frames = sum(len(each.story.frames()) for each in stories) if "control" in models else 0
+    return studio.reporter.progress("drawing", calls * len([model for model in models if model != "control"]) + frames, "denoising steps")
+
+
+def _draw_mixed(stories: Sequence[ToldStory], easel: _Easel, checkpoints: Checkpoints, models: Sequence[Model]) -> None:
+    """Draws stories in which concepts have strengths of their own, with adapters beside one another."""
+    load_adapters(easel.family, checkpoints)
+    easel.use = easel.set_strengths
+    easel.version = {slug: made.data_version for slug, (made, _) in checkpoints.items()}
+    for story in stories:
+        for model in models:
+            easel.draw(story, model)
+    easel.family.pipeline.unload_lora_weights()
+    easel.use = lambda strengths: None
 
 
 def check_strengths(stories: Sequence[ToldStory], spec: SequenceSpec) -> None:
@@ -225,19 +262,18 @@ def check_strengths(stories: Sequence[ToldStory], spec: SequenceSpec) -> None:
             raise ConfigError(f"{story.story.name}: {spec.method} draws all beats at once; give each the same concepts, as strong")
 
 
-def _settings(loaded: base_models.Loaded, family: Family, spec: SequenceSpec, trained: Manifest) -> dict[str, Any]:
-    """What tells frames from those of any other model and settings."""
-    training = trained.provenance.spec
+def _settings(loaded: base_models.Loaded, family: Family, spec: SequenceSpec, trained: Manifest) -> SequenceSettings:
+    training = trained.training_spec()
     adapter = spec.motion_adapter if spec.method == "animatediff" else None
-    return {
-        "code": [_CODE_VERSION, SEQUENCE_CODE_VERSIONS[str(spec.method)], family.code_version],
-        "method": spec.method,
-        "motion_adapter": base_models.part_identity(adapter.model, adapter.revision) if adapter else None,
-        "base_model": trained.provenance.base_model,
-        "computed": [loaded.device.type, str(base_models.compute_dtype(loaded.device)), training.get("quantization")],
-        "negative_prompt": spec.negative_prompt,
-        "num_inference_steps": spec.num_inference_steps,
-        "guidance_scale": spec.guidance_scale,
-        "sampler": family.sampler,
-        "side": spec.size or training["resolution"] or loaded.resolution,
-    }
+    return SequenceSettings(
+        code=(_CODE_VERSION, SEQUENCE_CODE_VERSIONS[str(spec.method)], family.code_version),
+        method=spec.method,
+        motion_adapter=base_models.part_identity(adapter.model, adapter.revision) if adapter else None,
+        base_model=trained.provenance.base_model,
+        computed=(loaded.device.type, str(base_models.compute_dtype(loaded.device)), training.quantization),
+        negative_prompt=spec.negative_prompt,
+        num_inference_steps=spec.num_inference_steps,
+        guidance_scale=spec.guidance_scale,
+        sampler=family.sampler,
+        side=spec.size or training.resolution or loaded.resolution,
+    )

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from PIL import Image, ImageDraw
 
 from gaucho_pipeline.design.web import fitting, font
+from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import SENTENCE, XMP_BOX, xmp_of
 
 HOW_TO_GET_MP4 = "no MP4: it needs the extra: pip install 'gaucho-pipeline[video]'; then run again with --select sample_sequence --force"
@@ -23,7 +23,7 @@ _CELL, _GAP, _LINE, _IN_A_ROW = 128, 4, 20, 8
 _QUALITY = 88
 
 
-def animated_webp(frames: Sequence[Image.Image], frames_per_second: float, facts: Mapping[str, Any]) -> bytes:
+def animated_webp(frames: Sequence[Image.Image], frames_per_second: float, facts: Facts) -> bytes:
     """The frames as a WebP that plays for ever."""
     buffer = BytesIO()
     keys = {"duration": round(1000 / frames_per_second), "loop": 0, "quality": _QUALITY, "xmp": xmp_of(facts, with_facts=True).encode()}
@@ -31,7 +31,7 @@ def animated_webp(frames: Sequence[Image.Image], frames_per_second: float, facts
     return buffer.getvalue()
 
 
-def animated_gif(frames: Sequence[Image.Image], frames_per_second: float, facts: Mapping[str, Any]) -> bytes:
+def animated_gif(frames: Sequence[Image.Image], frames_per_second: float, facts: Facts) -> bytes:
     """The frames as a GIF that plays for ever, in 256 colours each. A GIF counts in hundredths of a second."""
     buffer = BytesIO()
     keys = {"duration": max(20, round(100 / frames_per_second) * 10), "loop": 0, "comment": SENTENCE.encode()}
@@ -62,7 +62,7 @@ def has_mp4() -> bool:
         return False
 
 
-def mp4(frames: Sequence[Image.Image], frames_per_second: float, facts: Mapping[str, Any]) -> bytes:
+def mp4(frames: Sequence[Image.Image], frames_per_second: float, facts: Facts) -> bytes:
     """The frames as an MP4 (H.264, sides made even), with XMP in a box of its own behind the film."""
     import imageio_ffmpeg
 

@@ -11,8 +11,8 @@ from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.models.base_models import is_out_of_memory
 from gaucho_pipeline.provenance.signing import signer_from_environment
-from gaucho_pipeline.sequence.drawing import draw_stories, told, words_of
-from gaucho_pipeline.sequence.facts import story_facts
+from gaucho_pipeline.sequence.drawing import Studio, draw_stories, tell_stories, words_of
+from gaucho_pipeline.sequence.facts import Drawn, story_facts
 from gaucho_pipeline.sequence.writing import StoryWriter
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.store.artifact import Artifact
@@ -24,17 +24,16 @@ def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Pat
     A drawing that was killed goes on at the next denoising step. Raises ConfigError or GauchoError if it cannot be drawn.
     """
     own, learned = next(iter(checkpoints)), {slug: (made.manifest, made.folder) for slug, made in checkpoints.items()}
-    signer, stories = signer_from_environment(), told(spec.stories, own, words_of(learned))
+    signer, (story,) = signer_from_environment(), tell_stories(spec.stories, own, words_of(learned))
     steps = data / ".staging" / SAMPLE_SEQUENCE.name / own / "single"  # where what is unfinished is looked for
     try:
-        drawn = draw_stories(stories, spec, own, learned, data, steps, Reporter(None), models=("tuned",))
+        drawn = draw_stories([story], Studio(spec, own, learned, data, steps, Reporter(None)), models=("tuned",))
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
         raise GauchoError(f"memory ran out; {SAMPLE_SEQUENCE.memory_remedy}") from None
     manifests = {slug: made.manifest for slug, made in checkpoints.items()}
-    (story,) = stories
-    facts = story_facts(story.story, story.prompts, story.strengths, spec, drawn.settings, own, manifests, imagined)
+    facts = story_facts(story, Drawn(own, manifests, spec, drawn.settings, imagined))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sequence-") as name:  # nothing half-written is ever taken for whole
         StoryWriter(Path(name), signer, spec, imagined, title).write(story, drawn.frames[story.story.name], facts)

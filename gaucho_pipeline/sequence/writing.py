@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from gaucho_pipeline.assets.rows import BeatRow, FrameRow, StoryRow
 from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.images.decoding import pixels_digest
-from gaucho_pipeline.prompts.stories import InTwoLanguages, Story
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.prompts.stories import Story
+from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import IMAGINED, SENTENCE, labelled, marked_png
 from gaucho_pipeline.provenance.signing import Signer
 from gaucho_pipeline.sequence import films
 from gaucho_pipeline.sequence.drawing import Model, ToldStory
 from gaucho_pipeline.sequence.facts import frame_facts
+from gaucho_pipeline.sequence.measures import FrameNumbers
 
 _STRIPS: dict[Model, tuple[str, str]] = {
     "tuned": ("filmstrip.png", ""),
@@ -35,38 +38,49 @@ class StoryWriter:
 
     def __init__(self, folder: Path, signer: Signer, spec: SequenceSpec, imagined: bool, title: str) -> None:
         self._folder, self._signer, self._spec, self._imagined, self._title = folder, signer, spec, imagined, title
-        self.rows, self.story_rows, self.facts = list[dict[str, Any]](), list[dict[str, Any]](), list[dict[str, Any]]()
+        self.rows, self.story_rows, self.facts = list[FrameRow](), list[StoryRow](), list[Facts]()
         self.strips = list[Image.Image]()
         """The filmstrip of each story."""
 
     def write(
-        self, each: ToldStory, frames: Mapping[Model, Sequence[Image.Image]], facts: dict[str, Any], measured: Sequence[dict[str, Any]] = ()
+        self, told: ToldStory, frames: Mapping[Model, Sequence[Image.Image]], facts: Facts, measured: Sequence[FrameNumbers] = ()
     ) -> None:
-        """Writes a story. `measured`: figures of each frame."""
-        story, folder = each.story, self._folder / each.story.name
+        """Writes a story. `measured`: what was measured of each frame."""
+        story, folder = told.story, self._folder / told.story.name
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         shown = [labelled(frame, self._imagined) if self._spec.visible_label else frame.convert("RGB") for frame in frames["tuned"]]
         for number, (frame, picture) in enumerate(zip(story.frames(), shown, strict=True)):
             own, file = frame_facts(facts, number, frame), folder / "frames" / f"{number:03d}.png"
             write_atomically(file, self._signer.sign(marked_png(picture, own), own))
-            place = {"beat": frame.beat, "following": frame.following, "share": round(frame.share, 4)}
-            row = {"file": file.relative_to(self._folder.parent).as_posix(), "story": story.name, "number": number} | place
-            row |= {"pixels": pixels_digest(picture), "height": frames["tuned"][number].height}
-            self.rows.append(row | (measured[number] if measured else {}))
+            row = FrameRow(
+                file=file.relative_to(self._folder.parent).as_posix(),
+                story=story.name,
+                number=number,
+                beat=frame.beat,
+                following=frame.following,
+                share=round(frame.share, 4),
+                pixels=pixels_digest(picture),
+                height=frames["tuned"][number].height,
+                **(measured[number] if measured else {}),
+            )
+            self.rows.append(row)
             self.facts.append(own)
         written = [name for name in _FILMS if name != "story.mp4" or films.has_mp4()]
         for name in written:
             mime, film = _FILMS[name]
             write_atomically(folder / name, self._signer.sign(film(shown, story.frames_per_second, facts), facts, mime))
+        self._write_strips(told, folder, frames, facts)
+        self.facts.append(facts)
+        self.story_rows.append(_story_row(told, len(shown), written))
+
+    def _write_strips(self, told: ToldStory, folder: Path, frames: Mapping[Model, Sequence[Image.Image]], facts: Facts) -> None:
         for model, pictures in frames.items():
             name, label = _STRIPS[model]
-            strip = self._strip(story, pictures, label)
-            own = facts if model == "tuned" else facts | {"shows": model}
+            strip = self._strip(told.story, pictures, label)
+            own = facts if model == "tuned" else facts.with_facts(shows=model)
             write_atomically(folder / name, self._signer.sign(marked_png(strip, own), own))
             if model == "tuned":
                 self.strips.append(strip)
-        self.facts.append(facts)
-        self.story_rows.append(_story_row(each, len(shown), written))
 
     def _strip(self, story: Story, frames: Sequence[Image.Image], label: str) -> Image.Image:
         texts = [_both(beat.caption, beat.prompt) for beat in story.beats]
@@ -75,9 +89,9 @@ class StoryWriter:
         return films.filmstrip(f"{self._title}: {_both(story.title, story.name)}{label}", frames, captions, note)
 
 
-def _both(text: InTwoLanguages | None, otherwise: str) -> str:
+def _both(text: Bilingual | None, otherwise: str) -> str:
     """A text in both languages: a picture of it has one place for both."""
-    return f"{text.pt} / {text.en}" if text else otherwise
+    return f"{text.pt} / {text.read('en')}" if text else otherwise
 
 
 def firsts(story: Story) -> list[int]:
@@ -85,11 +99,13 @@ def firsts(story: Story) -> list[int]:
     return [sum(beat.frames for beat in story.beats[:number]) for number in range(len(story.beats))]
 
 
-def _story_row(each: ToldStory, frames: int, files: Sequence[str]) -> dict[str, Any]:
+def _story_row(told: ToldStory, frames: int, files: Sequence[str]) -> StoryRow:
     """What pages say of a story."""
-    story, beats = each.story, list[dict[str, Any]]()
-    for first, beat, prompt in zip(firsts(story), story.beats, each.prompts, strict=True):
-        caption = beat.caption.model_dump() if beat.caption else None
-        beats.append({"prompt": prompt, "caption": caption, "first": first, "transition": beat.transition})
-    played = {"frames": frames, "frames_per_second": story.frames_per_second, "files": list(files)}
-    return {"name": story.name, "title": story.title.model_dump() if story.title else None, "beats": beats} | played
+    story = told.story
+    beats = [
+        BeatRow(prompt=prompt, caption=beat.caption, first=first, transition=beat.transition)
+        for first, beat, prompt in zip(firsts(story), story.beats, told.prompts, strict=True)
+    ]
+    return StoryRow(
+        name=story.name, title=story.title, beats=tuple(beats), frames=frames, frames_per_second=story.frames_per_second, files=tuple(files)
+    )

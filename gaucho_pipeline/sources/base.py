@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, NamedTuple, Protocol, TypeGuard
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from w3lib.url import safe_url_string
@@ -41,13 +41,20 @@ class ApiRequest:
     parse: Callable[[bytes], ApiPage]
 
 
+class UnusableRecord(NamedTuple):
+    """A record that names no image that could be used."""
+
+    key: str
+    origin: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class ApiPage:
     """What an answer says: records, those that name no usable image, and what to ask next."""
 
     records: tuple[Record, ...] = ()
-    unusable: tuple[dict[str, Any], ...] = ()
-    """Rows with `key`, `origin` and `reason`."""
+    unusable: tuple[UnusableRecord, ...] = ()
     missing: frozenset[str] = frozenset()
     """Keys that were asked for, and that the source knows no more."""
     next: tuple[ApiRequest, ...] = ()
@@ -198,6 +205,6 @@ def without_secrets(address: str) -> str:
     return urlunsplit((parts.scheme, host, path, "" if signed else parts.query, "" if signed else parts.fragment))
 
 
-def unusable(key: str, origin: str, reason: str = "the record names no image") -> dict[str, Any]:
-    """A row for a record that cannot be used."""
-    return {"key": plain(key)[:200], "origin": origin, "reason": reason}
+def unusable(key: str, origin: str, reason: str = "the record names no image") -> UnusableRecord:
+    """A record that cannot be used, with its key as plain text."""
+    return UnusableRecord(plain(key)[:200], origin, reason)

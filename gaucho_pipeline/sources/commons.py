@@ -25,6 +25,7 @@ from gaucho_pipeline.sources.base import (
     Lookup,
     Recheck,
     UnclearAnswer,
+    UnusableRecord,
     api_address,
     host_of,
     is_web_address,
@@ -193,7 +194,7 @@ class Commons:
             raise GauchoError(f"{self.origin}: the answer is not one of the API's")
         return answer
 
-    def _parse_batch(self, batch: dict[str, dict[str, Any]], level: int) -> tuple[list[Record], list[dict[str, Any]], list[ApiRequest]]:
+    def _parse_batch(self, batch: dict[str, dict[str, Any]], level: int) -> tuple[list[Record], list[UnusableRecord], list[ApiRequest]]:
         records, bad, deeper = [], [], []
         for key, page in batch.items():
             title = plain(page.get("title"))

@@ -21,6 +21,7 @@ from gaucho_pipeline.sources.base import (
     ImageSourceSpec,
     Lookup,
     Recheck,
+    UnusableRecord,
     api_address,
     host_of,
     is_web_address,
@@ -122,7 +123,7 @@ class INaturalist:
         results = self._results(answer)
         total = answer.get("total_results")
         records: list[Record] = []
-        bad: list[dict[str, Any]] = []
+        bad: list[UnusableRecord] = []
         for observation in results:
             photos = observation.get("photos")
             for photo in photos if isinstance(photos, list) and observation.get("quality_grade") == "research" else ():

@@ -8,7 +8,6 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import Any
 
 from gaucho_pipeline.rights.licenses import License
 
@@ -42,21 +41,6 @@ class Record:
     def bytes_id(self) -> str:
         """What stands for the bytes before they are there: the SHA-1 that the source gives, else the address."""
         return f"sha1:{self.sha1}" if self.sha1 else self.url
-
-    def to_row(self) -> dict[str, Any]:
-        """The record as a row of a table."""
-        return {
-            "key": self.key, "origin": self.origin, "url": self.url, "title": self.title, "author": self.author, "source": self.source,
-            "license": self.license.id, "license_family": self.license.family, "license_url": self.license.url, "flags": list(self.flags),
-            "sha1": self.sha1, "labels": list(self.labels), "is_file": self.is_file,
-        }  # fmt: skip
-
-    @classmethod
-    def from_row(cls, row: dict[str, Any]) -> Record:
-        """The record that `to_row` gave."""
-        license_ = License(row["license"], row["license_family"], row["license_url"], "")
-        own = {name: row[name] for name in ("key", "origin", "url", "title", "author", "source", "sha1", "is_file")}
-        return cls(**own, license=license_, flags=tuple(row["flags"]), labels=tuple(row["labels"]))
 
 
 def has_words(text: str, words: str) -> bool:

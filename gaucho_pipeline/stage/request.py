@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.manifest import Provenance
@@ -24,7 +25,9 @@ class StageRequest(BaseModel):
     asset: str = Field(description="The asset to make")
     concept: str = Field(description="The concept's slug; 'all' for the site")
     title: str = Field("", description="The concept's name, for pages; another name makes nothing anew")
-    spec: dict[str, Any] = Field(description="The specification with all its keys")
+    words: ConceptWords | None = Field(None, description="What the concept is called in prompts; None for the site")
+    historical: bool = Field(False, description="Whether what is shown is of the past, so that every picture of it is imagined")
+    spec: dict[str, Any] = Field(description="The specification: all keys of the concept's part")
     provenance: Provenance = Field(description="What it will be made from")
     fingerprint: str | None = Field(description="Hash of the provenance; None for raw_crawl, which is named by what it holds")
     inputs: dict[str, Path] = Field(description="The folders to read, by asset; with the concept behind a slash where it is another's")
@@ -32,6 +35,23 @@ class StageRequest(BaseModel):
     lock_file: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
     forgotten: Path | None = Field(None, description="The file beside concepts.yaml that names images which must not come back")
     force: bool = Field(False, description="Make it anew although it stands")
+
+    @property
+    def token(self) -> str:
+        """The made-up word that stands for the concept."""
+        return self.concept_words.token
+
+    @property
+    def class_noun(self) -> str:
+        """The plain noun of what the concept is."""
+        return self.concept_words.class_noun
+
+    @property
+    def concept_words(self) -> ConceptWords:
+        """Raises ValueError for a request that is about no concept."""
+        if self.words is None:
+            raise ValueError(f"{self.asset} is about no concept")
+        return self.words
 
     def cached(self) -> Artifact | None:
         """The artifact that stands already of what is asked for, which becomes the current one; None if it has to be made.

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
 
 from gaucho_pipeline.assets.metrics import Metrics
 from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.prompts.templates import ConceptWords
 
 SCHEMA_VERSION = 2
 
 
 MANIFEST = "manifest.json"
+
+
+Record = TypeVar("Record", bound=BaseModel)
 
 
 class Provenance(BaseModel):
@@ -47,6 +52,26 @@ class Manifest(BaseModel):
     metrics: SerializeAsAny[Metrics] = Field(description="What was counted and measured, as the asset's model has it")
     files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every file but this, by its path; none in older ones")
 
+    def training_spec(self) -> TrainingRecord:
+        """How it was taught, of a checkpoint. Raises GauchoError for what is none."""
+        return self._read_spec(TrainingRecord)
+
+    def drawing_spec(self) -> DrawingRecord:
+        """How it was drawn, of a gallery or a sequence. Raises GauchoError for what is neither."""
+        return self._read_spec(DrawingRecord)
+
+    def shown_concepts(self) -> frozenset[str]:
+        """The slugs that a site shows; none for what is no site."""
+        return frozenset(self.provenance.spec.get("concepts", ()))
+
+    def _read_spec(self, of: type[Record]) -> Record:
+        try:
+            return of.model_validate(self.provenance.spec)
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = f"{self.asset} of {self.concept}: its specification has no {'.'.join(map(str, first['loc']))}"
+            raise GauchoError(f"{what}; it is of another version: gaucho run {self.concept} --select {self.asset} --force") from None
+
     @field_validator("asset")
     @classmethod
     def _is_known(cls, value: str) -> str:
@@ -58,6 +83,44 @@ class Manifest(BaseModel):
     @classmethod
     def _of_the_asset(cls, value: Any, info: ValidationInfo) -> Any:
         return ASSETS[info.data["asset"]].metrics.model_validate(value) if "asset" in info.data else value
+
+
+class TrainingRecord(BaseModel):
+    """What others need to know of how a checkpoint was taught."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    token: str
+    class_noun: str
+    method: str
+    base_model: str
+    revision: str | None = None
+    quantization: str | None = None
+    resolution: int | None = None
+
+    @property
+    def words(self) -> ConceptWords:
+        """What it was learned by, whatever the file says now."""
+        return ConceptWords(self.token, self.class_noun)
+
+
+class DrawingRecord(BaseModel):
+    """What others need to know of how pictures were drawn."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    num_inference_steps: int
+    guidance_scale: float
+    size: int | None = None
+    historical: bool = False
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest of an artifact's folder. Raises GauchoError if it is none."""
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise GauchoError(f"{folder / MANIFEST}: is damaged, or of another version ({str(error).splitlines()[0]})") from None
 
 
 def fingerprint(asset: str, slug: str, provenance: Provenance) -> str:

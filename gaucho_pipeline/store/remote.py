@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from gaucho_pipeline.assets.rows import CrawledImage, read_rows
 from gaucho_pipeline.assets.table import RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 from gaucho_pipeline.files.digests import is_file_of
-from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.files.writing import write_atomically, written_atomically
 from gaucho_pipeline.store.artifact import Artifact, file_names
 from gaucho_pipeline.store.manifest import Manifest
@@ -289,7 +289,7 @@ def blobs_of(artifact: Artifact) -> list[str]:
     """The images that a crawl names."""
     if artifact.manifest.asset != RAW_CRAWL.name:
         return []
-    return sorted({row["sha256"] for row in read_table(artifact.folder / "images.jsonl")})
+    return sorted({row.sha256 for row in read_rows(artifact.folder / "images.jsonl", CrawledImage)})
 
 
 def share_if_asked(local: Store, artifact: Artifact, tell: Callable[[str], None]) -> None:

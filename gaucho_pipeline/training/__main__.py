@@ -10,15 +10,17 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from gaucho_pipeline.assets.metrics import CheckpointMetrics
+from gaucho_pipeline.assets.rows import ClassImage, Credit, Loss, TrainImage, read_rows, to_json, write_rows
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
+from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.methods.base import Weights, tensors_digest
+from gaucho_pipeline.methods.base import CheckpointInfo, Weights, tensors_digest
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
 from gaucho_pipeline.rights.model_licenses import license_of
@@ -30,10 +32,10 @@ from gaucho_pipeline.training import processes
 from gaucho_pipeline.training.curve import draw_curves, write_logs
 from gaucho_pipeline.training.energy import EnergyMeter
 from gaucho_pipeline.training.examples import split
-from gaucho_pipeline.training.model_card import model_card
-from gaucho_pipeline.training.preparing import Images, prepare
+from gaucho_pipeline.training.model_card import Taught, model_card
+from gaucho_pipeline.training.preparing import ImagePaths, prepare
 from gaucho_pipeline.training.report import measure, read_back
-from gaucho_pipeline.training.study import Study, Words, train_all
+from gaucho_pipeline.training.study import Lesson, Study, train_all
 from gaucho_pipeline.training.tokens import notes_on_words
 
 _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
@@ -44,59 +46,66 @@ class _Trained:
     """What came of a training, and what it was made of."""
 
     study: Study
-    words: tuple[str, str]
-    train_rows: list[dict[str, Any]]
-    validation_rows: list[dict[str, Any]]
-    class_rows: list[dict[str, Any]]
+    train: list[TrainImage]
+    validation: list[TrainImage]
+    class_images: list[ClassImage]
     notes: list[str]
+
+    @property
+    def learned_from(self) -> list[TrainImage | ClassImage]:
+        """What the weights are due to: all but the validation images."""
+        return [*self.train, *self.class_images]
 
 
 def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> _Trained:
     """Teaches the concept to the base model; every process of a distributed run does the same."""
-    value = dict(request.spec)
-    words = value.pop("token"), value.pop("class_noun")
-    spec, curated = TrainingSpec.model_validate(value), request.inputs["curated_set"]
-    train_rows, validation_rows = split(read_table(curated / "images.jsonl"), spec.validation_fraction, spec.seed)
+    spec, words, curated = TrainingSpec.model_validate(request.spec), request.concept_words, request.inputs["curated_set"]
+    train, validation = split(read_rows(curated / "images.jsonl", TrainImage), spec.validation_fraction, spec.seed)
     base, spec = _load(spec, reporter)
-    images = Images(curated, train_rows, validation_rows, staging / "class_images", request.data)
-    encoded, class_rows = prepare(base, spec, *words, images, reporter)
-    notes = notes_on_words(base.family, words[0], encoded.train.captions)
+    images = ImagePaths(curated, train, validation, staging / "class_images", request.data)
+    encoded, class_images = prepare(base, spec, words, images, reporter)
+    notes = notes_on_words(base.family, words.token, encoded.train.captions)
     for note in notes:
         reporter.info(f"note: {note}")
-    pixels = digest([row["pixels"] for row in train_rows + validation_rows])
-    study = train_all(base, spec, Words(*words, pixels), encoded, staging / "state", reporter)
-    return _Trained(study, words, train_rows, validation_rows, class_rows, notes)
+    lesson = Lesson(words, encoded, digest([row.pixels for row in train + validation]))
+    return _Trained(train_all(base, spec, lesson, staging / "state", reporter), train, validation, class_images, notes)
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Teaches the concept to the base model, measures what was learned, and writes all of it."""
-    device = base_models.best_device()
-    meter = EnergyMeter(device)
+    meter = EnergyMeter(base_models.best_device())
     meter.start()
     trained = train_concept(request, staging, reporter)
-    watt_hours, study, curated = meter.stop(), trained.study, request.inputs["curated_set"]
-    (token, class_noun), train_rows, class_rows = trained.words, trained.train_rows, trained.class_rows
-    validation_rows, trainer, method = trained.validation_rows, study.trainer, study.trainer.model.method
+    watt_hours, study, words = meter.stop(), trained.study, request.concept_words
+    trainer, method = study.trainer, study.trainer.model.method
     family = type(trainer.model.family)
-    metrics = measure(study, class_noun, watt_hours, str(license_of(trainer.spec.base_model)))
-    licenses = sorted({row["license"] for row in train_rows + class_rows})
-    method.save(staging, request.concept, f"{token} {class_noun}", ", ".join(licenses), len(train_rows))
-    version = data_version(method.weights(), trainer.spec, train_rows + validation_rows + class_rows)
+    metrics = measure(study, words, watt_hours, str(license_of(trainer.spec.base_model)))
+    licenses = ", ".join(sorted({row.license for row in trained.learned_from}))
+    method.save(staging, CheckpointInfo(request.concept, f"{words.token} {words.class_noun}", licenses, len(trained.train)))
+    version = data_version(method.weights(), trainer.spec, [*trained.train, *trained.validation, *trained.class_images])
     metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(trained.notes)})
-    write_table(staging / "losses.jsonl", [row | {"trial": name} for name, curve in study.curves.items() for row in curve])
-    draw_curves(study.curves, study.kept, metrics.best_step, staging / "losses.png")
-    write_logs(study.curves, staging / "logs")
-    _copy_images(validation_rows, curated, staging, "validation")
-    write_table(staging / "train.jsonl", train_rows)
-    credited = [row | {"file": Path(row["file"]).name} for row in train_rows + class_rows]
-    write_attribution(staging / "ATTRIBUTION.csv", credited)
-    card = model_card(request.concept, request.title, (token, class_noun), trainer.spec, family, metrics, credited)
+    _write_losses(study, metrics.best_step, staging)
+    _copy_images(trained.validation, request.inputs["curated_set"], staging, "validation")
+    write_rows(staging / "train.jsonl", trained.train)
+    credited = [row.model_copy(update={"file": Path(row.file).name}) for row in trained.learned_from]
+    write_attribution(staging / "ATTRIBUTION.csv", map(to_json, credited))
+    card = model_card(Taught(request.concept, request.title, words, trainer.spec, family, metrics, credited))
     write_atomically(staging / "README.md", card)
+    _report(metrics, reporter)
+    return StageResult(data_version=version, metrics=metrics, leftovers=("state", "class_images"))
+
+
+def _write_losses(study: Study, best_step: int, staging: Path) -> None:
+    write_rows(staging / "losses.jsonl", [Loss(**row, trial=name) for name, curve in study.curves.items() for row in curve])
+    draw_curves(study.curves, study.kept, best_step, staging / "losses.png")
+    write_logs(study.curves, staging / "logs")
+
+
+def _report(metrics: CheckpointMetrics, reporter: Reporter) -> None:
     loss = metrics.validation_loss
     reporter.info(f"validation loss {loss.base:.4f} before, {loss.tuned:.4f} after; best at step {metrics.best_step}")
     if loss.interval:
         reporter.info(f"learned: {metrics.learned} (the loss changed by {loss.interval[0]:.4f} to {loss.interval[1]:.4f})")
-    return StageResult(data_version=version, metrics=metrics, leftovers=("state", "class_images"))
 
 
 def _load(spec: TrainingSpec, reporter: Reporter) -> tuple[Loaded, TrainingSpec]:
@@ -107,18 +116,18 @@ def _load(spec: TrainingSpec, reporter: Reporter) -> tuple[Loaded, TrainingSpec]
     return base, spec.model_copy(update={"resolution": spec.resolution or base.resolution})
 
 
-def data_version(weights: Weights, spec: TrainingSpec, rows: list[dict[str, Any]]) -> str:
+def data_version(weights: Weights, spec: TrainingSpec, rows: Sequence[Credit]) -> str:
     """The hash of what a checkpoint holds: what was learned, and to whom its images are credited."""
-    credited = [[row[name] for name in _CREDIT] for row in rows]
+    credited = [[getattr(row, name) for name in _CREDIT] for row in rows]
     return digest([tensors_digest(weights, spec.method, spec.effective_alpha), credited])
 
 
-def _copy_images(rows: list[dict[str, Any]], curated: Path, staging: Path, name: str) -> None:
+def _copy_images(rows: Sequence[TrainImage], curated: Path, staging: Path, name: str) -> None:
     folder = staging / name
     folder.mkdir(exist_ok=True)
     for row in rows:
-        shutil.copyfile(curated / row["file"], folder / Path(row["file"]).name)
-    write_table(staging / f"{name}.jsonl", [row | {"file": f"{name}/{Path(row['file']).name}"} for row in rows])
+        shutil.copyfile(curated / row.file, folder / Path(row.file).name)
+    write_rows(staging / f"{name}.jsonl", [row.model_copy(update={"file": f"{name}/{Path(row.file).name}"}) for row in rows])
 
 
 def follow(path: Path) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from gaucho_pipeline.assets.rows import ClassImage
 from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.digests import digest, file_digest
@@ -21,12 +21,12 @@ _BATCH = 4
 _MOST_BYTES = 100_000_000
 
 
-def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) -> list[dict[str, Any]]:
+def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) -> list[ClassImage]:
     """The user's images of the class, decoded safely into a folder, with their credits. What is no image is named and left out.
 
     Raises ConfigError if there is none.
     """
-    rows, rights = list[dict[str, Any]](), parse_license(spec.license)
+    rows, rights = list[ClassImage](), parse_license(spec.license)
     into.mkdir(exist_ok=True)
     seen = set[str]()
     for file in list_folder(folder):
@@ -47,22 +47,22 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
             continue
         seen.add(sha)
         write_atomically(into / f"{sha}.png", png_bytes(picture))
-        credit = {"author": spec.author, "source": spec.source, "license": rights.id, "license_url": rights.url}
-        rows.append({"file": f"{into.name}/{sha}.png", "title": path.stem, "sha256": sha, "pixels": sha, **credit})
+        credit = {"author": spec.author or "", "source": spec.source or "", "license": rights.id, "license_url": rights.url}
+        rows.append(ClassImage(file=f"{into.name}/{sha}.png", title=path.stem, sha256=sha, pixels=sha, **credit))
     if not rows:
         raise ConfigError(f"training.class_images: {folder} holds no image that can be read")
     return rows
 
 
 def generated_images(
-    base: Loaded, spec: TrainingSpec, wanted: ClassImages, side: int, class_noun: str, root: Path, reporter: Reporter
+    base: Loaded, spec: TrainingSpec, wanted: ClassImages, class_noun: str, root: Path, reporter: Reporter
 ) -> dict[Path, str]:
     """Images of the class that the base model generates, each from its own seed, with the hash of each.
 
     They stand under a hash of all that shapes them; those that a killed run has made are kept. Batches are the same whatever is missing,
     because a picture depends on its batch in the last digits.
     """
-    family, prompt = base.family, class_prompt(class_noun)
+    family, prompt, side = base.family, class_prompt(class_noun), spec.resolution or base.resolution
     model = [base_models.identity(spec.base_model, spec.revision), spec.quantization, base.device.type]
     made_by = [model, family.code_version, prompt, side, wanted.num_inference_steps, wanted.guidance_scale, spec.seed]
     folder = root / digest(made_by)

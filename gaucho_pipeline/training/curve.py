@@ -8,8 +8,9 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-Curve = Sequence[Mapping[str, float]]
-"""Rows with `step`, `validation` and, but for the first, `train`."""
+from gaucho_pipeline.training.state import Measurement
+
+Curve = Sequence[Measurement]
 
 
 def draw_curves(curves: Mapping[str, Curve], kept: str, best_step: int, path: Path) -> None:
@@ -38,9 +39,9 @@ def write_logs(curves: Mapping[str, Curve], folder: Path) -> bool:
         with SummaryWriter(str(folder / (f"{number:02d}" if len(curves) > 1 else "training"))) as writer:
             writer.add_text("trial", name)
             for row in curve:
-                for key in ("validation", "train"):
-                    if key in row:
-                        writer.add_scalar(f"loss/{key}", row[key], int(row["step"]))
+                writer.add_scalar("loss/validation", row["validation"], row["step"])
+                if "train" in row:
+                    writer.add_scalar("loss/train", row["train"], row["step"])
     for file in folder.rglob("*tfevents*"):
         file.rename(file.with_name("events.out.tfevents.training"))  # it is called after the machine
     return True

@@ -10,12 +10,13 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image, ImageOps
 
+from gaucho_pipeline.assets.rows import TrainImage
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.base import Conditioning, Family
@@ -30,14 +31,14 @@ _CUT = 0.85
 """The smallest part of a side that a random cut shows."""
 
 
-def split(rows: list[dict[str, Any]], validation_fraction: float, seed: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def split(rows: Sequence[TrainImage], validation_fraction: float, seed: int) -> tuple[list[TrainImage], list[TrainImage]]:
     """Images to train on and images to validate with; which is which depends on the seed and the image alone.
 
     At least one of each. Raises GauchoError with fewer than two images.
     """
     if len(rows) < 2:
         raise GauchoError("training needs at least two images: one to learn from and one to measure with")
-    ordered = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row['pixels']}".encode()).digest())
+    ordered = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row.pixels}".encode()).digest())
     count = min(max(1, round(validation_fraction * len(rows))), len(rows) - 1)
     return ordered[count:], ordered[:count]
 
@@ -174,14 +175,31 @@ def images_of_step(step: int, batch: int, count: int, seed: int) -> list[int]:
     chosen = []
     for position in range(step * batch, (step + 1) * batch):
         epoch, place = divmod(position, count)
-        order = torch.randperm(count, generator=generator_for(seed, 1, epoch))
+        order = torch.randperm(count, generator=generator_for(seed, Stream.ORDER, epoch))
         chosen.append(int(order[place]))
     return chosen
 
 
-def generator_for(seed: int, purpose: int, number: int) -> torch.Generator:
+class Stream(IntEnum):
+    """What random numbers are drawn for. Each has generators of its own, so that no two draws are alike by accident."""
+
+    ORDER = 1
+    """The order of the images in an epoch."""
+    EXAMPLE = 2
+    """View, noise and noise level of an image that is learned from."""
+    PRIOR_PROMPT = 3
+    """Which prompts without the token a step is held to."""
+    SELECTION = 4
+    """Noises under which the validation loss that chooses weights is measured."""
+    REPORT = 6
+    """Noises under which what is reported is measured."""
+    CLASS_IMAGE = 7
+    """View, noise and noise level of an image of the class."""
+
+
+def generator_for(seed: int, stream: Stream, number: int) -> torch.Generator:
     """A generator on the CPU that depends on its arguments alone."""
-    return _generator(f"{seed} {purpose} {number}")
+    return _generator(f"{seed} {stream.value} {number}")
 
 
 def _generator(name: str) -> torch.Generator:

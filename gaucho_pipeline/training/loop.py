@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers.training_utils import EMAModel
 
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 from gaucho_pipeline.models.base_models import Loaded, is_out_of_memory
-from gaucho_pipeline.prompts.templates import instance_prompt
+from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded, Example
 from gaucho_pipeline.training.learned import interval
 from gaucho_pipeline.training.memory import Plan, plan
 from gaucho_pipeline.training.objective import Objective
-from gaucho_pipeline.training.state import TrainerState, forget_worse, load_best, load_state, save_best, save_state
+from gaucho_pipeline.training.state import Measurement, TrainerState, forget_worse, load_best, load_state, save_best, save_state
 from gaucho_pipeline.training.tuned import TunedModel
 
 
@@ -32,22 +31,22 @@ class NotFinite(GauchoError):
     """Something that is learned, or learned from, is no number any more."""
 
 
-_SAVING = 20
+SAVE_TIME_RATIO = 20
 """Saving states takes at most this part of the time; better weights are kept whenever they are found."""
 
 
 class Trainer:
     """One training of one concept. What differs between base models and between methods is theirs to know."""
 
-    def __init__(self, base: Loaded, spec: TrainingSpec, token: str, class_noun: str, encoded: Encoded, inputs: str = "") -> None:
+    def __init__(self, base: Loaded, spec: TrainingSpec, words: ConceptWords, encoded: Encoded, inputs: str = "") -> None:
         self.spec, self.encoded, self.inputs = spec, encoded, {**spec.identity(), "images": inputs}
-        self.instance_prompt = instance_prompt(token, class_noun)
+        self.instance_prompt = instance_prompt(words)
         self.model = TunedModel(base, spec, encoded.conditionings)
-        self.objective = Objective(self.model, spec, encoded, class_noun)
+        self.objective = Objective(self.model, spec, encoded, words.class_noun)
         self.groups = self.model.method.parameter_groups()
         self.parameters = [parameter for group in self.groups for parameter in group["params"]]
         self.optimizer = self.model.accelerator.prepare(_optimizer(spec, self.groups, base.device))
-        self.average = EMAModel(self.parameters, decay=spec.ema_decay, min_decay=0.0) if spec.ema_decay else None
+        self.average = _moving_average(self.parameters, spec.ema_decay)
         self.state = TrainerState()
         self.selection = validation.selection_of(encoded.validation)
         self.max_steps = spec.max_steps or max(1, math.ceil(spec.epochs * len(encoded.train) / spec.batch_size))
@@ -87,7 +86,7 @@ class Trainer:
                     self._measure(loss, state_file.parent)
                     state.ended = self._why_end() if spec.early_stopping else ""
                 since, ends = time.monotonic() - saved, bool(self._is_asked or state.ended or state.step == self.max_steps)
-                if ends or ((state.step in measured or since > 60 * spec.save_minutes) and since > _SAVING * save_took):
+                if ends or ((state.step in measured or since > 60 * spec.save_minutes) and since > SAVE_TIME_RATIO * save_took):
                     started = time.monotonic()
                     self._save(state_file)
                     saved = time.monotonic()
@@ -97,7 +96,7 @@ class Trainer:
                 progress.advance(note=f"validation loss {state.curve[-1]['validation']:.4f} (base {state.curve[0]['validation']:.4f})")
         if state.ended:
             reporter.info(f"ended at step {state.step} of {self.max_steps}: {state.ended}")
-        processes.wait()
+        processes.barrier()
         self.model.method.set_weights(load_best(state_file.parent, state.best_step))
         self.steps_run, self.seconds = state.step - first, time.monotonic() - began
 
@@ -105,14 +104,14 @@ class Trainer:
         """One step of the optimiser; returns its loss. `asked`: whether this process was asked to stop, which all then are."""
         while True:
             try:
-                loss = self._accumulate(processes.share(examples))
+                loss = self._accumulate(processes.shard(examples))
                 break
             except (RuntimeError, MemoryError) as error:
                 self.optimizer.zero_grad(set_to_none=True)
                 if not is_out_of_memory(error):
                     raise
                 self._take_less_memory(reporter)
-        loss, stops = processes.add_up(self.parameters, loss, float(asked))
+        loss, stops = processes.all_reduce(self.parameters, loss, float(asked))
         self._is_asked, accelerator = stops > 0, self.model.accelerator
         norm = accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm or math.inf)
         if not accelerator.scaler and norm is not None and not torch.isfinite(norm):
@@ -166,7 +165,7 @@ class Trainer:
             state.gradient_checkpointing and spec.gradient_checkpointing is None
         )
         self.model.set_gradient_checkpointing(state.gradient_checkpointing)
-        self.model.at_once = state.micro_batch
+        self.model.eval_batch_size = state.micro_batch
         reporter.info(f"{spec.method}, rate {float(spec.learning_rate):g}: {self.max_steps} steps of {spec.batch_size} on {count} images")
         reporter.info(
             f"{state.micro_batch} images at once ({found.why}){', parts computed twice' if state.gradient_checkpointing else ''}; "
@@ -179,7 +178,7 @@ class Trainer:
         if self.model.device.type == "cuda":
             torch.cuda.empty_cache()
         if state.micro_batch > 1:
-            self.model.at_once = state.micro_batch = state.micro_batch // 2
+            self.model.eval_batch_size = state.micro_batch = state.micro_batch // 2
             reporter.info(f"memory ran out at step {state.step}: {state.micro_batch} images at once from here on; the result is the same")
         elif not state.gradient_checkpointing and self.spec.gradient_checkpointing is None:
             state.gradient_checkpointing = True
@@ -199,15 +198,17 @@ class Trainer:
             errors = torch.zeros(len(self.selection), self.spec.validation_noises)
             if processes.is_first():
                 errors = validation.errors(self.model, self.selection, self.instance_prompt)
-            errors = processes.of_the_first(errors, self.model.device)
+            errors = processes.broadcast(errors, self.model.device)
             loss, state = errors.mean().item(), self.state
             if not math.isfinite(loss):
                 raise NotFinite(f"the weights are not finite at step {state.step}; lower training.learning_rate")
             if self._first_errors is None:
                 self._first_errors = errors
             low, high = interval(self._first_errors, errors)
-            row = {"step": state.step, "validation": loss, "low": low, "high": high}
-            state.curve.append(row if math.isnan(training_loss) else row | {"train": training_loss})
+            row: Measurement = {"step": state.step, "validation": loss, "low": low, "high": high}
+            if not math.isnan(training_loss):
+                row["train"] = training_loss
+            state.curve.append(row)
             if loss < state.best_loss or not self.spec.keep_best:
                 state.best_loss, state.best_step = loss, state.step
                 if processes.is_first():
@@ -255,9 +256,9 @@ class Trainer:
         self._best_before = self.state.best_step
 
     def _resume(self, path: Path, reporter: Reporter) -> None:
-        processes.wait()
+        processes.barrier()
         content, damaged = load_state(path, self.inputs)
-        processes.wait()  # nobody saves while another still reads
+        processes.barrier()  # nobody saves while another still reads
         for file in damaged if processes.is_first() else ():
             file.replace(file.with_suffix(".damaged"))
             then = f"goes on from step {content['state']['step']}" if content else "begins anew"
@@ -285,6 +286,15 @@ def lr_factor(step: int, max_steps: int, spec: TrainingSpec) -> float:
     share = (step - warm_up) / max(1, max_steps - warm_up)
     height = {"cosine": 0.5 * (1 + math.cos(math.pi * share)), "linear": 1 - share, "constant": 1.0}[spec.lr_scheduler]
     return spec.lr_floor + (1 - spec.lr_floor) * height
+
+
+def _moving_average(parameters: list[torch.nn.Parameter], decay: float | None) -> Any:
+    """diffusers' moving average of weights, where one is wanted: importing it takes seconds."""
+    if not decay:
+        return None
+    from diffusers.training_utils import EMAModel
+
+    return EMAModel(parameters, decay=decay, min_decay=0.0)
 
 
 def _optimizer(spec: TrainingSpec, groups: list[dict[str, Any]], device: torch.device) -> torch.optim.Optimizer:

@@ -18,6 +18,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.models.base_models import is_out_of_memory
 from gaucho_pipeline.stage.harness import SIDE_BY_SIDE_VARIABLE
+from gaucho_pipeline.training.examples import Example
 from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.tuned import TunedModel
 
@@ -119,12 +120,17 @@ def forget_gradients(model: TunedModel) -> None:
 
 
 def flops_of(model: TunedModel, objective: Objective) -> int:
-    """Operations of a whole step, forward and back, counted in one."""
-    with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
-        for example in objective.examples(0):
-            model.accelerator.backward(objective.loss([example]).sum())
-            forget_gradients(model)
-    return int(counter.get_total_flops())
+    """Operations of a whole step, forward and back: examples of one kind take as many each, so that one of each kind is counted."""
+    kinds: dict[tuple[torch.Size, bool], list[Example]] = {}
+    for example in objective.examples(0):
+        kinds.setdefault((example.latents.shape, example.prior_prompt is not None), []).append(example)
+    total = 0
+    for alike in kinds.values():
+        with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
+            model.accelerator.backward(objective.loss(alike[:1]).sum())
+        forget_gradients(model)
+        total += int(counter.get_total_flops()) * len(alike)
+    return total
 
 
 def peak_flops(device: torch.device, dtype: torch.dtype) -> float:

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics
+from gaucho_pipeline.assets.rows import Credit
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.prompts.templates import instance_prompt
+from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.rights.licenses import RESERVED
 from gaucho_pipeline.rights.model_licenses import ModelLicense, license_of
 
@@ -27,29 +30,34 @@ _LEARNED = {
 }
 
 
-def model_card(
-    slug: str,
-    title: str,
-    words: tuple[str, str],
-    spec: TrainingSpec,
-    family: type[Family],
-    metrics: CheckpointMetrics,
-    credited: Sequence[dict[str, Any]],
-) -> str:
-    """The card as Markdown. `credited`: the training images' rows, with title, author, source, license and license_url.
+@dataclass(frozen=True)
+class Taught:
+    """What a card is about."""
 
-    Of folders of this machine their names alone are told.
-    """
-    license_ = license_of(spec.base_model)
-    spec = _without_paths(spec)
+    slug: str
+    title: str
+    words: ConceptWords
+    spec: TrainingSpec
+    family: type[Family]
+    metrics: CheckpointMetrics
+    credited: Sequence[Credit]
+    """Of the training images."""
+
+
+def model_card(taught: Taught) -> str:
+    """The card as Markdown. Of folders of this machine their names alone are in it."""
+    slug, title, words, family, metrics = taught.slug, taught.title, taught.words, taught.family, taught.metrics
+    license_, method = license_of(taught.spec.base_model), METHODS[taught.spec.method]
+    spec = _without_paths(taught.spec)
     sections = [
         _head(slug, words, spec),
-        f"# {_plain(title or slug)}\n\nWhat `{spec.base_model}` learned of it, {'by LoRA' if spec.method == 'lora' else 'by DreamBooth'}: "
-        f"write **{words[0]} {words[1]}** where it shall be drawn. Every picture that is made with it is generated, and should say so.",
+        f"# {_plain(title or slug)}\n\nWhat `{spec.base_model}` learned of it, by {method.title}: "
+        f"write **{words.token} {words.class_noun}** where it shall be drawn. "
+        "Every picture that is made with it is generated, and should say so.",
         _use(slug, words, spec, family),
         _measured(metrics),
         _limits(spec, metrics, license_),
-        _attribution(credited),
+        _attribution(taught.credited),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]
     return "\n\n".join(sections) + "\n"
@@ -62,33 +70,24 @@ def _without_paths(spec: TrainingSpec) -> TrainingSpec:
     return spec.model_copy(update=changes)
 
 
-def _head(slug: str, words: tuple[str, str], spec: TrainingSpec) -> str:
+def _head(slug: str, words: ConceptWords, spec: TrainingSpec) -> str:
     value = {
         "library_name": "diffusers",
         "pipeline_tag": "text-to-image",
         "tags": ["text-to-image", spec.method],
-        "instance_prompt": instance_prompt(*words),
+        "instance_prompt": instance_prompt(words),
         "license": "other",
         "license_name": "as-the-base-model-and-the-images",
     } | ({} if "/" not in spec.base_model else {"base_model": spec.base_model})
     return f"---\n{yaml.safe_dump(value, allow_unicode=True, sort_keys=False)}---"
 
 
-def _use(slug: str, words: tuple[str, str], spec: TrainingSpec, family: type[Family]) -> str:
+def _use(slug: str, words: ConceptWords, spec: TrainingSpec, family: type[Family]) -> str:
     gallery = GallerySpec().with_recommended(family.recommended["gallery"])
     drawn = f"num_inference_steps={gallery.num_inference_steps}, guidance_scale={gallery.guidance_scale:g}"
     base = "the embedded model's folder" if spec.base_model == "embedded" else spec.base_model
-    if spec.method == "dreambooth":
-        load = f'pipe = {family.pipeline_class}.from_pretrained("exported")  # made by: gaucho export {slug} exported'
-    else:
-        load = f'pipe = {family.pipeline_class}.from_pretrained("{base}")\npipe.load_lora_weights("adapter")'
-    text = f'## How to use it\n\n```python\n{load}\npipe("{instance_prompt(*words)}", {drawn}).images[0]\n```\n'
-    if spec.method == "lora":
-        readers = "ComfyUI, A1111 and Forge" if family.denoiser == "unet" else "ComfyUI"
-        text += f"\n`{slug}.safetensors` is for {readers}, with strength 1 beside the same base model: in ComfyUI with *Load LoRA*"
-        text += f", in A1111 and Forge with `<lora:{slug}:1>` in the prompt." if family.denoiser == "unet" else "."
-    else:
-        text += f"\n`gaucho export {slug} FOLDER` makes a whole pipeline of it and the base model."
+    load, elsewhere = METHODS[spec.method].how_to_load(slug, family, base)
+    text = f'## How to use it\n\n```python\n{load}\npipe("{instance_prompt(words)}", {drawn}).images[0]\n```\n\n{elsewhere}'
     return text + f" Sampler settings: {gallery.num_inference_steps} steps, guidance {gallery.guidance_scale:g}."
 
 
@@ -129,11 +128,9 @@ def _limits(spec: TrainingSpec, metrics: CheckpointMetrics, license_: ModelLicen
     )
 
 
-def _attribution(credited: Sequence[dict[str, Any]]) -> str:
-    rows = "".join(
-        f"| {_plain(row['title'])} | {_plain(row['author'])} | {_plain(row['license'])} | {_plain(row['source'])} |\n" for row in credited
-    )
-    reserved = sum(row["license"] == RESERVED for row in credited)
+def _attribution(credited: Sequence[Credit]) -> str:
+    rows = "".join(f"| {_plain(row.title)} | {_plain(row.author)} | {_plain(row.license)} | {_plain(row.source)} |\n" for row in credited)
+    reserved = sum(row.license == RESERVED for row in credited)
     owner = "are reserved by their owner, who lets this model learn from them, and no more"
     note = f"All rights in {reserved} of them {owner}.\n\n" if reserved else ""
     return f"## The images that it learned from\n\n{note}| title | author | licence | source |\n| --- | --- | --- | --- |\n{rows}".rstrip()

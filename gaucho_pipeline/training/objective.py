@@ -11,10 +11,8 @@ import torch
 
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
-from gaucho_pipeline.training.examples import Encoded, Example, ImageSet, generator_for, images_of_step
+from gaucho_pipeline.training.examples import Encoded, Example, ImageSet, Stream, generator_for, images_of_step
 from gaucho_pipeline.training.tuned import TunedModel
-
-_EXAMPLE, _PRIOR, _CLASS_EXAMPLE = 2, 3, 4  # purposes of random draws
 
 
 class Objective:
@@ -28,7 +26,7 @@ class Objective:
         """What step number `step` learns from: a function of the seed and the step alone."""
         spec, train, count = self.spec, self.encoded.train, self.spec.batch_size
         first, chosen = step * count, images_of_step(step, count, len(train), spec.seed)
-        found = [self._example(train, index, first + place, _EXAMPLE, 1 / count) for place, index in enumerate(chosen)]
+        found = [self._example(train, index, first + place, Stream.EXAMPLE, 1 / count) for place, index in enumerate(chosen)]
         if not spec.prior_loss_weight:
             return found
         prior_count = -(-count // 2)  # staying the base model needs fewer examples than learning the concept
@@ -36,13 +34,13 @@ class Objective:
         if spec.prior == "class_images" and (class_images := self.encoded.class_images):
             chosen = images_of_step(step, prior_count, len(class_images), spec.seed)
             first = step * prior_count
-            return found + [self._example(class_images, index, first + n, _CLASS_EXAMPLE, share) for n, index in enumerate(chosen)]
+            return found + [self._example(class_images, index, first + n, Stream.CLASS_IMAGE, share) for n, index in enumerate(chosen)]
         prompts = self.prior_prompts_of(step, prior_count)
         kept = [replace(each, prior_prompt=prompt, prior_share=share) for each, prompt in zip(found, prompts, strict=False)]
         return kept + found[prior_count:]
 
-    def _example(self, images: ImageSet, index: int, number: int, purpose: int, share: float) -> Example:
-        generator, views = generator_for(self.spec.seed, purpose, number), images.views[index]
+    def _example(self, images: ImageSet, index: int, number: int, stream: Stream, share: float) -> Example:
+        generator, views = generator_for(self.spec.seed, stream, number), images.views[index]
         view, is_silent = torch.rand(2, generator=generator).tolist()
         latents = views[int(view * len(views))].sample(generator)
         noise = torch.randn(latents.shape, generator=generator)
@@ -52,7 +50,7 @@ class Objective:
 
     def prior_prompts_of(self, step: int, count: int) -> list[str]:
         """Half of them the class, the rest drawn from the others."""
-        generator = generator_for(self.spec.seed, _PRIOR, step)
+        generator = generator_for(self.spec.seed, Stream.PRIOR_PROMPT, step)
         others = torch.randint(1, len(self.prior_prompts), (count,), generator=generator)
         return [self.prior_prompts[0] if i % 2 == step % 2 else self.prior_prompts[int(others[i])] for i in range(count)]
 

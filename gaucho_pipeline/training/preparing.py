@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from gaucho_pipeline.assets.rows import ClassImage, TrainImage
 from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
-from gaucho_pipeline.prompts.templates import class_prompt, fill_in, instance_prompt, prior_prompts
+from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt, fill_in, instance_prompt, prior_prompts
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training.class_images import generated_images, own_images
 from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_files, encode_prompts
@@ -23,12 +23,12 @@ OTHER_TOKEN = "xqv"
 
 
 @dataclass(frozen=True)
-class Images:
+class ImagePaths:
     """Where a training's images are: rows of the curated set, relative to its folder."""
 
     curated: Path
-    train: Sequence[dict[str, Any]]
-    validation: Sequence[dict[str, Any]]
+    train: Sequence[TrainImage]
+    validation: Sequence[TrainImage]
     class_images: Path
     """Where the user's own images of the class are put, decoded."""
     data: Path | None = None
@@ -36,24 +36,25 @@ class Images:
 
 
 def prepare(
-    base: Loaded, spec: TrainingSpec, token: str, class_noun: str, images: Images, reporter: Reporter
-) -> tuple[Encoded, list[dict[str, Any]]]:
+    base: Loaded, spec: TrainingSpec, words: ConceptWords, images: ImagePaths, reporter: Reporter
+) -> tuple[Encoded, list[ClassImage]]:
     """All images and prompts of a training encoded; and the credits of the user's own images of the class.
 
     Raises GauchoError if an image cannot be read or has no finite latents.
     """
     family, side = base.family, spec.resolution or base.resolution
-    class_files, class_rows = _class_files(base, spec, side, class_noun, images, reporter)
+    class_files, class_rows = _class_files(base, spec, words.class_noun, images, reporter)
     family.pipeline.vae.to(torch.float32)  # half precision spoils posteriors
     whole = spec.model_copy(update={"crops": 1, "random_flip": False, "further_resolutions": ()})
     wanted = [(_files(images, images.train), spec), (_files(images, images.validation), whole), (class_files, whole)]
     cache = _cache(base, spec, images)
     progress = reporter.progress("encoding", sum(len(files) for files, _ in wanted), "images")
     train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance) for files, how in wanted)
-    captions = [fill_in(row["caption"], token, class_noun) for row in images.train]
-    prompts = [instance_prompt(token, class_noun), instance_prompt(OTHER_TOKEN, class_noun), *prior_prompts(class_noun), *captions]
-    names = [Path(row["file"]).name for row in images.train]
-    told = [class_prompt(class_noun)] * len(of_class)
+    captions = [fill_in(row.caption, words) for row in images.train]
+    other = words._replace(token=OTHER_TOKEN)
+    prompts = [instance_prompt(words), instance_prompt(other), *prior_prompts(words.class_noun), *captions]
+    names = [Path(row.file).name for row in images.train]
+    told = [class_prompt(words.class_noun)] * len(of_class)
     encoded = Encoded(
         train=ImageSet(names, captions, train),
         validation=[views[0] for views in validation],
@@ -65,11 +66,11 @@ def prepare(
     return encoded, class_rows
 
 
-def _files(images: Images, rows: Sequence[dict[str, Any]]) -> Mapping[Path, str]:
-    return {images.curated / row["file"]: row["pixels"] for row in rows}
+def _files(images: ImagePaths, rows: Sequence[TrainImage]) -> Mapping[Path, str]:
+    return {images.curated / row.file: row.pixels for row in rows}
 
 
-def _cache(base: Loaded, spec: TrainingSpec, images: Images) -> PosteriorCache:
+def _cache(base: Loaded, spec: TrainingSpec, images: ImagePaths) -> PosteriorCache:
     if images.data is None:
         return PosteriorCache(None)
     model = {**base_models.identity(spec.base_model, spec.revision), "code": base.family.code_version}
@@ -77,8 +78,8 @@ def _cache(base: Loaded, spec: TrainingSpec, images: Images) -> PosteriorCache:
 
 
 def _class_files(
-    base: Loaded, spec: TrainingSpec, side: int, class_noun: str, images: Images, reporter: Reporter
-) -> tuple[Mapping[Path, str], list[dict[str, Any]]]:
+    base: Loaded, spec: TrainingSpec, class_noun: str, images: ImagePaths, reporter: Reporter
+) -> tuple[Mapping[Path, str], list[ClassImage]]:
     """The images of the class, where the prior is made of them, and the credits of the user's own."""
     tried = [trial for _, trial in spec.trials() if trial.prior == "class_images" and trial.prior_loss_weight]
     if not tried:
@@ -86,6 +87,6 @@ def _class_files(
     wanted = tried[0].class_images or ClassImages()
     if wanted.folder:
         rows = own_images(wanted, wanted.folder, images.class_images, reporter)
-        return {images.class_images.parent / row["file"]: row["pixels"] for row in rows}, rows
+        return {images.class_images.parent / row.file: row.pixels for row in rows}, rows
     root = images.data / ".class_images" if images.data else images.class_images
-    return generated_images(base, spec, wanted, side, class_noun, root, reporter), []
+    return generated_images(base, spec, wanted, class_noun, root, reporter), []

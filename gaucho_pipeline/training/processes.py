@@ -46,12 +46,12 @@ def is_first() -> bool:
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
-def share(values: Sequence[T]) -> list[T]:
+def shard(values: Sequence[T]) -> list[T]:
     """This process's part of values that all have."""
     return list(values[distributed.get_rank() :: count()]) if distributed.is_initialized() else list(values)
 
 
-def add_up(parameters: Sequence[torch.nn.Parameter], *numbers: float) -> list[float]:
+def all_reduce(parameters: Sequence[torch.nn.Parameter], *numbers: float) -> list[float]:
     """Adds up all processes' gradients, in place, and some numbers, which are returned."""
     if count() == 1:
         return list(numbers)
@@ -65,7 +65,7 @@ def add_up(parameters: Sequence[torch.nn.Parameter], *numbers: float) -> list[fl
     return found
 
 
-def of_the_first(value: torch.Tensor, device: torch.device) -> torch.Tensor:
+def broadcast(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The first process's value of a tensor, on the CPU; the others' tell its shape only."""
     if count() == 1:
         return value
@@ -74,7 +74,7 @@ def of_the_first(value: torch.Tensor, device: torch.device) -> torch.Tensor:
     return there.cpu()
 
 
-def wait() -> None:
+def barrier() -> None:
     """Returns when all processes have come here."""
     if count() > 1:
         distributed.barrier()

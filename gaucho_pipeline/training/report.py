@@ -13,7 +13,7 @@ from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
-from gaucho_pipeline.prompts.templates import instance_prompt
+from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.learned import interval, verdict
 from gaucho_pipeline.training.loop import Trainer
@@ -26,14 +26,14 @@ _LEVELS = 4
 """Levels of noise that losses are told for, at most."""
 
 
-def measure(study: Study, class_noun: str, watt_hours: float | None, base_model_license: str) -> CheckpointMetrics:
+def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_model_license: str) -> CheckpointMetrics:
     """All metrics of a checkpoint but for the reading back."""
     trainer = study.trainer
     state, spec, model, encoded = trainer.state, trainer.spec, trainer.model, trainer.encoded
     reported = validation.reported_of(encoded.validation)
-    losses, change, by_noise_level = losses_of(trainer, class_noun)
+    losses, change, by_noise_level = losses_of(trainer, words)
     gain = losses.validation.token.base - losses.validation.token.tuned
-    drift = validation.moved(model, reported, trainer.objective.prior_prompts) / gain if gain > 0 else None
+    drift = validation.prior_drift(model, reported, trainer.objective.prior_prompts) / gain if gain > 0 else None
     return CheckpointMetrics(
         validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
         learned=verdict(losses.validation.token.base, change, state.best_step),
@@ -59,12 +59,12 @@ def measure(study: Study, class_noun: str, watt_hours: float | None, base_model_
     )
 
 
-def losses_of(trainer: Trainer, class_noun: str) -> tuple[Losses, tuple[float, float], tuple[NoiseLevelLoss, ...]]:
+def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[float, float], tuple[NoiseLevelLoss, ...]]:
     """The losses as a set: on train and validation images; with the token, another made-up word, the class alone.
 
     Beside them the interval of what changed on validation images with the token, and the loss at each level of noise.
     """
-    model, other = trainer.model, instance_prompt(OTHER_TOKEN, class_noun)
+    model, other = trainer.model, instance_prompt(words._replace(token=OTHER_TOKEN))
 
     def both(images: list[Posterior], prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         base, tuned = (validation.errors(model, images, prompt, which, for_report=True) for which in (False, True))

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,6 +22,16 @@ from gaucho_pipeline.models.base_models import is_out_of_memory
 _KEYS = frozenset({"inputs", "state", "weights", "first_errors", "optimizer", "average", "scaler", "best_digest"})
 
 
+class Measurement(TypedDict):
+    """The validation loss after a step, as `assets.rows.Loss` keeps it."""
+
+    step: int
+    validation: float
+    low: float
+    high: float
+    train: NotRequired[float]
+
+
 @dataclass
 class TrainerState:
     """The numbers of a training."""
@@ -29,7 +39,7 @@ class TrainerState:
     step: int = 0
     best_step: int = 0
     best_loss: float = math.inf
-    curve: list[dict[str, float]] = field(default_factory=list)
+    curve: list[Measurement] = field(default_factory=list)
     ended: str = ""
     """Why it ended before its last step."""
     micro_batch: int = 0

@@ -12,26 +12,29 @@ from gaucho_pipeline.assets.metrics import TrialResult
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
 from gaucho_pipeline.training.loop import NotFinite, Trainer
 from gaucho_pipeline.training.memory import Plan
+from gaucho_pipeline.training.state import Measurement
 
-_STEPS, _EVERY = 60, 3
-_RANGE = {"lora": (1e-5, 3e-2), "dreambooth": (1e-7, 3e-3)}
-_BELOW = 3.0
+RANGE_TEST_STEPS, RANGE_TEST_INTERVAL = 60, 3
+"""Steps of a range test, and between two looks at the loss."""
+RATE_DIVISOR = 3.0
 """How far below the rate at which the loss was lowest to stay: a whole training is longer than the test."""
 
 
 @dataclass(frozen=True)
-class Words:
-    """What a concept is called in prompts, and what its images hash to."""
+class Lesson:
+    """What is taught: what a concept is called, its images and prompts encoded, and what the images hash to."""
 
-    token: str
-    class_noun: str
-    images: str
+    words: ConceptWords
+    encoded: Encoded
+    images_digest: str
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,12 @@ class Study:
     """Of the best trial, with its weights in place."""
     results: list[TrialResult]
     """Of each, where there was more than one."""
-    curves: dict[str, list[dict[str, float]]]
+    curves: dict[str, list[Measurement]]
     kept: str
     """The name of the curve of the best trial."""
 
 
-def train_all(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, states: Path, reporter: Reporter) -> Study:
+def train_all(base: Loaded, spec: TrainingSpec, lesson: Lesson, states: Path, reporter: Reporter) -> Study:
     """Trains what the specification asks for, each trial from the base model, and ends with the best one's weights in place.
 
     A trial that has ended already is not run again; one of several that comes to nothing finite counts as the worst. Raises GauchoError as
@@ -55,13 +58,13 @@ def train_all(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, 
     """
     trials = spec.trials()
     if len(trials) == 1:
-        trainer = _new_trainer(base, spec, words, encoded, states, reporter)
+        trainer = _new_trainer(base, spec, lesson, states, reporter)
         trainer.run(states / "training.pt", reporter)
         return Study(trainer, [], {"while training": trainer.state.curve}, "while training")
-    results, curves, took = list[TrialResult](), dict[str, list[dict[str, float]]](), list[tuple[int, float, Plan | None]]()
+    results, curves, took = list[TrialResult](), dict[str, list[Measurement]](), list[tuple[int, float, Plan | None]]()
     for number, (values, tried) in enumerate(trials):
         reporter.info(f"trial {number + 1} of {len(trials)}: {_named(values)}")
-        trainer = _new_trainer(base, tried, words, encoded, states / str(number), reporter)
+        trainer = _new_trainer(base, tried, lesson, states / str(number), reporter)
         result = TrialResult(values=values, loss=None, best_step=0, steps=0, kept=False)
         try:
             trainer.run(states / str(number) / "training.pt", reporter)
@@ -78,42 +81,42 @@ def train_all(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, 
     if all(result.loss is None for result in results):
         raise NotFinite("no trial of the study came to anything finite; lower training.learning_rate")
     best = min(range(len(results)), key=lambda place: math.inf if (loss := results[place].loss) is None else loss)
-    trainer = _new_trainer(base, trials[best][1], words, encoded, states / str(best), reporter)
+    trainer = _new_trainer(base, trials[best][1], lesson, states / str(best), reporter)
     trainer.run(states / str(best) / "training.pt", reporter)
     trainer.steps_run, trainer.seconds, trainer.plan = took[best]
     results = [result.model_copy(update={"kept": number == best}) for number, result in enumerate(results)]
     return Study(trainer, results, curves, list(curves)[best])
 
 
-def _new_trainer(base: Loaded, tried: TrainingSpec, words: Words, encoded: Encoded, state: Path, reporter: Reporter) -> Trainer:
+def _new_trainer(base: Loaded, tried: TrainingSpec, lesson: Lesson, state: Path, reporter: Reporter) -> Trainer:
     state.mkdir(parents=True, exist_ok=True)
     spec = tried.for_family(type(base.family))
     if spec.learning_rate == "find":
-        spec = spec.model_copy(update={"learning_rate": find_rate(base, spec, words, encoded, state / "range_test.json", reporter)})
-    return Trainer(base, spec, words.token, words.class_noun, encoded, words.images)
+        spec = spec.model_copy(update={"learning_rate": find_rate(base, spec, lesson, state / "range_test.json", reporter)})
+    return Trainer(base, spec, lesson.words, lesson.encoded, lesson.images_digest)
 
 
 def _named(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
 
 
-def find_rate(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, kept: Path, reporter: Reporter) -> float:
+def find_rate(base: Loaded, spec: TrainingSpec, lesson: Lesson, kept: Path, reporter: Reporter) -> float:
     """A learning rate, by a range test (arXiv 1506.01186): it rises from step to step, and the validation loss is looked at.
 
     Taken is a third of the rate at which the loss was lowest. Raises GauchoError if no rate lowered it.
     """
     was_found = kept.is_file()
-    processes.wait()
+    processes.barrier()
     if was_found:
         return float(json.loads(kept.read_text(encoding="utf-8"))["learning_rate"])
-    low, high = _RANGE[spec.method]
-    trainer = Trainer(base, spec.model_copy(update={"learning_rate": low, "ema_decay": None}), words.token, words.class_noun, encoded)
+    low, high = METHODS[spec.method].learning_rates
+    trainer = Trainer(base, spec.model_copy(update={"learning_rate": low, "ema_decay": None}), lesson.words, lesson.encoded)
     images, rows = trainer.selection[:4], list[tuple[float, float]]()
     trainer.make_plan(reporter)
     try:
-        for step in range(_STEPS + 1):
-            rate = low * (high / low) ** (step / _STEPS)
-            if step % _EVERY == 0:
+        for step in range(RANGE_TEST_STEPS + 1):
+            rate = low * (high / low) ** (step / RANGE_TEST_STEPS)
+            if step % RANGE_TEST_INTERVAL == 0:
                 loss = validation.errors(trainer.model, images, trainer.instance_prompt).mean().item()
                 rows.append((rate, loss))
                 if not math.isfinite(loss) or loss > 1.5 * rows[0][1]:
@@ -129,7 +132,7 @@ def find_rate(base: Loaded, spec: TrainingSpec, words: Words, encoded: Encoded, 
     rate, loss = min(rows, key=lambda row: row[1] if math.isfinite(row[1]) else math.inf)
     if rate == rows[0][0]:
         raise GauchoError(f"learning_rate: find: no rate from {low:g} to {high:g} lowered the validation loss; set one")
-    found = float(f"{rate / _BELOW:.2g}")
+    found = float(f"{rate / RATE_DIVISOR:.2g}")
     reporter.info(f"learning_rate: find took {found:g}: the loss was lowest, {loss:.4f} after {rows[0][1]:.4f}, at {rate:.2g}")
     write_atomically(kept, json.dumps({"learning_rate": found, "tried": rows}))
     return found

@@ -33,7 +33,7 @@ class TunedModel:
         self.method.attach()
         self._conditionings, self._is_reading = conditionings, spec.train_text_encoder
         self._is_checkpointing: bool | None = None  # of the model that is given it may be either
-        self.at_once = 0
+        self.eval_batch_size = 0
         """Images that are computed at once where nothing is learned; 0: all."""
         self.noises = spec.validation_noises
         """Under how many it is measured."""
@@ -44,7 +44,7 @@ class TunedModel:
 
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], tuned: bool = True) -> torch.Tensor:
         """What the denoiser says of noisy latents under prompts, float32: as it was taught, or untouched."""
-        with contextlib.nullcontext() if tuned else self.method.untouched(), self.accelerator.autocast():
+        with contextlib.nullcontext() if tuned else self.method.disable_adapter(), self.accelerator.autocast():
             return self.family.predict(noisy, t, self._conditioning(prompts, tuned)).float()
 
     def _conditioning(self, prompts: list[str], tuned: bool) -> Conditioning:

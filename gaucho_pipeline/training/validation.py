@@ -11,16 +11,15 @@ from collections.abc import Sequence
 import torch
 
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.training.examples import generator_for
+from gaucho_pipeline.training.examples import Stream, generator_for
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.tuned import TunedModel
 
-COST = 0.1
+MEASURING_SHARE = 0.1
 """The share of a training's time that measuring may take."""
-_MOST = {"selection": 12, "reported": 24, "train": 4}
+MAX_IMAGES = {"selection": 12, "reported": 24, "train": 4}
 """Images that are measured, at most: more make it no surer, and slower."""
-_MOST_MEASUREMENTS = 40
-_SELECTION, _REPORT = 4, 6  # purposes of random draws
+MAX_MEASUREMENTS = 40
 
 
 def selection_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
@@ -39,7 +38,7 @@ def measured_of(train: Sequence[Sequence[Posterior]]) -> Sequence[Posterior]:
 
 
 def _at_most(images: Sequence[Posterior], what: str) -> Sequence[Posterior]:
-    most = _MOST[what]
+    most = MAX_IMAGES[what]
     return images if len(images) <= most else [images[place * len(images) // most] for place in range(most)]
 
 
@@ -51,19 +50,19 @@ def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: b
     """
     rows = []
     for index, image in enumerate(images):
-        latents, noise, t = _noised(model, image, index, _REPORT if for_report else _SELECTION)
+        latents, noise, t = _noised(model, image, index, Stream.REPORT if for_report else Stream.SELECTION)
         predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [prompt] * len(t), tuned)
         rows.append((predicted - model.family.target(latents, noise, t)).square().mean(dim=(1, 2, 3)).cpu())
     return torch.stack(rows)
 
 
 @torch.no_grad()
-def moved(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]) -> float:
+def prior_drift(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]) -> float:
     """Mean squared difference of the prediction, tuned from untouched, on prompts without the token: every other one is the first."""
     total, others = 0.0, prompts[1:]
     told = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(model.noises)]
     for index, image in enumerate(images):
-        latents, noise, t = _noised(model, image, index, _REPORT)
+        latents, noise, t = _noised(model, image, index, Stream.REPORT)
         noisy = model.family.add_noise(latents, noise, t)
         tuned, untouched = (_predicted(model, noisy, t, told, which) for which in (True, False))
         total += (tuned - untouched).square().mean().item()
@@ -72,14 +71,14 @@ def moved(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]
 
 def _predicted(model: TunedModel, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], tuned: bool) -> torch.Tensor:
     """A prediction, of as many at once as memory was found to hold."""
-    size = model.at_once or len(t)
+    size = model.eval_batch_size or len(t)
     parts = [slice(start, start + size) for start in range(0, len(t), size)]
     return torch.cat([model.predict(noisy[part], t[part], prompts[part], tuned) for part in parts])
 
 
-def _noised(model: TunedModel, image: Posterior, index: int, purpose: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _noised(model: TunedModel, image: Posterior, index: int, stream: Stream) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Latents of an image, noises and noise levels, the same every time."""
-    generator = generator_for(0, purpose, index)  # not the spec's seed: two runs are measured alike
+    generator = generator_for(0, stream, index)  # not the spec's seed: two runs are measured alike
     shape = (model.noises, *image.mean.shape)
     noise, drawn = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
     t, device = model.family.validation_noise_levels(model.noises), model.device
@@ -87,7 +86,7 @@ def _noised(model: TunedModel, image: Posterior, index: int, purpose: int) -> tu
 
 
 def steps_to_measure(spec: TrainingSpec, max_steps: int, selected: int, reported: int, trained: int) -> list[int]:
-    """The steps after which the validation loss is measured: the last, the one at a third, and as many others as COST allows.
+    """The steps after which the validation loss is measured: the last, the one at a third, and as many others as MEASURING_SHARE allows.
 
     `selected`, `reported`, `trained`: how many images of each kind are measured. A pass through the denoiser costs one, its gradient two.
     """
@@ -97,7 +96,9 @@ def steps_to_measure(spec: TrainingSpec, max_steps: int, selected: int, reported
         of_the_prior = {"self": 4, "class_images": 3}[spec.prior] if spec.prior_loss_weight else 0
         of_a_step = 3 * spec.batch_size + of_the_prior * -(-spec.batch_size // 2)
         report = spec.validation_noises * (6 * (reported + trained) + 2 * reported)
-        affordable = (COST * max_steps * of_a_step - report) / (spec.validation_noises * selected) - 2  # the first, and the one at a third
-        count = int(min(max(affordable, 1), _MOST_MEASUREMENTS))
+        affordable = (MEASURING_SHARE * max_steps * of_a_step - report) / (
+            spec.validation_noises * selected
+        ) - 2  # the first, and the one at a third
+        count = int(min(max(affordable, 1), MAX_MEASUREMENTS))
         spread = range(0, max_steps, math.ceil(max_steps / count))
     return sorted({*spread, math.ceil(max_steps / 3), max_steps} - {0})

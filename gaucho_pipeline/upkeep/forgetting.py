@@ -13,12 +13,12 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from gaucho_pipeline.assets.rows import CrawledImage, ImageMention, TrainImage, parse_rows, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
+from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
@@ -65,14 +65,13 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
     if busy := busy_with(store, done.concepts):
         raise GauchoError(f"{', '.join(busy)}: at work; wait for the end, then forget")
     rows = [row for _, own in holders for row in own]
-    names = {str(row[name]) for row in rows for name in ("key", "url") if row.get(name)}
-    names |= {f"sha1:{row['sha1']}" for row in rows if row.get("sha1")}
+    names = {name for row in rows for name in (row.key, row.url) if name} | {f"sha1:{row.sha1}" for row in rows if row.sha1}
     if names or done.sha256 not in forgotten.sha256:
         forgotten.add(done.sha256, sorted(names), reason)  # first, so that it does not come back whatever happens now
     remote = remote_from_environment()
     if remote:
         whole = [artifact for artifact, _ in holders if artifact.manifest.asset != CHECKPOINT.name]
-        pictures = {artifact.manifest.files[row["file"]] for artifact, own in holders for row in own if _has(artifact, row)}
+        pictures = {artifact.manifest.files[str(row.file)] for artifact, own in holders for row in own if _has(artifact, row)}
         remote.withdraw([*whole, *_sites(store, done)], {done.sha256} | pictures)
     for artifact, own in holders:
         _take_out(store, artifact, own, done, remote)
@@ -83,7 +82,7 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
 
 def _identify(store: Store, forgotten: Forgotten, image: str) -> str:
     """The SHA-256 of the image that is meant; also of one of which nothing is left but its bytes, or its tombstone."""
-    found = {row["sha256"] for artifact in all_artifacts(store) for row in _rows(artifact) if _is_meant(row, image)}
+    found = {row.sha256 for artifact in all_artifacts(store) for row in _rows(artifact) if _is_meant(row, image)}
     if _HASH.fullmatch(image):
         found |= {path.name for path in (store.root / "blobs" / image[:2]).glob(f"{image}*")}
         found |= {sha256 for sha256 in forgotten.sha256 if sha256.startswith(image)}
@@ -95,13 +94,13 @@ def _identify(store: Store, forgotten: Forgotten, image: str) -> str:
     return str(found.pop())
 
 
-def _take_out(store: Store, artifact: Artifact, rows: Sequence[dict[str, Any]], done: Forgetting, remote: RemoteStore | None) -> None:
+def _take_out(store: Store, artifact: Artifact, rows: Sequence[ImageMention], done: Forgetting, remote: RemoteStore | None) -> None:
     """Takes an image out of one artifact that has it."""
     made = artifact.manifest
     current = store.current(made.asset, made.concept)
     if made.asset == CHECKPOINT.name:
         done.learned_from += [artifact] if _is_in(artifact, "train.jsonl", done.sha256) else []
-        redacted = _redact(store, artifact, [row["file"] for row in rows if _has(artifact, row)])
+        redacted = _redact(store, artifact, [str(row.file) for row in rows if _has(artifact, row)])
         if remote and redacted:
             remote.replace(store, redacted)
     elif made.asset == RAW_CRAWL.name and current and current.folder == artifact.folder:
@@ -116,37 +115,37 @@ def _without(store: Store, crawl: Artifact, sha256: str) -> None:
     made = crawl.manifest
     version = digest([made.data_version, f"without {sha256}"])
     named = made.model_copy(update={"fingerprint": digest([made.fingerprint, f"without {sha256}"]), "data_version": version})
-    rows = [row for row in read_table(crawl.folder / "images.jsonl") if row["sha256"] != sha256]
+    rows = [row for row in read_rows(crawl.folder / "images.jsonl", CrawledImage) if row.sha256 != sha256]
     with store.staging(made.asset, made.concept, named.fingerprint) as staging:
         shutil.copytree(crawl.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
-        write_table(staging / "images.jsonl", rows)
-        write_attribution(staging / "ATTRIBUTION.csv", rows)
+        write_rows(staging / "images.jsonl", rows)
+        write_attribution(staging / "ATTRIBUTION.csv", map(to_json, rows))
         store.publish(staging, named)
 
 
-def _rows_of(artifact: Artifact, sha256: str) -> list[dict[str, Any]]:
-    return [row for row in _rows(artifact) if row.get("sha256") == sha256]
+def _rows_of(artifact: Artifact, sha256: str) -> list[ImageMention]:
+    return [row for row in _rows(artifact) if row.sha256 == sha256]
 
 
-def _has(artifact: Artifact, row: dict[str, Any]) -> bool:
+def _has(artifact: Artifact, row: ImageMention) -> bool:
     """Whether a picture of an image is among an artifact's own files."""
-    return row.get("file") in artifact.manifest.files
+    return row.file in artifact.manifest.files
 
 
-def _rows(artifact: Artifact) -> Iterator[dict[str, Any]]:
+def _rows(artifact: Artifact) -> Iterator[ImageMention]:
     for name in _TABLES.get(artifact.manifest.asset, ()):
         if (path := artifact.folder / name).exists():
-            yield from read_table(path)
+            yield from parse_rows(read_table(path), ImageMention, path)
 
 
-def _is_meant(row: dict[str, Any], image: str) -> bool:
+def _is_meant(row: ImageMention, image: str) -> bool:
     if _HASH.fullmatch(image):
-        return str(row.get("sha256", "")).startswith(image)
-    return image in (row.get("key"), row.get("url"), row.get("source"))
+        return row.sha256.startswith(image)
+    return image in (row.key, row.url, row.source)
 
 
 def _is_in(artifact: Artifact, table: str, sha: str) -> bool:
-    return any(row.get("sha256") == sha for row in read_table(artifact.folder / table))
+    return any(row.sha256 == sha for row in read_rows(artifact.folder / table, ImageMention))
 
 
 def _remove(store: Store, artifact: Artifact, done: Forgetting) -> None:
@@ -173,8 +172,8 @@ def _redact(store: Store, artifact: Artifact, files: Iterable[str]) -> Artifact 
         for name in gone:
             (staging / name).unlink()
         for table in _TABLES[CHECKPOINT.name]:
-            rows = read_table(staging / table)
-            write_table(staging / table, [row for row in rows if row["file"] not in gone])
+            rows = read_rows(staging / table, TrainImage)
+            write_rows(staging / table, [row for row in rows if row.file not in gone])
         current = store.current(made.asset, made.concept)
         redacted = store.publish(staging, made)
         if current:
@@ -190,7 +189,7 @@ def _remove_pages(store: Store, done: Forgetting) -> None:
 
 def _sites(store: Store, done: Forgetting) -> list[Artifact]:
     sites = store.all(GALLERY_SITE.name, ALL)
-    return [site for site in sites if set(site.manifest.provenance.spec["concepts"]) & set(done.concepts)]
+    return [site for site in sites if site.manifest.shown_concepts() & set(done.concepts)]
 
 
 def _remove_traces(store: Store, done: Forgetting) -> None:

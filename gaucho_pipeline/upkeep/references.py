@@ -10,9 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from gaucho_pipeline.assets.rows import CrawledImage, read_rows
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.project.approvals import Approval, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
@@ -48,7 +48,7 @@ def needed(project: Project, without: Collection[str] = ()) -> set[Key]:
     """
     store, found = project.store, set[Key]()
     homes = [(asset, home.name) for asset in ASSETS for home in folders_in(store.root / asset) if home.name not in without]
-    homes = [(asset, slug) for asset, slug in homes if slug not in project.slugs or project.asks_for(asset, slug)]
+    homes = [(asset, slug) for asset, slug in homes if slug not in project.slugs or project.has_asset(asset, slug)]
     todo = [artifact for asset, slug in homes if (artifact := store.current(asset, slug))]
     todo += [*_pinned(project), *_approved(project), *_being_read(store)]
     while todo:
@@ -131,7 +131,7 @@ def kept_images(project: Project) -> set[str]:
 def images_of(crawl: Artifact) -> list[str]:
     """The SHA-256 of a crawl's images. Raises GauchoError if its table cannot be read."""
     try:
-        return [row["sha256"] for row in read_table(crawl.folder / "images.jsonl")]
+        return [row.sha256 for row in read_rows(crawl.folder / "images.jsonl", CrawledImage)]
     except (OSError, LookupError, TypeError) as error:
         raise GauchoError(f"{crawl.folder / 'images.jsonl'}: cannot be read ({error}); see: gaucho fsck") from None
 

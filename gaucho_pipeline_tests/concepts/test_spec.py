@@ -10,7 +10,6 @@ import yaml
 from pydantic import Field
 
 from gaucho_pipeline.assets.table import ASSETS
-from gaucho_pipeline.concepts import concept as concepts_module
 from gaucho_pipeline.concepts import file as concepts_file
 from gaucho_pipeline.concepts.concept import Concept, Concepts
 from gaucho_pipeline.concepts.crawl import CrawlSpec
@@ -136,7 +135,7 @@ def test_other_modules_behind_a_name_make_the_checkpoints_stale_that_use_it(proj
 def test_other_prior_prompts_make_the_checkpoints_stale_that_are_trained_with_them(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(concepts_module, "prior_prompts", lambda class_noun: [f"a {class_noun}"])
+    monkeypatch.setattr("gaucho_pipeline.concepts.training.prior_prompts", lambda class_noun: [f"a {class_noun}"])
     assert states(project) == {"araucaria": ["checkpoint", "sample_gallery", "evaluation"], "cuia": [], "all": ["gallery_site"]}
 
 
@@ -150,7 +149,7 @@ def test_another_version_of_one_sources_code_makes_the_crawls_stale_that_use_it(
 
 
 def test_naming_the_default_plan_or_its_prompts_is_the_same() -> None:
-    assert GallerySpec().with_prompts(None).identity() == GallerySpec(plan="heritage", prompts=heritage(None)).identity()
+    assert GallerySpec().resolved(None).identity() == GallerySpec(plan="heritage", prompts=heritage(None)).identity()
     assert "plan" not in GallerySpec().identity()
 
 

@@ -125,14 +125,14 @@ def test_figures_without_weights_are_named_with_the_remedy_and_nothing_takes_the
     assert metrics.missing["clip_i"] == "evaluation.clip names no encoder"
     assert set(metrics.missing) == {"dinov2", "clip_i", "variety"}
     assert "hf download facebook/dinov2-base" in metrics.missing["dinov2"]
-    assert metrics.scores() == {}
+    assert metrics.scores == {}
     assert metrics.memorisation_backbone == ""
 
 
 def test_only_the_figures_that_are_asked_for_are_there_and_thresholds_hold_them(tmp_path: Path) -> None:
     wanted = {"scorers": ["clip_i", "class_drift"], "thresholds": {"clip_i": 0.999, "class_drift": -0.999}}
     metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, wanted), tmp_path / "staging")
-    assert set(metrics.scores()) == {"clip_i", "class_drift"}
+    assert set(metrics.scores) == {"clip_i", "class_drift"}
     assert set(metrics.beyond) == {"clip_i", "class_drift"}
 
 
@@ -151,7 +151,7 @@ def test_a_label_below_a_picture_is_not_scored(tmp_path: Path, good: tuple[Path,
         shown.save(gallery / row["file"])
         row["height"] = height
     write_table(gallery / "pictures.jsonl", rows)
-    assert evaluate(project, tmp_path / "staging").scores() == good[1].scores()
+    assert evaluate(project, tmp_path / "staging").scores == good[1].scores
 
 
 @pytest.mark.parametrize("kind", ["folder", "concepts"])

@@ -22,11 +22,13 @@ from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import validation
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.preparing import Images, prepare
+from gaucho_pipeline.training.preparing import ImagePaths, prepare
 from gaucho_pipeline_tests import tiny_models
 from gaucho_pipeline_tests.recording import hold
 from gaucho_pipeline_tests.tiny_models import new_family
@@ -42,8 +44,8 @@ def new_trainer(name: str, folder: Path, pipeline: Any = None, **keys: Any) -> T
     plain = {"rank": 4, "alpha": 2, "learning_rate": 0.01, "batch_size": 2, "max_steps": 12, "validation_steps": 12, "resolution": SIDE}
     spec = TrainingSpec.model_validate(plain | {"early_stopping": False, "keep_best": False} | keys).for_family(type(family))
     base = Loaded(family, torch.device("cpu"))
-    images = Images(folder, rows[:2], rows[2:], folder / "class_images")
-    encoded, _ = prepare(base, spec, "chmrr", "drink", images, Reporter(None))
+    images = ImagePaths(folder, rows[:2], rows[2:], folder / "class_images")
+    encoded, _ = prepare(base, spec, ConceptWords("chmrr", "drink"), images, Reporter(None))
     return Trainer(base, spec, "chmrr", "drink", encoded)
 
 
@@ -75,7 +77,7 @@ def test_the_loop_teaches_it_and_what_is_stored_reads_back_as_what_was_learned(n
     learned = predicted(trainer.model.family, trainer)
     assert (learned - untaught).abs().max() > 1e-4
 
-    trainer.model.method.save(tmp_path, "chimarrao", "chmrr drink", "CC0-1.0", 2)
+    trainer.model.method.save(tmp_path, CheckpointInfo("chimarrao", "chmrr drink", "CC0-1.0", 2))
     fresh = new_family(name)
     METHODS[method].load(fresh, tmp_path)
     assert (predicted(fresh, trainer) - learned).abs().max() < 1e-5
@@ -103,7 +105,7 @@ def test_a_transformers_single_file_is_in_the_names_that_readers_know(name: str,
     """`transformer.<path>.lora_A/B` with alpha / rank folded in, no alpha beside: ComfyUI takes the strength for 1."""
     trainer = new_trainer(name, tmp_path, max_steps=1)
     file = tmp_path / "x.safetensors"
-    trainer.model.method.save(tmp_path, "x", "chmrr drink", "CC0-1.0", 2)
+    trainer.model.method.save(tmp_path, CheckpointInfo("x", "chmrr drink", "CC0-1.0", 2))
     tensors, weights = load_file(file), trainer.model.method.weights()
     assert set(tensors) == set(weights)
     assert all(key.startswith("transformer.") for key in weights)

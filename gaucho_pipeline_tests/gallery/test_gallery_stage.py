@@ -24,6 +24,7 @@ from gaucho_pipeline.files.tables import read_table, write_attribution, write_ta
 from gaucho_pipeline.gallery.__main__ import run
 from gaucho_pipeline.gallery.generation import Drawer
 from gaucho_pipeline.images.decoding import png_bytes
+from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, Lora
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project.project import Project
@@ -33,7 +34,7 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import kill_when, stage_command
-from gaucho_pipeline_tests.standing import stand
+from gaucho_pipeline_tests.standing import edit, stand
 
 PROMPTS = ["a photo of {token} {class_noun} on the grass by day", "a photo of {token} {class_noun} on a table by day"]
 SEEDS = [1, 2]
@@ -46,7 +47,7 @@ def new_adapter(folder: Path, disturb: Callable[[torch.Tensor, torch.Generator],
     method.attach()
     generator = torch.Generator().manual_seed(4)
     method.set_weights({name: disturb(weight, generator) for name, weight in method.weights().items()})
-    method.save(folder, "x", "mtl tree", "CC0-1.0", 1)
+    method.save(folder, CheckpointInfo("x", "mtl tree", "CC0-1.0", 1))
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +186,7 @@ def test_another_seed_is_another_gallery_and_draws_what_is_new(project: Project,
 def test_a_killed_gallery_goes_on_at_the_next_picture(project: Project, tmp_path: Path) -> None:
     folder = tmp_path / "project"
     shutil.copytree(project.concepts_file.parent, folder, ignore=shutil.ignore_patterns(".pictures"))
+    edit(Project(folder / "concepts.yaml", folder / "data"), "araucaria", "gallery", batch_size=1)  # so that pictures come one by one
     copied = Project(folder / "concepts.yaml", folder / "data")
     command = stage_command(copied, "sample_gallery", "araucaria", tmp_path / "request")
     assert kill_when(command, lambda: len(list(copied.store.root.glob(".staging/sample_gallery/araucaria/*/.drawn/*/*.png"))) > 0)
@@ -226,7 +228,7 @@ def spoil(monkeypatch: pytest.MonkeyPatch, seeds: set[int]) -> None:
 
     def half_black(self: Drawer, batch: list[Any]) -> list[Image.Image]:
         found = draw(self, batch)
-        is_bad = [sample.seed in seeds and "checkpoint" in self.settings and sample.kind == "concept" for sample in batch]
+        is_bad = [sample.seed in seeds and self.settings.checkpoint and sample.kind == "concept" for sample in batch]
         return [Image.new("RGB", picture.size) if bad else picture for bad, picture in zip(is_bad, found, strict=True)]
 
     monkeypatch.setattr(Drawer, "_draw", half_black)
@@ -300,9 +302,10 @@ def test_sampler_size_and_label_are_the_gallerys(project: Project, tmp_path: Pat
 def test_what_pictures_say_and_show_is_part_of_the_version(project: Project, gallery: tuple[Path, StageResult], tmp_path: Path) -> None:
     request = project.request("sample_gallery", "araucaria")
     versions = {gallery[1].data_version}
-    for name, change in (("label", {"visible_label": True}), ("notice", {"historical": True})):
+    labelled = {"spec": request.spec | {"visible_label": True}}
+    for name, change in (("label", labelled), ("notice", {"historical": True})):
         (tmp_path / name).mkdir()
-        versions.add(run(request.model_copy(update={"spec": request.spec | change}), tmp_path / name, Reporter(None)).data_version)
+        versions.add(run(request.model_copy(update=change), tmp_path / name, Reporter(None)).data_version)
     assert len(versions) == 3
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 
 from gaucho_pipeline.gallery.png_info import png_info
+from gaucho_pipeline.provenance.facts import OtherConcept
+from gaucho_pipeline_tests.samples import facts
 
-FACTS = {
-    "prompt": "a photo of mtl tree", "negative_prompt": "blur", "seed": 3, "num_inference_steps": 20, "guidance_scale": 6.5,
-    "sampler": "DPMSolverMultistepScheduler", "size": 512, "base_model": {"id": "owner/stable-diffusion"}, "method": "lora",
-}  # fmt: skip
+FACTS = facts(negative_prompt="blur", seed=3, size=512, base_model={"id": "owner/stable-diffusion"}, method="lora")
 
 
 def test_a1111_reads_prompt_adapter_and_settings() -> None:
@@ -20,7 +19,7 @@ def test_a1111_reads_prompt_adapter_and_settings() -> None:
 
 
 def test_comfyui_reads_a_workflow_whose_wires_lead_from_the_adapter_to_the_picture() -> None:
-    nodes = json.loads(png_info(FACTS | {"strength": 0.5}, "araucaria", True)["prompt"])
+    nodes = json.loads(png_info(FACTS.with_facts(strength=0.5), "araucaria", True)["prompt"])
     kinds = {name: node["class_type"] for name, node in nodes.items()}
     sampler = nodes[next(name for name, kind in kinds.items() if kind == "KSampler")]["inputs"]
     assert (sampler["seed"], sampler["steps"], sampler["cfg"], sampler["sampler_name"]) == (3, 20, 6.5, "dpmpp_2m")
@@ -39,7 +38,7 @@ def test_comfyui_reads_a_workflow_whose_wires_lead_from_the_adapter_to_the_pictu
 
 
 def test_several_concepts_are_several_adapters_one_behind_the_other() -> None:
-    found = png_info(FACTS | {"others": {"cuia": {"checkpoint": "x", "strength": 0.25}}}, "araucaria", True)
+    found = png_info(FACTS.with_facts(others={"cuia": OtherConcept(checkpoint="x", strength=0.25)}), "araucaria", True)
     assert "<lora:araucaria:1> <lora:cuia:0.25>" in found["parameters"]
     nodes = json.loads(found["prompt"])
     (last,) = (node["inputs"] for node in nodes.values() if node["inputs"].get("lora_name") == "cuia.safetensors")
@@ -48,14 +47,13 @@ def test_several_concepts_are_several_adapters_one_behind_the_other() -> None:
 
 
 def test_all_weights_are_another_model_that_no_workflow_loads() -> None:
-    found = png_info(FACTS | {"method": "dreambooth"}, "araucaria", True)
+    found = png_info(FACTS.with_facts(method="dreambooth"), "araucaria", True)
     assert list(found) == ["parameters"]
     assert "Model: araucaria," in found["parameters"]
 
 
 def test_the_base_models_picture_has_no_adapter_and_other_denoisers_no_workflow() -> None:
-    facts = {name: value for name, value in FACTS.items() if name != "method"}
-    found = png_info(facts, "araucaria", True)
+    found = png_info(FACTS.with_facts(method=None), "araucaria", True)
     assert "lora" not in found["parameters"]
     assert "LoraLoader" not in found["prompt"]
     assert list(png_info(FACTS, "araucaria", False)) == ["parameters"]

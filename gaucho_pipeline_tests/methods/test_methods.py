@@ -20,16 +20,16 @@ from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.z_image import ZImage
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.methods.base import tensors_digest
+from gaucho_pipeline.methods.base import CheckpointInfo, tensors_digest
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, to_kohya
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.prompts.templates import instance_prompt
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline_tests.standing import METRICS
 from gaucho_pipeline_tests.tiny_models import new_family
-from gaucho_pipeline_tests.trainers import NOUN, TOKEN, copied, disturb, new_trainer, same
+from gaucho_pipeline_tests.trainers import WORDS, copied, disturb, new_trainer, same
 
-PROMPT = instance_prompt(TOKEN, NOUN)
+PROMPT = instance_prompt(WORDS)
 VARIANTS: list[dict[str, Any]] = [{"method": name, **more} for name in METHODS for more in ({}, {"train_text_encoder": True})]
 
 
@@ -46,7 +46,7 @@ def test_the_untouched_model_is_still_asked_while_another_is_learned(keys: dict[
     assert torch.equal(predicted(trainer.model.family), untaught)
     disturb(trainer, 0.05)
     assert not torch.allclose(predicted(trainer.model.family), untaught, atol=1e-3)
-    with trainer.model.method.untouched():
+    with trainer.model.method.disable_adapter():
         assert torch.equal(predicted(trainer.model.family), untaught)
     assert not torch.allclose(predicted(trainer.model.family), untaught, atol=1e-3)
     trainer.model.method.detach()
@@ -58,7 +58,7 @@ def test_what_is_stored_reads_back_and_can_be_made_part_of_the_model(keys: dict[
     trainer = new_trainer(alpha=8, **keys)
     disturb(trainer, 0.05)
     learned = predicted(trainer.model.family)
-    trainer.model.method.save(tmp_path, "x", "mtl tree", "CC0-1.0", 3)
+    trainer.model.method.save(tmp_path, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3))
     fresh = base_models.load("embedded", None, torch.device("cpu")).family
     METHODS[trainer.spec.method].load(fresh, tmp_path)
     assert torch.allclose(predicted(fresh), learned, atol=1e-5)
@@ -159,7 +159,7 @@ def test_the_same_seed_begins_with_the_same_adapter() -> None:
 
 def test_diffusers_file_is_float32_and_keeps_rank_and_alpha(tmp_path: Path) -> None:
     trainer = new_trainer(alpha=8)
-    trainer.model.method.save(tmp_path, "x", "mtl tree", "CC0-1.0", 3)
+    trainer.model.method.save(tmp_path, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3))
     with safe_open(tmp_path / ADAPTER / DIFFUSERS_FILE, "np") as file:
         settings = json.loads(file.metadata()["lora_adapter_metadata"])
         assert all(file.get_tensor(name).dtype == np.float32 for name in file.keys())  # noqa: SIM118
@@ -168,7 +168,7 @@ def test_diffusers_file_is_float32_and_keeps_rank_and_alpha(tmp_path: Path) -> N
 
 def single_file(trainer: Trainer, folder: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     trainer.spec = trainer.model.method.spec = trainer.spec.model_copy(update={"resolution": 64})
-    trainer.model.method.save(folder, "x", "mtl tree", "CC0-1.0", 3)
+    trainer.model.method.save(folder, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3))
     with safe_open(folder / "x.safetensors", "np") as file:
         return load_file(folder / "x.safetensors"), file.metadata()
 
@@ -205,7 +205,7 @@ def test_a_file_that_is_not_one_is_told(tmp_path: Path) -> None:
     family = base_models.load("embedded", None, torch.device("cpu")).family
     for name, file in (("lora", ADAPTER / DIFFUSERS_FILE), ("dreambooth", Path("unet/diffusion_pytorch_model.safetensors"))):
         trainer = new_trainer(method=name)
-        trainer.model.method.save(tmp_path / name, "x", "mtl tree", "CC0-1.0", 3) if name == "dreambooth" else single_file(
+        trainer.model.method.save(tmp_path / name, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3)) if name == "dreambooth" else single_file(
             trainer, _made(tmp_path / name)
         )
         (tmp_path / name / file).write_bytes(b"nothing")

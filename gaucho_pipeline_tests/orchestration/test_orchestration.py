@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 
 from gaucho_pipeline.assets.table import ALL, ASSETS
 from gaucho_pipeline.commands import run as run_module
+from gaucho_pipeline.commands.run import RunRequest
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
@@ -208,7 +209,7 @@ def test_a_run_reads_the_concepts_file_once(project: Project, monkeypatch: pytes
     edit(project, "araucaria", "crawl", max_images=5)
     reads.clear()
     fresh = Project(project.concepts_file, project.store.root)
-    assert run_module.run_concepts(fresh, (), "raw_crawl", force=False) == []
+    assert run_module.run_concepts(fresh, RunRequest((), "raw_crawl")) == []
     assert len(reads) == 1
 
 
@@ -351,11 +352,11 @@ def test_force_makes_the_selected_asset_anew_and_no_other(project: Project, monk
         return type("Outcome", (), {"error": "", "cached": False})
 
     monkeypatch.setattr(Runner, "run", record)
-    assert run_module.run_concepts(project, ("araucaria",), "curated_set", force=True) == []
+    assert run_module.run_concepts(project, RunRequest(("araucaria",), "curated_set", force=True)) == []
     assert ran == [("curated_set", "araucaria", True)]
     ran.clear()
     edit(project, "chimarrao", "training", rank=2)
-    assert run_module.run_concepts(Project(project.concepts_file, project.store.root), (), "gallery_site", force=False) == []
+    assert run_module.run_concepts(Project(project.concepts_file, project.store.root), RunRequest((), "gallery_site")) == []
     assert ran == [("checkpoint", "chimarrao", False)]  # nothing else is stale until it has really changed
 
 
@@ -372,7 +373,7 @@ def test_a_concept_stops_at_what_failed_and_the_others_go_on(
     for slug in project.slugs:
         edit(project, slug, "curation", min_side=70)
         edit(project, slug, "training", rank=2)
-    failures = run_module.run_concepts(Project(project.concepts_file, project.store.root), (), "checkpoint", force=False)
+    failures = run_module.run_concepts(Project(project.concepts_file, project.store.root), RunRequest((), "checkpoint"))
     assert failures == ["curated_set of araucaria failed", "curated_set of chimarrao failed"]
     assert ran == [("curated_set", "araucaria"), ("curated_set", "chimarrao")]
     assert "it broke" in capsys.readouterr().err

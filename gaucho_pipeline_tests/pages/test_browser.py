@@ -201,7 +201,7 @@ def test_what_looks_copied_is_seen_whole_beside_its_training_image(browser: webd
     copy = {"file": "pictures/000-tuned.png", "training": "training/000.jpg", "cosine": 0.99}
     write_table(shown.evaluation.folder / "copies.jsonl", [copy])
     draw_subject("araucaria", 1).convert("RGB").save(shown.evaluation.folder / "training" / "000.jpg")
-    about = project.concept("araucaria").for_pages()
+    about = project.concept("araucaria").about()
     folders = ConceptFolders("araucaria", about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder)
     write_site(tmp_path / "site", [folders])
     open_page(browser, tmp_path / "site" / "araucaria" / "index.html")

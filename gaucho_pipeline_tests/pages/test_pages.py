@@ -12,9 +12,10 @@ import pytest
 from gaucho_pipeline import pages
 from gaucho_pipeline.assets.metrics import Score
 from gaucho_pipeline.files.tables import write_table
+from gaucho_pipeline.language.bilingual import LANGUAGES
 from gaucho_pipeline.pages.content import ConceptFolders, concept_content
 from gaucho_pipeline.pages.rendering import write_site
-from gaucho_pipeline.pages.words import LANGUAGES, number, words
+from gaucho_pipeline.pages.words import number, words
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.standing import METRICS, edit, stand, stand_all
@@ -31,7 +32,7 @@ def project(tmp_path: Path) -> Project:
 
 def folders(project: Project, **about: Any) -> ConceptFolders:
     shown = project.shown()["araucaria"]
-    own = project.concept("araucaria").for_pages() | about
+    own = project.concept("araucaria").about() | about
     sequence = shown.sequence.folder if shown.sequence else None
     return ConceptFolders("araucaria", own, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, sequence)
 

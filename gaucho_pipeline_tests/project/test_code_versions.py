@@ -21,6 +21,7 @@ from PIL import Image, ImageFilter
 from gaucho_pipeline.assets.table import ASSETS, CONCEPT_ASSETS
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.concepts.gallery import GallerySpec
+from gaucho_pipeline.concepts.sequence import SEQUENCE_CODE_VERSIONS
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.demo.site import QuietHandler
 from gaucho_pipeline.demo.subjects import draw_subject
@@ -28,11 +29,11 @@ from gaucho_pipeline.evaluation.__main__ import run as evaluate
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.files.tables import read_table
-from gaucho_pipeline.gallery.generation import Drawer
+from gaucho_pipeline.gallery.generation import Drawer, Settings
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.sequence.base import SEQUENCE_CODE_VERSIONS
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.sequence.registry import SEQUENCE_METHODS
 from gaucho_pipeline.sources.commons import CommonsSpec
 from gaucho_pipeline.sources.registry import SourceSpec
@@ -40,17 +41,20 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Manifest, Provenance
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.preparing import Images, prepare
+from gaucho_pipeline.training.preparing import ImagePaths, prepare
 from gaucho_pipeline_tests.drawing_stories import drawing_of
 from gaucho_pipeline_tests.evaluating import drawn, stand_until_evaluation
 from gaucho_pipeline_tests.programs import run_stage
 from gaucho_pipeline_tests.recording import FOLDER, VARIABLE, differences, hold
 from gaucho_pipeline_tests.replay import send_json, serving
+from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.sequence.test_animatediff import new_motion_adapter
 from gaucho_pipeline_tests.standing import METRICS
 from gaucho_pipeline_tests.tiny_models import new_family
 
 TABLE = "gaucho_pipeline/assets/table.py (or of the one source, by code_version in its keys)"
+
+SETTINGS = Settings(("1", "1"), None, ("cpu", "torch.float32", None), "", 25, 6.0, "DDIMScheduler", "unet", 512)
 
 
 def ppm(picture: Image.Image) -> bytes:
@@ -93,7 +97,7 @@ def test_specifications_resolve_to_what_they_did(tmp_path: Path) -> None:
     (tmp_path / "concepts.yaml").write_text(WHOLE, encoding="utf-8")
     loaded = load_concepts(tmp_path / "concepts.yaml")
     for asset in CONCEPT_ASSETS:
-        asked = {slug: concept.for_family(Embedded) for slug, concept in loaded.concepts.items() if concept.asks_for(asset.part)}
+        asked = {slug: concept.for_family(Embedded) for slug, concept in loaded.concepts.items() if concept.has(asset.part)}
         resolved = {slug: concept.resolved_spec(asset.part) for slug, concept in asked.items()}
         text = json.dumps(resolved, ensure_ascii=False).replace(str(tmp_path), "HERE")
         version = f"{asset.code_version}+{Embedded.code_version}" if asset.on_base_model else asset.code_version
@@ -257,12 +261,14 @@ def test_training_on_the_same_images_loses_what_it_did(tmp_path: Path) -> None:
     rows = []
     for index in range(5):
         draw_subject("araucaria", index, side=128).save(tmp_path / f"{index}.png")
-        rows.append({"file": f"{index}.png", "caption": f"a photo of {{token}} {{class_noun}}, pinheiro {index}", "pixels": str(index)})
+        caption = f"a photo of {{token}} {{class_noun}}, pinheiro {index}"
+        rows.append(train_image(index, file=f"{index}.png", caption=caption, pixels=str(index)))
     base = base_models.load("embedded", None, torch.device("cpu"))
     spec = TrainingSpec(rank=4, learning_rate=1e-3, batch_size=2, max_steps=3, validation_steps=1, random_flip=True, crops=2)
     spec = spec.for_family(StableDiffusion)
-    encoded, _ = prepare(base, spec, "mtl", "tree", Images(tmp_path, rows[:4], rows[4:], tmp_path / "class_images"), Reporter(None))
-    trainer = Trainer(base, spec, "mtl", "tree", encoded)
+    words, images = ConceptWords("mtl", "tree"), ImagePaths(tmp_path, rows[:4], rows[4:], tmp_path / "class_images")
+    encoded, _ = prepare(base, spec, words, images, Reporter(None))
+    trainer = Trainer(base, spec, words, encoded)
     first = [trainer.objective.loss(trainer.objective.examples(step)).sum().item() for step in range(3)]
     trainer.run(tmp_path / "training.pt", Reporter(None))
     result = {
@@ -288,8 +294,8 @@ def test_the_gallery_asks_for_the_same_pictures_as_it_did() -> None:
         prompt_arguments: ClassVar[dict[str, str]] = {}  # so that the prompts are seen
 
     for spec in (GallerySpec(), GallerySpec(prompts=("{token} by {class_noun}",), seeds=tuple(range(10)), negative_prompt="text")):
-        resolved = spec.with_prompts(None)
-        list(Drawer(Asked(Pipeline()), resolved, 512, {}).draw(samples_of(resolved, "mtl", "tree")))
+        resolved = spec.resolved(None)
+        list(Drawer(Asked(Pipeline()), resolved, 512, SETTINGS).draw(samples_of(resolved, ConceptWords("mtl", "tree"))))
     hold("gallery", ASSETS["sample_gallery"].code_version, asked, "gaucho_pipeline/assets/table.py")
 
 

@@ -10,15 +10,16 @@ from pathlib import Path
 from PIL import Image
 
 from gaucho_pipeline.provenance.labels import facts_in, labelled, marked_png
+from gaucho_pipeline_tests.samples import facts
 
-FACTS = {"prompt": 'a photo of chimarrão "<&>"', "seed": 3, "base_model": {"id": "owner/name", "revision": "abc"}, "checkpoint": "f00d"}
+FACTS = facts(prompt='a photo of chimarrão "<&>"', seed=3, base_model={"id": "owner/name", "revision": "abc"}, checkpoint="f00d")
 
 
 def test_a_picture_says_that_it_was_generated_and_from_what() -> None:
     with Image.open(io.BytesIO(marked_png(Image.new("RGB", (8, 8)), FACTS, {"parameters": "Steps: 2"}))) as picture:
         assert "Imagem gerada por um modelo" in picture.text["Description"]
         assert picture.text["parameters"] == "Steps: 2"
-        assert facts_in(picture) == FACTS
+        assert facts_in(picture) == FACTS.to_json()
 
 
 def test_programs_that_read_xmp_find_iptcs_terms_whatever_the_prompt(tmp_path: Path) -> None:
@@ -33,7 +34,7 @@ def test_programs_that_read_xmp_find_iptcs_terms_whatever_the_prompt(tmp_path: P
 
 
 def test_an_imagined_scene_says_so() -> None:
-    with Image.open(io.BytesIO(marked_png(Image.new("RGB", (8, 8)), FACTS | {"imagined": True}))) as picture:
+    with Image.open(io.BytesIO(marked_png(Image.new("RGB", (8, 8)), FACTS.with_facts(imagined=True)))) as picture:
         assert "imaginada" in picture.text["Description"]
 
 

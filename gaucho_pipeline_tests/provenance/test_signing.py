@@ -28,8 +28,9 @@ from gaucho_pipeline.provenance.signing import (
     read_signature,
     signer_from_environment,
 )
+from gaucho_pipeline_tests.samples import facts
 
-FACTS = {"prompt": "a photo of chimarrão", "seed": 3, "base_model": {"id": "embedded"}, "concept": "chimarrao", "checkpoint": "f00d"}
+FACTS = facts(prompt="a photo of chimarrão", concept="chimarrao", checkpoint="f00d")
 PrivateKey = ec.EllipticCurvePrivateKey
 NOW = datetime.datetime.now(datetime.UTC)
 
@@ -96,10 +97,10 @@ def test_a_signed_picture_holds_names_its_signer_and_keeps_what_it_says(configur
     signed = signer_from_environment().sign(picture(), FACTS)
     found = read_signature(signed, "image/png")
     assert found
-    assert (found.state, found.facts) == ("Valid", FACTS)
+    assert (found.state, found.facts) == ("Valid", FACTS.to_json())
     assert "Museu X" in found.signed_by or "signer" in found.signed_by
     with Image.open(io.BytesIO(signed)) as opened:
-        assert facts_in(opened) == FACTS
+        assert facts_in(opened) == FACTS.to_json()
         assert "DigitalSourceType" in opened.text["XML:com.adobe.xmp"]
 
 

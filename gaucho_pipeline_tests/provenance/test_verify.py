@@ -13,6 +13,7 @@ from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from gaucho_pipeline import cli
+from gaucho_pipeline.assets.rows import write_rows
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.images.decoding import pixels_digest
@@ -22,6 +23,7 @@ from gaucho_pipeline.provenance.signing import ANCHORS, CERTIFICATE, KEY, signer
 from gaucho_pipeline.provenance.verify import told, verify_file
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.provenance.test_signing import certificates
+from gaucho_pipeline_tests.samples import facts, train_image
 from gaucho_pipeline_tests.standing import stand_all
 
 __all__ = ["certificates"]
@@ -34,8 +36,7 @@ def project(tmp_path: Path) -> Project:
     project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
     stand_all(project)
     shown = project.shown()["araucaria"]
-    row = {"title": "Araucária", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example", "sha256": "1"}
-    write_table(shown.checkpoint.folder / "train.jsonl", [row])
+    write_rows(shown.checkpoint.folder / "train.jsonl", [train_image()])
     rows = read_table(shown.gallery.folder / "pictures.jsonl")
     pixels = pixels_digest(picture())
     for row in rows:  # as of a model that learned nothing, which draws what the base model draws
@@ -51,10 +52,9 @@ def picture() -> Image.Image:
 
 def file(project: Project, path: Path, signed: bool = False, **changes: object) -> Path:
     manifest = project.shown()["araucaria"].checkpoint.manifest
-    facts = {"prompt": "a photo of mtl tree", "seed": 1, "concept": "araucaria", "checkpoint": manifest.data_version}
-    facts |= {"base_model": manifest.provenance.base_model} | changes
-    content = marked_png(picture(), facts)
-    path.write_bytes(signer_from_environment().sign(content, facts) if signed else content)
+    own = {"checkpoint": manifest.data_version, "base_model": manifest.provenance.base_model} | changes
+    content = marked_png(picture(), facts(**own))
+    path.write_bytes(signer_from_environment().sign(content, facts(**own)) if signed else content)
     return path
 
 
@@ -94,9 +94,8 @@ def test_a_false_claim_does_not_hold(changes: dict[str, object], problem: str, p
 
 
 def test_what_nothing_here_confirms_does_not_hold(project: Project, tmp_path: Path) -> None:
-    marked_png(picture(), {})
     other = picture().rotate(90)
-    (tmp_path / "x.png").write_bytes(marked_png(other, {"prompt": "x", "concept": "cuia", "checkpoint": "f00d", "base_model": {"id": "e"}}))
+    (tmp_path / "x.png").write_bytes(marked_png(other, facts(prompt="x", concept="cuia", checkpoint="f00d", base_model={"id": "e"})))
     done = gaucho(project, "verify", str(tmp_path / "x.png"))
     assert done.exit_code == 1
     assert "training images cannot be told" in done.output

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gaucho_pipeline import cli
-from gaucho_pipeline.files.tables import write_table
+from gaucho_pipeline.assets.rows import write_rows
 from gaucho_pipeline.project.approvals import approvals_file, approve, read_approvals
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.standing import stand, two_concepts
 
 
@@ -47,8 +48,9 @@ def test_an_approval_has_a_name_and_a_day_and_is_of_what_stands(project: Project
 
 
 def test_images_whose_rights_are_reserved_are_told_when_they_go_out(project: Project, tmp_path: Path) -> None:
-    rows = [{"license": "all rights reserved"}, {"license": "CC0-1.0"}, {"license": "all rights reserved"}]
-    write_table(project.shown()["araucaria"].checkpoint.folder / "train.jsonl", rows)
+    licenses = ("all rights reserved", "CC0-1.0", "all rights reserved")
+    rows = [train_image(number, license=license_) for number, license_ in enumerate(licenses)]
+    write_rows(project.shown()["araucaria"].checkpoint.folder / "train.jsonl", rows)
     for slug in project.slugs:
         approve(project, slug, "Anália")
     said = gaucho(project, "publish", str(tmp_path / "site")).stderr

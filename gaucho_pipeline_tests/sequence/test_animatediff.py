@@ -12,6 +12,7 @@ import torch
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import Lora
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.animatediff import AnimateDiff, prompts_over_time
@@ -86,7 +87,7 @@ def adapted(motion: dict[str, Any], folder: Path, strength: float) -> Family:
     method.attach()
     generator = torch.Generator().manual_seed(4)
     method.set_weights({name: weight + 0.5 * torch.randn(weight.shape, generator=generator) for name, weight in method.weights().items()})
-    method.save(folder, "x", "chmrr tree", "CC0-1.0", 1)
+    method.save(folder, CheckpointInfo("x", "chmrr tree", "CC0-1.0", 1))
     family = opened(motion)
     Lora.load(family, folder, "araucaria")
     family.pipeline.set_adapters(["araucaria"], [strength])

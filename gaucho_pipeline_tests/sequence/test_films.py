@@ -18,8 +18,9 @@ from gaucho_pipeline.sequence import films
 from gaucho_pipeline.store.store import Store
 from gaucho_pipeline_tests.provenance.test_signing import certificates as certificates
 from gaucho_pipeline_tests.provenance.test_signing import configured as configured
+from gaucho_pipeline_tests.samples import facts
 
-FACTS = {"prompt": "<um & \"chimarrão\"> → 'à noite'", "story": "one_day", "seed": 1, "base_model": {"id": "embedded"}, "imagined": True}
+FACTS = facts(prompt="<um & \"chimarrão\"> → 'à noite'", story="one_day", imagined=True)
 FILMS: dict[str, tuple[str, Callable[..., bytes]]] = {
     "webp": ("image/webp", films.animated_webp),
     "gif": ("image/gif", films.animated_gif),
@@ -57,10 +58,10 @@ def test_an_mp4_has_every_frame_and_even_sides(side: int, tmp_path: Path) -> Non
 def test_it_says_that_a_model_made_it_and_from_what(kind: str, tmp_path: Path) -> None:
     content = FILMS[kind][1](frames(), 8, FACTS)
     assert GENERATED.encode() in content
-    assert facts_in_xmp(content) == FACTS
+    assert facts_in_xmp(content) == FACTS.to_json()
     (tmp_path / "film").write_bytes(content)
     finding = verify_file(tmp_path / "film", Store(tmp_path / "data"))
-    assert finding.claims == FACTS
+    assert finding.claims == FACTS.to_json()
     assert not finding.holds  # nothing here confirms it
 
 
@@ -70,7 +71,7 @@ def test_it_is_signed_and_a_changed_byte_breaks_the_signature(kind: str, configu
     content = signer_from_environment().sign(film(frames(), 8, FACTS), FACTS, mime)
     signature = read_signature(content, mime)
     assert signature
-    assert (signature.state, signature.facts) == ("Valid", FACTS)
+    assert (signature.state, signature.facts) == ("Valid", FACTS.to_json())
     (tmp_path / "film").write_bytes(content)
     assert verify_file(tmp_path / "film", Store(tmp_path / "data")).holds
     at = content.rindex(b"chimarr")

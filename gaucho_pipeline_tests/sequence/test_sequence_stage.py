@@ -19,10 +19,11 @@ from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.provenance.labels import facts_in
 from gaucho_pipeline.provenance.verify import verify_file
 from gaucho_pipeline.sequence.__main__ import run
-from gaucho_pipeline.sequence.drawing import check_strengths, told
+from gaucho_pipeline.sequence.drawing import check_strengths, tell_stories
 from gaucho_pipeline.stage.harness import StageResult
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -251,7 +252,7 @@ def test_several_concepts_meet_and_all_their_images_are_credited(tmp_path: Path)
 
 def test_a_story_that_shows_something_of_the_past_says_so_whosever_it_is(tmp_path: Path) -> None:
     project = new_project(tmp_path, stories=[STORY | {"beats": [NIGHT | {"prompt": "{token} {class_noun} and {chimarrao}"}]}])
-    assert "historical" not in project.resolved_spec(NAME, "araucaria")
+    assert "historical" not in project.recipe(NAME, "araucaria").spec
     text = project.concepts_file.read_text(encoding="utf-8").replace("token: dnc", "historical: true\n    token: dnc")
     project.concepts_file.write_text(text, encoding="utf-8")
     again = Project(project.concepts_file, project.store.root)
@@ -304,10 +305,10 @@ def test_strengths_that_cannot_be_are_told_before_any_work(
 def test_strengths_that_differ_are_refused_where_all_beats_are_drawn_at_once(project: Project) -> None:
     spec = project.on_its_base_model("araucaria").sequence
     assert spec
-    stories = told(spec.stories, "araucaria", {"araucaria": ("mtl", "tree")})
+    stories = tell_stories(spec.stories, "araucaria", {"araucaria": ConceptWords("mtl", "tree")})
     check_strengths(stories, spec.model_copy(update={"method": "animatediff"}))
     beats = (spec.stories[0].beats[0], spec.stories[0].beats[1].model_copy(update={"concepts": {"araucaria": 0.5}}))
-    uneven = told([spec.stories[0].model_copy(update={"beats": beats})], "araucaria", {"araucaria": ("mtl", "tree")})
+    uneven = tell_stories([spec.stories[0].model_copy(update={"beats": beats})], "araucaria", {"araucaria": ConceptWords("mtl", "tree")})
     check_strengths(uneven, spec)
     with pytest.raises(ConfigError, match="one_day: animatediff draws all beats at once"):
         check_strengths(uneven, spec.model_copy(update={"method": "animatediff"}))

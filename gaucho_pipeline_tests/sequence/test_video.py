@@ -10,6 +10,7 @@ from PIL import Image
 
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import Lora
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.video import Video, joined, leads
@@ -52,7 +53,7 @@ def adapted(folder: Path, strength: float) -> Family:
     method.attach()
     generator = torch.Generator().manual_seed(4)
     method.set_weights({name: weight + torch.randn(weight.shape, generator=generator) for name, weight in method.weights().items()})
-    method.save(folder, "x", "chmrr tree", "CC0-1.0", 1)
+    method.save(folder, CheckpointInfo("x", "chmrr tree", "CC0-1.0", 1))
     family = new_family("WanPipeline")
     Lora.load(family, folder, "araucaria")
     family.pipeline.set_adapters(["araucaria"], [strength])

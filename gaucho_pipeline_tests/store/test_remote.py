@@ -23,6 +23,7 @@ from gaucho_pipeline.store.remote import STORE_VARIABLE, RemoteStore, path_of
 from gaucho_pipeline.store.store import Store
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho, states, wait_until
+from gaucho_pipeline_tests.samples import sha
 from gaucho_pipeline_tests.standing import stand, two_concepts
 
 
@@ -190,8 +191,8 @@ def test_what_holds_a_forgotten_image_is_not_fetched(bucket: str, tmp_path: Path
     assert evaluation
     RemoteStore(bucket).share(project.store, evaluation)
     fetch = (other, "evaluation", "araucaria", evaluation.manifest.fingerprint)
-    assert RemoteStore(bucket).fetch(*fetch, forgotten={"1"}) is None
-    assert RemoteStore(bucket).fetch(*fetch, forgotten={"2"})
+    assert RemoteStore(bucket).fetch(*fetch, forgotten={sha(1)}) is None
+    assert RemoteStore(bucket).fetch(*fetch, forgotten={sha(2)})
 
 
 def test_a_store_that_cannot_be_reached_stops_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,7 +163,7 @@ def test_bytes_that_the_disk_has_changed_are_written_anew_and_what_is_put_aside_
 def test_attribution_begins_with_the_mark_that_spreadsheets_need_and_ends_with_the_last_image(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(artifacts, "_ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("gaucho_pipeline.files.tables._ROWS_AT_ONCE", 2)
     write_attribution(tmp_path / "a.csv", ({"file": str(n), "author": "João"} for n in range(5)))
     content = (tmp_path / "a.csv").read_bytes()
     assert content.startswith(codecs.BOM_UTF8)

@@ -28,8 +28,8 @@ RIGHTS = {"license": "cc-by-4.0", "author": "João", "source": "https://museu.ex
 def generated(root: Path, count: int = 3, **keys: Any) -> dict[Path, str]:
     base = base_models.load("embedded", None, torch.device("cpu"))
     wanted = ClassImages(count=count, num_inference_steps=2, **keys)
-    spec = TrainingSpec(prior="class_images", class_images=wanted)
-    return generated_images(base, spec, wanted, 64, "tree", root, Reporter(None))
+    spec = TrainingSpec(prior="class_images", class_images=wanted, resolution=64)
+    return generated_images(base, spec, wanted, "tree", root, Reporter(None))
 
 
 def test_generated_ones_are_made_once_and_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,9 +65,9 @@ def test_the_users_own_are_decoded_with_their_credited_and_what_is_none_is_named
     (folder / "twice.png").write_bytes((folder / "00.png").read_bytes())
     spec = ClassImages(count=2, folder=folder, **RIGHTS)
     rows = own_images(spec, folder, tmp_path / "class_images", Reporter(None))
-    assert [row["title"] for row in rows] == ["00", "01"]
-    assert {(row["author"], row["license"], row["source"]) for row in rows} == {("João", "CC-BY-4.0", "https://museu.example")}
-    with Image.open(tmp_path / rows[0]["file"]) as picture, Image.open(folder / "00.png") as original:
+    assert [row.title for row in rows] == ["00", "01"]
+    assert {(row.author, row.license, row.source) for row in rows} == {("João", "CC-BY-4.0", "https://museu.example")}
+    with Image.open(tmp_path / rows[0].file) as picture, Image.open(folder / "00.png") as original:
         assert np.array_equal(np.asarray(picture), np.asarray(original.convert("RGB")))
     assert len(own_images(ClassImages(folder=folder, **RIGHTS), folder, tmp_path / "class_images", Reporter(None))) == 3
     told = capsys.readouterr().err

@@ -10,18 +10,20 @@ import pytest
 import torch
 from PIL import Image
 
+from gaucho_pipeline.assets.rows import TrainImage
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.models import base_models
-from gaucho_pipeline.training.examples import MAX_ASPECT, bucket_of, encode_files, generator_for, images_of_step, split, views_of
+from gaucho_pipeline.training.examples import MAX_ASPECT, Stream, bucket_of, encode_files, generator_for, images_of_step, split, views_of
 from gaucho_pipeline.training.posteriors import PosteriorCache
+from gaucho_pipeline_tests.samples import train_image
 
 CPU = torch.device("cpu")
 
 
-def rows(count: int) -> list[dict[str, object]]:
-    return [{"pixels": f"{i:03d}"} for i in range(count)]
+def rows(count: int) -> list[TrainImage]:
+    return [train_image(number) for number in range(count)]
 
 
 # ------------------------------------------------------------------------------------------ split
@@ -153,7 +155,8 @@ def test_every_image_comes_once_before_any_comes_again() -> None:
     assert [sorted(drawn[i : i + 6]) for i in range(0, 24, 6)] == [[0, 1, 2, 3, 4, 5]] * 4
 
 
-def test_a_draw_depends_on_seed_purpose_and_number_alone() -> None:
+def test_a_draw_depends_on_seed_stream_and_number_alone() -> None:
     draw = lambda *names: torch.randn(3, generator=generator_for(*names)).tolist()  # noqa: E731
-    assert draw(1, 2, 3) == draw(1, 2, 3)
-    assert len({tuple(draw(*names)) for names in ((1, 2, 3), (1, 2, 4), (1, 3, 3), (2, 2, 3))}) == 4
+    assert draw(1, Stream.EXAMPLE, 3) == draw(1, Stream.EXAMPLE, 3)
+    others = [(1, Stream.EXAMPLE, 4), (2, Stream.EXAMPLE, 3), *((1, stream, 3) for stream in Stream)]
+    assert len({tuple(draw(*names)) for names in others}) == 2 + len(Stream)

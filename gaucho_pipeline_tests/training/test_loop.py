@@ -340,7 +340,7 @@ def test_keys_of_how_it_is_computed_hold_for_a_run_that_goes_on(tmp_path: Path) 
 def test_a_state_that_is_damaged_is_told_and_the_one_before_it_is_gone_on_from(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gaucho_pipeline.training.loop._SAVING", 0)  # it is saved after every step, however long that takes
+    monkeypatch.setattr("gaucho_pipeline.training.loop.SAVE_TIME_RATIO", 0)  # it is saved after every step, however long that takes
     whole = copied(run(new_trainer(max_steps=3, validation_steps=1), tmp_path, "undisturbed"))
     with pytest.raises(KeyboardInterrupt):
         run(stopped_at(new_trainer(max_steps=3, validation_steps=1), 2, fail), tmp_path)

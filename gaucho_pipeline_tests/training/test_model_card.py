@@ -11,19 +11,19 @@ from gaucho_pipeline.assets.metrics import CheckpointMetrics, Resources
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
-from gaucho_pipeline.training.model_card import model_card
+from gaucho_pipeline.prompts.templates import ConceptWords
+from gaucho_pipeline.training.model_card import Taught, model_card
+from gaucho_pipeline_tests.samples import credited
 from gaucho_pipeline_tests.standing import METRICS
 
-ROW = {
-    "title": "Araucária | <b>", "author": "João [da] *Silva*\n# fim", "license": "CC-BY-4.0", "source": "https://a.example/_x_",
-}  # fmt: skip
+ROW = credited(title="Araucária | <b>", author="João [da] *Silva*\n# fim", license="CC-BY-4.0", source="https://a.example/_x_")
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 
 
 def card(family: type[Family] = Embedded, metrics: dict[str, Any] | None = None, **keys: Any) -> str:
     found = METRICS["checkpoint"].model_copy(update=metrics or {})
     assert isinstance(found, CheckpointMetrics)
-    return model_card("araucaria", "Araucária", ("mtl", "tree"), TrainingSpec(**keys), family, found, [ROW])
+    return model_card(Taught("araucaria", "Araucária", ConceptWords("mtl", "tree"), TrainingSpec(**keys), family, found, [ROW]))
 
 
 def test_its_head_is_what_hubs_read() -> None:

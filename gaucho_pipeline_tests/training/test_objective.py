@@ -78,7 +78,7 @@ def test_the_prior_loss_is_how_far_what_was_learned_moves_prompts_without_the_to
     step = ByHand(once)
     (prompt,) = once.objective.prior_prompts_of(0, 1)
     moved = step.predict([prompt], 1)
-    with once.model.method.untouched():
+    with once.model.method.disable_adapter():
         prior = (moved - step.predict([prompt], 1)).square().mean().item()
     assert prior > 1e-4
     assert loss_of(once, 0) - loss_of(plain, 0) == pytest.approx(prior, rel=1e-3)
@@ -136,7 +136,7 @@ def test_the_prior_is_weighted_as_its_image_is() -> None:
     prompt = step.examples[0].prior_prompt
     assert prompt
     moved = step.predict([prompt], 1)
-    with trainer.model.method.untouched():
+    with trainer.model.method.disable_adapter():
         prior = (moved - step.predict([prompt], 1)).square().mean()
     expected = (weights * step.errors()).mean() + weights[0] * prior
     assert loss_of(trainer, 0) == pytest.approx(expected.item(), rel=1e-5)

@@ -15,7 +15,7 @@ from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.training import processes
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import run_stage, stage_command
+from gaucho_pipeline_tests.programs import run_stage, write_request
 
 
 def test_what_a_batch_system_sets_is_ignored_unless_it_is_asked_for() -> None:
@@ -30,9 +30,9 @@ def test_what_a_batch_system_sets_is_ignored_unless_it_is_asked_for() -> None:
 
 def test_in_one_process_nothing_is_shared() -> None:
     parameter = torch.nn.Parameter(torch.ones(2))
-    assert processes.add_up([parameter], 1.5, 0.0) == [1.5, 0.0]
+    assert processes.all_reduce([parameter], 1.5, 0.0) == [1.5, 0.0]
     assert parameter.grad is None
-    assert processes.share([1, 2, 3]) == [1, 2, 3]
+    assert processes.shard([1, 2, 3]) == [1, 2, 3]
     assert processes.is_first()
 
 
@@ -55,9 +55,7 @@ def test_two_processes_learn_what_one_does(project: Project, tmp_path: Path) -> 
     one, metrics = load_file(artifact.folder / ADAPTER / DIFFUSERS_FILE), artifact.manifest.metrics
 
     together = Project(tmp_path / "concepts.yaml", tmp_path / "data")
-    command = stage_command(together, "checkpoint", "araucaria", tmp_path / "together")
-    request = Path(command[-1])
-    request.write_text(request.read_text().replace('"force":false', '"force":true'))
+    request = write_request(tmp_path / "together", together.request("checkpoint", "araucaria", force=True))
     launch = [
         sys.executable,
         "-m",

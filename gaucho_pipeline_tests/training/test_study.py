@@ -19,16 +19,14 @@ from gaucho_pipeline.models import base_models
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import study, validation
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.study import Study, Words, find_rate, train_all
-from gaucho_pipeline_tests.crawl.test_report import known
-from gaucho_pipeline_tests.trainers import NOUN, PLAIN, TOKEN, copied, new_trainer, same
-
-WORDS = Words(TOKEN, NOUN, "images")
+from gaucho_pipeline.training.study import Lesson, Study, find_rate, train_all
+from gaucho_pipeline_tests.trainers import NOUN, PLAIN, TOKEN, WORDS, copied, new_trainer, same
+from gaucho_pipeline_tests.training.test_report import known
 
 
 @pytest.fixture(autouse=True)
 def short_range_tests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "_STEPS", 21)
+    monkeypatch.setattr(study, "RANGE_TEST_STEPS", 21)
 
 
 def spec_of(**keys: Any) -> TrainingSpec:
@@ -37,7 +35,7 @@ def spec_of(**keys: Any) -> TrainingSpec:
 
 def studied(tmp_path: Path, **keys: Any) -> Study:
     base = base_models.load("embedded", None, torch.device("cpu"))
-    return train_all(base, spec_of(**keys), WORDS, known(), tmp_path, Reporter(None))
+    return train_all(base, spec_of(**keys), Lesson(WORDS, known(), "images"), tmp_path, Reporter(None))
 
 
 def test_every_combination_is_tried_and_the_best_is_kept(tmp_path: Path) -> None:
@@ -130,7 +128,9 @@ def test_a_trial_may_name_modules_of_its_family(tmp_path: Path) -> None:
 
 def found_rate(tmp_path: Path, **keys: Any) -> float:
     base = base_models.load("embedded", None, torch.device("cpu"))
-    return find_rate(base, spec_of(learning_rate="find", **keys), WORDS, known(), tmp_path / "range_test.json", Reporter(None))
+    return find_rate(
+        base, spec_of(learning_rate="find", **keys), Lesson(WORDS, known(), "images"), tmp_path / "range_test.json", Reporter(None)
+    )
 
 
 @pytest.mark.parametrize(("method", "low", "high"), [("lora", 1e-4, 1e-2), ("dreambooth", 1e-6, 1e-3)])

@@ -81,6 +81,6 @@ def test_clip_can_tell_the_words_of_the_concepts_that_ship_and_reads_their_promp
 ) -> None:
     prompts = [*concept.gallery.prompts, *(prompt for plan in PLANS.values() for prompt in plan(concept.subject))]
     prompts += [beat.prompt for story in concept.sequence.stories for beat in story.beats] if concept.sequence else []
-    filled = [fill_in(prompt, concept.token, concept.class_noun) for prompt in prompts]
+    filled = [fill_in(prompt, concept.words) for prompt in prompts]
     assert len(filled) > len(PLANS["dreambench"](None))
     assert notes_on_words(stable_diffusion, concept.token, filled) == []

@@ -23,6 +23,7 @@ from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.training.__main__ import data_version
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import run_stage
+from gaucho_pipeline_tests.samples import train_image
 
 
 def project_in(tmp_path: Path) -> Project:
@@ -105,10 +106,10 @@ def test_alpha_is_the_rank_unless_it_is_given() -> None:
 
 def test_weights_and_credits_make_the_data_version() -> None:
     weights, spec = {"unet.a": torch.ones(2), "unet.b": torch.zeros(1)}, TrainingSpec()
-    row = {"sha256": "1", "title": "t", "author": "João", "source": "s", "license": "CC0-1.0", "license_url": "u"}
+    row, others = train_image(), train_image(author="Ana")
     version = data_version(weights, spec, [row])
-    assert version == data_version(dict(reversed(weights.items())), spec, [row | {"caption": "another"}])
-    assert version != data_version(weights, spec, [row | {"author": "Ana"}])
-    assert data_version(weights, spec, [row, row]) != data_version(weights, spec, [row, row | {"author": "Ana"}])
+    assert version == data_version(dict(reversed(weights.items())), spec, [train_image(caption="another")])
+    assert version != data_version(weights, spec, [others])
+    assert data_version(weights, spec, [row, row]) != data_version(weights, spec, [row, others])
     assert version != data_version(weights, spec.model_copy(update={"alpha": 9.0}), [row])
     assert version != data_version({name: tensor + 1 for name, tensor in weights.items()}, spec, [row])

@@ -10,9 +10,9 @@ import torch
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.prompts.templates import instance_prompt, prior_prompts
 from gaucho_pipeline.training import validation
-from gaucho_pipeline_tests.trainers import NOUN, TOKEN, disturb, new_trainer, posteriors
+from gaucho_pipeline_tests.trainers import NOUN, WORDS, disturb, new_trainer, posteriors
 
-PROMPT = instance_prompt(TOKEN, NOUN)
+PROMPT = instance_prompt(WORDS)
 
 
 def test_errors_are_measured_tuned_or_untouched_for_each_image_and_noise() -> None:
@@ -58,11 +58,11 @@ def test_of_many_images_some_are_measured_spread_over_all() -> None:
 def test_how_far_the_model_moved_is_measured_without_the_token() -> None:
     trainer, prompts = new_trainer(validation_noises=8), prior_prompts(NOUN)
     images = trainer.encoded.validation
-    assert validation.moved(trainer.model, images, prompts) == 0
+    assert validation.prior_drift(trainer.model, images, prompts) == 0
     disturb(trainer, 0.02)
-    little = validation.moved(trainer.model, images, prompts)
+    little = validation.prior_drift(trainer.model, images, prompts)
     disturb(trainer, 0.2)
-    assert 0 < little < validation.moved(trainer.model, images, prompts)
+    assert 0 < little < validation.prior_drift(trainer.model, images, prompts)
 
 
 def test_two_runs_of_other_seeds_are_measured_alike() -> None:

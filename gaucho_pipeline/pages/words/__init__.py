@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
 
 import yaml
 
-Language = Literal["pt", "en"]
-LANGUAGES: tuple[Language, Language] = ("pt", "en")
+from gaucho_pipeline.language.bilingual import Language
+
 PAGE = {"pt": "index.html", "en": "en.html"}
 """A page's file, by language: the Portuguese one is the folder's own address."""
 

@@ -10,13 +10,14 @@ from safetensors.torch import load_file, save_file
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training.examples import Encoded
 from gaucho_pipeline.training.learned import verdict
 from gaucho_pipeline.training.report import losses_of, measure, read_back
 from gaucho_pipeline.training.study import Study
-from gaucho_pipeline_tests.trainers import NOUN, disturb, encoded, new_trainer
+from gaucho_pipeline_tests.trainers import WORDS, disturb, encoded, new_trainer
 
 
 def known() -> Encoded:
@@ -28,7 +29,7 @@ def known() -> Encoded:
 def measured(tmp_path: Path, **keys: Any) -> CheckpointMetrics:
     trainer = new_trainer(known(), **({"max_steps": 40, "validation_steps": 20, "rank": 8, "validation_noises": 4} | keys))
     trainer.run(tmp_path / "training.pt", Reporter(None))
-    return measure(Study(trainer, [], {"while training": trainer.state.curve}, "while training"), NOUN, 0.5, "free")
+    return measure(Study(trainer, [], {"while training": trainer.state.curve}, "while training"), WORDS, 0.5, "free")
 
 
 @pytest.mark.parametrize(("learning_rate", "expected"), [(1e-9, "no"), (3e-3, "yes")])
@@ -51,7 +52,7 @@ def test_the_losses_of_every_noise_level_make_up_the_whole(tmp_path: Path) -> No
 def test_losses_differ_by_images_and_prompts() -> None:
     trainer = new_trainer()
     disturb(trainer)
-    losses, _, _ = losses_of(trainer, NOUN)
+    losses, _, _ = losses_of(trainer, WORDS)
     tuned = [pair.tuned for part in (losses.train, losses.validation) for pair in (part.token, part.other_token, part.class_noun)]
     assert len(set(tuned)) == 6
 
@@ -72,7 +73,7 @@ def test_what_is_stored_as_something_else_is_refused(tmp_path: Path) -> None:
     def study() -> Study:
         trainer = new_trainer(alpha=8)
         disturb(trainer, 0.2)
-        trainer.model.method.save(tmp_path, "x", "mtl tree", "CC0-1.0", 3)
+        trainer.model.method.save(tmp_path, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3))
         return Study(trainer, [], {}, "")
 
     assert read_back(study(), tmp_path) < 1e-4
@@ -88,7 +89,7 @@ def test_what_is_stored_as_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_reading_back_takes_the_trained_model_out_of_memory_first(tmp_path: Path) -> None:
     trainer = new_trainer(method="dreambooth")
-    trainer.model.method.save(tmp_path, "x", "mtl tree", "CC0-1.0", 3)
+    trainer.model.method.save(tmp_path, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3))
     read_back(Study(trainer, [], {}, ""), tmp_path)
     assert trainer.model.family.network is None
     assert (trainer.optimizer, trainer.parameters) == (None, [])

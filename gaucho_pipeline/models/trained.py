@@ -18,16 +18,17 @@ from gaucho_pipeline.store.manifest import Manifest
 
 def load_base(trained: Manifest) -> base_models.Loaded:
     """The base model that a checkpoint was trained on. Raises GauchoError if it does not load."""
-    spec = trained.provenance.spec
-    return base_models.load(spec["base_model"], spec["revision"], base_models.best_device(), spec.get("quantization"))
+    spec = trained.training_spec()
+    return base_models.load(spec.base_model, spec.revision, base_models.best_device(), spec.quantization)
 
 
 def add_learned(family: Family, trained: Manifest, checkpoint: Path) -> None:
     """Makes what a checkpoint learned part of the base model's weights. Raises GauchoError if it does not load."""
-    method = METHODS[trained.provenance.spec["method"]]
+    spec = trained.training_spec()
+    method = METHODS[spec.method]
     method.load(family, checkpoint)
     family.forget_prompts()
-    if not trained.provenance.spec.get("quantization"):  # four bits would round what is added to them
+    if not spec.quantization:  # four bits would round what is added to them
         method.fuse(family)
 
 
@@ -36,11 +37,11 @@ def load_adapters(family: Family, checkpoints: Mapping[str, tuple[Manifest, Path
 
     Raises ConfigError if the checkpoints do not go together, GauchoError if one does not load.
     """
-    specs = {slug: manifest.provenance for slug, (manifest, _) in checkpoints.items()}
-    if whole := [slug for slug, provenance in specs.items() if provenance.spec["method"] != "lora"]:
+    manifests = {slug: manifest for slug, (manifest, _) in checkpoints.items()}
+    if whole := [slug for slug, made in manifests.items() if not METHODS[made.training_spec().method].is_adapter]:
         raise ConfigError(f"{', '.join(whole)}: only a LoRA has a strength, and goes with others")
-    if len({str(provenance.base_model) for provenance in specs.values()}) > 1:
-        raise ConfigError(f"{', '.join(specs)}: were not trained on the same base model")
+    if len({str(made.provenance.base_model) for made in manifests.values()}) > 1:
+        raise ConfigError(f"{', '.join(manifests)}: were not trained on the same base model")
     for slug, (_, folder) in checkpoints.items():
         Lora.load(family, folder, slug)
     family.forget_prompts()

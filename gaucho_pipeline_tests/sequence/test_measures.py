@@ -11,7 +11,7 @@ from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.models.encoders import Encoder
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.drawing import ToldStory
-from gaucho_pipeline.sequence.figures import beats_followed, gain_interval, measure, pixel_steps
+from gaucho_pipeline.sequence.measures import StoryEncoders, beats_followed, gain_interval, measure, pixel_steps
 
 
 def grey(value: int) -> Image.Image:
@@ -41,14 +41,14 @@ def test_a_step_is_the_mean_change_of_a_pixel() -> None:
 @pytest.mark.parametrize(("transition", "worst"), [("blend", 0.8), ("cut", 0.1)])
 def test_a_cut_is_no_step(transition: str, worst: float) -> None:
     frames = [grey(0), grey(0), grey(204), grey(204 + 26)]
-    found = measure(told(transition), ["", ""], {"base": frames, "tuned": frames, "control": frames[::-1]}, [], None, None)
+    found = measure(told(transition), ["", ""], {"base": frames, "tuned": frames, "control": frames[::-1]}, [], StoryEncoders(None, None))
     assert round(found.metrics.step_worst, 1) == worst
     assert ["step" in row for row in found.rows] == [False, True, transition == "blend", True]
 
 
 def test_steps_stand_beside_those_of_the_control() -> None:
     still, wild = [grey(10)] * 4, [grey(0), grey(255)] * 2
-    metrics = measure(told(), ["", ""], {"base": still, "tuned": still, "control": wild}, [], None, None).metrics
+    metrics = measure(told(), ["", ""], {"base": still, "tuned": still, "control": wild}, [], StoryEncoders(None, None)).metrics
     assert (metrics.step_worst, metrics.control_step_worst) == (0, 1)
     assert metrics.subject_mean is None
     assert metrics.blank == 4
@@ -57,12 +57,12 @@ def test_steps_stand_beside_those_of_the_control() -> None:
 def test_frames_that_show_the_subject_are_above_the_base_models_and_what_learned_nothing_is_not(encoder: Encoder) -> None:
     images = [draw_subject("chimarrao", number) for number in range(4)]
     shown, others = images[::-1], [grey(40 * number) for number in range(4)]
-    learned = measure(told(), ["a", "b"], {"base": others, "tuned": shown, "control": shown}, images, encoder, None)
+    learned = measure(told(), ["a", "b"], {"base": others, "tuned": shown, "control": shown}, images, StoryEncoders(encoder, None))
     assert learned.metrics.frames_above_base == 4
     assert learned.metrics.subject_lowest_frame == int(np.argmin([row["subject"] for row in learned.rows]))
-    nothing = measure(told(), ["a", "b"], {"base": others, "tuned": others, "control": others}, images, encoder, None)
+    nothing = measure(told(), ["a", "b"], {"base": others, "tuned": others, "control": others}, images, StoryEncoders(encoder, None))
     assert nothing.metrics.frames_above_base == 0
-    swapped = measure(told(), ["a", "b"], {"base": shown, "tuned": others, "control": others}, images, encoder, None)
+    swapped = measure(told(), ["a", "b"], {"base": shown, "tuned": others, "control": others}, images, StoryEncoders(encoder, None))
     assert swapped.metrics.frames_above_base == 0
 
 

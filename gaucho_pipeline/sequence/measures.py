@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,12 +22,32 @@ _REPLICATES = 1000
 Numbers = NDArray[np.float64]
 
 
+class FrameNumbers(TypedDict, total=False):
+    """What was measured of a frame, as its row has it (`assets.rows.FrameRow`)."""
+
+    step: float
+    subject: float
+    base_subject: float
+    gain_low: float
+    gain_high: float
+
+
+@dataclass(frozen=True)
+class StoryEncoders:
+    """What looks at frames; None where there is none."""
+
+    subject: Encoder | None
+    """For how near they are to images of the concept."""
+    words: Encoder | None
+    """For how near they are to prompts."""
+
+
 @dataclass(frozen=True)
 class Measured:
-    """The figures of a story, and a row for each frame."""
+    """What was measured of a story, and of each frame."""
 
     metrics: StoryMetrics
-    rows: list[dict[str, Any]]
+    rows: list[FrameNumbers]
 
 
 def measure(
@@ -35,18 +55,17 @@ def measure(
     plain_prompts: Sequence[str],
     frames: Mapping[Model, Sequence[Image.Image]],
     images: Sequence[Image.Image],
-    by_subject: Encoder | None,
-    by_words: Encoder | None,
+    encoders: StoryEncoders,
 ) -> Measured:
     """Measures a story.
 
     `plain_prompts`: of each beat, without tokens, for what knows no made-up word. `images`: validation images of its concept.
     """
-    story = told.story
+    story, by_subject, by_words = told.story, encoders.subject, encoders.words
     steps = {model: pixel_steps(frames[model]) for model in ("tuned", "control")}
     within = _not_over_cuts(story)
     found: dict[str, Any] = _steps("step", steps["tuned"][within], steps["control"][within])
-    rows = [dict[str, Any]() for _ in frames["tuned"]]
+    rows = [FrameNumbers() for _ in frames["tuned"]]
     for number in np.flatnonzero(within):
         rows[number + 1]["step"] = round(float(steps["tuned"][number]), 5)
     vectors = {model: by_subject.embed_images(frames[model]) for model in MODELS} if by_subject else {}
@@ -93,14 +112,14 @@ def _steps(name: str, own: Numbers, control: Numbers) -> dict[str, float]:
     return found
 
 
-def _subject(vectors: Mapping[Model, Vectors], images: Vectors, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _subject(vectors: Mapping[Model, Vectors], images: Vectors, rows: list[FrameNumbers]) -> dict[str, float | int | None]:
     """How near frames are to images of the subject; each frame's own figures go into its row."""
     near = {model: (vectors[model] @ images.T).astype(np.float64) for model in MODELS}
     means = near["tuned"].mean(1)
     lowest = int(means.argmin())
     above = 0
     for number, row in enumerate(rows):
-        row |= {"subject": round(float(means[number]), 4), "base_subject": round(float(near["base"][number].mean()), 4)}
+        row["subject"], row["base_subject"] = round(float(means[number]), 4), round(float(near["base"][number].mean()), 4)
         interval = gain_interval(near["tuned"][number] - near["base"][number])
         if interval:
             row["gain_low"], row["gain_high"] = interval

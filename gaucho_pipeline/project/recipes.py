@@ -1,0 +1,74 @@
+"""What an asset of a concept would be made from now: its specification, its code, its base model, its inputs. Pure.
+
+What exists is in `standing.py`; that a file was read, a hub asked or a folder hashed for it, in `project.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gaucho_pipeline.assets.table import ASSETS, Asset
+from gaucho_pipeline.concepts.part import OtherInput
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.project.standing import Standing
+from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.manifest import Provenance
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that shapes an artifact, but for its inputs."""
+
+    asset: Asset
+    spec_version: str
+    spec: dict[str, Any]
+    """As its version has it."""
+    code_version: str
+    base_model: dict[str, str | None] | None = None
+    others: tuple[OtherInput, ...] = ()
+    """What it needs of other concepts."""
+    pinned: Artifact | None = None
+    """The artifact that is to stay, whatever it would be made from now."""
+
+
+def inputs_of(recipe: Recipe, standing: Standing) -> dict[str, Artifact]:
+    """What an artifact would be made from, by asset; of other concepts, by `asset/concept`. Raises GauchoError if something is missing."""
+    name, slug = recipe.asset.name, standing.concept
+    found = {}
+    for asset in recipe.asset.inputs:
+        if asset not in standing.artifacts:
+            raise GauchoError(f"{name} of {slug} needs {asset}, which is missing; run: gaucho run {slug} --select {name}")
+        found[asset] = standing.artifacts[asset]
+    for each in recipe.others:
+        artifact = standing.others[each]
+        if artifact is None:
+            raise GauchoError(
+                f"{name} of {slug} needs {each.asset} of {each.concept}; run: gaucho run {each.concept} --select {each.asset}"
+            )
+        found[f"{each.asset}/{each.concept}"] = artifact
+    return found
+
+
+def provenance_of(recipe: Recipe, standing: Standing) -> Provenance:
+    """What an artifact would be made from now. Raises GauchoError if an input is missing."""
+    if recipe.pinned:
+        return recipe.pinned.manifest.provenance
+    return Provenance(
+        spec_version=recipe.spec_version,
+        spec=recipe.spec,
+        inputs={name: artifact.manifest.data_version for name, artifact in inputs_of(recipe, standing).items()},
+        code_version=recipe.code_version,
+        base_model=recipe.base_model,
+    )
+
+
+def check_agreement(recipe: Recipe, standing: Standing) -> None:
+    """Raises GauchoError if two inputs of an artifact do not belong together: one was made from another version of the other."""
+    inputs = inputs_of(recipe, standing)
+    for name in recipe.asset.inputs:
+        made_from = inputs[name].manifest.provenance.inputs
+        for other in (each for each in ASSETS[name].inputs if each in recipe.asset.inputs):
+            if made_from.get(other) != inputs[other].manifest.data_version:
+                remedy = f"run: gaucho run {standing.concept} --select {recipe.asset.name}"
+                raise GauchoError(f"{name} of {standing.concept} was drawn with another {other}; {remedy}")
