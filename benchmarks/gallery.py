@@ -25,6 +25,7 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.gallery.generation import draw_once, open_base, tune
 from gaucho_pipeline.gallery.samples import samples_of
 from gaucho_pipeline.images.picture_cache import PictureCache
+from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, Lora
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.prompts.plans import dreambench
@@ -39,7 +40,7 @@ def adapter(folder: Path, seed: int) -> None:
     method.attach()
     generator = torch.Generator().manual_seed(seed)
     method.set_weights({name: weight + 0.01 * torch.randn(weight.shape, generator=generator) for name, weight in method.weights().items()})
-    method.save(folder, "x", "mtl tree", "CC0-1.0", 1)
+    method.save(folder, CheckpointInfo("x", "mtl tree", "CC0-1.0", 1))
 
 
 def spec_of(asked: argparse.Namespace) -> GallerySpec:

@@ -27,10 +27,12 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import SilentReporter
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.memory import peak_bytes, reset_peak
-from gaucho_pipeline.training.preparing import Images, prepare
+from gaucho_pipeline.training.preparing import ImagePaths, prepare
+from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.tiny_models import new_family
 from gaucho_pipeline_tests.trainers import copied, same
 
@@ -46,8 +48,11 @@ class NotHere(Exception):
 @contextmanager
 def computing_in(dtype: torch.dtype) -> Any:
     AcceleratorState._reset_state(True)  # which takes one type for the whole process
-    with patch.object(base_models, "compute_dtype", lambda device: dtype):
-        yield
+    try:
+        with patch.object(base_models, "compute_dtype", lambda device: dtype):
+            yield
+    finally:
+        AcceleratorState._reset_state(True)
 
 
 def new_trainer(place: Path, base: Loaded, side: int, **keys: Any) -> Trainer:
@@ -55,7 +60,7 @@ def new_trainer(place: Path, base: Loaded, side: int, **keys: Any) -> Trainer:
     rows = []
     for index in range(4):
         draw_subject("chimarrao", index, side=min(side, 256)).save(place / f"{index}.png")
-        rows.append({"file": f"{index}.png", "pixels": str(index), "caption": "a photo of {token} {class_noun}"})
+        rows.append(train_image(index, file=f"{index}.png", pixels=str(index)))
     plain = {
         "rank": 4,
         "learning_rate": 1e-3,
@@ -66,8 +71,9 @@ def new_trainer(place: Path, base: Loaded, side: int, **keys: Any) -> Trainer:
         "keep_best": False,
     }
     spec = TrainingSpec.model_validate(plain | keys).for_family(type(base.family))
-    encoded, _ = prepare(base, spec, "mtl", "tree", Images(place, rows[:3], rows[3:], place / "class_images"), SilentReporter(None))
-    return Trainer(base, spec, "mtl", "tree", encoded)
+    words, images = ConceptWords("mtl", "tree"), ImagePaths(place, rows[:3], rows[3:], place / "class_images")
+    encoded, _ = prepare(base, spec, words, images, SilentReporter(None))
+    return Trainer(base, spec, words, encoded)
 
 
 def embedded(place: Path, **keys: Any) -> Trainer:
@@ -135,20 +141,22 @@ def two_runs_are_alike(place: Path) -> str:
 
 
 def memory_that_runs_out(place: Path) -> str:
-    """On purpose: the card is filled until a whole batch does not fit."""
+    """On purpose: this process may take so much of the card that a whole batch does not fit."""
     if not HAS_GPU:
         raise NotHere
     whole = trained(embedded(place / "whole", batch_size=16), place / "whole")
     trainer = embedded(place / "short", batch_size=16, micro_batch=16)
-    free = torch.cuda.mem_get_info()[0]
-    torch.cuda.set_per_process_memory_fraction(1.0)
     one = trainer.objective.examples(0)
     reset_peak(DEVICE)
     trainer.objective.loss(one[:1]).sum().backward()
     an_image = peak_bytes(DEVICE) - torch.cuda.memory_allocated()
-    ballast = torch.empty(max(0, free - 6 * an_image - 256 * 2**20), dtype=torch.uint8, device=DEVICE)
-    trainer.run(place / "short" / "training.pt", SilentReporter(None))
-    del ballast
+    torch.cuda.empty_cache()
+    room = torch.cuda.memory_reserved() + 6 * an_image
+    torch.cuda.set_per_process_memory_fraction(room / torch.cuda.mem_get_info()[1])
+    try:
+        trainer.run(place / "short" / "training.pt", SilentReporter(None))
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
     assert trainer.state.micro_batch < 16, "memory did not run out"
     return f"{trainer.state.micro_batch} of 16 images at once, weights differ by {difference(whole, trainer):.1e}"
 

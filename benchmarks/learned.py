@@ -33,22 +33,24 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
     from gaucho_pipeline.families.embedded import Embedded
     from gaucho_pipeline.files.digests import file_digest
     from gaucho_pipeline.models import base_models
+    from gaucho_pipeline.prompts.templates import ConceptWords
     from gaucho_pipeline.stage.reporter import SilentReporter
     from gaucho_pipeline.training.examples import split
-    from gaucho_pipeline.training.preparing import Images, prepare
+    from gaucho_pipeline.training.preparing import ImagePaths, prepare
     from gaucho_pipeline.training.report import measure
-    from gaucho_pipeline.training.study import Words, train_all
+    from gaucho_pipeline.training.study import Lesson, train_all
+    from gaucho_pipeline_tests.samples import train_image
 
-    token, class_noun = WORDS.get(subject, ("dnc", "thing"))
+    words = ConceptWords(*WORDS.get(subject, ("dnc", "thing")))
     spec = TrainingSpec(method=method, seed=seed, max_steps=steps).for_family(Embedded)
     base, told = base_models.load("embedded", None, torch.device("cpu")), SilentReporter(None)
-    rows = [{"file": file, "pixels": file_digest(Path(file)), "caption": "a photo of {token} {class_noun}"} for file in files]
+    rows = [train_image(number, file=file, pixels=file_digest(Path(file))) for number, file in enumerate(files)]
     learned_from, measured_with = split(rows, spec.validation_fraction, seed)
     with tempfile.TemporaryDirectory() as name:
-        images = Images(Path("/"), learned_from, measured_with, Path(name) / "class_images")
-        encoded, _ = prepare(base, spec, token, class_noun, images, told)
-        study = train_all(base, spec, Words(token, class_noun, ""), encoded, Path(name) / "state", told)
-        metrics = measure(study, class_noun, None, "")
+        images = ImagePaths(Path("/"), learned_from, measured_with, Path(name) / "class_images")
+        encoded, _ = prepare(base, spec, words, images, told)
+        study = train_all(base, spec, Lesson(words, encoded, ""), Path(name) / "state", told)
+        metrics = measure(study, words, None, "")
     loss = metrics.validation_loss
     found = {"subject": subject, "method": method, "seed": seed, "base": loss.base, "tuned": loss.tuned, "interval": loss.interval}
     return found | {"learned": metrics.learned, "steps": metrics.steps, "drift": metrics.drift, "images": len(rows)}

@@ -39,7 +39,7 @@ from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Manifest
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.samples import credited, picture_row, train_image
+from gaucho_pipeline_tests.samples import credited, picture_row
 
 PAIR = BaseTuned(base=0.5, tuned=0.4)
 PROMPT_LOSSES = PromptLosses(token=PAIR, other_token=PAIR, class_noun=PAIR)
@@ -102,7 +102,6 @@ def _furnish(folder: Path, asset: str) -> None:
     if asset == CHECKPOINT.name:
         save_file({"weight": np.ones(1, np.float32)}, folder / "weights.safetensors")
         write_rows(folder / "losses.jsonl", [Loss(step=0, validation=0.5), Loss(step=4, validation=0.4, train=0.4)])
-        write_rows(folder / "train.jsonl", [train_image(1)])
     if asset == SAMPLE_GALLERY.name:
         (folder / "pictures").mkdir()
         rows = []

@@ -46,7 +46,7 @@ def new_trainer(name: str, folder: Path, pipeline: Any = None, **keys: Any) -> T
     base = Loaded(family, torch.device("cpu"))
     images = ImagePaths(folder, rows[:2], rows[2:], folder / "class_images")
     encoded, _ = prepare(base, spec, ConceptWords("chmrr", "drink"), images, Reporter(None))
-    return Trainer(base, spec, "chmrr", "drink", encoded)
+    return Trainer(base, spec, ConceptWords("chmrr", "drink"), encoded)
 
 
 def predicted(family: Family, trainer: Trainer) -> torch.Tensor:

@@ -20,7 +20,7 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import study, validation
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.study import Lesson, Study, find_rate, train_all
-from gaucho_pipeline_tests.trainers import NOUN, PLAIN, TOKEN, WORDS, copied, new_trainer, same
+from gaucho_pipeline_tests.trainers import PLAIN, WORDS, copied, new_trainer, same
 from gaucho_pipeline_tests.training.test_report import known
 
 
@@ -90,7 +90,7 @@ def test_no_trial_stands_in_memory_beside_another(tmp_path: Path, monkeypatch: p
 def test_computing_parts_twice_in_one_trial_is_not_taken_into_the_next(tmp_path: Path) -> None:
     base = base_models.load("embedded", None, torch.device("cpu"))
     for on in (True, False):
-        trainer = Trainer(base, spec_of(gradient_checkpointing=on), TOKEN, NOUN, known())
+        trainer = Trainer(base, spec_of(gradient_checkpointing=on), WORDS, known())
         (tmp_path / str(on)).mkdir()
         trainer.run(tmp_path / str(on) / "training.pt", Reporter(None))
         assert base.family.network.is_gradient_checkpointing is on
