@@ -217,7 +217,7 @@ def main() -> int:
         seconds = time.monotonic() - started
         rows.append({"check": label, "outcome": outcome, "text": text, "seconds": round(seconds, 1)})
         print(f"{label:<34} {outcome:<8} {seconds:6.1f} s  {text}", flush=True)
-    print(json.dumps({"device": name, "embedded_recommends": Embedded.recommended["training"], "checks": rows}))
+    print(json.dumps({"device": name, "embedded_recommends": Embedded.recommended.training, "checks": rows}))
     return 1 if any(row["outcome"] == "failed" for row in rows) else 0
 
 

@@ -6,6 +6,7 @@ Here belongs what all specifications share. The keys themselves are in `concepts
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -67,7 +68,7 @@ class Spec(BaseModel):
         changes = {name: changed for name, value in own.items() if (changed := _below(folder, value)) != value}
         return self.model_copy(update=changes)  # what is not changed stays known as not set
 
-    def with_recommended(self, keys: dict[str, Any]) -> Self:
+    def with_recommended(self, keys: Mapping[str, Any]) -> Self:
         """The same with these keys where nobody has set them."""
         return self.model_copy(update={name: value for name, value in keys.items() if name not in self.model_fields_set})
 

@@ -16,11 +16,12 @@ from gaucho_pipeline.assets.metrics import Metrics
 from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.concepts.concept import Concept
 from gaucho_pipeline.concepts.file import RENAMED_KEYS
+from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.spec import Spec
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gaucho_pipeline"
-MEANT_AS_A_MESSAGE = {"concepts_file.py"}
+MEANT_AS_A_MESSAGE = {"file.py"}
 
 EVERYWHERE = {
     "samples_per_image", "held_out", "held", "measure_every", "prior_weight", "min_information", "not_shows", "least",
@@ -94,7 +95,8 @@ def test_keys_of_concepts_yaml_are_the_fields_own() -> None:
 def test_metrics_are_the_fields_own() -> None:
     keys = {key for model in Metrics.__subclasses__() for key in model.model_fields}
     assert not keys & (EVERYWHERE | {"known", "scorer"})
-    assert {"validation_loss", "clip_i", "clip_t"} <= keys
+    assert {"validation_loss", "learned"} <= keys
+    assert {"clip_i", "clip_t", "dino"} <= SCORERS.keys()
     assert all(asset.metrics.model_fields for asset in ASSETS.values())
 
 

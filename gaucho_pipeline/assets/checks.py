@@ -21,12 +21,20 @@ from gaucho_pipeline.assets.metrics import (
 from gaucho_pipeline.assets.verdicts import REASONS
 
 
+class Subject(NamedTuple):
+    """An artifact, as far as a check may look at it beside its metrics."""
+
+    spec: dict[str, Any]
+    """The specification that it was made from."""
+    folder: Path
+
+
 class CheckResult(NamedTuple):
     """Whether what is asserted of an artifact holds, in a sentence, with the numbers."""
 
     passed: bool
     text: str
-    numbers: dict[str, Any]
+    numbers: Mapping[str, float | str]
     is_warning: bool = False
     """Whether a failure blocks nothing, although the check may: it depends on the specification."""
 
@@ -37,19 +45,19 @@ class Check:
 
     name: str
     description: str
-    run: Callable[[Any, Mapping[str, Any], Path], CheckResult]
-    """Takes the artifact's metrics, the specification that it was made from, and its folder."""
+    run: Callable[[Any, Subject], CheckResult]
+    """Takes the metrics of the artifact, and what else it may look at."""
     blocking: bool = True
 
 
-def all_sources_answered(metrics: RawCrawlMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def all_sources_answered(metrics: RawCrawlMetrics, subject: Subject) -> CheckResult:
     failed = metrics.failed_sources
     text = "; ".join(f"missing: {source} ({why})" for source, why in failed.items()) or "every source answered"
     return CheckResult(not failed, text, {"failed_sources": len(failed)})
 
 
-def enough_images(metrics: CuratedSetMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
-    needed = spec["min_images"]
+def enough_images(metrics: CuratedSetMetrics, subject: Subject) -> CheckResult:
+    needed = subject.spec["min_images"]
     excluded = ", ".join(f"{count} {reason}" for reason, count in metrics.excluded.items()) or "none excluded"
     text = f"{metrics.kept} of {metrics.read} images are left, {needed} are needed ({excluded})"
     if relaxed := [f"{count} without {name}" for name, count in metrics.if_relaxed.items()]:
@@ -57,11 +65,11 @@ def enough_images(metrics: CuratedSetMetrics, spec: Mapping[str, Any], folder: P
     return CheckResult(metrics.kept >= needed, text, {"kept": metrics.kept, "needed": needed})
 
 
-def sound_weights(metrics: CheckpointMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def sound_weights(metrics: CheckpointMetrics, subject: Subject) -> CheckResult:
     import numpy as np
     from safetensors.numpy import load_file
 
-    files = sorted(folder.rglob("*.safetensors"))
+    files = sorted(subject.folder.rglob("*.safetensors"))
     broken = [file.name for file in files if not all(np.isfinite(tensor).all() for tensor in load_file(file).values())]
     difference = metrics.reload_difference
     text = f"not finite: {', '.join(broken)}" if broken else f"finite; read back, predictions differ by {difference:.2g}"
@@ -69,7 +77,7 @@ def sound_weights(metrics: CheckpointMetrics, spec: Mapping[str, Any], folder: P
     return CheckResult(bool(files) and not broken, text, {"files": len(files), "reload_difference": difference})
 
 
-def something_learned(metrics: CheckpointMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def something_learned(metrics: CheckpointMetrics, subject: Subject) -> CheckResult:
     loss, drift = metrics.validation_loss, metrics.drift
     text = f"learned: {metrics.learned or 'not measured'}; the loss went from {loss.base:.4f} to {loss.tuned:.4f}"
     if loss.interval:
@@ -81,19 +89,19 @@ def something_learned(metrics: CheckpointMetrics, spec: Mapping[str, Any], folde
     return CheckResult(metrics.learned == "yes" and not has_drifted, text, {"learned": metrics.learned or "not measured"})
 
 
-def no_black_pictures(metrics: SampleGalleryMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def no_black_pictures(metrics: SampleGalleryMetrics, subject: Subject) -> CheckResult:
     text = f"{metrics.black} of {metrics.pictures} pictures show nothing, {metrics.drawn_again} had to be drawn again with another seed"
     many = metrics.drawn_again * 4 > metrics.pictures / 2  # a quarter of the prompts and seeds
     numbers = {"black": metrics.black, "drawn_again": metrics.drawn_again}
     return CheckResult(metrics.black == 0 and not many, text, numbers)
 
 
-def verdict_is_yes(metrics: EvaluationMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def verdict_is_yes(metrics: EvaluationMetrics, subject: Subject) -> CheckResult:
     text = f"verdict: {metrics.verdict}; {REASONS[metrics.reason].read('en')}"
     return CheckResult(metrics.verdict == "yes", text, {"verdict": metrics.verdict})
 
 
-def nothing_memorised(metrics: EvaluationMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def nothing_memorised(metrics: EvaluationMetrics, subject: Subject) -> CheckResult:
     line = f"a cosine above {metrics.memorisation_line:.3f} with a training image"
     text = f"{metrics.memorised} of {metrics.pictures} pictures look copied: {line}"
     if not metrics.memorisation_backbone:
@@ -101,25 +109,25 @@ def nothing_memorised(metrics: EvaluationMetrics, spec: Mapping[str, Any], folde
     return CheckResult(metrics.memorised == 0 and bool(metrics.memorisation_backbone), text, {"memorised": metrics.memorised})
 
 
-def within_thresholds(metrics: EvaluationMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def within_thresholds(metrics: EvaluationMetrics, subject: Subject) -> CheckResult:
     text = f"beyond their thresholds: {', '.join(metrics.beyond)}" if metrics.beyond else "every figure that has a threshold is within it"
-    return CheckResult(not metrics.beyond, text, {"beyond": len(metrics.beyond)}, is_warning=not spec["block"])
+    return CheckResult(not metrics.beyond, text, {"beyond": len(metrics.beyond)}, is_warning=not subject.spec["block"])
 
 
-def no_blank_frames(metrics: SampleSequenceMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def no_blank_frames(metrics: SampleSequenceMetrics, subject: Subject) -> CheckResult:
     blank = {story.name: story.blank for story in metrics.stories if story.blank}
     text = "; ".join(f"{count} frames of {name} show nothing" for name, count in blank.items()) or "every frame shows something"
     return CheckResult(not blank, text, {"blank": sum(blank.values())})
 
 
-def holds_together(metrics: SampleSequenceMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def holds_together(metrics: SampleSequenceMetrics, subject: Subject) -> CheckResult:
     apart = [story.name for story in metrics.stories if story.step_worst > story.control_step_worst / 2]
     steps = [f"{story.name}: {story.step_worst:.3f}, by chance {story.control_step_worst:.3f}" for story in metrics.stories]
     text = f"the largest change from frame to frame: {'; '.join(steps)}"
     return CheckResult(not apart, text, {"apart": len(apart)})
 
 
-def subject_kept(metrics: SampleSequenceMetrics, spec: Mapping[str, Any], folder: Path) -> CheckResult:
+def subject_kept(metrics: SampleSequenceMetrics, subject: Subject) -> CheckResult:
     measured = [story for story in metrics.stories if story.frames_above_base is not None]
     lost = [f"{story.name}: {story.frames_above_base} of {story.frames}" for story in measured if story.frames_above_base != story.frames]
     text = f"frames that show the concept more than the base model's: {'; '.join(lost)}" if lost else "every frame shows the concept"

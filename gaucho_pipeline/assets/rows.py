@@ -82,6 +82,28 @@ class Unusable(Row):
     reason: str = Field(description="Why, in words")
 
 
+class SourcePlan(Row):
+    """What a crawl would do with what one source lists."""
+
+    source: str = Field(description="Which of the concept's sources it is")
+    listed: int = Field(description="Records that it lists")
+    there_are: int | None = Field(description="How many it says there are")
+    licenses: dict[str, int] = Field(description="Records by licence")
+    refused: dict[str, int] = Field(description="Records that may not be used, by reason")
+    would_be_fetched: int = Field(description="Images that are not there yet")
+    cached: int = Field(description="Images that are")
+    failure: str = Field(description="What went wrong; empty if nothing did")
+    note: str = Field(description="What a person should know of it")
+
+
+class CrawlPlan(Row):
+    """plan.json: what a crawl would do, without fetching an image."""
+
+    sources: tuple[SourcePlan, ...]
+    max_images: int = Field(description="The most images to gather")
+    max_bytes: int = Field(description="The most bytes to gather")
+
+
 # ------------------------------------------------------------------------------------------ curated_set
 
 

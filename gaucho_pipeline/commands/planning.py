@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import click
 
+from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.commands.preflight import check_configuration, training_cost
 from gaucho_pipeline.errors import GauchoError
@@ -132,17 +132,17 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool)
     for slug in slugs:
         click.secho(slug, bold=True)
         plan = _plan(project, slug, refresh_lock)
-        for row in plan["sources"]:
-            _print_source(row)
-            failures += [f"{slug}: {row['failure']}"] if row["failure"] else []
-        fetched, stand = (sum(row[name] for row in plan["sources"]) for name in ("would_be_fetched", "cached"))
-        most = f"at most {plan['max_images']} images and {plan['max_bytes'] / 1e6:.0f} MB"
-        click.echo(f"  in all: {fetched} images would be fetched, {stand} stand already ({most})")
+        for source in plan.sources:
+            _print_source(source)
+            failures += [f"{slug}: {source.failure}"] if source.failure else []
+        fetched, cached = sum(each.would_be_fetched for each in plan.sources), sum(each.cached for each in plan.sources)
+        most = f"at most {plan.max_images} images and {plan.max_bytes / 1e6:.0f} MB"
+        click.echo(f"  in all: {fetched} images would be fetched, {cached} are there already ({most})")
     if failures:
         raise GauchoError("; ".join(failures))
 
 
-def _plan(project: Project, slug: str, refresh_lock: bool) -> dict[str, Any]:
+def _plan(project: Project, slug: str, refresh_lock: bool) -> CrawlPlan:
     folder = project.store.root / ".requests" / "plan" / slug
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("plan.json", ERROR_FILE):
@@ -157,21 +157,17 @@ def _plan(project: Project, slug: str, refresh_lock: bool) -> dict[str, Any]:
     ]
     if subprocess.run(command).returncode:
         error = folder / ERROR_FILE
-        raise GauchoError(f"{slug}: {_read(error)['message'] if error.exists() else 'no plan was made'}")
-    return _read(folder / "plan.json")
+        text = str(json.loads(error.read_text(encoding="utf-8"))["message"]) if error.exists() else "no plan was made"
+        raise GauchoError(f"{slug}: {text}")
+    return CrawlPlan.model_validate_json((folder / "plan.json").read_text(encoding="utf-8"))
 
 
-def _read(path: Path) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return value
-
-
-def _print_source(row: dict[str, Any]) -> None:
-    there_are = f" of {row['there_are']}" if row["there_are"] is not None else ""
-    would = f"{row['would_be_fetched']} would be fetched, {row['cached']} stand already"
-    click.echo(f"  {row['source']}: {row['listed']}{there_are} records; {would}")
-    for label in ("licenses", "refused"):
-        if row[label]:
-            click.echo(f"    {label:<9} {', '.join(f'{count} {what}' for what, count in row[label].items())}")
-    if row["failure"] or row["note"]:
-        click.secho(f"    {row['failure'] or row['note']}", fg="red" if row["failure"] else "yellow")
+def _print_source(plan: SourcePlan) -> None:
+    there_are = f" of {plan.there_are}" if plan.there_are is not None else ""
+    would = f"{plan.would_be_fetched} would be fetched, {plan.cached} are there already"
+    click.echo(f"  {plan.source}: {plan.listed}{there_are} records; {would}")
+    for label, counts in (("licenses", plan.licenses), ("refused", plan.refused)):
+        if counts:
+            click.echo(f"    {label:<9} {', '.join(f'{count} {what}' for what, count in counts.items())}")
+    if plan.failure or plan.note:
+        click.secho(f"    {plan.failure or plan.note}", fg="red" if plan.failure else "yellow")

@@ -175,5 +175,5 @@ def _check_sequence(project: Project, slug: str) -> None:
             if (its.base_model, its.revision) != (training.base_model, training.revision):
                 raise error_at(project.concepts_file, where, f"{story.name} shows {other}, which is taught on another base model")
             if not METHODS[its.method].is_adapter:
-                taught = " or ".join(ADAPTER_METHODS)
-                raise error_at(project.concepts_file, where, f"{story.name} shows {other}: only concepts taught by {taught} go together")
+                methods = " or ".join(ADAPTER_METHODS)
+                raise error_at(project.concepts_file, where, f"{story.name} shows {other}: only concepts taught by {methods} go together")

@@ -73,7 +73,7 @@ class AboutConcept(Spec):
 class SiteSpec(Spec):
     """What the site is made of beside artifacts: what is said of each concept, by slug."""
 
-    concepts: dict[str, AboutConcept]
+    concepts: dict[str, AboutConcept] = Field(description="What is said of each, by slug")
 
     def to_json(self) -> dict[str, object]:
         """What it is hashed by."""

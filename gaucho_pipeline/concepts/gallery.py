@@ -92,7 +92,7 @@ class GallerySpec(Part):
 
     def for_family(self, family: type[Family]) -> Self:
         """The same with what a family recommends where nobody has set a key. Raises ConfigError if the family cannot draw it."""
-        found = self.with_recommended(family.recommended["gallery"])
+        found = self.with_recommended(family.recommended.gallery)
         if found.sampler and family.denoiser != "unet":
             raise ConfigError(f"gallery.sampler: {family.pipeline_class} has one sampler, its own")
         if found.size and found.size % family.pixel_multiple:

@@ -11,12 +11,12 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.clock import now
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import write_atomically
 
 
@@ -27,13 +27,13 @@ class LockFile:
         self.path = path
         self._kept = self._read()
 
-    def get(self, kind: str, text: str) -> dict[str, Any] | None:
+    def get(self, kind: str, text: str) -> JsonObject | None:
         """The answer that is kept for a name."""
         return self._kept.get(f"{kind}: {text}")
 
-    def add(self, kind: str, text: str, url: str, answer: dict[str, Any]) -> None:
+    def add(self, kind: str, text: str, url: str, answer: JsonObject) -> None:
         """Keeps an answer. Raises GauchoError if the file cannot be written."""
-        entry = answer | {"asked": url, "answered_on": now()[:10]}
+        entry = JsonObject(**answer, asked=url, answered_on=now()[:10])
         with self._locked():
             self._kept = self._read() | self._kept | {f"{kind}: {text}": entry}
             if self.path:
@@ -43,13 +43,13 @@ class LockFile:
                 except OSError as error:
                     raise GauchoError(f"{self.path} cannot be written ({error.strerror}); it keeps the ids of names") from None
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def _read(self) -> dict[str, JsonObject]:
         if self.path is None:
             return {}
         try:
             names = json.loads(self.path.read_text(encoding="utf-8"))["names"]
             if isinstance(names, dict) and all(isinstance(entry, dict) and "id" in entry for entry in names.values()):
-                return names
+                return {name: JsonObject(entry) for name, entry in names.items()}
         except FileNotFoundError:
             return {}
         except (ValueError, KeyError, TypeError):

@@ -57,7 +57,7 @@ class SequenceSpec(Stories, Part):
         if self.size and self.size % family.pixel_multiple:
             raise ConfigError(f"sequence.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
         encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items() if kind in SEQUENCE_ENCODERS}
-        recommended = family.recommended["gallery"] | family.recommended.get("sequence", {})
+        recommended = {**family.recommended.gallery, **family.recommended.sequence}
         return self.with_recommended(recommended | encoders).model_copy(update={"method": method})
 
     def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:

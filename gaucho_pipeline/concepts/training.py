@@ -201,7 +201,7 @@ class TrainingSpec(Part):
 
         Raises ConfigError if the family has no modules of that name, or no pictures of that resolution.
         """
-        found = self.with_recommended(family.recommended["training"] | family.recommended.get(self.method, {}))
+        found = self.with_recommended({**family.recommended.training, **family.recommended.methods.get(self.method, {})})
         for side in (found.resolution, *found.further_resolutions):
             if side and side % family.pixel_multiple:
                 raise ConfigError(f"training.resolution: {family.pipeline_class} takes multiples of {family.pixel_multiple}")

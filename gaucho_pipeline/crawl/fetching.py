@@ -46,21 +46,12 @@ from gaucho_pipeline.crawl.fetch_errors import (
     TooLarge,
 )
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
-from gaucho_pipeline.crawl.rate_limits import (
-    ATTEMPTS,
-    LIMITS,
-    LONGEST_WAIT,
-    PRIVATE,
-    RETRY_STATUSES,
-    DailyCount,
-    Limit,
-    pause_before,
-    retry_after,
-)
+from gaucho_pipeline.crawl.rate_limits import ATTEMPTS, LONGEST_WAIT, PRIVATE, RETRY_STATUSES, DailyCount, pause_before, retry_after
 from gaucho_pipeline.crawl.safety import HOSTS_KEY, HOSTS_SETTING, ForbiddenAddress, PublicResolver, TooManyHeaders, check_url, is_same_site
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images.files import is_image
-from gaucho_pipeline.sources.base import ApiBusy, ImageSource, host_of, media_address
+from gaucho_pipeline.sources.base import ApiBusy, ImageSource, Limit, host_of, media_address
+from gaucho_pipeline.sources.registry import LIMITS
 
 _Rules = TypeVar("_Rules")
 _MOST_REDIRECTS = 5

@@ -12,6 +12,7 @@ from typing import Any
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.sources.base import ApiPage, ImageSource, Lookup, UnclearAnswer, UnusableRecord
 from gaucho_pipeline.sources.records import Record
 
@@ -134,7 +135,7 @@ async def _recheck(source: ImageSource, unseen: Sequence[Record], listing: Listi
     return ""
 
 
-async def _id_of(lookup: Lookup, ask: Ask, lock_file: LockFile, refresh_lock: bool) -> dict[str, Any]:
+async def _id_of(lookup: Lookup, ask: Ask, lock_file: LockFile, refresh_lock: bool) -> JsonObject:
     """The answer to a look-up: the one that is kept, or a new one, which is kept then.
 
     Raises GauchoError if the new answer has another id than the one that is kept: it is never silently used.

@@ -5,12 +5,11 @@ Asks the sources what they list, and writes plan.json beside the request. Ids of
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
+from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
 from gaucho_pipeline.crawl.__main__ import open_crawl, open_journal
 from gaucho_pipeline.crawl.engine import Crawl, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
@@ -25,28 +24,28 @@ PLAN_FILE = "plan.json"
 REFRESH_LOCK = "--refresh-lock"
 
 
-def plan(crawl: Crawl, fetched: dict[str, str]) -> dict[str, Any]:
+def plan(crawl: Crawl, fetched: dict[str, str]) -> CrawlPlan:
     """The plan of a crawl whose sources were listed: for each source its records, their licences, and what would be fetched."""
     wanted = crawl.order[: crawl.spec.max_images]
-    stands = {record.key for record in wanted if record.bytes_id in fetched or record.is_file}
+    cached = {record.key for record in wanted if record.bytes_id in fetched or record.is_file}
     sources = []
     for listing in crawl.listings:
         own = [record for record in wanted if record.origin == listing.origin]
         refused = Counter(reason for record, reason in crawl.refused.values() if record.origin == listing.origin)
         sources.append(
-            {
-                "source": listing.origin,
-                "listed": len(listing.records) + len(listing.unusable),
-                "there_are": listing.total,
-                "licenses": dict(Counter(record.license.id for record in listing.records.values()).most_common()),
-                "refused": dict(refused.most_common()),
-                "would_be_fetched": sum(record.key not in stands for record in own),
-                "cached": sum(record.key in stands for record in own),
-                "failure": listing.failure,
-                "note": listing.note,
-            }
+            SourcePlan(
+                source=listing.origin,
+                listed=len(listing.records) + len(listing.unusable),
+                there_are=listing.total,
+                licenses=dict(Counter(record.license.id for record in listing.records.values()).most_common()),
+                refused=dict(refused.most_common()),
+                would_be_fetched=sum(record.key not in cached for record in own),
+                cached=sum(record.key in cached for record in own),
+                failure=listing.failure,
+                note=listing.note,
+            )
         )
-    return {"sources": sources, "max_images": crawl.spec.max_images, "max_bytes": crawl.spec.max_bytes}
+    return CrawlPlan(sources=tuple(sources), max_images=crawl.spec.max_images, max_bytes=crawl.spec.max_bytes)
 
 
 def main() -> None:
@@ -60,7 +59,7 @@ def main() -> None:
             await list_sources(crawl, web, refresh_lock)
 
         on_the_web(crawl, work)
-        write_atomically(path.parent / PLAN_FILE, json.dumps(plan(crawl, open_journal(request).fetched), ensure_ascii=False, indent=1))
+        write_atomically(path.parent / PLAN_FILE, plan(crawl, open_journal(request).fetched).model_dump_json(indent=1))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How often hosts may be asked, how long to wait when they say so, and when to try again.
 
-Numbers are those of the sites' own rules; what has none is asked by two connections at most. Nothing here asks.
+The limits are the sources' own; what has none is asked by two connections at most. Nothing here asks.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import time
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import NamedTuple
 
 from filelock import FileLock
 
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.sources.base import Limit
+from gaucho_pipeline.sources.registry import LIMITS
 
 ATTEMPTS = 4
 LONGEST_WAIT = 300.0
@@ -27,21 +28,6 @@ RETRY_STATUSES = frozenset({429, 500, 502, 503, 504})
 _FIRST_PAUSE = 0.5
 
 
-class Limit(NamedTuple):
-    """What a host allows: connections at once, seconds between two requests, requests a day (0 for no number)."""
-
-    connections: int = 2
-    seconds_between: float = 0.0
-    a_day: int = 0
-
-
-LIMITS = {
-    "api.openverse.org": Limit(1, 3.2, 200),  # without a key: https://api.openverse.org/v1/#section/Register-and-Authenticate
-    "api.inaturalist.org": Limit(1, 1.05, 10_000),  # https://www.inaturalist.org/pages/api+recommended+practices
-    "commons.wikimedia.org": Limit(1, 0.5),  # in series: https://www.mediawiki.org/wiki/API:Etiquette
-    "www.wikidata.org": Limit(1, 0.5),
-    "upload.wikimedia.org": Limit(2),  # https://wikitech.wikimedia.org/wiki/Robot_policy
-}
 PRIVATE = Limit(16)
 """A host that GAUCHO_ALLOW_PRIVATE_HOSTS names is one's own."""
 

@@ -206,9 +206,9 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
     written = {sha: override.caption for sha, override in overrides.items() if override.caption}
     answers: dict[str, str] = {}
     silent = [sha for sha in kept if sha not in written]
-    if said := spec.context:
-        asked = [said.model_dump(mode="json"), model_digest(said.model), context.class_noun, _JUDGED_SIDE]
-        answers = _ask(silent, lambda: context_model(said, context.class_noun), f"context {digest(asked)}", "captioning", context)
+    if question := spec.context:
+        asked = [question.model_dump(mode="json"), model_digest(question.model), context.class_noun, _JUDGED_SIDE]
+        answers = _ask(silent, lambda: context_model(question, context.class_noun), f"context {digest(asked)}", "captioning", context)
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
         answers = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)

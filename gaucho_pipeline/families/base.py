@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -20,6 +21,8 @@ from gaucho_pipeline.families.samplers import SAMPLERS, SamplerName
 if TYPE_CHECKING:
     import torch
 
+Keys = Mapping[str, Any]
+"""Keys of a part of concepts.yaml."""
 Conditioning = dict[str, Any]
 """What a denoiser is told of one prompt, or of a batch of them: tensors by name."""
 
@@ -31,13 +34,21 @@ ADDED_ATTENTION = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 """Those of the prompt, where picture and prompt attend to each other."""
 
 
-def recommended_keys(num_inference_steps: int | None = None, guidance_scale: float | None = None) -> dict[str, dict[str, Any]]:
-    """A recommendation that is a pipeline's own defaults for drawing, and for all weights the rate of diffusers' guide to DreamBooth.
+@dataclass(frozen=True)
+class Recommended:
+    """Keys of concepts.yaml that are taken where nobody sets them. Each family states where its own come from."""
 
-    https://huggingface.co/docs/diffusers/training/dreambooth
-    """
-    drawing = {"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale} if num_inference_steps else {}
-    return {"training": {}, "dreambooth": {"learning_rate": 5e-6}, "gallery": drawing}
+    training: Keys = field(default_factory=dict)
+    methods: Mapping[str, Keys] = field(default_factory=lambda: {"dreambooth": {"learning_rate": 5e-6}})
+    """Further keys of training, by method. For all weights: the rate of https://huggingface.co/docs/diffusers/training/dreambooth."""
+    gallery: Keys = field(default_factory=dict)
+    sequence: Keys = field(default_factory=dict)
+    """Beside those of the gallery."""
+
+
+def drawing_with(num_inference_steps: int, guidance_scale: float) -> Recommended:
+    """A recommendation that is a pipeline's own defaults for drawing."""
+    return Recommended(gallery={"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale})
 
 
 class Family(ABC):
@@ -54,8 +65,7 @@ class Family(ABC):
     """Sides of pictures are multiples of this."""
     target_modules: ClassVar[dict[str, tuple[str, ...]]]
     """What `training.target_modules` may name, as PEFT's suffixes."""
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys()
-    """Keys of concepts.yaml that are taken where nobody sets them, by part, and by method; each family states where they come from."""
+    recommended: ClassVar[Recommended] = Recommended()
     encoders: ClassVar[dict[str, dict[str, str]]] = {
         "clip": {"model": "openai/clip-vit-large-patch14", "revision": "32bd64288804d66eefd0ccbe215aa642df71cc41"},
         "dinov2": {"model": "facebook/dinov2-base", "revision": "f9e44c814b77203eaa57a6bdbbd535f21ede1415"},

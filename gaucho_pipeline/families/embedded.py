@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
+from gaucho_pipeline.families.base import Recommended
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 
 
@@ -13,8 +14,8 @@ class Embedded(StableDiffusion):
     bucket_multiple = 16
     sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard",)
     code_version = "2"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = {
-        "training": {
+    recommended: ClassVar[Recommended] = Recommended(
+        training={
             "target_modules": "all",
             "rank": 16,
             "learning_rate": 2e-3,
@@ -26,9 +27,9 @@ class Embedded(StableDiffusion):
             "min_snr_gamma": None,
             "early_stopping": False,
         },
-        "dreambooth": {"learning_rate": 3e-4},
-        "gallery": {"num_inference_steps": 20, "guidance_scale": 2.0},
-    }
+        methods={"dreambooth": {"learning_rate": 3e-4}},
+        gallery={"num_inference_steps": 20, "guidance_scale": 2.0},
+    )
 
     encoders: ClassVar[dict[str, dict[str, str]]] = {"clip": {"model": "embedded"}}  # it knows the embedded world, and no other
 

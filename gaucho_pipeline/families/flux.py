@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, drawing_with
 
 if TYPE_CHECKING:
     import torch
@@ -18,7 +18,7 @@ class Flux(Family):
     pipeline_class = "FluxPipeline"
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "flux-1-dev"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(28, 3.5)
+    recommended: ClassVar[Recommended] = drawing_with(28, 3.5)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *ADDED_ATTENTION),
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),

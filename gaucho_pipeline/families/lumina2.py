@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ class Lumina2(Family):
 
     pipeline_class = "Lumina2Pipeline"
     architecture = "lumina-2"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(30, 4.0)
+    recommended: ClassVar[Recommended] = drawing_with(30, 4.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 256
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, drawing_with
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ class QwenImage(Family):
 
     pipeline_class = "QwenImagePipeline"
     architecture = "qwen-image"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 4.0)
+    recommended: ClassVar[Recommended] = drawing_with(50, 4.0)
     reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *ADDED_ATTENTION),

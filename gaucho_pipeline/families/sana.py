@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,7 @@ class Sana(Family):
 
     pipeline_class = "SanaPipeline"
     architecture = "sana"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(20, 4.5)
+    recommended: ClassVar[Recommended] = drawing_with(20, 4.5)
     pixel_multiple = 32
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 300

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ class StableDiffusion3(Family):
     pipeline_class = "StableDiffusion3Pipeline"
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "stable-diffusion-v3.5"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(28, 7.0)
+    recommended: ClassVar[Recommended] = drawing_with(28, 7.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 256
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import Conditioning, recommended_keys
+from gaucho_pipeline.families.base import Conditioning, Recommended, drawing_with
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ class StableDiffusionXL(StableDiffusion):
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "stable-diffusion-xl-v1-base"
     sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard",)
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 5.0)
+    recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
     without: ClassVar[tuple[str, ...]] = ()
 

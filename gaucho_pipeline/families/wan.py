@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 from gaucho_pipeline.families.model_files import Configs
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ class Wan(Family):
 
     pipeline_class = "WanPipeline"
     architecture = "wan2.1-t2v"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 5.0)
+    recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": ATTENTION,
         "attention_ff": (*ATTENTION, *_FEED_FORWARD),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, recommended_keys
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ class ZImage(Family):
 
     pipeline_class = "ZImagePipeline"
     architecture = "z-image"
-    recommended: ClassVar[dict[str, dict[str, Any]]] = recommended_keys(50, 5.0)
+    recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
     reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 512

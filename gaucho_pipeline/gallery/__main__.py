@@ -21,7 +21,7 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import digest, file_digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.gallery.contact_sheet import contact_sheet
-from gaucho_pipeline.gallery.facts import Drawn, facts_of
+from gaucho_pipeline.gallery.facts import DrawnWith, facts_of
 from gaucho_pipeline.gallery.generation import Drawer, Settings, draw_once, open_base, tune
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample, samples_of, untranslated
@@ -99,7 +99,9 @@ class _Writer:
         self.rows, self.facts = list[Picture](), list[Facts]()
 
     def write(self, model: Model, number: int, sample: Sample, picture: Image.Image) -> None:
-        facts = facts_of(sample, model, self._settings, self._spec, Drawn(self._request.concept, self._trained, self._request.historical))
+        facts = facts_of(
+            sample, model, self._settings, self._spec, DrawnWith(self._request.concept, self._trained, self._request.historical)
+        )
         shown = labelled(picture, self._request.historical) if self._spec.visible_label else picture
         file = f"pictures/{number:03d}-{model}.png"
         texts = png_info(facts, self._request.concept, self._settings.denoiser == "unet")

@@ -12,7 +12,7 @@ from gaucho_pipeline.store.manifest import Manifest
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnWith:
     """What pictures are drawn with."""
 
     concept: str
@@ -22,9 +22,9 @@ class Drawn:
     strength: float = 1.0
 
 
-def facts_of(sample: Sample, model: Model, settings: Settings, spec: GallerySpec, drawn: Drawn) -> Facts:
+def facts_of(sample: Sample, model: Model, settings: Settings, spec: GallerySpec, by: DrawnWith) -> Facts:
     """The facts that a picture carries. `settings` are those of the model that drew it."""
-    tuned, trained = model == "tuned", drawn.trained
+    tuned, trained = model == "tuned", by.trained
     return Facts.of(
         prompt=sample.prompt,
         written_prompt=sample.written or None,
@@ -35,11 +35,11 @@ def facts_of(sample: Sample, model: Model, settings: Settings, spec: GallerySpec
         sampler=settings.sampler,
         size=settings.side,
         base_model=trained.provenance.base_model,
-        concept=drawn.concept,
+        concept=by.concept,
         checkpoint=trained.data_version if tuned else None,
         method=trained.training_spec().method if tuned else None,
-        strength=drawn.strength if tuned and drawn.strength != 1 else None,
+        strength=by.strength if tuned and by.strength != 1 else None,
         curated_set=trained.provenance.inputs.get("curated_set") if tuned else None,
         attribution="ATTRIBUTION.csv" if tuned else None,
-        imagined=True if drawn.imagined else None,
+        imagined=True if by.imagined else None,
     )

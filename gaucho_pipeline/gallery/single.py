@@ -7,7 +7,7 @@ from pathlib import Path
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.gallery.facts import Drawn, facts_of
+from gaucho_pipeline.gallery.facts import DrawnWith, facts_of
 from gaucho_pipeline.gallery.generation import open_base
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import Sample
@@ -39,7 +39,7 @@ def generate_pictures(
     further = list(checkpoints.items())[1:]
     others = {slug: OtherConcept(checkpoint=made.manifest.data_version, strength=own) for slug, (made, own) in further}
     for (sample, picture), path in zip(drawer.draw(samples), paths, strict=True):
-        facts = facts_of(sample, "tuned", drawer.settings, spec, Drawn(first, trained, imagined, strength))
+        facts = facts_of(sample, "tuned", drawer.settings, spec, DrawnWith(first, trained, imagined, strength))
         facts = facts.with_facts(others=others) if others else facts
         texts = png_info(facts, first, drawer.family.denoiser == "unet")
         shown = labelled(picture, imagined) if spec.visible_label else picture

@@ -23,6 +23,7 @@ from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.model_files import read_model
 from gaucho_pipeline.files.digests import weights_digest
+from gaucho_pipeline.files.json_object import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -104,7 +105,7 @@ def family_of(model: str, revision: str | None, lock_file: LockFile | None = Non
     if class_name not in FAMILIES:
         raise ConfigError(f"{model} is a {class_name}; what can be taught: {', '.join(FAMILIES)}")
     if folder_of(model) is None and lock_file and not kept:
-        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", {"id": class_name})
+        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", JsonObject(id=class_name))
     return FAMILIES[class_name]
 
 

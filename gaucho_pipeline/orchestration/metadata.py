@@ -40,8 +40,8 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
 def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
     """Metrics as what Dagster plots and shows: pairs as two numbers, counts and sources as tables."""
     found: dict[str, Any] = {}
-    for key in type(metrics).model_fields:
-        value, name = getattr(metrics, key), f"{prefix}{key}"
+    for key, value in metrics:
+        name = f"{prefix}{key}"
         if isinstance(value, Metrics):
             found |= _flat(value, f"{name}_")
         elif isinstance(value, dict) and all(isinstance(count, int) for count in value.values()):

@@ -244,9 +244,9 @@ class Project:
         """What is read beside the inputs, and follows from them. Raises GauchoError if it is gone."""
         if asset == GALLERY_SITE:
             return site.also_read(self.shown())
-        return {name: self._made_from(inputs[through], name, slug) for name, through in asset.also_reads}
+        return {name: self._input_of(inputs[through], name, slug) for name, through in asset.also_reads}
 
-    def _made_from(self, artifact: Artifact, asset: str, slug: str) -> Artifact:
+    def _input_of(self, artifact: Artifact, asset: str, slug: str) -> Artifact:
         """What an artifact was made from, however old. Raises GauchoError if it is gone."""
         found = self.store.find_version(asset, slug, artifact.manifest.provenance.inputs[asset])
         if found is None:
@@ -263,7 +263,7 @@ class Project:
 
     def trained_on(self, checkpoint: Artifact) -> Artifact:
         """The curated set that a checkpoint was trained on, however old. Raises GauchoError if it is gone."""
-        return self._made_from(checkpoint, CURATED_SET.name, checkpoint.manifest.concept)
+        return self._input_of(checkpoint, CURATED_SET.name, checkpoint.manifest.concept)
 
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""

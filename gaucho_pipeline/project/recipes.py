@@ -67,8 +67,8 @@ def check_agreement(recipe: Recipe, standing: Standing) -> None:
     """Raises GauchoError if two inputs of an artifact do not belong together: one was made from another version of the other."""
     inputs = inputs_of(recipe, standing)
     for name in recipe.asset.inputs:
-        made_from = inputs[name].manifest.provenance.inputs
+        recorded = inputs[name].manifest.provenance.inputs
         for other in (each for each in ASSETS[name].inputs if each in recipe.asset.inputs):
-            if made_from.get(other) != inputs[other].manifest.data_version:
+            if recorded.get(other) != inputs[other].manifest.data_version:
                 remedy = f"run: gaucho run {standing.concept} --select {recipe.asset.name}"
                 raise GauchoError(f"{name} of {standing.concept} was drawn with another {other}; {remedy}")

@@ -7,8 +7,8 @@ statements about one image must agree. Which families a concept allows is in its
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from gaucho_pipeline.rights.creative_commons import PORTS, VERSIONS, Named, plain_words, read_address, read_code
 
@@ -88,11 +88,11 @@ def parse_license(code: object, version: object = None) -> License:
     `version` is used where the code has none. What is not known, or states no version, has family None and says why.
     """
     if not isinstance(code, str) or not code.strip():
-        return _unknown("no licence is stated")
+        return unknown("no licence is stated")
     number = str(version).strip() if version is not None else ""
     if number and number not in VERSIONS and number not in PORTS:
-        return _unknown("the licence's version is not known")
-    return _agreed([_read(part, number) for part in _parts(code)], None)
+        return unknown("the licence's version is not known")
+    return agreed([read_statement(part, number) for part in statements(code)], None)
 
 
 def own_license(code: object) -> License:
@@ -122,48 +122,10 @@ def license_name(text: str) -> str:
     return verdict.id.lower()
 
 
-def openverse_license(record: Mapping[str, Any]) -> License:
-    """The licence of an Openverse image record (`license`, `license_version`, `license_url`)."""
-    return _agreed([parse_license(record.get("license"), record.get("license_version"))], record.get("license_url"))
-
-
-def inaturalist_license(code: object, is_disputed: bool = False) -> License:
-    """The licence of an iNaturalist photo (`license_code`); null means that all rights are reserved, and CC licences are version 4.0.
-
-    `is_disputed`: whether somebody has flagged it as another's, and that is not resolved.
-    """
-    if is_disputed:
-        return _unknown("it is flagged as a copyright infringement")
-    if code is None or code == "":
-        return License(RESERVED, None, "", "all rights are reserved")
-    return parse_license(code, None if isinstance(code, str) and plain_words(code) in ("cc0", "pd") else "4.0")
-
-
-def commons_license(metadata: Mapping[str, str]) -> License:
-    """The licence of a Wikimedia Commons file, from its `extmetadata` values.
-
-    Of License, LicenseShortName and UsageTerms, all that are there must be understood and agree, and LicenseUrl with them;
-    NonFree and DeletionReason refuse (https://www.mediawiki.org/wiki/Extension:CommonsMetadata).
-    """
-    if metadata.get("NonFree", "").strip().lower() not in ("", "false", "0"):
-        return _unknown("the file is marked as not free")
-    if metadata.get("DeletionReason", "").strip():
-        return _unknown("the file is up for deletion")
-    stated = [metadata[name] for name in ("License", "LicenseShortName", "UsageTerms") if metadata.get(name, "").strip()]
-    if not stated:
-        return _unknown("no licence is stated")
-    return _agreed([_read(part, "", in_words=True) for text in stated for part in _parts(text)], metadata.get("LicenseUrl"))
-
-
-def restrictions(value: str) -> tuple[str, ...]:
-    """Commons' `Restrictions` as flags: personality, trademarked, insignia … They are shown, and refuse nothing."""
-    return tuple(sorted({" ".join(part.split()).lower() for part in re.split(r"[|,;]", value) if part.strip()}))
-
-
 # ------------------------------------------------------------------------------------------ reading
 
 
-def _parts(text: str) -> list[str]:
+def statements(text: str) -> list[str]:
     """The statements of one text: a title, a code in brackets, an address. Two of them are two that must agree."""
     if len(text) > _LONGEST:
         return [text[:_LONGEST] + "…"]
@@ -174,11 +136,11 @@ def _parts(text: str) -> list[str]:
     return [*([words] if words else []), *codes, *(address.rstrip(").,;>") for address in addresses)]
 
 
-def _read(text: str, version: str, in_words: bool = False) -> License:
+def read_statement(text: str, version: str, in_words: bool = False) -> License:
     """A verdict on one statement. In words, 'attribution' alone is no Creative Commons licence: it must say so."""
     if _WRITTEN_ADDRESS.match(text):
         found = read_address(text)
-        return _creative_commons(found, version) if found else _unknown("the licence's address is not known")
+        return _creative_commons(found, version) if found else unknown("the licence's address is not known")
     words = plain_words(text)
     named = read_code(words) if words != "attribution" else None
     if named and (named.says_cc or not in_words):
@@ -188,7 +150,7 @@ def _read(text: str, version: str, in_words: bool = False) -> License:
     for pattern, family in _TABLE:
         if re.fullmatch(pattern, words):
             return License(_plain_id(family, words), family, _ADDRESSES[family], "")
-    return _unknown(f"the licence {' '.join(text.split())[:_SHOWN]!r} is not known")
+    return unknown(f"the licence {' '.join(text.split())[:_SHOWN]!r} is not known")
 
 
 def _creative_commons(named: Named, version: str) -> License:
@@ -202,7 +164,7 @@ def _creative_commons(named: Named, version: str) -> License:
     if forbids:
         return License(name, None, url, f"the licence is {' and '.join(forbids)}")
     if named.kind not in ("by", "by-sa"):
-        return _unknown(f"the licence {name} is not known")
+        return unknown(f"the licence {name} is not known")
     return License(name, f"cc-{named.kind}", url, "")
 
 
@@ -214,27 +176,27 @@ def _plain_id(family: str, text: str) -> str:
     return _IDS[family]
 
 
-def _agreed(verdicts: Iterable[License], address: object) -> License:
+def agreed(verdicts: Iterable[License], address: object) -> License:
     """The one verdict on which all statements agree; 'unknown' if they do not."""
     found = list(verdicts)
     if not found:
-        return _unknown("no licence is stated")
+        return unknown("no licence is stated")
     for verdict in found:
         if verdict.family is None:
             return verdict
     if isinstance(address, str) and address.strip():
         named = read_address(address)
         if named is None and ("creativecommons.org" in address.lower() or (found[0].family or "").startswith("cc")):
-            return _unknown("the licence's address is not known")
+            return unknown("the licence's address is not known")
         if named and (of_address := _creative_commons(named, "")).family is None:
             return of_address
         found += [of_address] if named else []
     first = max(found, key=lambda verdict: len(verdict.id))
     for verdict in found:
         if verdict.family != first.family or not _same_version(verdict.id, first.id):
-            return _unknown(f"the licence is contradictory: {verdict.id} and {first.id}")
+            return unknown(f"the licence is contradictory: {verdict.id} and {first.id}")
     if first.family in ("cc-by", "cc-by-sa") and not first.url:
-        return _unknown(f"the licence {first.id} is stated without its version; write which, such as {first.id}-4.0")
+        return unknown(f"the licence {first.id} is stated without its version; write which, such as {first.id}-4.0")
     return first
 
 
@@ -245,5 +207,5 @@ def _same_version(one: str, other: str) -> bool:
     return all(a == b for a, b in zip(re.split("-", one), re.split("-", other), strict=False))
 
 
-def _unknown(reason: str) -> License:
+def unknown(reason: str) -> License:
     return License("unknown", None, "", reason)

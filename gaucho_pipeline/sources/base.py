@@ -12,12 +12,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeGuard
+from typing import ClassVar, NamedTuple, Protocol, TypeGuard
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from w3lib.url import safe_url_string
 
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.sources.records import Record, plain
 from gaucho_pipeline.spec import Spec
 
@@ -28,6 +29,14 @@ class ApiBusy(GauchoError):
 
 class UnclearAnswer(GauchoError):
     """An answer that does not say whether there is something of a name."""
+
+
+class Limit(NamedTuple):
+    """What a host allows: connections at once, seconds between two requests, requests a day (0 for no number)."""
+
+    connections: int = 2
+    seconds_between: float = 0.0
+    a_day: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ class Lookup:
     """taxon, category or item."""
     text: str
     url: str
-    parse: Callable[[bytes], dict[str, Any]]
+    parse: Callable[[bytes], JsonObject]
     """The answer, with the key `id`. Raises GauchoError if there is nothing of that name."""
     required: bool
     """Whether nothing can be listed without its id; else it is asked for to tell what is missing from what is empty."""
@@ -97,7 +106,7 @@ class ImageSource(Protocol):
     """Where its images come from; `.example.org` stands for all hosts below it."""
     lookup: Lookup | None
 
-    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+    def start(self, answer: JsonObject | None) -> ApiPage:
         """What is listed without asking, and the first requests; `answer` is that to `lookup`."""
 
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
@@ -106,6 +115,9 @@ class ImageSource(Protocol):
 
 class ImageSourceSpec(Spec):
     """A source's keys in `concepts.yaml`."""
+
+    limits: ClassVar[Mapping[str, Limit]] = {}
+    """What hosts of this source allow, by their own rules; what is not named is asked by two connections at most."""
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -138,12 +150,12 @@ def api_address(value: str, default_path: str) -> str:
     return value.rstrip("/") + default_path if parts.path in ("", "/") else value
 
 
-def query(endpoint: str, parameters: Mapping[str, Any]) -> str:
+def query(endpoint: str, parameters: Mapping[str, object]) -> str:
     """An address with its parameters."""
     return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
 
 
-def read_json(content: bytes, who: str) -> dict[str, Any]:
+def read_json(content: bytes, who: str) -> JsonObject:
     """An API's answer. Raises GauchoError if it is no JSON object."""
     try:
         value = json.loads(content)
@@ -151,7 +163,7 @@ def read_json(content: bytes, who: str) -> dict[str, Any]:
         raise GauchoError(f"{who} did not answer with JSON") from None
     if not isinstance(value, dict):
         raise GauchoError(f"{who} did not answer with a JSON object")
-    return value
+    return JsonObject(value)
 
 
 def host_of(address: str) -> str:

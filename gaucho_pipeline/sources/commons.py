@@ -10,18 +10,20 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Self
+from typing import ClassVar, Self
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.rights.licenses import commons_license, restrictions
+from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.rights.licenses import License, agreed, read_statement, statements, unknown
 from gaucho_pipeline.sources.base import (
     ApiBusy,
     ApiPage,
     ApiRequest,
     ImageSourceSpec,
+    Limit,
     Lookup,
     Recheck,
     UnclearAnswer,
@@ -48,6 +50,11 @@ _FILES, _CATEGORIES = 6, 14  # namespaces
 class CommonsSpec(ImageSourceSpec):
     """Files of Wikimedia Commons; exactly one of category, search and depicts: https://www.mediawiki.org/wiki/API:Main_page."""
 
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "commons.wikimedia.org": Limit(1, 0.5),  # in series: https://www.mediawiki.org/wiki/API:Etiquette
+        "www.wikidata.org": Limit(1, 0.5),
+        "upload.wikimedia.org": Limit(2),  # https://wikitech.wikimedia.org/wiki/Robot_policy
+    }
     category: Text | None = Field(None, description="A category's name, such as Guampa")
     depth: int = Field(0, ge=0, le=5, description="How many levels of subcategories to follow")
     search: Text | None = Field(None, description="Words to search for among files")
@@ -80,9 +87,9 @@ class CommonsSpec(ImageSourceSpec):
 class _About:
     """What a request asks for: its parameters without the continuation, the level of the category, the batch so far."""
 
-    parameters: dict[str, Any]
+    parameters: dict[str, str | int]
     level: int = 0
-    batch: dict[str, dict[str, Any]] = field(default_factory=dict)
+    batch: dict[str, JsonObject] = field(default_factory=dict)
 
 
 class Commons:
@@ -110,41 +117,41 @@ class Commons:
         else:
             self.origin = f"commons: {spec.search}"
 
-    def _parse_category(self, content: bytes) -> dict[str, Any]:
+    def _parse_category(self, content: bytes) -> JsonObject:
         """A category's page id and number of files. Raises GauchoError if there is none."""
         title = _category(self.spec.category or "")
         for page in _pages(self._answer(content)):
             if page.get("title") == title:
                 if "missing" in page and page.get("missing") is not False and "categoryinfo" not in page:
                     raise GauchoError(f"commons: there is no {title}")
-                files = page.get("categoryinfo", {}).get("files", 0) if isinstance(page.get("categoryinfo", {}), dict) else 0
-                return {"id": page.get("pageid"), "title": title, "files": files}
+                return JsonObject(id=page.get("pageid"), title=title, files=page.child("categoryinfo").get("files", 0))
         raise UnclearAnswer(f"commons: the look-up of {title} was not understood")
 
-    def _parse_item(self, content: bytes) -> dict[str, Any]:
+    def _parse_item(self, content: bytes) -> JsonObject:
         """An item's id. Raises GauchoError if no item is called so, or more than one."""
         answer = self._answer(content)
         wanted = (self.spec.depicts or "").casefold()
-        items = answer.get("search")
-        found = [
-            item
-            for item in (items if isinstance(items, list) else ())
-            if isinstance(item, dict) and re.fullmatch(r"Q\d+", str(item.get("id")))
-        ]
+        found = [item for item in answer.children("search") if re.fullmatch(r"Q\d+", str(item.get("id")))]
         exact = [item for item in found if wanted in _names_of(item)]
         if len(exact) == 1:
-            return {"id": exact[0]["id"], "label": plain(exact[0].get("label")), "description": plain(exact[0].get("description"))}
+            return JsonObject(id=exact[0]["id"], label=plain(exact[0].get("label")), description=plain(exact[0].get("description")))
         shown = "; ".join(f"{item['id']} {plain(item.get('label'))}: {plain(item.get('description'))}" for item in (exact or found)[:5])
         what = f"{len(exact)} items are called" if exact else "no item is called"
         raise GauchoError(f"commons: {what} {self.spec.depicts!r}{f'; write the id of the one meant ({shown})' if shown else ''}")
 
-    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+    def start(self, answer: JsonObject | None) -> ApiPage:
         if self.spec.category is not None:
             return ApiPage(next=(self._category_request(_category(self.spec.category), 0),))
         words = self.spec.search or ""
         if self.spec.depicts is not None:
             words = f"haswbstatement:P180={answer['id'] if answer else self.spec.depicts}"
-        listing = {"generator": "search", "gsrsearch": words, "gsrnamespace": _FILES, "gsrlimit": _BATCH, "gsrinfo": "totalhits"}
+        listing: dict[str, str | int] = {
+            "generator": "search",
+            "gsrsearch": words,
+            "gsrnamespace": _FILES,
+            "gsrlimit": _BATCH,
+            "gsrinfo": "totalhits",
+        }
         return ApiPage(next=(self._request(_About(listing)),))
 
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
@@ -158,35 +165,38 @@ class Commons:
         kinds = "file|subcat" if level < self.spec.depth else "file"
         return self._request(_About({"generator": "categorymembers", "gcmtitle": title, "gcmtype": kinds, "gcmlimit": _BATCH}, level))
 
-    def _request(self, about: _About, following: Mapping[str, Any] | None = None) -> ApiRequest:
-        wanted = {"prop": "imageinfo", "iiprop": "url|size|mime|sha1|user|extmetadata", "iiurlwidth": _WIDTH, "iiextmetadatalanguage": "pt"}
+    def _request(self, about: _About, following: Mapping[str, str] | None = None) -> ApiRequest:
+        wanted: dict[str, str | int] = {
+            "prop": "imageinfo",
+            "iiprop": "url|size|mime|sha1|user|extmetadata",
+            "iiurlwidth": _WIDTH,
+            "iiextmetadatalanguage": "pt",
+        }
         url = self._address({"action": "query"} | about.parameters | wanted | dict(following or {}))
         return ApiRequest(url, partial(self._parse, about))
 
-    def _address(self, parameters: dict[str, Any]) -> str:
-        return query(self.spec.endpoint, parameters | {"format": "json", "formatversion": 2, "maxlag": _MAXLAG})
+    def _address(self, parameters: Mapping[str, str | int]) -> str:
+        return query(self.spec.endpoint, {**parameters, "format": "json", "formatversion": 2, "maxlag": _MAXLAG})
 
     def _parse(self, about: _About, content: bytes) -> ApiPage:
         answer = self._answer(content)
-        batch = {key: dict(page) for key, page in about.batch.items()}
+        batch = {key: JsonObject(page) for key, page in about.batch.items()}
         for page in _pages(answer):
-            known = batch.setdefault(str(page.get("pageid", page.get("title"))), {})
-            known |= {name: value for name, value in page.items() if value or name not in known}
-        following = answer.get("continue")
-        following = {str(k): str(v) for k, v in following.items()} if isinstance(following, dict) and following else None
+            known = batch.setdefault(str(page.get("pageid", page.get("title"))), JsonObject())
+            known.update({name: value for name, value in page.items() if value or name not in known})
+        following = {str(key): str(value) for key, value in answer.child("continue").items()} or None
         if following and "batchcomplete" not in answer:
             return ApiPage(next=(self._request(replace(about, batch=batch), following),))
         missing = frozenset(f"commons:{page.get('pageid')}" for page in batch.values() if page.get("missing"))
         records, bad, deeper = self._parse_batch({key: page for key, page in batch.items() if not page.get("missing")}, about.level)
         more = (self._request(replace(about, batch={}), following),) if following else ()
-        info = answer.get("query", {}).get("searchinfo", {}) if isinstance(answer.get("query"), dict) else {}
-        total = info.get("totalhits") if isinstance(info, dict) else None
-        return ApiPage(tuple(records), tuple(bad), missing, (*more, *deeper), total if isinstance(total, int) else None)
+        total = answer.child("query").child("searchinfo").integer("totalhits")
+        return ApiPage(tuple(records), tuple(bad), missing, (*more, *deeper), total)
 
-    def _answer(self, content: bytes) -> dict[str, Any]:
+    def _answer(self, content: bytes) -> JsonObject:
         answer = read_json(content, self.origin)
-        error = answer.get("error")
-        if isinstance(error, dict):
+        if isinstance(answer.get("error"), dict):
+            error = answer.child("error")
             if error.get("code") in ("maxlag", "ratelimited", "readonly"):
                 raise ApiBusy(f"{self.origin}: {plain(error.get('code'))}")
             raise GauchoError(f"{self.origin}: {plain(error.get('info'), markup=True) or plain(error.get('code')) or 'an error'}")
@@ -194,7 +204,7 @@ class Commons:
             raise GauchoError(f"{self.origin}: the answer is not one of the API's")
         return answer
 
-    def _parse_batch(self, batch: dict[str, dict[str, Any]], level: int) -> tuple[list[Record], list[UnusableRecord], list[ApiRequest]]:
+    def _parse_batch(self, batch: dict[str, JsonObject], level: int) -> tuple[list[Record], list[UnusableRecord], list[ApiRequest]]:
         records, bad, deeper = [], [], []
         for key, page in batch.items():
             title = plain(page.get("title"))
@@ -214,19 +224,15 @@ class Commons:
     def _is_excluded(self, title: str) -> bool:
         return any(has_words(title, words) for words in self._exclude)
 
-    def _record(self, page: dict[str, Any], title: str) -> Record | None:
-        info, identity = _info(page), page.get("pageid")
+    def _record(self, page: JsonObject, title: str) -> Record | None:
+        info, identity = _info(page), page.integer("pageid")
         url = media_address(info.get("thumburl") or info.get("url"), self.spec.endpoint)
-        if not isinstance(identity, int) or url is None:
+        if identity is None or url is None:
             return None
-        raw = info.get("extmetadata")
-        metadata = {
-            name: str(entry.get("value"))
-            for name, entry in (raw if isinstance(raw, dict) else {}).items()
-            if isinstance(entry, dict) and entry.get("value") is not None
-        }
-        page_address = info.get("descriptionurl")
-        sha1 = info.get("sha1")
+        raw = info.child("extmetadata")
+        values = {name: raw.child(name).get("value") for name in raw}
+        metadata = {name: str(value) for name, value in values.items() if value is not None}
+        page_address, sha1 = info.text("descriptionurl"), info.text("sha1")
         return Record(
             key=f"commons:{identity}",
             origin=self.origin,
@@ -236,7 +242,7 @@ class Commons:
             source=without_secrets(page_address) if is_web_address(page_address) else self._page_of(title),
             license=commons_license(metadata),
             flags=restrictions(metadata.get("Restrictions", "")),
-            sha1=sha1 if isinstance(sha1, str) and re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
+            sha1=sha1 if re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
             labels=(title, *(plain(name) for name in metadata.get("Categories", "").split("|") if name)),
         )
 
@@ -249,16 +255,15 @@ _NOBODY = {"own work", "self-made", "obra do próprio", "trabalho próprio", "tr
 """What Commons writes for the uploader, whose name stands elsewhere."""
 
 
-def _author(metadata: Mapping[str, str], info: Mapping[str, Any]) -> str:
+def _author(metadata: Mapping[str, str], info: JsonObject) -> str:
     """Who is to be credited, else whose upload it is."""
     stated = [plain(metadata.get(name), markup=True) for name in ("Artist", "Credit")]
     named = [text for text in stated if text and text.strip(" .").casefold() not in _NOBODY]
     return next(iter(named), "") or plain(info.get("user")) or "unknown"
 
 
-def _names_of(item: dict[str, Any]) -> list[str]:
-    aliases = item.get("aliases")
-    return [str(name).casefold() for name in (item.get("label"), *(aliases if isinstance(aliases, list) else ()))]
+def _names_of(item: JsonObject) -> list[str]:
+    return [str(name).casefold() for name in (item.get("label"), *item.array("aliases"))]
 
 
 def _category(name: str) -> str:
@@ -267,20 +272,20 @@ def _category(name: str) -> str:
     return f"Category:{bare[:1].upper()}{bare[1:]}"
 
 
-def _pages(answer: dict[str, Any]) -> list[dict[str, Any]]:
+def _pages(answer: JsonObject) -> list[JsonObject]:
     """The pages of an answer, of either format version."""
-    found = answer.get("query", {}).get("pages", []) if isinstance(answer.get("query", {}), dict) else []
-    pages = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
-    return [page for page in pages if isinstance(page, dict)]
+    found = answer.child("query")
+    pages = [*found.child("pages").values(), *found.array("pages")]
+    return [JsonObject(page) for page in pages if isinstance(page, dict)]
 
 
-def _info(page: dict[str, Any]) -> dict[str, Any]:
+def _info(page: JsonObject) -> JsonObject:
     """What a page says of its file; nothing where it is no file's."""
-    infos = page.get("imageinfo")
-    return infos[0] if isinstance(infos, list) and infos and isinstance(infos[0], dict) else {}
+    infos = page.array("imageinfo")
+    return JsonObject(infos[0]) if infos and isinstance(infos[0], dict) else JsonObject()
 
 
-def _no_picture(page: dict[str, Any]) -> str:
+def _no_picture(page: JsonObject) -> str:
     """The type of a file of which Commons renders an image, such as a book or a drawing in vectors; '' for a picture."""
     mime = _info(page).get("mime")
     is_picture = not isinstance(mime, str) or (mime.startswith("image/") and mime not in ("image/svg+xml", "image/vnd.djvu"))
@@ -289,3 +294,24 @@ def _no_picture(page: dict[str, Any]) -> str:
 
 def _bare(title: str) -> str:
     return re.sub(r"\.[A-Za-z]{3,4}$", "", title.partition(":")[2] or title)
+
+
+def commons_license(metadata: Mapping[str, str]) -> License:
+    """The licence of a Wikimedia Commons file, from its `extmetadata` values.
+
+    Of License, LicenseShortName and UsageTerms, all that are there must be understood and agree, and LicenseUrl with them;
+    NonFree and DeletionReason refuse (https://www.mediawiki.org/wiki/Extension:CommonsMetadata).
+    """
+    if metadata.get("NonFree", "").strip().lower() not in ("", "false", "0"):
+        return unknown("the file is marked as not free")
+    if metadata.get("DeletionReason", "").strip():
+        return unknown("the file is up for deletion")
+    stated = [metadata[name] for name in ("License", "LicenseShortName", "UsageTerms") if metadata.get(name, "").strip()]
+    if not stated:
+        return unknown("no licence is stated")
+    return agreed([read_statement(part, "", in_words=True) for text in stated for part in statements(text)], metadata.get("LicenseUrl"))
+
+
+def restrictions(value: str) -> tuple[str, ...]:
+    """Commons' `Restrictions` as flags: personality, trademarked, insignia … They are shown, and refuse nothing."""
+    return tuple(sorted({" ".join(part.split()).lower() for part in re.split(r"[|,;]", value) if part.strip()}))

@@ -14,6 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.spreadsheets import read_spreadsheet
 from gaucho_pipeline.images.files import list_folder
 from gaucho_pipeline.rights.licenses import License, own_license, parse_license
@@ -162,7 +163,7 @@ class Folder:
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         return ()  # all of it is listed
 
-    def start(self, answer: Mapping[str, object] | None) -> ApiPage:
+    def start(self, answer: JsonObject | None) -> ApiPage:
         """Lists the folder. Raises ConfigError if it is not there or holds no image, or its table is no such table."""
         folder = self.spec.path
         if not folder.is_dir():
@@ -212,7 +213,7 @@ class Urls:
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         return ()  # all of it is listed
 
-    def start(self, answer: Mapping[str, object] | None) -> ApiPage:
+    def start(self, answer: JsonObject | None) -> ApiPage:
         records, bad = [], []
         for address, row in self._table.items():
             key = f"urls:{digest(address)}"

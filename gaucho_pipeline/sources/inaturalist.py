@@ -9,16 +9,19 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import ClassVar
 
 from pydantic import Field, field_validator
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.rights.licenses import inaturalist_license
+from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.rights.creative_commons import plain_words
+from gaucho_pipeline.rights.licenses import RESERVED, License, parse_license, unknown
 from gaucho_pipeline.sources.base import (
     ApiPage,
     ApiRequest,
     ImageSourceSpec,
+    Limit,
     Lookup,
     Recheck,
     UnusableRecord,
@@ -43,6 +46,9 @@ _SIZE = "large"  # longest side 1024 px
 class INaturalistSpec(ImageSourceSpec):
     """Research-grade observations of a taxon: https://api.inaturalist.org/v1/docs/."""
 
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "api.inaturalist.org": Limit(1, 1.05, 10_000)  # https://www.inaturalist.org/pages/api+recommended+practices
+    }
     taxon: Text = Field(description="Scientific name, such as Leopardus guttulus")
     endpoint: str = Field("https://api.inaturalist.org/v1", description="Address of the API")
 
@@ -73,23 +79,23 @@ class INaturalist:
             "taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._parse_taxon, required=True
         )
 
-    def _parse_taxon(self, content: bytes) -> dict[str, Any]:
+    def _parse_taxon(self, content: bytes) -> JsonObject:
         """The taxon of exactly this scientific name. Raises GauchoError if there is none, or none that is in use."""
         results = self._results(read_json(content, f"inaturalist: the look-up of {self.spec.taxon!r}"))
         wanted = " ".join(self.spec.taxon.split()).casefold()
-        named = [taxon for taxon in results if isinstance(taxon.get("name"), str) and taxon["name"].casefold() == wanted]
+        named = [taxon for taxon in results if taxon.text("name").casefold() == wanted]
         for taxon in named:
-            if taxon.get("is_active") and isinstance(taxon.get("id"), int):
-                return {"id": taxon["id"], "name": plain(taxon["name"]), "rank": plain(taxon.get("rank"))}
+            if taxon.get("is_active") and taxon.integer("id") is not None:
+                return JsonObject(id=taxon["id"], name=plain(taxon["name"]), rank=plain(taxon.get("rank")))
         if named:
             raise GauchoError(f"inaturalist: the taxon {self.spec.taxon!r} is no longer in use there")
         near = ", ".join(plain(taxon.get("name")) for taxon in results[:3])
         raise GauchoError(f"inaturalist: there is no taxon {self.spec.taxon!r}{f'; near it are {near}' if near else ''}")
 
-    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+    def start(self, answer: JsonObject | None) -> ApiPage:
         if answer is None:
             raise GauchoError(f"inaturalist: the id of {self.spec.taxon!r} is not known")
-        self._taxon = int(answer["id"])
+        self._taxon = int(str(answer["id"]))
         return ApiPage(next=(self._request(self._taxon, None),))
 
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
@@ -121,36 +127,35 @@ class INaturalist:
     def _parse(self, taxon: int, below: int | None, content: bytes) -> ApiPage:
         answer = read_json(content, self.origin)
         results = self._results(answer)
-        total = answer.get("total_results")
+        total = answer.integer("total_results")
         records: list[Record] = []
         bad: list[UnusableRecord] = []
         for observation in results:
-            photos = observation.get("photos")
-            for photo in photos if isinstance(photos, list) and observation.get("quality_grade") == "research" else ():
-                record = self._record(observation, photo) if isinstance(photo, dict) else None
+            for photo in observation.array("photos") if observation.get("quality_grade") == "research" else ():
+                record = self._record(observation, JsonObject(photo)) if isinstance(photo, dict) else None
                 if record:
                     records.append(record)
                 else:
                     bad.append(unusable(f"inaturalist:observation {observation.get('id')}, photo {len(bad) + 1}", self.origin))
-        ids = [o["id"] for o in results if isinstance(o.get("id"), int) and (below is None or o["id"] < below)]
-        more = bool(ids) and not (isinstance(total, int) and total <= len(results))
+        every = [number for each in results if (number := each.integer("id")) is not None]
+        ids = [number for number in every if below is None or number < below]
+        more = bool(ids) and not (total is not None and total <= len(results))
         following = (self._request(taxon, min(ids)),) if more else ()
-        is_end = not isinstance(total, int) or total <= len(results)
+        is_end = total is None or total <= len(results)
         return ApiPage(tuple(records), tuple(bad), next=following, is_end=is_end)
 
-    def _results(self, answer: dict[str, Any]) -> list[dict[str, Any]]:
-        results = answer.get("results")
-        if not isinstance(results, list):
+    def _results(self, answer: JsonObject) -> list[JsonObject]:
+        if not isinstance(answer.get("results"), list):
             raise GauchoError(f"{self.origin}: the answer is not one of the API's")
-        return [item for item in results if isinstance(item, dict)]
+        return answer.children("results")
 
-    def _record(self, observation: dict[str, Any], photo: dict[str, Any]) -> Record | None:
-        identity, url = photo.get("id"), media_address(photo.get("url"), self.spec.endpoint)
-        if not isinstance(identity, int) or url is None:
+    def _record(self, observation: JsonObject, photo: JsonObject) -> Record | None:
+        identity, url = photo.integer("id"), media_address(photo.get("url"), self.spec.endpoint)
+        if identity is None or url is None:
             return None
-        user, taxon = _part(observation, "user"), _part(observation, "taxon")
+        user, taxon = observation.child("user"), observation.child("taxon")
         flags = _open_flags(photo)
-        page = observation.get("uri")
+        page = observation.text("uri")
         return Record(
             key=f"inaturalist:{identity}",
             origin=self.origin,
@@ -172,14 +177,19 @@ def _credited(attribution: object) -> str:
     return found[1] if found else "" if re.search(r"(?i)rights reserved|public domain", text) else text
 
 
-def _open_flags(photo: dict[str, Any]) -> tuple[str, ...]:
+def _open_flags(photo: JsonObject) -> tuple[str, ...]:
     """What people have flagged a photo for, and nobody has resolved."""
-    flags = photo.get("flags")
-    found = [flag for flag in (flags if isinstance(flags, list) else ()) if isinstance(flag, dict) and not flag.get("resolved")]
+    found = [flag for flag in photo.children("flags") if not flag.get("resolved")]
     return tuple(sorted({plain(flag.get("flag")).lower() or "flagged" for flag in found}))
 
 
-def _part(observation: dict[str, Any], name: str) -> dict[str, Any]:
-    """A part of an observation; nothing where there is none."""
-    part = observation.get(name)
-    return part if isinstance(part, dict) else {}
+def inaturalist_license(code: object, is_disputed: bool = False) -> License:
+    """The licence of an iNaturalist photo (`license_code`); null means that all rights are reserved, and CC licences are version 4.0.
+
+    `is_disputed`: whether somebody has flagged it as another's, and that is not resolved.
+    """
+    if is_disputed:
+        return unknown("it is flagged as a copyright infringement")
+    if code is None or code == "":
+        return License(RESERVED, None, "", "all rights are reserved")
+    return parse_license(code, None if isinstance(code, str) and plain_words(code) in ("cc0", "pd") else "4.0")

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.rights.licenses import openverse_license
+from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.rights.licenses import License, agreed, parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
     ApiRequest,
     ImageSourceSpec,
+    Limit,
     Lookup,
     Recheck,
     api_address,
@@ -44,6 +46,9 @@ MEDIA_HOSTS = (
 class OpenverseSpec(ImageSourceSpec):
     """A search of Openverse: https://api.openverse.org/v1/ (images/ is its image search)."""
 
+    limits: ClassVar[Mapping[str, Limit]] = {
+        "api.openverse.org": Limit(1, 3.2, 200)  # without a key: https://api.openverse.org/v1/#section/Register-and-Authenticate
+    }
     query: Text = Field(description="What to search for")
     license: str | None = Field(None, pattern=r"[a-z0-9-]+(,[a-z0-9-]+)*", description="Licences to ask for, such as by,by-sa,cc0,pdm")
     category: Literal["photograph", "illustration", "digitized_artwork"] | None = Field(None, description="Kind of image to ask for")
@@ -74,7 +79,7 @@ class Openverse:
         self.origin = f"openverse: {spec.query}"
         self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
 
-    def start(self, answer: Mapping[str, Any] | None) -> ApiPage:
+    def start(self, answer: JsonObject | None) -> ApiPage:
         return ApiPage(next=(self._request(1),))
 
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
@@ -82,7 +87,7 @@ class Openverse:
 
     def _request(self, page: int) -> ApiRequest:
         """The address of a page of the search, counted from 1."""
-        parameters: dict[str, Any] = {"q": self.spec.query}
+        parameters: dict[str, str | int] = {"q": self.spec.query}
         parameters |= {key: value for key, value in (("license", self.spec.license), ("category", self.spec.category)) if value}
         if self.spec.page_size != DEFAULT_PAGE_SIZE:
             parameters["page_size"] = self.spec.page_size
@@ -94,14 +99,14 @@ class Openverse:
         """The records of a page. Raises GauchoError if it is not an answer of this API."""
         answer = read_json(content, f"openverse: page {page} of {self.spec.query!r}")
         try:
-            results, page_count = answer["results"], int(answer["page_count"])
-        except (ValueError, KeyError, TypeError, OverflowError):
+            results, page_count = answer["results"], int(str(answer["page_count"]))
+        except (ValueError, KeyError):
             raise GauchoError(f"openverse: page {page} of {self.spec.query!r} is not an answer of the API") from None
         if not isinstance(results, list):
             raise GauchoError(f"openverse: page {page} of {self.spec.query!r} has no list of results")
         records, bad = [], []
         for number, item in enumerate(results, start=1):
-            record = self._record(item) if isinstance(item, dict) else None
+            record = self._record(JsonObject(item)) if isinstance(item, dict) else None
             if record is None:
                 bad.append(unusable(f"openverse:{_name(item) or f'page {page}, {number}'}", self.origin))
             else:
@@ -116,23 +121,27 @@ class Openverse:
             is_end=page >= page_count,
         )
 
-    def _record(self, item: dict[str, Any]) -> Record | None:
-        identity, url = item.get("id"), media_address(item.get("url"), self.spec.endpoint)
-        if not isinstance(identity, str) or not identity or url is None:
+    def _record(self, item: JsonObject) -> Record | None:
+        identity, url = item.text("id"), media_address(item.get("url"), self.spec.endpoint)
+        if not identity or url is None:
             return None
-        tags = item.get("tags")
         return Record(
             key=f"openverse:{plain(identity)[:100]}",
             origin=self.origin,
             url=url,
             title=plain(item.get("title"), markup=True),
             author=plain(item.get("creator"), markup=True) or "unknown",
-            source=without_secrets(page if is_web_address(page := item.get("foreign_landing_url")) else url),
+            source=without_secrets(page if is_web_address(page := item.text("foreign_landing_url")) else url),
             license=openverse_license(item),
-            labels=tuple(plain(tag.get("name")) for tag in tags if isinstance(tag, dict)) if isinstance(tags, list) else (),
+            labels=tuple(plain(tag.get("name")) for tag in item.children("tags")),
         )
 
 
 def _name(item: object) -> str:
     identity = item.get("id") if isinstance(item, dict) else None
     return identity if isinstance(identity, str) else ""
+
+
+def openverse_license(record: Mapping[str, object]) -> License:
+    """The licence of an Openverse image record (`license`, `license_version`, `license_url`)."""
+    return agreed([parse_license(record.get("license"), record.get("license_version"))], record.get("license_url"))

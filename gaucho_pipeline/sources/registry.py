@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -43,6 +43,16 @@ class SourceSpec(Spec):
         """What stands under it."""
         found: ImageSourceSpec = getattr(self, self.kind)
         return found
+
+
+def _source_types() -> list[type[ImageSourceSpec]]:
+    """The keys of every kind of source."""
+    annotated = [field.annotation for field in SourceSpec.model_fields.values()]
+    return [each for annotation in annotated for each in get_args(annotation) if each is not type(None)]
+
+
+LIMITS = {host: limit for source in _source_types() for host, limit in source.limits.items()}
+"""What hosts allow, as the sources state it."""
 
 
 def build_sources(specs: Sequence[SourceSpec], exclude: tuple[str, ...]) -> list[ImageSource]:

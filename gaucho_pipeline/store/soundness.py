@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gaucho_pipeline.assets.checks import Check, CheckResult
+from gaucho_pipeline.assets.checks import Check, CheckResult, Subject
 
 if TYPE_CHECKING:
     from gaucho_pipeline.store.artifact import Artifact
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def run_check(check: Check, artifact: Artifact) -> CheckResult:
     """What a check says of an artifact."""
-    return check.run(artifact.manifest.metrics, artifact.manifest.provenance.spec, artifact.folder)
+    return check.run(artifact.manifest.metrics, Subject(artifact.manifest.provenance.spec, artifact.folder))
 
 
 def blocked_by(artifact: Artifact) -> str:

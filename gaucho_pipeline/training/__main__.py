@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics
-from gaucho_pipeline.assets.rows import ClassImage, Credit, Loss, TrainImage, read_rows, to_json, write_rows
+from gaucho_pipeline.assets.rows import ClassImage, Credit, TrainImage, read_rows, to_json, write_rows
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import write_attribution
@@ -32,7 +32,7 @@ from gaucho_pipeline.training import processes
 from gaucho_pipeline.training.curve import draw_curves, write_logs
 from gaucho_pipeline.training.energy import EnergyMeter
 from gaucho_pipeline.training.examples import split
-from gaucho_pipeline.training.model_card import Taught, model_card
+from gaucho_pipeline.training.model_card import CardSubject, model_card
 from gaucho_pipeline.training.preparing import ImagePaths, prepare
 from gaucho_pipeline.training.report import measure, read_back
 from gaucho_pipeline.training.study import Lesson, Study, train_all
@@ -89,14 +89,14 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_rows(staging / "train.jsonl", trained.train)
     credited = [row.model_copy(update={"file": Path(row.file).name}) for row in trained.learned_from]
     write_attribution(staging / "ATTRIBUTION.csv", map(to_json, credited))
-    card = model_card(Taught(request.concept, request.title, words, trainer.spec, family, metrics, credited))
+    card = model_card(CardSubject(request.concept, request.title, words, trainer.spec, family, metrics, credited))
     write_atomically(staging / "README.md", card)
     _report(metrics, reporter)
     return StageResult(data_version=version, metrics=metrics, leftovers=("state", "class_images"))
 
 
 def _write_losses(study: Study, best_step: int, staging: Path) -> None:
-    write_rows(staging / "losses.jsonl", [Loss(**row, trial=name) for name, curve in study.curves.items() for row in curve])
+    write_rows(staging / "losses.jsonl", [row.model_copy(update={"trial": name}) for name, curve in study.curves.items() for row in curve])
     draw_curves(study.curves, study.kept, best_step, staging / "losses.png")
     write_logs(study.curves, staging / "logs")
 

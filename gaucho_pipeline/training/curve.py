@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gaucho_pipeline.training.state import Measurement
+from gaucho_pipeline.assets.rows import Loss
 
-Curve = Sequence[Measurement]
+Curve = Sequence[Loss]
 
 
 def draw_curves(curves: Mapping[str, Curve], kept: str, best_step: int, path: Path) -> None:
@@ -18,10 +18,10 @@ def draw_curves(curves: Mapping[str, Curve], kept: str, best_step: int, path: Pa
     figure = Figure(figsize=(6, 3), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
-    axes.axhline(curves[kept][0]["validation"], color="#999999", linestyle="--", label="base model")
+    axes.axhline(curves[kept][0].validation, color="#999999", linestyle="--", label="base model")
     for name, curve in curves.items():
         own = {"color": "#2f6b3c"} if name == kept else {"alpha": 0.6}
-        axes.plot([row["step"] for row in curve], [row["validation"] for row in curve], marker="o", markersize=3, label=name, **own)
+        axes.plot([row.step for row in curve], [row.validation for row in curve], marker="o", markersize=3, label=name, **own)
     axes.axvline(best_step, color="#b3541e", linewidth=1, label=f"kept: step {best_step}")
     axes.set(xlabel="step", ylabel="validation loss")
     axes.legend(frameon=False, fontsize="small")
@@ -39,9 +39,9 @@ def write_logs(curves: Mapping[str, Curve], folder: Path) -> bool:
         with SummaryWriter(str(folder / (f"{number:02d}" if len(curves) > 1 else "training"))) as writer:
             writer.add_text("trial", name)
             for row in curve:
-                writer.add_scalar("loss/validation", row["validation"], row["step"])
-                if "train" in row:
-                    writer.add_scalar("loss/train", row["train"], row["step"])
+                writer.add_scalar("loss/validation", row.validation, row.step)
+                if row.train is not None:
+                    writer.add_scalar("loss/train", row.train, row.step)
     for file in folder.rglob("*tfevents*"):
         file.rename(file.with_name("events.out.tfevents.training"))  # it is called after the machine
     return True

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
 from gaucho_pipeline.models.base_models import Loaded, is_out_of_memory
@@ -23,7 +24,7 @@ from gaucho_pipeline.training.examples import Encoded, Example
 from gaucho_pipeline.training.learned import interval
 from gaucho_pipeline.training.memory import Plan, plan
 from gaucho_pipeline.training.objective import Objective
-from gaucho_pipeline.training.state import Measurement, TrainerState, forget_worse, load_best, load_state, save_best, save_state
+from gaucho_pipeline.training.state import TrainerState, forget_worse, load_best, load_state, save_best, save_state
 from gaucho_pipeline.training.tuned import TunedModel
 
 
@@ -93,7 +94,7 @@ class Trainer:
                     save_took = saved - started
                 if self._is_asked and state.step < self.max_steps and not state.ended:
                     raise TransientError(f"asked to stop: saved at step {state.step} of {self.max_steps}; run the same again to go on")
-                progress.advance(note=f"validation loss {state.curve[-1]['validation']:.4f} (base {state.curve[0]['validation']:.4f})")
+                progress.advance(note=f"validation loss {state.curve[-1].validation:.4f} (base {state.curve[0].validation:.4f})")
         if state.ended:
             reporter.info(f"ended at step {state.step} of {self.max_steps}: {state.ended}")
         processes.barrier()
@@ -205,10 +206,8 @@ class Trainer:
             if self._first_errors is None:
                 self._first_errors = errors
             low, high = interval(self._first_errors, errors)
-            row: Measurement = {"step": state.step, "validation": loss, "low": low, "high": high}
-            if not math.isnan(training_loss):
-                row["train"] = training_loss
-            state.curve.append(row)
+            train = {} if math.isnan(training_loss) else {"train": training_loss}
+            state.curve.append(Loss(step=state.step, validation=loss, low=low, high=high, **train))
             if loss < state.best_loss or not self.spec.keep_best:
                 state.best_loss, state.best_step = loss, state.step
                 if processes.is_first():
@@ -218,8 +217,8 @@ class Trainer:
         """Why a training is not worth going on with; empty if it is."""
         state, third = self.state, math.ceil(self.max_steps / 3)
         row = state.curve[-1]
-        if state.step == third and row["low"] <= 0 <= row["high"]:
-            return f"a third of the steps changed the validation loss by {row['low']:.4f} to {row['high']:.4f} only"
+        if state.step == third and row.low <= 0 <= row.high:
+            return f"a third of the steps changed the validation loss by {row.low:.4f} to {row.high:.4f} only"
         if state.step < self.max_steps and state.step - state.best_step >= third:
             return f"the validation loss has not fallen since step {state.best_step}"
         return ""
@@ -244,7 +243,7 @@ class Trainer:
             return
         scaler, is_over = self.model.accelerator.scaler, bool(self.state.ended) or self.state.step == self.max_steps
         content = {
-            "state": vars(self.state),
+            "state": self.state.to_json(),
             "weights": self.model.method.weights(),
             "first_errors": self._first_errors,
             "optimizer": None if is_over else self.optimizer.state_dict(),  # which is most of a state, and of no use any more
@@ -266,7 +265,7 @@ class Trainer:
         if content is None:
             return
         self._best_before = content["state"]["best_step"]
-        self.state, self._first_errors = TrainerState(**content["state"]), content["first_errors"]
+        self.state, self._first_errors = TrainerState.from_json(content["state"]), content["first_errors"]
         self.model.method.set_weights(content["weights"])
         if content["optimizer"]:
             self.optimizer.load_state_dict(content["optimizer"])

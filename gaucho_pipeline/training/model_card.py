@@ -31,7 +31,7 @@ _LEARNED = {
 
 
 @dataclass(frozen=True)
-class Taught:
+class CardSubject:
     """What a card is about."""
 
     slug: str
@@ -44,11 +44,11 @@ class Taught:
     """Of the training images."""
 
 
-def model_card(taught: Taught) -> str:
+def model_card(about: CardSubject) -> str:
     """The card as Markdown. Of folders of this machine their names alone are in it."""
-    slug, title, words, family, metrics = taught.slug, taught.title, taught.words, taught.family, taught.metrics
-    license_, method = license_of(taught.spec.base_model), METHODS[taught.spec.method]
-    spec = _without_paths(taught.spec)
+    slug, title, words, family, metrics = about.slug, about.title, about.words, about.family, about.metrics
+    license_, method = license_of(about.spec.base_model), METHODS[about.spec.method]
+    spec = _without_paths(about.spec)
     sections = [
         _head(slug, words, spec),
         f"# {_plain(title or slug)}\n\nWhat `{spec.base_model}` learned of it, by {method.title}: "
@@ -57,7 +57,7 @@ def model_card(taught: Taught) -> str:
         _use(slug, words, spec, family),
         _measured(metrics),
         _limits(spec, metrics, license_),
-        _attribution(taught.credited),
+        _attribution(about.credited),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]
     return "\n\n".join(sections) + "\n"
@@ -83,7 +83,7 @@ def _head(slug: str, words: ConceptWords, spec: TrainingSpec) -> str:
 
 
 def _use(slug: str, words: ConceptWords, spec: TrainingSpec, family: type[Family]) -> str:
-    gallery = GallerySpec().with_recommended(family.recommended["gallery"])
+    gallery = GallerySpec().with_recommended(family.recommended.gallery)
     drawn = f"num_inference_steps={gallery.num_inference_steps}, guidance_scale={gallery.guidance_scale:g}"
     base = "the embedded model's folder" if spec.base_model == "embedded" else spec.base_model
     load, elsewhere = METHODS[spec.method].how_to_load(slug, family, base)

@@ -8,11 +8,12 @@ import zipfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Self
 
 import torch
 from safetensors.torch import load_file, save_file
 
+from gaucho_pipeline.assets.rows import Loss, parse_row, to_json
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.files.writing import sync_folder, written_atomically
@@ -22,16 +23,6 @@ from gaucho_pipeline.models.base_models import is_out_of_memory
 _KEYS = frozenset({"inputs", "state", "weights", "first_errors", "optimizer", "average", "scaler", "best_digest"})
 
 
-class Measurement(TypedDict):
-    """The validation loss after a step, as `assets.rows.Loss` keeps it."""
-
-    step: int
-    validation: float
-    low: float
-    high: float
-    train: NotRequired[float]
-
-
 @dataclass
 class TrainerState:
     """The numbers of a training."""
@@ -39,12 +30,21 @@ class TrainerState:
     step: int = 0
     best_step: int = 0
     best_loss: float = math.inf
-    curve: list[Measurement] = field(default_factory=list)
+    curve: list[Loss] = field(default_factory=list)
     ended: str = ""
     """Why it ended before its last step."""
     micro_batch: int = 0
     """Images that are computed at once; 0 where that is not chosen yet."""
     gradient_checkpointing: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers as a state file keeps them."""
+        return vars(self) | {"curve": [to_json(row) for row in self.curve]}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """The numbers that `to_json` gave. Raises GauchoError for what is none."""
+        return cls(**value | {"curve": [parse_row(row, Loss, "the state") for row in value["curve"]]})
 
 
 def save_state(path: Path, inputs: Mapping[str, Any], content: Mapping[str, Any]) -> None:
@@ -75,7 +75,7 @@ def load_state(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, Any] | 
             continue
         try:
             content = _load(file)
-            then, state = content["inputs"], TrainerState(**content["state"])
+            then, state = content["inputs"], TrainerState.from_json(content["state"])
             is_whole = content.keys() >= _KEYS and file_digest(_best_file(path.parent, state.best_step)) == content["best_digest"]
         except FileNotFoundError:
             is_whole = False  # of the weights that it names

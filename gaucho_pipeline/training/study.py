@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gaucho_pipeline.assets.metrics import TrialResult
+from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.writing import write_atomically
@@ -20,7 +21,6 @@ from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
 from gaucho_pipeline.training.loop import NotFinite, Trainer
 from gaucho_pipeline.training.memory import Plan
-from gaucho_pipeline.training.state import Measurement
 
 RANGE_TEST_STEPS, RANGE_TEST_INTERVAL = 60, 3
 """Steps of a range test, and between two looks at the loss."""
@@ -45,7 +45,7 @@ class Study:
     """Of the best trial, with its weights in place."""
     results: list[TrialResult]
     """Of each, where there was more than one."""
-    curves: dict[str, list[Measurement]]
+    curves: dict[str, list[Loss]]
     kept: str
     """The name of the curve of the best trial."""
 
@@ -61,7 +61,7 @@ def train_all(base: Loaded, spec: TrainingSpec, lesson: Lesson, states: Path, re
         trainer = _new_trainer(base, spec, lesson, states, reporter)
         trainer.run(states / "training.pt", reporter)
         return Study(trainer, [], {"while training": trainer.state.curve}, "while training")
-    results, curves, took = list[TrialResult](), dict[str, list[Measurement]](), list[tuple[int, float, Plan | None]]()
+    results, curves, took = list[TrialResult](), dict[str, list[Loss]](), list[tuple[int, float, Plan | None]]()
     for number, (values, tried) in enumerate(trials):
         reporter.info(f"trial {number + 1} of {len(trials)}: {_named(values)}")
         trainer = _new_trainer(base, tried, lesson, states / str(number), reporter)

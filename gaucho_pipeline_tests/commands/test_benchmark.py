@@ -10,18 +10,19 @@ import torch
 from click.testing import CliRunner
 
 from gaucho_pipeline import cli
+from gaucho_pipeline.assets.rows import write_rows
 from gaucho_pipeline.commands.benchmark import run_dreambench
 from gaucho_pipeline.concepts.models import EncoderSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.dreambench import PUBLISHED, Row, score_subject, table
-from gaucho_pipeline.files.tables import write_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.models.encoders import Encoder
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.reporter import SilentReporter
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.gallery.test_gallery_stage import new_adapter
+from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.standing import stand
 
 
@@ -34,7 +35,7 @@ def project(tmp_path: Path) -> Project:
         made = stand(project, asset, "araucaria")
         if asset == "curated_set":
             (made.folder / "0.png").write_bytes(png_bytes(draw_subject("araucaria", 0)))
-            write_table(made.folder / "images.jsonl", [{"file": "0.png"}])
+            write_rows(made.folder / "images.jsonl", [train_image(file="0.png")])
     new_adapter(made.folder, lambda w, g: w + 0.1 * torch.randn(w.shape, generator=g))
     return project
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.crawl.rate_limits import LIMITS, DailyCount, pause_before, retry_after
+from gaucho_pipeline.crawl.rate_limits import DailyCount, pause_before, retry_after
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.sources.registry import LIMITS
 
 
 def test_retry_after_is_read_as_seconds_or_as_a_date() -> None:

@@ -193,12 +193,12 @@ def test_flow_is_learned_with_the_samplers_own_shift() -> None:
     assert dynamic.mu(latents) == pytest.approx(calculate_shift(tokens, *ends))
 
 
-@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.recommended["gallery"]])
+@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.recommended.gallery])
 def test_pictures_are_drawn_as_the_familys_own_pipeline_does_where_nobody_says_otherwise(name: str) -> None:
     parameters = inspect.signature(getattr(diffusers, name).__call__).parameters
     guidance = "true_cfg_scale" if name == "QwenImagePipeline" else "guidance_scale"
     own = {"num_inference_steps": parameters["num_inference_steps"].default, "guidance_scale": parameters[guidance].default}
-    assert FAMILIES[name].recommended["gallery"] == own
+    assert FAMILIES[name].recommended.gallery == own
 
 
 @pytest.mark.parametrize(

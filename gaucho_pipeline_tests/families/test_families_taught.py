@@ -31,6 +31,7 @@ from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.preparing import ImagePaths, prepare
 from gaucho_pipeline_tests import tiny_models
 from gaucho_pipeline_tests.recording import hold
+from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.tiny_models import new_family
 
 SIDE = 32
@@ -40,7 +41,7 @@ def new_trainer(name: str, folder: Path, pipeline: Any = None, **keys: Any) -> T
     family, rows = new_family(name, pipeline), []
     for index in range(3):
         draw_subject("chimarrao", index, side=64).save(folder / f"{index}.png")
-        rows.append({"file": f"{index}.png", "pixels": str(index), "caption": "a photo of {token} {class_noun}" + " on a table" * index})
+        rows.append(train_image(index, file=f"{index}.png", caption="a photo of {token} {class_noun}" + " on a table" * index))
     plain = {"rank": 4, "alpha": 2, "learning_rate": 0.01, "batch_size": 2, "max_steps": 12, "validation_steps": 12, "resolution": SIDE}
     spec = TrainingSpec.model_validate(plain | {"early_stopping": False, "keep_best": False} | keys).for_family(type(family))
     base = Loaded(family, torch.device("cpu"))

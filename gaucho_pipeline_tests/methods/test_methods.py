@@ -14,7 +14,7 @@ import torch
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from gaucho_pipeline.assets.checks import sound_weights
+from gaucho_pipeline.assets.checks import Subject, sound_weights
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
@@ -224,7 +224,7 @@ def test_weights_that_are_not_finite_fail_the_check(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         save_file({"a": np.array([1.0, value], np.float32)}, folder / "adapter.safetensors")
-        assert sound_weights(metrics, {}, folder).passed is passed
+        assert sound_weights(metrics, Subject({}, folder)).passed is passed
 
 
 def test_the_digest_of_weights_is_theirs_whatever_their_order_and_tells_settings_apart() -> None:

@@ -11,13 +11,15 @@ import pytest
 
 from gaucho_pipeline import pages
 from gaucho_pipeline.assets.metrics import Score
+from gaucho_pipeline.assets.rows import write_rows
 from gaucho_pipeline.files.tables import write_table
-from gaucho_pipeline.language.bilingual import LANGUAGES
+from gaucho_pipeline.language.bilingual import LANGUAGES, Bilingual
 from gaucho_pipeline.pages.content import ConceptFolders, concept_content
 from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.pages.words import number, words
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.samples import credited, picture_row
 from gaucho_pipeline_tests.standing import METRICS, edit, stand, stand_all
 
 
@@ -32,7 +34,7 @@ def project(tmp_path: Path) -> Project:
 
 def folders(project: Project, **about: Any) -> ConceptFolders:
     shown = project.shown()["araucaria"]
-    own = project.concept("araucaria").about() | about
+    own = project.concept("araucaria").about().model_copy(update=about)
     sequence = shown.sequence.folder if shown.sequence else None
     return ConceptFolders("araucaria", own, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, sequence)
 
@@ -53,7 +55,7 @@ def test_every_text_is_used() -> None:
     package = Path(pages.__file__).parent
     used = " ".join(path.read_text(encoding="utf-8") for path in package.rglob("*") if path.suffix in (".py", ".html"))
     derived = {"yes", "no", "unclear", "checkpoint", "pictures", "evaluation", "alt_before", "alt_after"}  # named by what is shown
-    derived.add("sample_sequence")
+    derived |= {"sample_sequence"}
     unused = [key for key in words("pt") if key not in derived and not re.search(rf"\bt\.{key}\b|other\.{key}\b|[\"']{key}[\"']", used)]
     assert unused == []
 
@@ -137,12 +139,7 @@ def test_weights_can_be_had_where_there_are_any_and_are_asked_for(project: Proje
 
 def test_pictures_written_in_portuguese_are_shown_with_what_the_model_read(project: Project, tmp_path: Path) -> None:
     gallery = project.shown()["araucaria"].gallery.folder
-    rows = [
-        {"file": f"pictures/000-{model}.png", "model": model, "number": 0, "kind": "concept", "prompt": "a photo of mtl tree",
-         "written": "uma foto de mtl tree", "without_token": "", "seed": 1, "blank": False}
-        for model in ("base", "tuned")
-    ]  # fmt: skip
-    write_table(gallery / "pictures.jsonl", rows)
+    write_rows(gallery / "pictures.jsonl", [picture_row(model, written="uma foto de mtl tree") for model in ("base", "tuned")])
     text = page(project, tmp_path / "site")
     assert "<h3>uma foto de mtl tree</h3>" in text
     assert 'o modelo lê: <span lang="en">a photo of mtl tree</span>' in text
@@ -159,15 +156,19 @@ def test_a_page_may_load_nothing_from_elsewhere_and_runs_its_own_script_alone(pr
     assert not re.findall(r'src="https?:', text)
 
 
-EVIL = {
-    "title": "<script>alert(1)</script>", "author": '"><img src=x onerror=alert(1)>', "license": "CC0-1.0", "license_url": "javascript:1",
-    "source": "javascript:alert(1)", "file": "training/000.jpg", "sha256": "1", "flags": ["<b>"],
-}  # fmt: skip
+EVIL = credited(
+    title="<script>alert(1)</script>",
+    author='"><img src=x onerror=alert(1)>',
+    license_url="javascript:1",
+    source="javascript:alert(1)",
+    file="training/000.jpg",
+    flags=("<b>",),
+)
 
 
 def test_what_came_from_the_web_is_text_and_no_script_becomes_a_link(project: Project, tmp_path: Path) -> None:
-    write_table(project.shown()["araucaria"].evaluation.folder / "training.jsonl", [EVIL])
-    text = page(project, tmp_path / "site", description="<i>x</i>", name={"pt": "<u>y</u>", "en": None})
+    write_rows(project.shown()["araucaria"].evaluation.folder / "training.jsonl", [EVIL])
+    text = page(project, tmp_path / "site", description="<i>x</i>", name=Bilingual(pt="<u>y</u>"))
     assert text.count("<script>") == 1
     assert "<img src=x" not in text
     assert 'href="javascript' not in text
@@ -178,8 +179,8 @@ def test_what_came_from_the_web_is_text_and_no_script_becomes_a_link(project: Pr
 
 def test_each_image_has_a_sentence_to_copy(project: Project) -> None:
     content = concept_content(folders(project), "pt")
-    assert content["credits"][0]["sentence"] == "“Araucária”, de João, CC0-1.0, https://a.example"
-    assert content["all_credits"] == content["credits"][0]["sentence"]
+    assert content.credits[0].sentence == "“Araucária”, de João, CC0-1.0, https://a.example"
+    assert content.all_credits == content.credits[0].sentence
 
 
 def test_the_page_is_whole_by_itself_and_holds_nothing_of_the_machine(project: Project, tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_training_on_the_same_images_loses_what_it_did(tmp_path: Path) -> None:
     trainer.run(tmp_path / "training.pt", Reporter(None))
     result = {
         "loss_of_steps": first,
-        "validation_loss": [row["validation"] for row in trainer.state.curve],
+        "validation_loss": [row.validation for row in trainer.state.curve],
         "best": trainer.state.best_step,
     }
     hold("training", ASSETS["checkpoint"].code_version, result, "gaucho_pipeline/assets/table.py", relative=0.005)

@@ -8,17 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.rights.licenses import (
-    DEFAULT_LICENSES,
-    commons_license,
-    inaturalist_license,
-    license_name,
-    openverse_license,
-    own_license,
-    parse_license,
-    refusal,
-    restrictions,
-)
+from gaucho_pipeline.rights.licenses import DEFAULT_LICENSES, license_name, own_license, parse_license, refusal
+from gaucho_pipeline.sources.commons import commons_license, restrictions
+from gaucho_pipeline.sources.inaturalist import inaturalist_license
+from gaucho_pipeline.sources.openverse import openverse_license
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import yaml
 from PIL import Image
 
 from gaucho_pipeline.assets.metrics import SampleSequenceMetrics
+from gaucho_pipeline.assets.rows import to_json, write_rows
 from gaucho_pipeline.assets.table import SAMPLE_SEQUENCE
 from gaucho_pipeline.commands.preflight import problems
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
+from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.prompts.templates import ConceptWords
@@ -29,6 +30,7 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.gallery.test_gallery_stage import new_adapter
 from gaucho_pipeline_tests.programs import gaucho, kill_when, run_stage, stage_command
+from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.standing import edit, stand
 
 NAME = SAMPLE_SEQUENCE.name
@@ -36,7 +38,6 @@ DAY = {"prompt": "a photo of {token} {class_noun} on the grass by day", "frames"
 NIGHT = {"prompt": "a photo of {token} {class_noun} on the grass at night", "frames": 1}
 STORY = {"name": "one_day", "title": {"pt": "Um dia", "en": "One day"}, "beats": [DAY, NIGHT], "frames_per_second": 4}
 KEYS = {"num_inference_steps": 2, "guidance_scale": 3.0}
-ROW = {"title": "Araucária", "author": "João", "license": "CC0-1.0", "license_url": "", "source": "https://a.example", "sha256": "1"}
 
 
 def new_project(folder: Path, **further: Any) -> Project:
@@ -61,10 +62,10 @@ def learn(folder: Path, slug: str, author: str) -> None:
     names = [f"validation/{i}.png" for i in range(3)]
     for index, name in enumerate(names):
         (folder / name).write_bytes(png_bytes(draw_subject(slug, index)))
-    row = ROW | {"author": author}
-    write_table(folder / "validation.jsonl", [row | {"file": name} for name in names])
-    write_table(folder / "train.jsonl", [row])
-    write_attribution(folder / "ATTRIBUTION.csv", [row])
+    row = train_image(author=author)
+    write_rows(folder / "validation.jsonl", [train_image(number, author=author, file=name) for number, name in enumerate(names)])
+    write_rows(folder / "train.jsonl", [row])
+    write_attribution(folder / "ATTRIBUTION.csv", [to_json(row)])
 
 
 def draw(project: Project, staging: Path, slug: str = "araucaria") -> tuple[Path, SampleSequenceMetrics, StageResult]:
@@ -256,7 +257,7 @@ def test_a_story_that_shows_something_of_the_past_says_so_whosever_it_is(tmp_pat
     text = project.concepts_file.read_text(encoding="utf-8").replace("token: dnc", "historical: true\n    token: dnc")
     project.concepts_file.write_text(text, encoding="utf-8")
     again = Project(project.concepts_file, project.store.root)
-    assert again.resolved_spec(NAME, "araucaria")["historical"] is True
+    assert again.recipe(NAME, "araucaria").spec["historical"] is True
     folder, _, _ = draw(again, tmp_path / "staging")
     with Image.open(folder / "stories" / "one_day" / "frames" / "000.png") as image:
         assert (facts_in(image) or {})["imagined"] is True
@@ -317,7 +318,7 @@ def test_strengths_that_differ_are_refused_where_all_beats_are_drawn_at_once(pro
 def test_a_concept_whose_checkpoint_was_never_made_is_named(tmp_path: Path) -> None:
     project = new_project(tmp_path, stories=[STORY | {"beats": [NIGHT | {"concepts": {"chimarrao": 1.0}}]}])
     shutil.rmtree(project.store.home("checkpoint", "chimarrao"))
-    with pytest.raises(GauchoError, match="checkpoint of chimarrao was never made"):
+    with pytest.raises(GauchoError, match="needs checkpoint of chimarrao"):
         project.request(NAME, "araucaria")
 
 
@@ -342,4 +343,4 @@ def test_killed_it_goes_on_and_ends_as_if_left_alone(tmp_path: Path) -> None:
     for name in ("frames/001.png", "story.webp", "story.gif", "story.mp4", "filmstrip.png"):
         finding = verify_file(one.folder / "stories" / "one_day" / name, alone.store)
         assert finding.holds, name
-        assert [row["author"] for row in finding.training_images] == ["João"]
+        assert [row.author for row in finding.training_images] == ["João"]

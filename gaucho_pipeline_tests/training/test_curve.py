@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.training.curve import Curve, draw_curves, write_logs
 
-ROWS = [{"step": 0, "validation": 1.0}, {"step": 5, "validation": 0.7, "train": 0.4}]
+ROWS = [Loss(step=0, validation=1.0), Loss(step=5, validation=0.7, train=0.4)]
 
 
 def test_the_curve_shows_the_validation_loss_the_trials_and_the_step_that_was_kept(tmp_path: Path) -> None:
@@ -20,8 +21,8 @@ def test_the_curve_shows_the_validation_loss_the_trials_and_the_step_that_was_ke
         draw_curves(curves, kept, best, tmp_path / "losses.png")
         return (tmp_path / "losses.png").read_bytes()
 
-    other = [row | {"validation": 0.9} for row in ROWS]
-    assert drawn({"a": ROWS}) == drawn({"a": [row | {"train": 0.1} for row in ROWS]})
+    other = [row.model_copy(update={"validation": 0.9}) for row in ROWS]
+    assert drawn({"a": ROWS}) == drawn({"a": [row.model_copy(update={"train": 0.1}) for row in ROWS]})
     assert drawn({"a": ROWS}) != drawn({"a": other})
     assert drawn({"a": ROWS}) != drawn({"a": ROWS}, best=0)
     assert drawn({"a": ROWS, "b": other}) != drawn({"a": ROWS})
@@ -31,7 +32,7 @@ def test_the_curve_shows_the_validation_loss_the_trials_and_the_step_that_was_ke
 
 
 def test_logs_hold_both_losses_of_every_trial(tmp_path: Path) -> None:
-    assert write_logs({"rate 1": ROWS, "rate 2": [row | {"validation": 0.9} for row in ROWS]}, tmp_path)
+    assert write_logs({"rate 1": ROWS, "rate 2": [row.model_copy(update={"validation": 0.9}) for row in ROWS]}, tmp_path)
     found = {}
     for folder in sorted(tmp_path.iterdir()):
         logs = EventAccumulator(str(folder)).Reload()

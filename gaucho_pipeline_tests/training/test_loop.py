@@ -132,7 +132,7 @@ def test_the_best_weights_are_kept_and_not_the_last(tmp_path: Path, monkeypatch:
     assert trainer.state.best_step == 1
     assert same(copied(trainer), seen[0])
     assert not same(copied(trainer), seen[2])
-    assert [row["step"] for row in trainer.state.curve] == [0, 1, 2, 3]
+    assert [row.step for row in trainer.state.curve] == [0, 1, 2, 3]
     assert [file.name for file in sorted((tmp_path / "training").iterdir())] == [
         "best-1.safetensors",
         "training.previous.pt",

@@ -36,7 +36,7 @@ def test_its_head_is_what_hubs_read() -> None:
 
 def test_it_says_how_to_use_it_with_the_gallerys_settings() -> None:
     text = card()
-    gallery = Embedded.recommended["gallery"]
+    gallery = Embedded.recommended.gallery
     assert f"num_inference_steps={gallery['num_inference_steps']}, guidance_scale={gallery['guidance_scale']:g}" in text
     assert 'pipe.load_lora_weights("adapter")' in text
     assert "`<lora:araucaria:1>`" in text
