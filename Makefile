@@ -3,7 +3,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do $$each -c '$(FITS)' 2> /dev/null && echo $$each && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test test-scale lint bench gpu mutants record chaos
+.PHONY: setup demo test check test-scale tables lint bench gpu mutants record chaos
 
 setup: .venv/.made
 
@@ -38,11 +38,15 @@ bench: setup
 gpu: setup
 	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py
 
+# the pages of the docs that are made from the fields' descriptions
+tables: setup
+	$(BIN)/python -m gaucho_pipeline_tests.tables
+
 mutants: setup
 	$(BIN)/python -m gaucho_pipeline_tests.mutants
 
 record: setup
-	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/test_code_versions.py gaucho_pipeline_tests/test_families_taught.py
+	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/project/test_code_versions.py gaucho_pipeline_tests/families/test_families_taught.py
 
 # kills, power cuts, full disks and flipped bytes; KILLS=100 for more of them
 chaos: setup

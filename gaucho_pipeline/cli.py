@@ -108,6 +108,14 @@ def ui(project: Project, port: int) -> None:
 
 
 @main.command()
+def schema() -> None:
+    """Print the JSON Schema of concepts.yaml, from which editors complete its keys and underline mistakes."""
+    from gaucho_pipeline.concepts.schema import schema_text
+
+    click.echo(schema_text(), nl=False)
+
+
+@main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."))
 @click.option("--on", "model", type=click.Choice(tuple(STARTS)), default="embedded", show_default=True, help="What to teach.")
 @told

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from gaucho_pipeline.concepts.schema import SCHEMA_FILE, SCHEMA_LINE, schema_text
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.sources.declared import UNFILLED
@@ -54,10 +55,16 @@ def write_start(folder: Path, model: str) -> list[str]:
     if file.exists():
         raise ConfigError(f"{file}: stands already; name another folder, or edit it")
     (folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
-    write_atomically(file, _CONCEPT.replace("AUTHOR", UNFILLED["author"]).replace("SOURCE", UNFILLED["source"]) + STARTS[model])
+    write_atomically(folder / SCHEMA_FILE, schema_text())
+    write_atomically(
+        file,
+        SCHEMA_LINE.format(SCHEMA_FILE)
+        + _CONCEPT.replace("AUTHOR", UNFILLED["author"]).replace("SOURCE", UNFILLED["source"])
+        + STARTS[model],
+    )
     there = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))} && "
     return [
-        f"wrote {file}",
+        f"wrote {file}, and {SCHEMA_FILE} beside it, by which editors complete its keys",
         f"1. put at least six photographs into {folder / _PHOTOS}",
         f"2. edit {file}: the name, the noun, whose the photographs are",
         f"3. {there}{program()} doctor",

@@ -43,6 +43,8 @@ class ClassImages(Spec):
         return self
 
 
+_CLASS_IMAGES_CODE_VERSION = "2"
+"""Raised when the images of the class are learned from in another way: of trainings with that prior alone."""
 _STUDIED_ALIKE = (
     "study", "method", "base_model", "revision", "quantization", "class_images", "validation_fraction", "validation_noises", "seed",
     "resolution", "further_resolutions", "aspect_buckets", "crops", "random_flip",
@@ -176,6 +178,12 @@ class TrainingSpec(Part):
     def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
         prior = {"prior_prompts": prior_prompts(words.class_noun)} if self.prior_loss_weight else {}
         return {"token": words.token, "class_noun": words.class_noun, **prior}
+
+    def identity(self) -> dict[str, Any]:
+        found = super().identity()
+        if any(trial.prior == "class_images" for _, trial in self.trials()):
+            found |= {"class_images_code_version": _CLASS_IMAGES_CODE_VERSION}
+        return found
 
     def files(self) -> tuple[Path, ...]:
         return (images.folder,) if (images := self.class_images) and images.folder else ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, field_validator, model_validator
 
 from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
@@ -206,10 +206,13 @@ def _named(value: Any) -> Any:
     return STORIES[value]
 
 
+_StoryOrName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(STORIES)})] | Story
+
+
 class Stories(Spec):
     """The stories of a concept."""
 
-    stories: tuple[Annotated[Story, BeforeValidator(_named)], ...] = Field(
+    stories: tuple[Annotated[Story, BeforeValidator(_named, json_schema_input_type=_StoryOrName)], ...] = Field(
         min_length=1, max_length=20, description=f"Ready-made ones by name ({', '.join(STORIES)}), or one's own: name and beats"
     )
 

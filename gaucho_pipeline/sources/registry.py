@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from gaucho_pipeline.sources.base import ImageSource, ImageSourceSpec
 from gaucho_pipeline.sources.commons import CommonsSpec
@@ -20,6 +20,8 @@ _NONE = Absent(None)  # a kind that a concept does not use is no part of its ver
 
 class SourceSpec(Spec):
     """One place where images are; exactly one of the keys."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     commons: Annotated[CommonsSpec | None, _NONE] = Field(None, description="Wikimedia Commons: a category, a search, or an item depicted")
     inaturalist: Annotated[INaturalistSpec | None, _NONE] = Field(None, description="Observations of a taxon on iNaturalist")

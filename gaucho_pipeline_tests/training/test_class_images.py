@@ -102,3 +102,11 @@ def test_a_checkpoint_credited_the_users_own_images_of_the_class_and_another_ima
     draw_subject("chimarrao", 9).save(trees / "09.png")
     again = Project(tmp_path / "concepts.yaml", tmp_path / "data")
     assert again.state("checkpoint", "araucaria").state == "stale"
+
+
+def test_only_trainings_with_images_of_the_class_have_another_version_since_their_draws_are_their_own() -> None:
+    assert TrainingSpec(prior="class_images").identity()["class_images_code_version"] == "2"
+    studied = TrainingSpec(study={"prior": ["self", "class_images"]})
+    assert studied.identity()["class_images_code_version"] == "2"
+    assert "class_images_code_version" not in TrainingSpec().identity()
+    assert "class_images_code_version" not in TrainingSpec(study={"rank": [4, 8]}).identity()

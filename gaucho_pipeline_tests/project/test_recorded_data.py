@@ -1,0 +1,65 @@
+"""Data that earlier versions wrote: that of the version before is read as it is, and nothing of it is made again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.assets import rows
+from gaucho_pipeline.assets.table import ALL, ASSETS
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline_tests.programs import gaucho
+from gaucho_pipeline_tests.recorded_data import ALL_VERSIONS, FOLDER, VERSION_BEFORE, unpack
+
+TABLES = {
+    ("raw_crawl", "images.jsonl"): rows.CrawledImage,
+    ("curated_set", "images.jsonl"): rows.CuratedImage,
+    ("curated_set", "excluded.jsonl"): rows.CuratedImage,
+    ("checkpoint", "train.jsonl"): rows.TrainImage,
+    ("checkpoint", "validation.jsonl"): rows.TrainImage,
+    ("checkpoint", "losses.jsonl"): rows.Loss,
+    ("sample_gallery", "pictures.jsonl"): rows.Picture,
+    ("evaluation", "copies.jsonl"): rows.Copy,
+    ("evaluation", "training.jsonl"): rows.CreditedThumbnail,
+}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = unpack(VERSION_BEFORE, tmp_path_factory.mktemp("before"))
+    return Project(folder / "concepts.yaml", folder / "data")
+
+
+def test_all_of_it_is_up_to_date(project: Project) -> None:
+    states = {(slug, name): state for slug in project.slugs for name, state in project.states(slug).items()}
+    states[ALL, "gallery_site"] = project.site_state()
+    assert {name for _, name in states} == set(ASSETS)
+    assert {place: state.reasons for place, state in states.items() if state.state != "fresh"} == {}
+
+
+def test_a_run_makes_nothing(project: Project) -> None:
+    folder = project.concepts_file.parent
+    before = {path: path.stat().st_mtime_ns for path in (folder / "data").glob("*/*/*/manifest.json")}
+    assert "fresh, nothing to do" in gaucho(folder, "run").stdout
+    assert {path: path.stat().st_mtime_ns for path in (folder / "data").glob("*/*/*/manifest.json")} == before
+
+
+def test_every_row_of_every_table_is_one_of_its_type(project: Project) -> None:
+    read = 0
+    for (asset, name), of in TABLES.items():
+        for slug in project.slugs:
+            artifact = project.store.current(asset, slug)
+            assert artifact, (asset, slug)
+            found = rows.read_rows(artifact.folder / name, of)
+            assert [rows.to_json(row) for row in found] == rows.read_table(artifact.folder / name)
+            read += len(found)
+    assert read > 40
+
+
+@pytest.mark.parametrize("commit", ALL_VERSIONS)
+def test_recorded_data_are_small_and_hold_every_asset(commit: str, tmp_path: Path) -> None:
+    assert (FOLDER / f"{commit}.tar.gz").stat().st_size < 5_000_000
+    data = unpack(commit, tmp_path) / "data"
+    made = {path.parts[-4] for path in data.glob("*/*/*/manifest.json")}
+    assert made >= {"raw_crawl", "curated_set", "checkpoint", "sample_gallery", "gallery_site"}
