@@ -42,8 +42,9 @@ gpu: setup
 tables: setup
 	$(BIN)/python -m gaucho_pipeline_tests.tables
 
+# chosen sabotages; RANDOM=40 SEED=7 for so many that are drawn at random
 mutants: setup
-	$(BIN)/python -m gaucho_pipeline_tests.mutants
+	RANDOM_MUTANTS=$(RANDOM) SEED=$(SEED) $(BIN)/python -m gaucho_pipeline_tests.mutants
 
 record: setup
 	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/project/test_code_versions.py gaucho_pipeline_tests/families/test_families_taught.py

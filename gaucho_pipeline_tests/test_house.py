@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,3 +92,8 @@ def test_every_folder_says_what_belongs_there() -> None:
 def test_no_module_is_too_long_to_read() -> None:
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_what_is_not_public_in_dagster_is_imported_in_one_module() -> None:
+    asking = [path.name for path in MODULES if re.search(r"^\s*(?:from|import) dagster\._", path.read_text(encoding="utf-8"), re.MULTILINE)]
+    assert asking == ["dagster_internals.py"]

@@ -12,12 +12,12 @@ from typing import Any
 
 import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
-from dagster._core.errors import DagsterPipesExecutionError  # what a failed program raises has no public name
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
+from gaucho_pipeline.orchestration.dagster_internals import DagsterPipesExecutionError
 from gaucho_pipeline.orchestration.executor import op_tags, retry_policy
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource

@@ -11,13 +11,13 @@ from typing import Any
 
 import dagster as dg
 from dagster import AutomationCondition
-from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, GALLERY_SITE, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
+from gaucho_pipeline.orchestration.dagster_internals import IN_PROGRESS_RUN_STATUSES
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, REASON_TAG
 from gaucho_pipeline.project.project import Project

@@ -6,10 +6,9 @@ cannot be terminated.
 
 from __future__ import annotations
 
-from dagster import DefaultRunLauncher
-from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus  # what a launcher answers has no public name
-from dagster._core.storage.dagster_run import DagsterRun
+from dagster import DagsterRun, DefaultRunLauncher
 
+from gaucho_pipeline.orchestration.dagster_internals import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from gaucho_pipeline.orchestration.run_workers import end_run, free_forgotten_slots, is_gone, this_host
 from gaucho_pipeline.orchestration.tags import HOST_TAG
 

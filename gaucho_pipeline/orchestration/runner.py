@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._serdes import ConfigurableClassData
 from sqlalchemy.exc import DBAPIError
 
 from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
+from gaucho_pipeline.orchestration.dagster_internals import without_capture
 from gaucho_pipeline.orchestration.run_workers import end_dead_runs, this_process, worker_of
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG, concept_of
 from gaucho_pipeline.project.project import Project
 
 _HOME_CONFIG = Path(__file__).parent / "dagster.yaml"
 _SECONDS_BETWEEN_LOOKS, _SECONDS_BETWEEN_SWEEPS = 1.0, 15.0
-_NO_CAPTURE = ("dagster._core.storage.noop_compute_log_manager", "NoOpComputeLogManager", "{}\n")
 
 
 @dataclass(frozen=True)
@@ -65,8 +64,7 @@ def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.
     with contextlib.ExitStack() as stack:
         instance = stack.enter_context(dg.DagsterInstance.from_config(str(dagster_home(project))))
         if not captures_output:
-            ref = instance.get_ref()._replace(compute_logs_data=ConfigurableClassData(*_NO_CAPTURE))
-            instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
+            instance = stack.enter_context(without_capture(instance))
         _open_pools(instance)
         end_dead_runs(instance)
         yield instance

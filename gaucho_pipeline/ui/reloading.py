@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import click
-from dagster._core.workspace.context import WorkspaceProcessContext
 
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.orchestration.dagster_internals import WorkspaceProcessContext
 from gaucho_pipeline.project.project import Project
 
 _SECONDS = 2.0

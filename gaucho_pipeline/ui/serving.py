@@ -15,10 +15,6 @@ import click
 import psutil
 import uvicorn
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
-from dagster._cli.dev import _optionally_create_temp_workspace  # the one way in which `dagster dev` shares a code server
-from dagster._cli.workspace.cli_target import workspace_opts_to_load_target
-from dagster._core.workspace.context import WorkspaceProcessContext
-from dagster_shared.cli import WorkspaceOpts
 from dagster_webserver.app import create_app_from_workspace_process_context
 from dagster_webserver.cli import DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_MAX_OVERFLOW, DEFAULT_POOL_RECYCLE
 from dagster_webserver.version import __version__
@@ -28,6 +24,7 @@ from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models.base_models import gpu_names
+from gaucho_pipeline.orchestration.dagster_internals import DAEMON_PROGRAM, shared_code_server, workspace_context
 from gaucho_pipeline.orchestration.metadata import page_address
 from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE, is_running, worker_of
 from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
@@ -38,8 +35,8 @@ from gaucho_pipeline.ui.reloading import Reloader
 
 _MODULE = "gaucho_pipeline.definitions"
 _SECONDS_TO_END = 20
-_DAEMON = "from gaucho_pipeline.processes.launch import die_with_parent; die_with_parent(); from dagster._daemon.cli import main; main()"
-"""`python -m dagster._daemon` that does not outlive this program: closing the terminal, or `kill -9`, would leave its schedules running."""
+_DAEMON = f"from gaucho_pipeline.processes.launch import die_with_parent; die_with_parent(); {DAEMON_PROGRAM}"
+"""A `dagster-daemon` that does not outlive this program: closing the terminal, or `kill -9`, would leave its schedules running."""
 
 
 def serve(project: Project, port: int) -> None:
@@ -63,13 +60,7 @@ def serve(project: Project, port: int) -> None:
         stack.callback(ending.end_family)
         instance = stack.enter_context(get_instance(project))
         stack.enter_context(stage_server(os.environ, is_wanted=not gpu_names()))
-        code_server = _optionally_create_temp_workspace(
-            use_legacy_code_server_behavior=False,
-            workspace_opts=WorkspaceOpts(module_name=(_MODULE,)),
-            instance=instance,
-            code_server_log_level="warning",
-        )
-        workspace = stack.enter_context(code_server)
+        workspace = stack.enter_context(shared_code_server(instance, _MODULE))
         stack.callback(ending.end_runs, instance)
         stack.enter_context(_daemon(workspace))
         stack.callback(ending.find_family)
@@ -147,9 +138,8 @@ def _daemon(workspace: Sequence[str]) -> Iterator[None]:
 
 
 def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project, port: int) -> None:
-    target = workspace_opts_to_load_target(WorkspaceOpts(workspace=(workspace[1],)))
     instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
-    with WorkspaceProcessContext(instance, version=__version__, workspace_load_target=target) as context:
+    with workspace_context(instance, workspace[1], __version__) as context:
         app = Guard(create_app_from_workspace_process_context(context), port, project.store.root)
         reloader = Reloader(context, _MODULE, project)
         site = f"http://{PAGES_HOST}:{port}{page_address(GALLERY_SITE.name, ALL, 'index.html')}"
