@@ -70,7 +70,7 @@ def serving(modules: Sequence[str], environment: Mapping[str, str], is_wanted: b
     try:
         yield folder
     finally:
-        del os.environ[SERVER_VARIABLE]
+        os.environ.pop(SERVER_VARIABLE, None)
         process.terminate()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)

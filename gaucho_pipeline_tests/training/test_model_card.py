@@ -12,7 +12,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.prompts.templates import ConceptWords
-from gaucho_pipeline.training.model_card import Taught, model_card
+from gaucho_pipeline.training.model_card import CardSubject, model_card
 from gaucho_pipeline_tests.samples import credited
 from gaucho_pipeline_tests.standing import METRICS
 
@@ -23,7 +23,7 @@ SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 def card(family: type[Family] = Embedded, metrics: dict[str, Any] | None = None, **keys: Any) -> str:
     found = METRICS["checkpoint"].model_copy(update=metrics or {})
     assert isinstance(found, CheckpointMetrics)
-    return model_card(Taught("araucaria", "Araucária", ConceptWords("mtl", "tree"), TrainingSpec(**keys), family, found, [ROW]))
+    return model_card(CardSubject("araucaria", "Araucária", ConceptWords("mtl", "tree"), TrainingSpec(**keys), family, found, [ROW]))
 
 
 def test_its_head_is_what_hubs_read() -> None:
