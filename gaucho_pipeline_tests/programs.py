@@ -15,12 +15,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 from click.testing import CliRunner
 from safetensors import safe_open
 
 from gaucho_pipeline.assets.table import ASSETS, CONCEPT_ASSETS, SAMPLE_SEQUENCE
 from gaucho_pipeline.cli import main
 from gaucho_pipeline.processes import launch
+from gaucho_pipeline.processes.stage_server import SERVER_VARIABLE
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT, stage_server
@@ -114,8 +116,7 @@ def kill_when(command: list[str], ready: Callable[[], bool], seconds: float = 12
         assert time.monotonic() < deadline, "it never came to the moment to be killed at"
         time.sleep(0.005)
     running = process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    _kill(process)
     return running
 
 
@@ -125,10 +126,18 @@ def kill_after(command: list[str], seconds: float) -> bool:
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        _kill(process)
         return True
     return False
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kills a program, and waits until the stage that it had forked is gone, too: the server ends that a moment later."""
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    if folder := os.environ.get(SERVER_VARIABLE):
+        server = next(each for each in psutil.process_iter(["cmdline"]) if folder in (each.info["cmdline"] or []))
+        wait_until(lambda: not server.children())
 
 
 def _weights(path: Path) -> dict[str, Any]:

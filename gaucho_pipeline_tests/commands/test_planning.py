@@ -20,12 +20,12 @@ from gaucho_pipeline_tests.standing import edit, two_concepts
 def test_a_plan_says_what_would_be_fetched_and_fetches_no_image(site: DemoSite, tmp_path: Path) -> None:
     write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept_of(openverse("chimarrão", site.address), max_images=10)})
     said = gaucho(tmp_path, "run", "chimarrao", "--select", "raw_crawl", "--plan").stdout
-    assert "openverse: chimarrão: 20 of 30 records; 10 would be fetched, 0 stand already" in said
+    assert "openverse: chimarrão: 20 of 30 records; 10 would be fetched, 0 are there already" in said
     assert "CC-BY-4.0" in said
-    assert "in all: 10 images would be fetched, 0 stand already (at most 10 images" in said
+    assert "in all: 10 images would be fetched, 0 are there already (at most 10 images" in said
     assert not [path for path in site.requested if path.startswith("/media/")]
     gaucho(tmp_path, "run", "chimarrao", "--select", "raw_crawl")
-    assert "0 would be fetched, 10 stand already" in gaucho(tmp_path, "run", "--select", "raw_crawl", "--plan").stdout
+    assert "0 would be fetched, 10 are there already" in gaucho(tmp_path, "run", "--select", "raw_crawl", "--plan").stdout
 
 
 def test_names_are_asked_anew_on_request_only_and_a_change_is_told(real: Path, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import time
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -294,13 +295,16 @@ def test_killed_at_twenty_random_moments_it_ends_as_if_left_alone_and_fetches_no
         concept = concept_of(urls(*(f"{server.address}{path}" for path in pictures), f"{server.address}/missing.png"))
         alone = crawl_once(tmp_path / "alone", concept)
         whole = content_of(alone.folder)
-        draw = random.Random(20)
+        draw, started = random.Random(20), time.monotonic()
         project = Project(write_concepts(tmp_path / "concepts.yaml", {SLUG: concept}), tmp_path / "data")
         command = stage_command(project, "raw_crawl", SLUG, tmp_path / "request")
+        run_stage(project, "raw_crawl", SLUG, tmp_path / "request")
+        seconds = time.monotonic() - started
+        shutil.rmtree(tmp_path / "data")
         served.clear()
         kills = 0
         while kills < 20:
-            kills += kill_after(command, draw.uniform(0.6, 1.8))
+            kills += kill_after(command, draw.uniform(0.1, 1) * seconds)
             if project.store.current("raw_crawl", SLUG):  # it came to its end before the kill: begin again
                 shutil.rmtree(tmp_path / "data")
                 served.clear()
