@@ -22,6 +22,10 @@ demo: setup
 test: setup
 	$(BIN)/pytest
 
+# the tests that start no process, for every edit
+check: setup
+	GAUCHO_CHECK=1 $(BIN)/pytest
+
 # on a PostgreSQL server, an S3 server and a Ray cluster of their own
 test-scale: setup
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,postgres]'

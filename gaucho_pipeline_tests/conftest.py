@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import re
+import sys
+import threading
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +24,43 @@ REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
 collect_ignore = [] if os.environ.get("GAUCHO_SCALE") else ["scale"]
 """What needs a cluster or a database server is run by `make test-scale`."""
 _LONGEST_FIRST = (
-    "test_chain", "test_stage", "test_browser", "test_crawl", "test_fetching", "test_loop", "test_families_taught", "test_methods",
-    "test_docs", "test_curation", "test_upkeep", "test_run_workers", "test_reloading", "test_remote_store", "test_packing",
-    "test_gallery_stage", "test_real_subjects", "test_training", "test_orchestration",
+    "test_chain", "test_run_workers", "test_families_taught", "test_browser", "test_fetching", "test_study", "test_stage", "test_crawl",
+    "test_methods", "test_upkeep", "test_loop", "test_interrupts", "test_stage_server", "test_docs", "test_reloading", "test_packing",
+    "test_remote", "test_report", "test_sequence_stage", "test_curation", "test_gallery_stage", "test_side_by_side", "test_real_subjects",
+    "test_sequence_of_the_demo", "test_ui", "test_training", "test_orchestration", "test_processes", "test_reading",
 )  # fmt: skip
-"""Files of which each takes a minute or more: begun last, one would keep a worker busy when the other has nothing left to do."""
+"""Files of which each takes half a minute or more: begun last, one would keep a worker busy when the other has nothing left to do."""
+IS_CHECK = os.environ.get("GAUCHO_CHECK") == "1"
+"""Whether only the tests that start no process are wanted: `make check`."""
+_STARTS_PROCESSES = re.compile(
+    r"programs import|import subprocess|browsing import|web_ui import|multiprocessing|measure_all|import psutil|import imageio|sequence import films|test_gallery_stage import"
+)
+_IS_IN_TEST = threading.Event()
+
+
+def pytest_configure() -> None:
+    if IS_CHECK:
+        sys.addaudithook(_refuse_processes)
+
+
+def _refuse_processes(event: str, arguments: tuple[object, ...]) -> None:
+    if _IS_IN_TEST.is_set() and event in ("subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"):
+        raise AssertionError(f"a test of `make check` starts a process ({event}); see _STARTS_PROCESSES in conftest.py")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None, None, None]:
+    _IS_IN_TEST.set()
+    try:
+        return (yield)
+    finally:
+        _IS_IN_TEST.clear()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    if not IS_CHECK or not collection_path.name.startswith("test_"):
+        return None
+    return True if _STARTS_PROCESSES.search(collection_path.read_text(encoding="utf-8")) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
