@@ -33,7 +33,7 @@ _LONGEST_FIRST = (
 IS_CHECK = os.environ.get("GAUCHO_CHECK") == "1"
 """Whether only the tests that start no process are wanted: `make check`."""
 _STARTS_PROCESSES = re.compile(
-    r"programs import|import subprocess|browsing import|web_ui import|multiprocessing|measure_all|import psutil|import imageio|sequence import films|test_gallery_stage import"
+    r"(programs|browsing|web_ui|test_gallery_stage) import|import (subprocess|psutil|imageio_ffmpeg)|multiprocessing|measure_all"
 )
 _IS_IN_TEST = threading.Event()
 

@@ -52,7 +52,9 @@ class Encoder:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
         where, keys = str(encoder_folder(spec.model) or spec.model), {"revision": spec.revision, "local_files_only": offline}
-        self._model = AutoModel.from_pretrained(where, use_safetensors=True, trust_remote_code=False, **keys).eval().to(best_device())
+        adapter = {"local_files_only": True}  # else it asks a hub for an adapter's configuration, offline or not
+        model = AutoModel.from_pretrained(where, use_safetensors=True, trust_remote_code=False, adapter_kwargs=adapter, **keys)
+        self._model = model.eval().to(best_device())
         self._processor = AutoImageProcessor.from_pretrained(where, trust_remote_code=False, **keys)
         self.reads_words = hasattr(self._model, "get_text_features")
         self._tokenizer = AutoTokenizer.from_pretrained(where, trust_remote_code=False, **keys) if self.reads_words else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -138,7 +139,11 @@ def test_what_a_hub_gave_before_is_taken_without_asking_it(
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         monkeypatch.setattr(huggingface_hub.constants, name, str(tmp_path), raising=False)
     monkeypatch.setattr("transformers.utils.hub.constants.HF_HUB_CACHE", str(tmp_path), raising=False)
+    looked_up: list[object] = []
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *rest, **keys: (looked_up.append(host), resolve(host, *rest, **keys))[1])
     found = Encoder("dinov2", EncoderSpec(model="museum/dino", revision=revision), offline=True)
+    assert looked_up == []
     assert found.backbone == "museum/dino @ aaaaaaaaaaaa, middle square at 32 px"
 
 
