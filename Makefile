@@ -37,7 +37,7 @@ lint: setup
 	$(BIN)/mypy
 
 bench: setup
-	for name in crawl curation scale training gallery; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in crawl curation scale training gallery startup; do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 gpu: setup
 	PYTHONPATH=. $(BIN)/python benchmarks/gpu.py

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "gaucho_pipeline"
-STAGES = ("crawl", "curation", "training", "gallery", "evaluation", "sequence", "pages")
+STAGES = (
+    "crawl", "curation", "training", "gallery", "evaluation", "sequence", "pages",
+)  # fmt: skip
 FLOORS = (
     ("errors", "spec"),
     ("rights", "design", "processes", "embedded", "packed"),

@@ -217,20 +217,35 @@ GALLERY_SITE = Asset(
     page="index.html",
 )
 
-ASSETS: dict[str, Asset] = {
-    asset.name: asset for asset in (RAW_CRAWL, CURATED_SET, CHECKPOINT, SAMPLE_GALLERY, EVALUATION, SAMPLE_SEQUENCE, GALLERY_SITE)
-}
+_ALL = (
+    RAW_CRAWL,
+    CURATED_SET,
+    CHECKPOINT,
+    SAMPLE_GALLERY,
+    EVALUATION,
+    SAMPLE_SEQUENCE,
+    GALLERY_SITE,
+)
+
+ASSETS: dict[str, Asset] = {asset.name: asset for asset in _ALL}
 """All assets by name, each after what it is made from."""
 
 CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if asset.is_partitioned)
 """Those of which there is one for each concept."""
+
+LAST_OF_CONCEPTS: tuple[str, ...] = tuple(
+    asset.name for asset in CONCEPT_ASSETS if not any(asset.name in other.inputs for other in CONCEPT_ASSETS)
+)
+"""Those of a concept from which no other of it is made."""
 
 PARTS: tuple[str, ...] = tuple(asset.part for asset in CONCEPT_ASSETS)
 """The parts of a concept in `concepts.yaml`, in the order of the chain."""
 
 
 def with_inputs(asset: str) -> list[str]:
-    """An asset and all that it is made from, in the order of the chain."""
+    """An asset and all that it is made from, in the order of the chain; with the site, which is the last, every one that there is."""
+    if asset == GALLERY_SITE.name:
+        return list(ASSETS)
     needed = {asset}
     for name in reversed(ASSETS):
         if name in needed:

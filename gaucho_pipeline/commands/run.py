@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING
 import click
 
 from gaucho_pipeline.assets.metrics import EvaluationMetrics
-from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
+from gaucho_pipeline.assets.table import (
+    ALL,
+    ASSETS,
+    CHECKPOINT,
+    CURATED_SET,
+    EVALUATION,
+    GALLERY_SITE,
+    LAST_OF_CONCEPTS,
+    SAMPLE_SEQUENCE,
+    with_inputs,
+)
 from gaucho_pipeline.assets.verdicts import REASONS
 from gaucho_pipeline.commands.preflight import check_configuration
 from gaucho_pipeline.commands.side_by_side import environment_of, run_side_by_side
@@ -55,8 +65,8 @@ class RunRequest:
 
     @property
     def phases(self) -> tuple[str, ...]:
-        """The assets that concepts are brought up to, in turn: what the site is made from, where the site is wanted."""
-        return GALLERY_SITE.inputs if self.select == GALLERY_SITE.name else (self.select,)
+        """The assets that concepts are brought up to, in turn: all that there are, where the site is wanted."""
+        return LAST_OF_CONCEPTS if self.select == GALLERY_SITE.name else (self.select,)
 
     def forces(self, asset: str) -> bool:
         return self.force and asset == self.select

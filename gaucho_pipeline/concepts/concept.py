@@ -109,7 +109,7 @@ class Concept(Spec):
     def part(self, name: str) -> Part:
         """A stage's own keys, with what names in them stand for. Raises ConfigError where the concept has no such part."""
         if not self.has(name):
-            raise ConfigError(f"the concept asks for no {name}; name a story under {name}: in the concepts file")
+            raise ConfigError(f"the concept requests no {name}; write its keys under {name}: in the concepts file")
         found: Part = getattr(self, name)
         return found.resolved(self.subject)
 
