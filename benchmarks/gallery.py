@@ -2,7 +2,7 @@
 
 `python benchmarks/gallery.py [--prompts N] [--seeds N] [--steps N]` draws the same prompts and seeds with the base model and a tuned one,
 on the embedded model, a process for each. The last line is JSON: `ratio` is our pictures a second over theirs, `retrain_ratio` the seconds
-of their whole gallery over ours after a retrain, when the base model's pictures stand already.
+of their whole gallery over ours after a retrain, when the base model's pictures exist already.
 """
 
 from __future__ import annotations

@@ -131,7 +131,7 @@ def a_killed_run_goes_on(place: Path) -> str:
             with suppress(KeyboardInterrupt):
                 stopped.run(place / f"stopped {dtype}" / "training.pt", SilentReporter(None))
             resumed = trained(embedded(place / f"stopped {dtype}", save_minutes=0.0001), place / f"stopped {dtype}")
-            assert resumed.steps_run < 4, "it began anew"
+            assert resumed.steps_run < 4, "it began again"
             found = difference(whole, resumed)
             assert found < 1e-3, f"weights differ by {found}"
     return f"largest difference {found:.1e}"

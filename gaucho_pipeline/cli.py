@@ -14,7 +14,7 @@ import click
 
 from gaucho_pipeline.assets.table import ASSETS, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.commands import drawing, sharing, status, upkeep
-from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.commands.init import STARTS
 from gaucho_pipeline.commands.planning import plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.commands.run import RunRequest, run_concepts
@@ -39,16 +39,16 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 @main.command()
 @click.argument("concepts", nargs=-1, shell_complete=complete_concept)
 @click.option("--select", type=click.Choice(tuple(ASSETS)), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
-@click.option("--force", is_flag=True, help="Make the selected asset anew although it is fresh.")
+@click.option("--force", is_flag=True, help="Make the selected asset again although it is fresh.")
 @click.option(
     "--jobs", type=click.IntRange(1, 64), help="Concepts at once; as many as the pool of devices in dagster.yaml allows, if not given."
 )
 @click.option("--plan", is_flag=True, help="Say what would be made, why and at what cost; with --select raw_crawl: what would be fetched.")
-@click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names anew, and report those that have changed.")
+@click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names again, and report those that have changed.")
 @click.option("--yes", "is_meant", is_flag=True, help="Teach a large base model although there is no GPU.")
 @click.option("--log-json", is_flag=True, help="Tell everything as JSON Lines, for programs that collect logs.")
 @click.pass_obj
-@told
+@reports_errors
 def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool, refresh_lock: bool, **options: Any) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
     request = RunRequest(concepts, **options)
@@ -71,7 +71,7 @@ def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool,
 @click.argument("concepts", nargs=-1, shell_complete=complete_concept)
 @click.option("--limit", type=click.IntRange(1, 25), help="So many of the 25 prompts, for a taste.")
 @click.pass_obj
-@told
+@reports_errors
 def benchmark(project: Project, protocol: str, concepts: tuple[str, ...], limit: int | None) -> None:
     """Draw and score CONCEPTS (all of them if none is named) as the DreamBooth paper did, and print its table with ours beneath."""
     from gaucho_pipeline.commands.benchmark import run_dreambench
@@ -82,7 +82,7 @@ def benchmark(project: Project, protocol: str, concepts: tuple[str, ...], limit:
 
 @main.command()
 @click.pass_obj
-@told
+@reports_errors
 def doctor(project: Project) -> None:
     """Whether packages, device, concepts file, base models and data folder are as a run needs them, and what to do where not."""
     from gaucho_pipeline.commands.doctor import examine
@@ -99,7 +99,7 @@ def doctor(project: Project) -> None:
 @main.command()
 @click.option("--port", type=click.IntRange(1024, 65535), default=3000, show_default=True, help="Where to listen, on this machine alone.")
 @click.pass_obj
-@told
+@reports_errors
 def ui(project: Project, port: int) -> None:
     """Serve Dagster's web UI, its daemon, and the pages of what was made, to this machine and to no other site."""
     from gaucho_pipeline.ui.serving import serve
@@ -118,7 +118,7 @@ def schema() -> None:
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."))
 @click.option("--on", "model", type=click.Choice(tuple(STARTS)), default="embedded", show_default=True, help="What to teach.")
-@told
+@reports_errors
 def init(folder: Path, model: str) -> None:
     """Write a commented concepts.yaml for one concept with photographs of your own into FOLDER, and a place for them."""
     from gaucho_pipeline.commands.init import write_start
@@ -131,7 +131,7 @@ def init(folder: Path, model: str) -> None:
 @click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("demo"), show_default=True, help="Where to put it."
 )
-@told
+@reports_errors
 def demo(folder: Path) -> None:
     """Two concepts from images to before-and-after pictures, on the model that ships: no GPU, hub or key."""
     from gaucho_pipeline.commands.demo import run_demo

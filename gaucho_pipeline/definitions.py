@@ -22,7 +22,7 @@ from gaucho_pipeline.project.project import Project
 def build_defs(project: Project, open_project: Callable[[], Project] | None = None, known: Partitions | None = None) -> dg.Definitions:
     """Definitions for a concepts file and a data folder.
 
-    `open_project` gives the project that a step works on; by default the file is read anew by every step, so that an edit counts at once.
+    `open_project` gives the project that a step works on; by default the file is read again by every step, so that an edit counts at once.
     `known`: the concepts, where the file is not to be asked. Raises ConfigError if the file has a mistake.
     """
     slugs, mistake = known or Partitions(project.slugs)

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -30,6 +31,10 @@ from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT, stage_server
 EVERY_CONCEPTS = tuple(asset for asset in CONCEPT_ASSETS if asset != SAMPLE_SEQUENCE)
 """The assets that every concept has; the others are those of concepts that ask for them."""
 CONCEPT_NAMES = tuple(asset.name for asset in EVERY_CONCEPTS)
+
+
+_WORKER = {"PYTEST_XDIST_WORKER": "gw0", "PYTEST_XDIST_WORKER_COUNT": "1"}
+"""Variables that say which of pytest-xdist's workers this is, and their values without it."""
 
 
 @lru_cache(maxsize=1)
@@ -98,6 +103,17 @@ def run_stage(project: Project, asset: str, slug: str, folder: Path, **variables
 def stage_command(project: Project, asset: str, slug: str, folder: Path) -> list[str]:
     request = write_request(folder, project.request(asset, slug))
     return launch.command(ASSETS[asset].program, request, waits=ASSETS[asset].on_base_model)
+
+
+def free_port() -> int:
+    """A port that nobody listens at, and that no other worker of this run takes before somebody does: each has its own residue."""
+    worker, count = (int(os.environ.get(name, default).lstrip("gw")) for name, default in _WORKER.items())
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+        if port // 2 % count == worker:  # the system gives even ones before odd ones
+            return port
 
 
 def wait_until(ready: Callable[[], bool], seconds: float = 120) -> None:

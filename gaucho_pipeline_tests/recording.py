@@ -1,7 +1,7 @@
 """Recorded results: what each stage made of fixed small inputs, held against what it makes now.
 
 `recorded/<name>.json` keeps the result with the code version that gave it. `make record` writes what is new, and refuses to write another
-result under the same code version: that is the mistake that would have everybody's artifacts stay as they are, or be made anew for nothing.
+result under the same code version: that is the mistake that has everybody's artifacts stay as they are, or be made again for nothing.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def hold(name: str, code_version: str, result: Any, where: str, relative: float 
         found = "\n  ".join(differences(recorded["result"], now, relative)[:12])
         pytest.fail(
             f"{name}: the same input gives something else than was recorded for code version {code_version}:\n  {found}\n"
-            f"If that is meant, raise the code version in {where}, so that what was made before is made anew, and run: make record\n"
+            f"If that is meant, raise the code version in {where}, so that what was made before is made again, and run: make record\n"
             "If it is not meant, it is a mistake. A new key of concepts.yaml states its absent value (gaucho_pipeline/spec.py).",
             pytrace=False,
         )

@@ -1,6 +1,6 @@
 """The whole chain, by the command line and by Dagster's sensors and conditions: only what must run runs, and both agree on what that is.
 
-The second half runs in a copy of what the first has made, so that its assets stand already and only what is asked for is new.
+The second half runs in a copy of what the first has made, so that its assets exist already and only what is asked for is new.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def test_status_says_what_changed(by_command: Path) -> None:
     edit(by_command, "araucaria", "training", rank=4)
 
 
-def test_a_concept_that_was_removed_is_told_and_changes_nothing(by_command: Path) -> None:
+def test_a_concept_that_was_removed_is_reported_and_changes_nothing(by_command: Path) -> None:
     done = gaucho(by_command, "run", "bombacha", check=False)
     assert done.returncode == 2
     assert "there is no concept 'bombacha'; there are araucaria, chimarrao" in done.stderr
@@ -93,7 +93,7 @@ def test_the_command_of_dagster_takes_what_stands_and_makes_what_is_missing(by_c
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert states(tmp_path)["araucaria"] == FRESH
-    assert done.stderr.count("stands already") == 3  # set, checkpoint and evaluation
+    assert done.stderr.count("exists already") == 3  # set, checkpoint and evaluation
     assert "found 5: kept 5" in done.stderr
     assert "generating: 2/2 pictures" in done.stderr
 

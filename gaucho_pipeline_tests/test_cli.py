@@ -59,7 +59,7 @@ def test_show_gives_metrics_to_people_and_the_manifest_to_programs(project: Proj
     assert Path(value["folder"]).is_dir()
 
 
-def test_what_was_never_made_is_told_with_the_command_that_makes_it(project: Project) -> None:
+def test_what_was_never_made_is_reported_with_the_command_that_makes_it(project: Project) -> None:
     done = gaucho(project, "show", "checkpoint", "araucaria")
     assert (done.exit_code, done.stderr) == (
         1, "error: checkpoint of araucaria was never made; run: gaucho run araucaria --select checkpoint\n",
@@ -68,7 +68,9 @@ def test_what_was_never_made_is_told_with_the_command_that_makes_it(project: Pro
     assert gaucho(project, "show", "checkpoint", "cuia").exit_code == 2
 
 
-def test_generate_fills_in_the_words_and_writes_where_it_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_generate_fills_in_the_words_and_writes_where_it_is_reported(
+    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     stand_all(project)
     asked: list[tuple[Any, ...]] = []
     monkeypatch.setattr(single, "generate_pictures", lambda *arguments: asked.append(arguments))

@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import psutil
 
 from gaucho_pipeline import orchestration
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import wait_until
+from gaucho_pipeline_tests.programs import free_port, wait_until
 
 REPOSITORY = {"repositoryName": "__repository__", "repositoryLocationName": "gaucho_pipeline.definitions"}
 LAUNCH = "mutation($p: ExecutionParams!){launchRun(executionParams:$p){__typename ... on LaunchRunSuccess{run{runId}}}}"
@@ -43,9 +42,7 @@ def start_folder(folder: Path, **training: Any) -> Path:
 @contextlib.contextmanager
 def served(folder: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`gaucho ui` of a folder once it answers, and its port; whatever of it still runs in the end is killed."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found = int(probe.getsockname()[1])
+    found = free_port()
     command = [sys.executable, "-m", "gaucho_pipeline.cli", "ui", "--port", str(found)]
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Project:
-    """A concepts file and a data folder. Both are read anew by every call, so an edited file counts at once.
+    """A concepts file and a data folder. Both are read again by every call, so an edited file counts at once.
 
     Every method raises ConfigError for a mistake in the file and for a name that is none, and GauchoError for what cannot be done.
     """

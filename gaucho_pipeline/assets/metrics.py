@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 class Metrics(BaseModel):
     """Numbers of one artifact.
 
-    A key that comes later has a default, and one that is gone is passed over, so that whatever stands on disk can still be read.
+    A key that comes later has a default, and one that is gone is passed over, so that whatever exists on disk can still be read.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

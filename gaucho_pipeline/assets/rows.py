@@ -302,4 +302,4 @@ def parse_row(value: object, of: type[R], where: str) -> R:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         text = f"{where}: {f'{field}: ' if field else ''}{first['msg']}"
-        raise GauchoError(f"{text}; it is damaged, or of another version: remove its folder and run again, it is made anew") from None
+        raise GauchoError(f"{text}; it is damaged, or of another version: remove its folder and run again, it is made again") from None

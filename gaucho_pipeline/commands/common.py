@@ -26,7 +26,7 @@ def complete_concept(context: click.Context, parameter: click.Parameter, incompl
         return []
 
 
-def told(command: Callable[..., None]) -> Callable[..., None]:
+def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Ends a command that failed with one line and the right exit status."""
 
     @wraps(command)

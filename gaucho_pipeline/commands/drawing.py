@@ -11,7 +11,7 @@ import click
 
 from gaucho_pipeline.assets.table import CHECKPOINT
 from gaucho_pipeline.commands import upkeep as upkeep
-from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.concepts.file import load_story
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.lock_file import LockFile
@@ -35,7 +35,7 @@ from gaucho_pipeline.prompts.templates import ConceptWords, fill_in_concepts
 @click.option("--with", "others", multiple=True, metavar="CONCEPT[:STRENGTH]", help="A further concept in the same picture.")
 @click.option("--out", type=click.Path(path_type=Path), help="The PNG to write, or a folder for several; CONCEPT-SEED.png if not given.")
 @click.pass_obj
-@told
+@reports_errors
 def generate(project: Project, concept: str, prompt: str, **options: Any) -> None:
     """Generate pictures of PROMPT with what was learned of CONCEPT.
 
@@ -100,7 +100,7 @@ def _paths(concept: str, seeds: Sequence[int], out: Path | None) -> list[Path]:
 @click.argument("story")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-STORY if not given.")
 @click.pass_obj
-@told
+@reports_errors
 def sequence(project: Project, concept: str, story: str, out: Path | None) -> None:
     """Draw STORY, a YAML file or the name of a ready-made story, with what was learned of CONCEPT: frames, films and a filmstrip."""
     asked = project.concept(concept).sequence
@@ -120,7 +120,7 @@ def sequence(project: Project, concept: str, story: str, out: Path | None) -> No
     name = project.concept(concept).name
     folder = out or _not_taken(Path(f"{concept}-{found.name}"))
     if folder.exists():
-        raise ConfigError(f"{folder}: stands already; name a new folder")
+        raise ConfigError(f"{folder}: exists already; name a new folder")
     from gaucho_pipeline.sequence.single import draw_story
 
     imagined = any(project.concept(slug).historical for slug in slugs)

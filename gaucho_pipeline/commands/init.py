@@ -50,10 +50,10 @@ STARTS = {"embedded": _EMBEDDED, "stable-diffusion": _STABLE_DIFFUSION}
 
 
 def write_start(folder: Path, model: str) -> list[str]:
-    """Writes the file and makes the folder for photographs; what to do next, in lines. Raises ConfigError if the file stands already."""
+    """Writes the file and makes the folder for photographs; what to do next, in lines. Raises ConfigError if the file exists already."""
     file = folder / _FILE
     if file.exists():
-        raise ConfigError(f"{file}: stands already; name another folder, or edit it")
+        raise ConfigError(f"{file}: exists already; name another folder, or edit it")
     (folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SCHEMA_FILE, schema_text())
     write_atomically(

@@ -83,7 +83,7 @@ def _hours(seconds: float) -> str:
 
 
 def _past(project: Project) -> dict[tuple[str, str], list[Artifact]]:
-    """What stands of every asset, by the base model that it was made on."""
+    """What exists of every asset, by the base model that it was made on."""
     found: dict[tuple[str, str], list[Artifact]] = {}
     for slug in (*project.slugs, ALL):
         for asset in ASSETS:

@@ -29,7 +29,7 @@ from gaucho_pipeline.provenance.signing import signer_from_environment
 
 _LARGE = 300_000_000
 """Weights beyond which a model is taught on a CPU only if that is meant."""
-_BYTES, _RATE = 9, 4e9
+_BYTES_PER_WEIGHT, _WEIGHTS_PER_SECOND_AND_CORE = 9, 4e9
 """Bytes for each weight at the peak of a LoRA, and weights that a core moves through in a second at 64 x 64 latents, there and back:
 both from Stable Diffusion 1.5 at 512 px (docs/results.md)."""
 
@@ -127,8 +127,8 @@ def _steps(spec: TrainingSpec, images: int) -> int:
 def training_cost(spec: TrainingSpec, weights: int, images: int) -> tuple[float, int]:
     """About how many seconds a training of so many images takes on this machine's cores, and how many bytes of memory."""
     share = ((spec.resolution or 512) / 512) ** 2
-    seconds = _steps(spec, images) * spec.batch_size * weights / (_RATE * (os.cpu_count() or 1)) * share
-    return seconds, weights * _BYTES
+    seconds = _steps(spec, images) * spec.batch_size * weights / (_WEIGHTS_PER_SECOND_AND_CORE * (os.cpu_count() or 1)) * share
+    return seconds, weights * _BYTES_PER_WEIGHT
 
 
 def _check_evaluation(project: Project, slug: str) -> None:

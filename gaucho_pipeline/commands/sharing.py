@@ -10,7 +10,7 @@ import click
 
 from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
 from gaucho_pipeline.commands import upkeep as upkeep
-from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.project.project import Project
 
@@ -19,7 +19,7 @@ from gaucho_pipeline.project.project import Project
 @click.argument("concept", shell_complete=complete_concept)
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.pass_obj
-@told
+@reports_errors
 def export(project: Project, concept: str, folder: Path) -> None:
     """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
     from gaucho_pipeline.publishing.exporting import export_pipeline
@@ -37,7 +37,7 @@ def export(project: Project, concept: str, folder: Path) -> None:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The file to write; CONCEPT-ASSET.tar if not given.")
 @click.option("--with-model", is_flag=True, help="With the base model, where that is a folder on this disk.")
 @click.pass_obj
-@told
+@reports_errors
 def pack(project: Project, concept: str, asset: str, out: Path | None, with_model: bool) -> None:
     """Write one file with all that a stage of CONCEPT needs, to be done on a machine with a GPU; how is in it."""
     from gaucho_pipeline.publishing.packing import pack as write_pack
@@ -51,7 +51,7 @@ def pack(project: Project, concept: str, asset: str, out: Path | None, with_mode
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_obj
-@told
+@reports_errors
 def unpack(project: Project, file: Path) -> None:
     """Take in what a pack has come to elsewhere, FILE (done.tar), as if it had been made here."""
     from gaucho_pipeline.publishing.packing import unpack as take_in
@@ -65,7 +65,7 @@ def unpack(project: Project, file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-@told
+@reports_errors
 def verify(project: Project, file: Path, as_json: bool) -> None:
     """What FILE says of itself, whether it holds, and whose images its model learned from.
 
@@ -81,7 +81,7 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
         value = {**vars(finding), "training_images": images, "signature": signature, "holds": finding.holds}
         click.echo(json.dumps(value, indent=1))  # what a file claims may hold what no terminal can show
     else:
-        for line in verifying.told(finding):
+        for line in verifying.report_lines(finding):
             click.echo(line)
         click.echo("It holds." if finding.holds else "It does not hold, or nothing here can confirm it.")
     if not finding.holds:
@@ -93,9 +93,9 @@ def verify(project: Project, file: Path, as_json: bool) -> None:
 @click.option("--by", help="Who approves.")
 @click.option("--withdraw", "is_withdrawn", is_flag=True, help="Take the approval back.")
 @click.pass_obj
-@told
+@reports_errors
 def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) -> None:
-    """Approve for publication what stands of CONCEPT now; whatever changes afterwards is not approved."""
+    """Approve for publication what exists of CONCEPT now; whatever changes afterwards is not approved."""
     from gaucho_pipeline.project import approvals
 
     if is_withdrawn:
@@ -113,7 +113,7 @@ def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) 
 @click.argument("concepts", nargs=-1, shell_complete=complete_concept)
 @click.option("--weights/--no-weights", default=True, show_default=True, help="Whether the weights can be downloaded.")
 @click.pass_obj
-@told
+@reports_errors
 def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: bool) -> None:
     """Write the pages of approved CONCEPTS (all of them if none is named) into FOLDER, for any static host."""
     from gaucho_pipeline.publishing import publish as publishing
@@ -132,7 +132,7 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
 @click.argument("other", default="")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-compared if not given.")
 @click.pass_obj
-@told
+@reports_errors
 def compare(project: Project, concept: str, one: str, other: str, out: Path | None) -> None:
     """Put what two checkpoints of CONCEPT draw side by side; without ONE and OTHER, list its checkpoints.
 

@@ -9,7 +9,7 @@ import click
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
 from gaucho_pipeline.commands import upkeep as upkeep
-from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import State
@@ -18,7 +18,7 @@ from gaucho_pipeline.project.states import State
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-@told
+@reports_errors
 def status(project: Project, as_json: bool) -> None:
     """What is fresh, waiting, stale or missing, and why."""
     states = {slug: project.states(slug) for slug in project.slugs}
@@ -49,7 +49,7 @@ def _print_state(asset: str, state: State) -> None:
 @click.argument("concept", default=ALL, shell_complete=complete_concept)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-@told
+@reports_errors
 def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
     """What an artifact is made from, and its metrics."""
     if ASSETS[asset].is_partitioned:

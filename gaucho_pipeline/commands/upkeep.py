@@ -8,17 +8,17 @@ import time
 
 import click
 
-from gaucho_pipeline.commands.common import complete_concept, told
+from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.project.project import Project
 
 _SECONDS_OF_A_DAY = 86_400.0
 
 
 @click.command()
-@click.option("--repair", "is_repair", is_flag=True, help="Put what is wrong into DATA/.quarantine; the next run makes it anew.")
+@click.option("--repair", "is_repair", is_flag=True, help="Put what is wrong into DATA/.quarantine; the next run makes it again.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-@told
+@reports_errors
 def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
     """Whether every artifact, image and cache is what was written. Exit status: 0 all is well, 1 something is wrong."""
     from gaucho_pipeline.stage.reporter import Reporter
@@ -30,7 +30,7 @@ def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
     for damage in () if as_json else damages:
         click.echo(f"{damage.path}: {damage.text}")
     if is_repair and (places := repair(project.store, damages)):
-        click.echo(f"{len(places)} put aside below {project.store.root / '.quarantine'}; to have them made anew: gaucho run", err=True)
+        click.echo(f"{len(places)} put aside below {project.store.root / '.quarantine'}; to have them made again: gaucho run", err=True)
     if damages:
         click.echo(f"{len(damages)} wrong" + ("" if is_repair else "; to put it aside: gaucho fsck --repair"), err=True)
         sys.exit(1)
@@ -44,7 +44,7 @@ def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
 @click.option("--store", "with_store", is_flag=True, help="Also from the object store: no other machine may need what goes there.")
 @click.option("--dry-run", is_flag=True, help="Say what would go, and remove nothing.")
 @click.pass_obj
-@told
+@reports_errors
 def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, with_store: bool, dry_run: bool) -> None:
     """Remove what nothing needs any more: old artifacts, images of no crawl, unused caches, old runs of the history."""
     from gaucho_pipeline.upkeep import collecting
@@ -75,7 +75,7 @@ def _purge_history(project: Project, days: int, dry_run: bool) -> int:
 @click.argument("image")
 @click.option("--reason", default="", help="Kept with the tombstone; say of nobody who she is.")
 @click.pass_obj
-@told
+@reports_errors
 def forget(project: Project, image: str, reason: str) -> None:
     """Remove IMAGE (its SHA-256, its address or its page) from everything, for good, and name the checkpoints that learned from it."""
     from gaucho_pipeline.upkeep.forgetting import forget as forget_image
@@ -86,7 +86,7 @@ def forget(project: Project, image: str, reason: str) -> None:
         made = checkpoint.manifest
         click.echo(f"learned from it: checkpoint of {made.concept}, made {made.made_at}: {checkpoint.folder}")
     if done.concepts:
-        click.echo(f"to make the sets anew without it, and what was learned: gaucho run {' '.join(done.concepts)}")
+        click.echo(f"to make the sets again without it, and what was learned: gaucho run {' '.join(done.concepts)}")
     click.echo("pages that were published before still show it: publish again where they stand", err=True)
 
 
@@ -94,7 +94,7 @@ def forget(project: Project, image: str, reason: str) -> None:
 @click.argument("old", shell_complete=complete_concept)
 @click.argument("new")
 @click.pass_obj
-@told
+@reports_errors
 def rename(project: Project, old: str, new: str) -> None:
     """Give concept OLD the slug NEW, in the concepts file too, and keep all that was made of it."""
     from gaucho_pipeline.upkeep.renaming import rename as rename_concept
@@ -105,7 +105,7 @@ def rename(project: Project, old: str, new: str) -> None:
 
 @click.command()
 @click.pass_obj
-@told
+@reports_errors
 def share(project: Project) -> None:
     """Put every artifact that counts, and what it was made from, into the object store that GAUCHO_STORE names."""
     from gaucho_pipeline.stage.reporter import Reporter
@@ -117,7 +117,7 @@ def share(project: Project) -> None:
     progress = Reporter(None).progress("sharing", len(artifacts), "artifacts")
     shared = 0
     for artifact in artifacts:
-        shared += remote.share(project.store, artifact, anew=True)
+        shared += remote.share(project.store, artifact, again=True)
         progress.advance()
     click.echo(f"{shared} shared now, {len(artifacts) - shared} were there: {remote.url}")
 

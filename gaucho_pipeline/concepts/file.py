@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
-from gaucho_pipeline.concepts.yaml_mistakes import Mistake, check_size, told
+from gaucho_pipeline.concepts.yaml_mistakes import Mistake, check_size, line_and_problem
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.scorers import ENCODERS
@@ -179,7 +179,7 @@ class _Lines:
         except RecursionError:
             raise ConfigError(f"{path}: is nested too deeply") from None
         except yaml.YAMLError as error:
-            line, problem = told(error, text)
+            line, problem = line_and_problem(error, text)
             raise ConfigError(f"{path}:{line}: {problem}") from None
 
     def line_of(self, location: tuple[Any, ...]) -> int:

@@ -54,7 +54,7 @@ class LockFile:
             return {}
         except (ValueError, KeyError, TypeError):
             pass
-        raise ConfigError(f"{self.path}: is not a file of names and ids; correct it, or remove it to have all names asked anew")
+        raise ConfigError(f"{self.path}: is not a file of names and ids; correct it, or remove it to have all names asked again")
 
     def _locked(self) -> contextlib.AbstractContextManager[object]:
         """Two concepts may be crawled at once: one at a time adds what it learned."""

@@ -8,11 +8,11 @@ import yaml
 
 _PLACEHOLDER = re.compile(r"\{(?:token|class_noun)\}")
 _LEADING = re.compile(rf"(?:^|[-:,\[]) *({_PLACEHOLDER.pattern})")
-_MOST_NODES = 100_000
+_MAX_NODES = 100_000
 """Values that a file may stand for once its aliases are written out."""
 
 
-def told(error: yaml.YAMLError, text: str) -> tuple[int, str]:
+def line_and_problem(error: yaml.YAMLError, text: str) -> tuple[int, str]:
     """The line of a mistake, from 1, and what it is, with the remedy."""
     if isinstance(error, yaml.reader.ReaderError):
         return text[: error.position].count("\n") + 1, "a control character stands here; remove it"
@@ -47,7 +47,7 @@ def check_size(node: yaml.Node | None) -> None:
         if is_done:
             open_.discard(id(current))
             sizes[id(current)] = 1 + sum(sizes[id(child)] for child in children)
-            if sizes[id(current)] > _MOST_NODES:
+            if sizes[id(current)] > _MAX_NODES:
                 raise Mistake(problem="repeats more by aliases (*…) than can be meant; write it out", problem_mark=current.start_mark)
         elif id(current) not in sizes:
             if id(current) in open_:

@@ -29,7 +29,7 @@ from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.store import Store
 
-_MOST_NAMED = 10
+_MAX_NAMED = 10
 _IDENTITY = ("key", "sha256", "title", "author", "source", "license", "license_url")
 
 
@@ -65,7 +65,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 
 
 def open_crawl(request: StageRequest, previous: Artifact | None, reporter: Reporter) -> Crawl:
-    """A crawl that knows what stands. Raises ConfigError for a lock file or a table that cannot be read."""
+    """A crawl that knows what exists. Raises ConfigError for a lock file or a table that cannot be read."""
     spec = CrawlSpec.model_validate(request.spec)
     rows = _table(previous, "images")
     records, sha256 = {row.key: record_of(row) for row in rows}, {row.key: row.sha256 for row in rows}
@@ -119,9 +119,9 @@ def _left_out(crawl: Crawl) -> Iterator[str]:
     """The first files of folders that were left out, by their names: a person put them there."""
     names = {source.origin for source in crawl.sources if not source.api_hosts and not source.media_hosts}
     rows = [row for listing in crawl.listings if listing.origin in names for row in listing.unusable.values()]
-    yield from (f"left out: {row.key.partition(':')[2]}: {row.reason}" for row in rows[:_MOST_NAMED])
-    if len(rows) > _MOST_NAMED:
-        yield f"and {len(rows) - _MOST_NAMED} more, in refused.jsonl"
+    yield from (f"left out: {row.key.partition(':')[2]}: {row.reason}" for row in rows[:_MAX_NAMED])
+    if len(rows) > _MAX_NAMED:
+        yield f"and {len(rows) - _MAX_NAMED} more, in refused.jsonl"
 
 
 def _why(done: CrawlReport) -> str:

@@ -122,7 +122,7 @@ class Crawl:
 
 
 async def list_sources(crawl: Crawl, web: Web | None, refresh_lock: bool = False) -> None:
-    """Lists the sources and decides, and fetches no image. With `refresh_lock`, names are asked anew and compared."""
+    """Lists the sources and decides, and fetches no image. With `refresh_lock`, names are asked again and compared."""
     if web and web.api_hosts:
         crawl.reporter.info(f"asking {', '.join(sorted(web.api_hosts))} (APIs: robots.txt is for pages, and is not asked for them)")
     for source in crawl.sources:

@@ -54,7 +54,7 @@ from gaucho_pipeline.sources.base import ApiBusy, ImageSource, Limit, host_of, m
 from gaucho_pipeline.sources.registry import LIMITS
 
 _Rules = TypeVar("_Rules")
-_MOST_REDIRECTS = 5
+_MAX_REDIRECTS = 5
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _API_BYTES = 20_000_000
 _WELL_KNOWN_BYTES = 1_000_000
@@ -62,7 +62,7 @@ _GONE = frozenset({404, 410})
 """HTTP statuses that say that there is nothing, and will be nothing; of the address itself, and not of a page that it leads to today."""
 _SILENT_ATTEMPTS, _SILENT_ADDRESSES = 6, 2
 """So many attempts in a row without an answer, at so many addresses: the host is left alone for the rest of the crawl."""
-_MOST_WAITS = 3
+_MAX_WAITS = 3
 """Times that a host may ask to wait before it has answered anything else."""
 
 
@@ -81,7 +81,7 @@ def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: fl
         "DOWNLOAD_WARNSIZE": 0,
         "DOWNLOAD_VERIFY_CERTIFICATES": True,
         "ROBOTSTXT_OBEY": False,  # here, because Scrapy lets concurrent requests through unjudged
-        "REDIRECT_ENABLED": False,  # here, because every hop is judged anew
+        "REDIRECT_ENABLED": False,  # here, because every hop is judged again
         "METAREFRESH_ENABLED": False,  # an image does not send one elsewhere
         "HTTPPROXY_ENABLED": False,  # a proxy would resolve names where they are not judged
         "RETRY_ENABLED": False,  # here, because Scrapy does not obey Retry-After
@@ -188,7 +188,7 @@ class Web:
         moment = time.monotonic()
         if seconds is not None:
             self._waits[host] += self._asked_until[host] <= moment  # else another request was told so already
-            if self._waits[host] > _MOST_WAITS:
+            if self._waits[host] > _MAX_WAITS:
                 raise self._close(host, f"{host} asks to wait again and again")
             until = self._asked_until[host] = max(self._asked_until[host], moment + seconds)
         else:
@@ -209,7 +209,7 @@ class Web:
         A host's own rules may lead to another host of its site (RFC 9309, 2.3.1.2).
         """
         first = host_of(address)
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             if kind == "rules" and is_same_site(first, host_of(address)):
                 hosts = (host_of(address),)
             await self._check(address, kind, hosts)

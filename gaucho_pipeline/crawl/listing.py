@@ -66,7 +66,7 @@ async def list_source(
 ) -> Listing:
     """Asks a source for what it lists, and what became of `previous`, which it listed before, by key.
 
-    `previous_gone` is what was gone before and may be back. With `refresh_lock`, names are asked anew and compared.
+    `previous_gone` is what was gone before and may be back. With `refresh_lock`, names are asked again and compared.
 
     What goes wrong with the source is its `failure`: the others' images stand.
     """

@@ -17,7 +17,7 @@ AGENT = "gaucho_pipeline"
 
 _AGAINST = {"noai", "noimageai", "noindex", "noimageindex", "none"}
 _WITH_VALUE = {"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"}
-_MOST_RULES = 10_000
+_MAX_RULES = 10_000
 
 
 def header_opt_out(headers: Mapping[str, Iterable[str]]) -> str | None:
@@ -52,7 +52,7 @@ class Reservations:
             rules: Any = json.loads(content)
         except (ValueError, RecursionError):
             return
-        for rule in rules[:_MOST_RULES] if isinstance(rules, list) else ():
+        for rule in rules[:_MAX_RULES] if isinstance(rules, list) else ():
             if isinstance(rule, dict) and isinstance(rule.get("location"), str):
                 self._rules.append((unquote(rule["location"]), str(rule.get("tdm-reservation")) == "1"))
 

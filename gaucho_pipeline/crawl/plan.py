@@ -15,7 +15,7 @@ from gaucho_pipeline.crawl.engine import Crawl, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.processes.launch import ERROR_FILE
-from gaucho_pipeline.stage.failures import errors_told
+from gaucho_pipeline.stage.failures import reports_failures
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import read_request
 from gaucho_pipeline.store.store import Store
@@ -50,7 +50,7 @@ def plan(crawl: Crawl, fetched: dict[str, str]) -> CrawlPlan:
 
 def main() -> None:
     path, refresh_lock = Path(sys.argv[1]), REFRESH_LOCK in sys.argv[2:]
-    with errors_told(path.parent / ERROR_FILE):
+    with reports_failures(path.parent / ERROR_FILE):
         request, reporter = read_request(path), Reporter(None)
         standing = Store(request.data).current("raw_crawl", request.concept)
         crawl = open_crawl(request, standing, reporter)

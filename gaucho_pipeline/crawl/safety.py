@@ -28,7 +28,7 @@ HOSTS_KEY = "hosts"
 """Of a request: where it may go, if not wherever the crawl may."""
 
 
-MOST_HEADER_BYTES = 256 * 1024
+MAX_HEADER_BYTES = 256 * 1024
 """Of one answer; browsers allow as many."""
 
 
@@ -89,7 +89,7 @@ class TooManyHeaders(Exception):
 class BoundedParser(http11._LenientHTTPClientParser):
     """Scrapy's parser of answers, which by itself keeps headers without end in memory."""
 
-    left = MOST_HEADER_BYTES
+    left = MAX_HEADER_BYTES
 
     def lineReceived(self, line: bytes) -> None:
         """A line of the status or of the headers; the body is no lines. Raises TooManyHeaders."""

@@ -17,10 +17,10 @@ from gaucho_pipeline.curation.measures import THUMB
 from gaucho_pipeline.filters.measures import Measures
 
 _COMPARED, _SHIFT = 24, 2
-_MOST_TRIES = 12
+_MAX_TRIES = 12
 _BLOCK = 256
 _TRIES_AT_ONCE, _MAX_TRIES_PENDING = 1024, 1_000_000
-_MOST_BITS = 16
+_MAX_BITS = 16
 _UNIFORM = 1e-3
 Block = Mapping[int, Measures]
 """Some pictures, by their places, the first first."""
@@ -97,7 +97,7 @@ class _Indexed:
 
 
 class _Staying:
-    """The pictures that stay: in a large index that is seldom made, and a small one of what has come since, made anew for each block."""
+    """The pictures that stay: in a large index that is seldom made, and a small one of what has come since, made again for each block."""
 
     def __init__(self, radius: int) -> None:
         self._radius = radius
@@ -135,7 +135,7 @@ def _alike_pairs(
         query, other, _, window, others_window = np.unravel_index(tries, _shape(first))
         pair, turn = _by_pair(tries)
         decided = np.zeros(len(tries), bool)  # by pair
-        for number in range(_MOST_TRIES):
+        for number in range(_MAX_TRIES):
             undecided = np.flatnonzero((turn == number) & ~decided[pair])
             for start in range(0, len(undecided), _TRIES_AT_ONCE):
                 part = undecided[start : start + _TRIES_AT_ONCE]
@@ -151,7 +151,7 @@ def _alike_pairs(
 
 def _shape(first: int) -> tuple[int, ...]:
     """Of the numbers that name a try: place after the first of the block, other's place, bits between the hashes, the two windows."""
-    return (_BLOCK, first + _BLOCK, _MOST_BITS, len(WINDOWS), len(WINDOWS))
+    return (_BLOCK, first + _BLOCK, _MAX_BITS, len(WINDOWS), len(WINDOWS))
 
 
 def _proposed(block: Block, others: Sequence[_Indexed], is_mirrored: bool) -> np.ndarray:
@@ -175,12 +175,12 @@ def _nearest(tries: np.ndarray) -> np.ndarray:
     """No more tries for a pair than will be made."""
     tries = np.sort(tries)
     tries = tries[np.diff(tries, prepend=-1) > 0]
-    return tries[_by_pair(tries)[1] < _MOST_TRIES]
+    return tries[_by_pair(tries)[1] < _MAX_TRIES]
 
 
 def _by_pair(tries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of sorted tries: a number for the pair of each, and which of the pair's tries it is."""
-    pairs = tries // (_MOST_BITS * len(WINDOWS) ** 2)
+    pairs = tries // (_MAX_BITS * len(WINDOWS) ** 2)
     first = np.searchsorted(pairs, pairs, "left")
     return first, np.arange(len(tries)) - first
 

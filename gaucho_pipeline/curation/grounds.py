@@ -26,7 +26,7 @@ _MIN_GROUND, _MIN_OBJECT = 0.15, 0.03
 _STRAIGHT, _STRAIGHT_SIDES, _FILLED = 0.7, 3, 0.8
 _FEW_TONES = 12
 """Greys of 256 that an object has at least, or it is a drawing or a sign."""
-_MARGIN, _MOST_ASPECT = 0.08, 1.5
+_MARGIN, _MAX_ASPECT = 0.08, 1.5
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
     top, bottom, left, right = _bounds(kept)
     margin = round(_MARGIN * max(bottom - top, right - left))
     top, bottom, left, right = max(0, top - margin), min(height, bottom + margin), max(0, left - margin), min(width, right + margin)
-    top, bottom = map(math.ceil, widened(top, bottom, round((right - left) / _MOST_ASPECT), height))
-    left, right = map(math.ceil, widened(left, right, round((bottom - top) / _MOST_ASPECT), width))
+    top, bottom = map(math.ceil, widened(top, bottom, round((right - left) / _MAX_ASPECT), height))
+    left, right = map(math.ceil, widened(left, right, round((bottom - top) / _MAX_ASPECT), width))
     return Ground("backdrop", _shares((top, bottom, left, right), height, width), kept)
 
 

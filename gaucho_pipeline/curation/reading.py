@@ -67,7 +67,7 @@ class MeasuresCache:
             names = self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
             for (name,) in names:
                 if name not in (_MEASURES, "answers"):
-                    self._database.execute(f'DROP TABLE "{name}"')  # of other measures: an image has to be read anew for these
+                    self._database.execute(f'DROP TABLE "{name}"')  # of other measures: an image has to be read again for these
 
     @contextlib.contextmanager
     def _errors_told(self) -> Iterator[None]:

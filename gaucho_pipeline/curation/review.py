@@ -28,7 +28,7 @@ from gaucho_pipeline.language.bilingual import Bilingual
 Counts = Mapping[str, Mapping[str, int]]
 """How many of the kept images each phrase is said of, by the list that it is from."""
 
-MOST_SHOWN = 5_000
+MAX_SHOWN = 5_000
 """More kept or excluded pictures than this are counted, and not shown."""
 _FOLDER, _SIDE, _QUALITY = "review", 420, 74
 _DIGITS = 16
@@ -52,8 +52,8 @@ class Review:
 def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) -> None:
     """Writes review.html, and the pictures that it shows. `path_of`: where an image is, by its SHA-256."""
     table, kept, excluded = review.table, review.table.stays, review.table.goes
-    stays = list(table.kept(list(islice(_decided_first(kept, table), MOST_SHOWN))))
-    goes = list(islice(table.excluded(list(_decided_first(excluded, table))), MOST_SHOWN))
+    stays = list(table.kept(list(islice(_decided_first(kept, table), MAX_SHOWN))))
+    goes = list(islice(table.excluded(list(_decided_first(excluded, table))), MAX_SHOWN))
     pictures = _write_pictures(staging, [*stays, *goes], path_of)
     cards = _ordered([_card(row, table, pictures, review.spec) for row in (*stays, *goes)])
     shown = {card["image"] for card in cards if not card["is_repeated"]}

@@ -37,7 +37,7 @@ _THUMBNAIL = 320
 _SHORTER_SIDE = 512
 _PREFERRED = ("dinov2", "dino", "clip")
 """The encoder that is taken for what needs none in particular: the best at telling one subject from another."""
-_MOST_LOOK_ALIKES = 500
+_MAX_LOOK_ALIKES = 500
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Rep
     if spec.look_alikes and spec.look_alikes.folder:
         paths += [file.path for file in images_of(spec.look_alikes.folder)]
     found, bad = list[Image.Image](), 0
-    for path in paths[:_MOST_LOOK_ALIKES]:
+    for path in paths[:_MAX_LOOK_ALIKES]:
         try:
             found.append(_small(decode(path.read_bytes())))
         except (OSError, BadImage):
             bad += 1
-    if bad or len(paths) > _MOST_LOOK_ALIKES:
+    if bad or len(paths) > _MAX_LOOK_ALIKES:
         reporter.info(f"{len(found)} look-alikes of {len(paths)}; {bad} cannot be read")
     return found
 

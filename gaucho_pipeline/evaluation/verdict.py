@@ -9,7 +9,8 @@ from __future__ import annotations
 from gaucho_pipeline.assets.metrics import Score
 from gaucho_pipeline.assets.verdicts import Verdict, Word
 
-HALF, QUARTER = 0.5, 0.25
+MIN_SHARE_FOR_YES, MIN_SHARE_FOR_UNCLEAR = 0.5, 0.25
+MIN_SHARE_OF_ADHERENCE = 0.25
 ENOUGH_PICTURES = 8
 """With fewer, that pictures follow their prompts may be chance: whether they still do is not asked."""
 
@@ -29,7 +30,7 @@ def ignores_prompts(adherence: Score | None) -> bool:
     """Whether pictures followed their prompts before, and now do less than a quarter as much, beyond chance."""
     if adherence is None or adherence.interval is None or adherence.base <= 0:
         return False
-    return adherence.interval[1] < 0 and adherence.tuned < QUARTER * adherence.base
+    return adherence.interval[1] < 0 and adherence.tuned < MIN_SHARE_OF_ADHERENCE * adherence.base
 
 
 def decide(learned: Word | None, subject: Score | None, adherence: Score | None = None) -> Verdict:
@@ -43,13 +44,13 @@ def decide(learned: Word | None, subject: Score | None, adherence: Score | None 
     if ignores_prompts(adherence):
         return Verdict("no", "prompts_ignored")
     share = share_covered(subject)
-    if share is not None and share < QUARTER:
+    if share is not None and share < MIN_SHARE_FOR_UNCLEAR:
         return Verdict("no", "hardly_nearer")
     if subject.interval is None or subject.interval[0] <= 0:
         return Verdict("unclear", "within_chance" if subject.interval else "too_few_images")
     if share is None:
         is_blind = subject.floor is not None and subject.ceiling is not None and subject.base < subject.ceiling <= subject.floor
         return Verdict("unclear", "colours_only" if is_blind else "base_knows_it")
-    if share < HALF:
+    if share < MIN_SHARE_FOR_YES:
         return Verdict("unclear", "partly")
     return Verdict("yes", "learned") if learned == "yes" else Verdict("unclear", "training_unclear")

@@ -27,7 +27,7 @@ Conditioning = dict[str, Any]
 """What a denoiser is told of one prompt, or of a batch of them: tensors by name."""
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-_MOST_LATENTS = 4096
+_MAX_LATENTS = 4096
 """On a side: pictures of 32,768 pixels."""
 
 ADDED_ATTENTION = ("add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
@@ -125,7 +125,7 @@ class Family(ABC):
         """Why a model of this configuration cannot be taught, in the words that follow its name; None if it can."""
         size = configs.get(cls.denoiser, {}).get("sample_size")
         sides = [size] if not isinstance(size, (list, tuple)) else list(size)
-        right = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side <= _MOST_LATENTS for side in sides)
+        right = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side <= _MAX_LATENTS for side in sides)
         if size is not None and not (right and len(sides) in (1, 2) and len(set(sides)) == 1):
             return f"says that its sample_size is {str(size)[:40]}, which is none; correct {cls.denoiser}/config.json"
         return None
@@ -170,7 +170,7 @@ class Family(ABC):
         return {f"{prefix}{argument}": batch[name] for name, argument in self.prompt_arguments.items()}
 
     def forget_prompts(self) -> None:
-        """Has prompts encoded anew: the text encoders are others now."""
+        """Has prompts encoded again: the text encoders are others now."""
         self._encoded = {}
 
     @property

@@ -17,7 +17,7 @@ Configs = Mapping[str, Mapping[str, Any]]
 """What each part of a model says of itself, by the part's name."""
 
 _POINTER = b"version https://git-lfs"
-_MOST_HEADER = 100_000_000
+_MAX_HEADER_BYTES = 100_000_000
 _CONFIGS = ("config.json", "scheduler_config.json")
 _MODELS = ("unet", "transformer", "vae", "text_encoder")
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
@@ -34,18 +34,18 @@ def read_model(folder: Path, index: Mapping[str, Any], without: Collection[str])
     for name in _parts(index, without):
         part = folder / name
         if not part.is_dir():
-            raise ConfigError(f"{folder} lacks its part {name}; fetch the whole model anew")
+            raise ConfigError(f"{folder} lacks its part {name}; fetch the whole model again")
         for file in (part / each for each in _CONFIGS):
             if file.is_file():
                 configs[name] = _read_object(file)
         if name.startswith(_MODELS):
             if name not in configs:
-                raise ConfigError(f"{part} has no config.json; fetch the whole model anew")
+                raise ConfigError(f"{part} has no config.json; fetch the whole model again")
             count += sum(count_weights(file) for file in _weight_files(part))
         elif name == "scheduler" and name not in configs:
-            raise ConfigError(f"{part} has no scheduler_config.json; fetch the whole model anew")
+            raise ConfigError(f"{part} has no scheduler_config.json; fetch the whole model again")
         elif name.startswith("tokenizer") and not any(any(part.glob(each)) for each in _VOCABULARIES):
-            raise ConfigError(f"{part} holds no vocabulary, so that every word would be the same; fetch the whole model anew")
+            raise ConfigError(f"{part} holds no vocabulary, so that every word would be the same; fetch the whole model again")
     return configs, count
 
 
@@ -65,7 +65,7 @@ def _read_object(file: Path) -> Mapping[str, Any]:
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise ConfigError(f"{file} is no JSON object; fetch it anew")
+        raise ConfigError(f"{file} is no JSON object; fetch it again")
     return value
 
 
@@ -93,20 +93,20 @@ def count_weights(file: Path) -> int:
     try:
         size = file.stat().st_size
     except OSError:
-        raise ConfigError(f"{file} leads nowhere; fetch it anew") from None
+        raise ConfigError(f"{file} leads nowhere; fetch it again") from None
     with file.open("rb") as opened:
         first = opened.read(8)
         if (first + opened.read(len(_POINTER) - 8)) == _POINTER:
             raise ConfigError(f"{file} is a pointer of Git LFS, and holds no weights; run: git lfs pull")
         length = int.from_bytes(first, "little")
         opened.seek(8)
-        header = opened.read(length) if 0 < length <= min(size, _MOST_HEADER) else b""
+        header = opened.read(length) if 0 < length <= min(size, _MAX_HEADER_BYTES) else b""
     try:
         tensors = [value for name, value in json.loads(header).items() if name != "__metadata__"]
         end = max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
         count = sum(math.prod(tensor["shape"]) for tensor in tensors)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise ConfigError(f"{file} is damaged: it has no header of safetensors; fetch it anew") from None
+        raise ConfigError(f"{file} is damaged: it has no header of safetensors; fetch it again") from None
     if 8 + length + end != size:
-        raise ConfigError(f"{file} is damaged: it has {size:,} bytes of {8 + length + end:,}; fetch it anew")
+        raise ConfigError(f"{file} is damaged: it has {size:,} bytes of {8 + length + end:,}; fetch it again")
     return count

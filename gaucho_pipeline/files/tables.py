@@ -24,7 +24,7 @@ def read_table(path: Path) -> list[dict[str, Any]]:
         with path.open(encoding="utf-8") as file:
             return [json.loads(line) for line in file if line.strip()]
     except ValueError:
-        raise GauchoError(f"{path}: is damaged; remove its folder and run again: it is made anew") from None
+        raise GauchoError(f"{path}: is damaged; remove its folder and run again: it is made again") from None
 
 
 _ROWS_AT_ONCE = 10_000

@@ -13,13 +13,13 @@ from gaucho_pipeline.provenance.labels import GENERATED
 
 _CELL, _GAP, _LINE, _NARROWEST = 128, 6, 22, 480
 _SHEET_BYTES = 100_000
-_MOST_PROMPTS = 12
+_MAX_PROMPTS = 12
 """More than these are on the concept's page, and not on the sheet."""
 
 
 def contact_sheet(samples: list[Sample], pictures: Mapping[Model, list[Image.Image]], title: str) -> bytes:
     """A JPEG of at most 100 KB: a row for each prompt, the base model's pictures at the left, the tuned one's at the right."""
-    prompts = list(dict.fromkeys(sample.prompt for sample in samples))[:_MOST_PROMPTS]
+    prompts = list(dict.fromkeys(sample.prompt for sample in samples))[:_MAX_PROMPTS]
     seeds = list(dict.fromkeys(sample.seed for sample in samples))[:4]
     half = len(seeds) * (_CELL + _GAP)
     width, height = max(2 * half + 3 * _GAP, _NARROWEST), 2 * _LINE + len(prompts) * (_CELL + _LINE + _GAP)

@@ -21,7 +21,7 @@ from gaucho_pipeline.stage.reporter import Progress
 from gaucho_pipeline.store.manifest import Manifest
 
 _CODE_VERSION = "1"
-"""Raised when the same settings draw another picture: it makes all that are kept drawn anew."""
+"""Raised when the same settings draw another picture: it makes all that are kept drawn again."""
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def check_folder(model: str, revision: str | None) -> int | None:
     family = family_of(model, revision)
     configs, count = read_model(folder, model_index(model, revision), family.without)
     if lacking := {family.denoiser, "vae", "scheduler"} - configs.keys():
-        raise ConfigError(f"{folder} lacks its part {min(lacking)}; fetch the whole model anew")
+        raise ConfigError(f"{folder} lacks its part {min(lacking)}; fetch the whole model again")
     if reason := family.refusal(configs):
         raise ConfigError(f"{model} {reason}")
     return count
@@ -193,9 +193,9 @@ def _check_finite(model: str, pipeline: Any) -> None:
     for part, component in pipeline.components.items():
         for name, weight in component.named_parameters() if isinstance(component, torch.nn.Module) else ():
             if weight.is_meta:
-                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model anew")
+                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model again")
             if not torch.isfinite(weight).all():
-                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model anew")
+                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model again")
 
 
 def _four_bits(family: type[Family], device: torch.device) -> Any:

@@ -60,9 +60,9 @@ def build_alert_sensor() -> dg.SensorDefinition:
                 if not 400 <= error.code < 500:
                     raise
                 context.log.error(f"{ALERTS_VARIABLE}: refused with {error.code}: {'; '.join(lines)}")
-        told = [*kept["told"], *(each.dagster_run.run_id for each in fresh)][-_REMEMBERED:]
+        reported = [*kept["told"], *(each.dagster_run.run_id for each in fresh)][-_REMEMBERED:]
         since = max([kept["since"], *(each.update_timestamp.timestamp() for each in records)])
-        cursor = json.dumps({"began": kept["began"], "since": since, "told": told})
+        cursor = json.dumps({"began": kept["began"], "since": since, "told": reported})
         return dg.SensorResult(cursor=cursor, skip_reason=None if lines else dg.SkipReason("nothing went wrong"))
 
     return tell_people
@@ -73,8 +73,8 @@ def _lines(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[str]:
     concept = concept_of(run.tags) or ALL
     if run.status == dg.DagsterRunStatus.FAILURE:
         failures = instance.all_logs(run.run_id, of_type=DagsterEventType.STEP_FAILURE)
-        told = [data.user_failure_data for entry in failures if (data := entry.get_dagster_event().step_failure_data)]
-        why = "; ".join(each.description for each in told if each and each.description) or "its log says why"
+        failed = [data.user_failure_data for entry in failures if (data := entry.get_dagster_event().step_failure_data)]
+        why = "; ".join(each.description for each in failed if each and each.description) or "its log says why"
         yield f"run {run.run_id[:8]} of {concept} failed: {why}"
     for entry in instance.all_logs(run.run_id, of_type=DagsterEventType.ASSET_CHECK_EVALUATION):
         evaluation = entry.get_dagster_event().asset_check_evaluation_data

@@ -114,7 +114,7 @@ def _ensure(
         raise dg.Failure(str(error), allow_retries=False) from None
     if cached := request.cached():
         share_if_asked(project.store, cached, context.log.info)
-        context.log.info(f"{asset.name} of {slug} stands already: {cached.folder}")
+        context.log.info(f"{asset.name} of {slug} exists already: {cached.folder}")
         return _result(cached, cached=True)
     folder = project.store.root / ".requests" / asset.name / slug
     folder.mkdir(parents=True, exist_ok=True)
@@ -144,8 +144,8 @@ def _run_program(
 def _failure(file: Path, error: DagsterPipesExecutionError, asset: Asset) -> dg.Failure:
     """What a program said went wrong; one that said nothing was killed, or broke. What its input is to blame for is not tried again."""
     if file.exists():
-        told = json.loads(file.read_text(encoding="utf-8"))
-        text, is_transient = told["message"], bool(told.get("is_transient"))
+        failure = json.loads(file.read_text(encoding="utf-8"))
+        text, is_transient = failure["message"], bool(failure.get("is_transient"))
     else:
         is_transient = "failed with code -" in str(error)
         text = f"the program was killed: {error}" if is_transient else str(error)

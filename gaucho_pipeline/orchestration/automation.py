@@ -22,7 +22,7 @@ from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, REASON_TAG
 from gaucho_pipeline.project.project import Project
 
-_PAUSE_SECONDS, _MOST_PAUSES = 60.0, 60
+_PAUSE_SECONDS, _MAX_PAUSES = 60.0, 60
 """A takedown that failed is tried again after a minute, two, three, and so on, at most after an hour."""
 _CHANGED: AutomationCondition[Any] = (
     AutomationCondition.any_deps_match(AutomationCondition.data_version_changed()) | AutomationCondition.code_version_changed()
@@ -171,7 +171,7 @@ def build_takedown_sensor() -> dg.SensorDefinition:
         target=[GALLERY_SITE.name],
         minimum_interval_seconds=15,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Makes the site anew without a concept that was removed from concepts.yaml, or renamed there. On from the beginning.",
+        description="Makes the site again without a concept that was removed from concepts.yaml, or renamed there. On from the beginning.",
     )
     def removed_concepts(
         context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]
@@ -185,7 +185,7 @@ def build_takedown_sensor() -> dg.SensorDefinition:
         reason = f"removed: {', '.join(removed)}"
         asked, at = json.loads(context.cursor) if context.cursor else (0, 0.0)
         under_way = dg.RunsFilter(tags={REASON_TAG: reason}, statuses=IN_PROGRESS_RUN_STATUSES)
-        if context.instance.get_runs(under_way, limit=1) or time.time() < at + min(asked, _MOST_PAUSES) * _PAUSE_SECONDS:
+        if context.instance.get_runs(under_way, limit=1) or time.time() < at + min(asked, _MAX_PAUSES) * _PAUSE_SECONDS:
             return dg.SkipReason(f"{reason}; the site is being made, or is tried again a little later")
         request = dg.RunRequest(tags={CONCEPT_TAG: ALL, REASON_TAG: reason})
         return dg.SensorResult(run_requests=[request], cursor=json.dumps([asked + 1, time.time()]))

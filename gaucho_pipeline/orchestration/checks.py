@@ -1,6 +1,6 @@
 """The asset checks, as Dagster shows them. What each looks at is in `asset_checks.py`.
 
-Beside an asset's own checks there is `up_to_date`: Dagster does not hand staleness down, so that it calls fresh what stands below
+Beside an asset's own checks there is `up_to_date`: Dagster does not hand staleness down, so that it calls fresh what exists below
 something stale, and it does not look at the site when there are a hundred concepts and more. The check says it there.
 """
 
@@ -49,7 +49,7 @@ def _up_to_date_check(asset: Asset, partitions: dg.PartitionsDefinition[str]) ->
     @dg.asset_check(
         asset=asset.name,
         name=UP_TO_DATE,
-        description="It is made from what stands now, and so is all that it is made from.",
+        description="It is made from what exists now, and so is all that it is made from.",
         partitions_def=partitions if asset.is_partitioned else None,
     )
     def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:

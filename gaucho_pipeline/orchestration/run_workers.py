@@ -85,7 +85,7 @@ def this_process() -> str:
 def worker_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> RunWorker | None:
     """The process of this machine that does a run; None for what cannot be judged here, and for one that has not said so yet.
 
-    Of a machine that has started anew since, it is one that no process has: number 0.
+    Of a machine that has started again since, it is one that no process has: number 0.
     """
     text, here = run.tags.get(PROCESS_TAG) or run.tags.get(HOST_TAG, ""), Place.here()
     place = Place.parse(text)

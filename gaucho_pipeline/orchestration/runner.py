@@ -142,11 +142,11 @@ class Runner:
             yield run_id
             return
         try:
-            told, swept = "", time.monotonic()
+            reported, swept = "", time.monotonic()
             while not storage.claim_concurrency_slot(pool, run_id, asset).is_claimed:
-                if (text := self._waits_for(pool)) != told:
+                if (text := self._waits_for(pool)) != reported:
                     self._tell(text)
-                    told = text
+                    reported = text
                 if time.monotonic() - swept > _SECONDS_BETWEEN_SWEEPS:
                     end_dead_runs(self._instance)
                     swept = time.monotonic()

@@ -48,7 +48,7 @@ class JsonLines(TextIOBase):
         return len(text)
 
     def end(self) -> None:
-        """Tells what stands without an end of its line."""
+        """Tells what exists without an end of its line."""
         with self._lock:
             self._tell(self._begun)
             self._begun = ""

@@ -176,7 +176,7 @@ def main() -> None:
 
 
 def import_all(modules: Sequence[str]) -> None:
-    """Imports modules; a stage's `__main__` is forgotten again, so that each stage begins it anew. What is not installed is left out."""
+    """Imports modules; a stage's `__main__` is forgotten again, so that each stage begins it again. What is not installed is left out."""
     for name in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

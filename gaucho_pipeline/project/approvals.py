@@ -29,7 +29,7 @@ class Approval(BaseModel):
     about: str = Field(description="Digest of what the concepts file says of it: names, description, whether it is of the past")
 
     def is_of(self, project: Project, slug: str, shown: Shown) -> bool:
-        """Whether it is of what stands."""
+        """Whether it is of what exists."""
         versions = (self.checkpoint, self.sample_gallery, self.evaluation, self.sample_sequence)
         return versions == _versions(shown) and self.about == digest(project.concept(slug).about().to_json())
 
@@ -54,7 +54,7 @@ def read_approvals(project: Project) -> dict[str, Approval]:
 
 
 def approve(project: Project, slug: str, by: str) -> Approval:
-    """Approves what stands of a concept. Raises GauchoError if nothing stands that could be shown."""
+    """Approves what exists of a concept. Raises GauchoError if nothing stands that could be shown."""
     shown = _shown(project, slug, project.shown())
     checkpoint, gallery, evaluation, sequence = _versions(shown)
     found = Approval(

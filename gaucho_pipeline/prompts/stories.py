@@ -17,7 +17,7 @@ from gaucho_pipeline.spec import Spec, Text, one_line
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}?|\}")
 _NAME = "[a-z][a-z0-9]*(_[a-z0-9]+)*"
-_MOST_FRAMES = 600
+_MAX_FRAMES = 600
 
 
 def _prompt(text: str) -> str:
@@ -81,8 +81,8 @@ class Story(Spec):
 
     @model_validator(mode="after")
     def _is_no_film(self) -> Self:
-        if (count := sum(beat.frames for beat in self.beats)) > _MOST_FRAMES:
-            raise ValueError(f"has {count} frames; at most {_MOST_FRAMES} are drawn as one story")
+        if (count := sum(beat.frames for beat in self.beats)) > _MAX_FRAMES:
+            raise ValueError(f"has {count} frames; at most {_MAX_FRAMES} are drawn as one story")
         return self
 
     def frames(self) -> list[Frame]:

@@ -152,7 +152,7 @@ def _printable(value: object) -> str:
     return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
-def told(finding: Finding) -> Iterator[str]:
+def report_lines(finding: Finding) -> Iterator[str]:
     """What is known, line by line, for a person."""
     if finding.claims is None:
         yield "It claims nothing: it carries no facts of ours and no signature of theirs. That does not mean that it is a photograph."

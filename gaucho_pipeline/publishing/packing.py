@@ -31,7 +31,7 @@ from gaucho_pipeline.store.manifest import MANIFEST, Manifest, fingerprint
 from gaucho_pipeline.store.soundness import blocked_by
 
 _SOURCE = Path(gaucho_pipeline.__file__).parent
-_MOST_BYTES = 100 * 2**30
+_MAX_BYTES = 100 * 2**30
 _NOTEBOOK = (
     ("markdown", "# {asset} of {concept}\n\nOn a machine with a GPU. Put the pack beside this notebook, then run every cell; `done.tar` is "
      "what goes home."),
@@ -69,7 +69,7 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     request = project.request(asset, slug)
     project.check_inputs(asset, slug)
     if request.cached():
-        raise GauchoError(f"{asset} of {slug} stands already, as it would be made now")
+        raise GauchoError(f"{asset} of {slug} exists already, as it would be made now")
     paths = {path: f"files/{number}" for number, path in enumerate(sorted(_paths(request.spec)))}
     model = request.spec.get("base_model", "")
     left_out = {path for path in paths if path == model and not with_model}
@@ -112,8 +112,8 @@ def unpack(project: Project, file: Path) -> Artifact:
         _check(manifest, request, file)
         unpacked = Artifact(Path(name), manifest)
         if not manifest.files:
-            raise GauchoError(f"{file}: does not say what it holds; pack it anew with this version")
-        if damaged := [*unpacked.damaged(), *unpacked.strangers()]:
+            raise GauchoError(f"{file}: does not say what it holds; pack it again with this version")
+        if damaged := [*unpacked.damaged(), *unpacked.unexpected_files()]:
             raise GauchoError(f"{file}: {damaged[0]} is not what was written there")
         if reason := _unfit(unpacked):
             raise GauchoError(f"{file}: {reason}")
@@ -137,7 +137,7 @@ def _extract(file: Path, folder: Path) -> Manifest:
     try:
         with tarfile.open(file) as tar:
             entries = [entry for entry in tar if entry.name.startswith("artifact/")]
-            if any(not (entry.isfile() or entry.isdir()) for entry in entries) or sum(entry.size for entry in entries) > _MOST_BYTES:
+            if any(not (entry.isfile() or entry.isdir()) for entry in entries) or sum(entry.size for entry in entries) > _MAX_BYTES:
                 raise GauchoError(f"{file}: holds what no artifact holds")
             for entry in entries:
                 entry.name = entry.name.removeprefix("artifact/")
@@ -156,7 +156,7 @@ def _check(manifest: Manifest, request: StageRequest, file: Path) -> None:
         raise GauchoError(f"{file}: what it says that it was made from has another fingerprint")
     if manifest.fingerprint != request.fingerprint:
         why = "; ".join(differences(manifest.provenance, request.provenance)) or "it was made from something else"
-        raise GauchoError(f"{file}: is not the {asset} of {slug} that would be made now: {why}; pack it anew")
+        raise GauchoError(f"{file}: is not the {asset} of {slug} that would be made now: {why}; pack it again")
 
 
 def _paths(value: Any) -> Iterator[str]:

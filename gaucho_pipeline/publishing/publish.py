@@ -1,4 +1,4 @@
-"""What may go out: a curator's approval of what stands of a concept, and the folder for a static host that is made of what was approved."""
+"""What may go out: a curator's approval of what exists of a concept, and the folder for a static host that is made of what was approved."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     for slug in slugs:
         stands = _shown(project, slug, shown)
         if slug not in approvals or not approvals[slug].is_of(project, slug, stands):
-            why = "what stands is another than what was approved" if slug in approvals else "nobody has approved it"
+            why = "what exists is another than what was approved" if slug in approvals else "nobody has approved it"
             raise GauchoError(f"{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME")
     chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(project, slug, each)]
     if not chosen:
@@ -49,8 +49,8 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
         concepts = [_folders(project, slug, shown[slug]) for slug in chosen]
         write_site(whole, concepts, with_weights, {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in chosen})
         files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
-        told = {"concepts": {slug: approvals[slug].model_dump() for slug in chosen}, "files": files}
-        write_atomically(whole / _MARK, json.dumps(told, ensure_ascii=False, indent=1) + "\n")
+        mark = {"concepts": {slug: approvals[slug].model_dump() for slug in chosen}, "files": files}
+        write_atomically(whole / _MARK, json.dumps(mark, ensure_ascii=False, indent=1) + "\n")
         whole.chmod(0o755)
         if clash := [name for name in kept if (whole / name).exists()]:
             raise ConfigError(f"{folder}: holds {clash[0]}, which was not published by this; move it away")
@@ -67,7 +67,7 @@ def _check_forgotten(project: Project, slug: str, shown: Shown) -> None:
     """Raises GauchoError if the pages would show an image that must not come back."""
     forgotten = Forgotten(project.forgotten_file).sha256
     if any(row.sha256 in forgotten for row in read_rows(shown.evaluation.folder / "training.jsonl", CreditedThumbnail)):
-        raise GauchoError(f"{slug} cannot be published: it shows an image that was forgotten; make it anew: gaucho run {slug}")
+        raise GauchoError(f"{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}")
 
 
 def reserved_images(project: Project, slug: str) -> int:

@@ -26,7 +26,7 @@ from gaucho_pipeline.prompts.templates import ConceptWords, fill_in, without_tok
 from gaucho_pipeline.provenance.labels import GENERATED
 from gaucho_pipeline.provenance.signing import signer_from_environment
 from gaucho_pipeline.sequence import films
-from gaucho_pipeline.sequence.drawing import Checkpoints, DrawnStories, Studio, ToldStory, draw_stories, tell_stories, words_of
+from gaucho_pipeline.sequence.drawing import Checkpoints, DrawnStories, PreparedStory, Studio, draw_stories, prepare_stories, words_of
 from gaucho_pipeline.sequence.facts import Drawn, story_facts
 from gaucho_pipeline.sequence.measures import Measured, StoryEncoders, measure
 from gaucho_pipeline.sequence.writing import StoryWriter
@@ -43,7 +43,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     spec, own, checkpoints = SequenceSpec.model_validate(request.spec), request.concept, _checkpoints(request)
     trained, signer = checkpoints[own][0], signer_from_environment()
     words = words_of(checkpoints) | {own: request.concept_words}
-    stories = tell_stories(spec.stories, own, words)
+    stories = prepare_stories(spec.stories, own, words)
     drawn = draw_stories(stories, Studio(spec, own, checkpoints, request.data, staging / ".steps", reporter))
     measured, encoders, missing = _measure(stories, drawn, spec, checkpoints[own][1], words, own, reporter)
     manifests = {slug: manifest for slug, (manifest, _) in checkpoints.items()}
@@ -77,7 +77,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 
 
 def _measure(
-    stories: Sequence[ToldStory],
+    stories: Sequence[PreparedStory],
     drawn: DrawnStories,
     spec: SequenceSpec,
     checkpoint: Path,
@@ -114,7 +114,7 @@ def _validation_images(checkpoint: Path) -> list[Image.Image]:
     return [read_image(checkpoint / row.file) for row in read_rows(checkpoint / "validation.jsonl", TrainImage)]
 
 
-def _plain(each: ToldStory, words: Mapping[str, ConceptWords], own: str) -> list[str]:
+def _plain(each: PreparedStory, words: Mapping[str, ConceptWords], own: str) -> list[str]:
     """The prompt of each beat for what knows no made-up word: every concept is named by its class noun."""
     found = []
     for beat in each.story.beats:

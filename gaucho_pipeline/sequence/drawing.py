@@ -1,6 +1,6 @@
 """Draws stories three times: with the base model, with what was learned, and as a control that shows what the method gave.
 
-The control has the same prompts, switched at once where the story blends, and a seed for each frame. Frames that stand already are not
+The control has the same prompts, switched at once where the story blends, and a seed for each frame. Frames that exist already are not
 drawn again; what was drawn of a story before a kill is kept step by step.
 """
 
@@ -36,12 +36,12 @@ MODELS: tuple[Model, Model, Model] = ("base", "tuned", "control")
 Checkpoints = Mapping[str, tuple[Manifest, Path]]
 """What was learned, and where it stands, by concept; the stories' own first."""
 _CODE_VERSION = "1"
-"""Raised when the same settings draw other frames: it makes all that are kept drawn anew."""
+"""Raised when the same settings draw other frames: it makes all that are kept drawn again."""
 _NEXT_SEED = 1_000_003
 
 
 @dataclass(frozen=True)
-class ToldStory:
+class PreparedStory:
     """A story in the words that the model reads."""
 
     story: Story
@@ -84,10 +84,10 @@ class DrawnStories:
     """That drawing took."""
 
 
-def tell_stories(stories: Sequence[Story], own: str, words: Mapping[str, ConceptWords]) -> list[ToldStory]:
+def prepare_stories(stories: Sequence[Story], own: str, words: Mapping[str, ConceptWords]) -> list[PreparedStory]:
     """Stories with the words that concepts were learned by. `words`: by concept."""
     return [
-        ToldStory(
+        PreparedStory(
             story,
             tuple(fill_in_concepts(beat.prompt, own, words) for beat in story.beats),
             tuple(beat.strengths(own) for beat in story.beats),
@@ -121,8 +121,8 @@ class _Easel:
         self.family.pipeline.set_adapters(list(strengths), list(strengths.values()))
         self.family.forget_prompts()
 
-    def draw(self, story: ToldStory, model: Model) -> None:
-        """Draws a story, or takes what stands."""
+    def draw(self, story: PreparedStory, model: Model) -> None:
+        """Draws a story, or takes what exists."""
         drawing, key = self._drawing(story, model)
         keys = [digest([key, number]) for number in range(len(story.story.frames()))]
         found = [self.cache.get(each) for each in keys]
@@ -165,7 +165,7 @@ class _Easel:
         if not shows_nothing(picture):
             self.cache.put(key, picture)
 
-    def _drawing(self, story: ToldStory, model: Model) -> tuple[Drawing, str]:
+    def _drawing(self, story: PreparedStory, model: Model) -> tuple[Drawing, str]:
         """A story as it is to be drawn, and what it is kept under."""
         strengths = story.strengths if model != "base" else tuple({} for _ in story.prompts)
         key = self._key(story, strengths, model)
@@ -175,11 +175,11 @@ class _Easel:
     def _work(self, drawing: Drawing, frames: int, model: Model) -> int:
         return frames if model == "control" else SEQUENCE_METHODS[str(self.spec.method)].calls(drawing)
 
-    def _key(self, told: ToldStory, strengths: Sequence[Strengths], model: Model) -> str:
+    def _key(self, prepared: PreparedStory, strengths: Sequence[Strengths], model: Model) -> str:
         """The hash of all that makes a story's frames; what pages say of it is no part of it."""
-        story = told.story
+        story = prepared.story
         beats = [[beat.frames, beat.transition] for beat in story.beats]
-        unfolding = {"beats": beats, "prompts": told.prompts, "seed": story.seed, "drift": story.drift}
+        unfolding = {"beats": beats, "prompts": prepared.prompts, "seed": story.seed, "drift": story.drift}
         # by what was learned and not by slugs: a concept that is renamed has nothing drawn again
         learned = [{self.version[slug]: strength for slug, strength in each.items()} for each in strengths]
         return digest([asdict(self.settings), unfolding, learned, "control" if model == "control" else "story"])
@@ -199,7 +199,7 @@ class Studio:
     reporter: Reporter
 
 
-def draw_stories(stories: Sequence[ToldStory], studio: Studio, models: Sequence[Model] = MODELS) -> DrawnStories:
+def draw_stories(stories: Sequence[PreparedStory], studio: Studio, models: Sequence[Model] = MODELS) -> DrawnStories:
     """Draws all stories with all models. Raises ConfigError or GauchoError if they cannot be drawn so, or something does not load."""
     spec, (trained, checkpoint) = studio.spec, studio.checkpoints[studio.own]
     method = SEQUENCE_METHODS[str(spec.method)]
@@ -230,7 +230,7 @@ def draw_stories(stories: Sequence[ToldStory], studio: Studio, models: Sequence[
     return drawn
 
 
-def _progress(stories: Sequence[ToldStory], studio: Studio, family: Family, models: Sequence[Model]) -> Progress:
+def _progress(stories: Sequence[PreparedStory], studio: Studio, family: Family, models: Sequence[Model]) -> Progress:
     """Progress in denoising steps: a control's frames count one each."""
     method, spec = SEQUENCE_METHODS[str(studio.spec.method)], studio.spec
     unused = Steps(Path())
@@ -241,7 +241,7 @@ def _progress(stories: Sequence[ToldStory], studio: Studio, family: Family, mode
     return studio.reporter.progress("drawing", calls * len([model for model in models if model != "control"]) + frames, "denoising steps")
 
 
-def _draw_mixed(stories: Sequence[ToldStory], easel: _Easel, checkpoints: Checkpoints, models: Sequence[Model]) -> None:
+def _draw_mixed(stories: Sequence[PreparedStory], easel: _Easel, checkpoints: Checkpoints, models: Sequence[Model]) -> None:
     """Draws stories in which concepts have strengths of their own, with adapters beside one another."""
     load_adapters(easel.family, checkpoints)
     easel.use = easel.set_strengths
@@ -253,7 +253,7 @@ def _draw_mixed(stories: Sequence[ToldStory], easel: _Easel, checkpoints: Checkp
     easel.use = lambda strengths: None
 
 
-def check_strengths(stories: Sequence[ToldStory], spec: SequenceSpec) -> None:
+def check_strengths(stories: Sequence[PreparedStory], spec: SequenceSpec) -> None:
     """Raises ConfigError where a method cannot draw concepts at strengths that differ from beat to beat."""
     if SEQUENCE_METHODS[str(spec.method)].changes_strengths:
         return

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.prompts.stories import Frame
 from gaucho_pipeline.provenance.facts import BeatFacts, Facts, OtherConcept
-from gaucho_pipeline.sequence.drawing import SequenceSettings, ToldStory
+from gaucho_pipeline.sequence.drawing import PreparedStory, SequenceSettings
 from gaucho_pipeline.store.manifest import Manifest
 
 
@@ -24,16 +24,16 @@ class Drawn:
     imagined: bool
 
 
-def story_facts(told: ToldStory, drawn: Drawn) -> Facts:
+def story_facts(prepared: PreparedStory, drawn: Drawn) -> Facts:
     """The facts of a whole story, drawn with what was learned."""
-    story, spec, settings, concept = told.story, drawn.spec, drawn.settings, drawn.concept
+    story, spec, settings, concept = prepared.story, drawn.spec, drawn.settings, drawn.concept
     trained, beats = drawn.checkpoints[concept], list[BeatFacts]()
-    for beat, prompt, own in zip(story.beats, told.prompts, told.strengths, strict=True):
+    for beat, prompt, own in zip(story.beats, prepared.prompts, prepared.strengths, strict=True):
         others = {} if own == {concept: 1.0} else {"strengths": dict(own)}
         beats.append(BeatFacts.model_validate({"prompt": prompt, "frames": beat.frames, "transition": beat.transition} | others))
     others_ = {slug: OtherConcept(checkpoint=each.data_version) for slug, each in drawn.checkpoints.items() if slug != concept}
     return Facts.of(
-        prompt=" → ".join(told.prompts),
+        prompt=" → ".join(prepared.prompts),
         story=story.name,
         beats=tuple(beats),
         negative_prompt=spec.negative_prompt or None,

@@ -16,7 +16,7 @@ from gaucho_pipeline.images.decoding import shows_nothing
 from gaucho_pipeline.models.encoders import Encoder
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.scorers.base import Vectors
-from gaucho_pipeline.sequence.drawing import MODELS, Model, ToldStory
+from gaucho_pipeline.sequence.drawing import MODELS, Model, PreparedStory
 
 _REPLICATES = 1000
 Numbers = NDArray[np.float64]
@@ -51,7 +51,7 @@ class Measured:
 
 
 def measure(
-    told: ToldStory,
+    prepared: PreparedStory,
     plain_prompts: Sequence[str],
     frames: Mapping[Model, Sequence[Image.Image]],
     images: Sequence[Image.Image],
@@ -61,7 +61,7 @@ def measure(
 
     `plain_prompts`: of each beat, without tokens, for what knows no made-up word. `images`: validation images of its concept.
     """
-    story, by_subject, by_words = told.story, encoders.subject, encoders.words
+    story, by_subject, by_words = prepared.story, encoders.subject, encoders.words
     steps = {model: pixel_steps(frames[model]) for model in ("tuned", "control")}
     within = _not_over_cuts(story)
     found: dict[str, Any] = _steps("step", steps["tuned"][within], steps["control"][within])

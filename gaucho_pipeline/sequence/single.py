@@ -11,7 +11,7 @@ from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.models.base_models import is_out_of_memory
 from gaucho_pipeline.provenance.signing import signer_from_environment
-from gaucho_pipeline.sequence.drawing import Studio, draw_stories, tell_stories, words_of
+from gaucho_pipeline.sequence.drawing import Studio, draw_stories, prepare_stories, words_of
 from gaucho_pipeline.sequence.facts import Drawn, story_facts
 from gaucho_pipeline.sequence.writing import StoryWriter
 from gaucho_pipeline.stage.reporter import Reporter
@@ -24,7 +24,7 @@ def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Pat
     A drawing that was killed goes on at the next denoising step. Raises ConfigError or GauchoError if it cannot be drawn.
     """
     own, learned = next(iter(checkpoints)), {slug: (made.manifest, made.folder) for slug, made in checkpoints.items()}
-    signer, (story,) = signer_from_environment(), tell_stories(spec.stories, own, words_of(learned))
+    signer, (story,) = signer_from_environment(), prepare_stories(spec.stories, own, words_of(learned))
     steps = data / ".staging" / SAMPLE_SEQUENCE.name / own / "single"  # where what is unfinished is looked for
     try:
         drawn = draw_stories([story], Studio(spec, own, learned, data, steps, Reporter(None)), models=("tuned",))

@@ -83,7 +83,7 @@ def as_it_is(forward: Callable[..., Any], *args: Any, **kwargs: Any) -> torch.Te
 
 @contextlib.contextmanager
 def kept(network: torch.nn.Module, steps: Steps, compute: Compute = as_it_is) -> Iterator[None]:
-    """Has a denoiser's answers kept, and those that stand already given without computing."""
+    """Has a denoiser's answers kept, and those that exist already given without computing."""
     registry = HookRegistry.check_if_exists_or_initialize(network)
     registry.register_hook(_Kept(steps, compute), _HOOK)
     try:

@@ -197,7 +197,9 @@ class _FramesInTurn:
         self._drawing.use(self._strengths(chunk.start))
         self._memory.frames = len(chunk)
         blends = self._frames[chunk.start].following > self._frames[chunk.start].beat
-        told = {name: value for name, value in kwargs.items() if name not in ("encoder_hidden_states", "added_cond_kwargs", "return_dict")}
+        kept_keys = {
+            name: value for name, value in kwargs.items() if name not in ("encoder_hidden_states", "added_cond_kwargs", "return_dict")
+        }
         embeds, added = kwargs["encoder_hidden_states"][rows], kwargs.get("added_cond_kwargs")
         if added:
             added = {name: value[rows] for name, value in added.items()}
@@ -209,7 +211,7 @@ class _FramesInTurn:
                 further = {name: value[-len(chunk) :] for name, value in added.items()}
                 further["text_embeds"] = self._following["pooled"][following].to(embeds)
                 added = {name: torch.cat([value, further[name]]) for name, value in added.items()}
-        answers = forward(sample[taken], timestep, encoder_hidden_states=embeds, added_cond_kwargs=added, **told, return_dict=False)[0]
+        answers = forward(sample[taken], timestep, encoder_hidden_states=embeds, added_cond_kwargs=added, **kept_keys, return_dict=False)[0]
         answer[rows] = answers[: len(rows)]
         if blends:
             shares = torch.tensor([self._frames[number].share for number in chunk]).view(-1, 1, 1, 1).to(sample)

@@ -17,7 +17,7 @@ from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import IMAGINED, SENTENCE, labelled, marked_png
 from gaucho_pipeline.provenance.signing import Signer
 from gaucho_pipeline.sequence import films
-from gaucho_pipeline.sequence.drawing import Model, ToldStory
+from gaucho_pipeline.sequence.drawing import Model, PreparedStory
 from gaucho_pipeline.sequence.facts import frame_facts
 from gaucho_pipeline.sequence.measures import FrameNumbers
 
@@ -43,10 +43,10 @@ class StoryWriter:
         """The filmstrip of each story."""
 
     def write(
-        self, told: ToldStory, frames: Mapping[Model, Sequence[Image.Image]], facts: Facts, measured: Sequence[FrameNumbers] = ()
+        self, prepared: PreparedStory, frames: Mapping[Model, Sequence[Image.Image]], facts: Facts, measured: Sequence[FrameNumbers] = ()
     ) -> None:
         """Writes a story. `measured`: what was measured of each frame."""
-        story, folder = told.story, self._folder / told.story.name
+        story, folder = prepared.story, self._folder / prepared.story.name
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         shown = [labelled(frame, self._imagined) if self._spec.visible_label else frame.convert("RGB") for frame in frames["tuned"]]
         for number, (frame, picture) in enumerate(zip(story.frames(), shown, strict=True)):
@@ -69,14 +69,14 @@ class StoryWriter:
         for name in written:
             mime, film = _FILMS[name]
             write_atomically(folder / name, self._signer.sign(film(shown, story.frames_per_second, facts), facts, mime))
-        self._write_strips(told, folder, frames, facts)
+        self._write_strips(prepared, folder, frames, facts)
         self.facts.append(facts)
-        self.story_rows.append(_story_row(told, len(shown), written))
+        self.story_rows.append(_story_row(prepared, len(shown), written))
 
-    def _write_strips(self, told: ToldStory, folder: Path, frames: Mapping[Model, Sequence[Image.Image]], facts: Facts) -> None:
+    def _write_strips(self, prepared: PreparedStory, folder: Path, frames: Mapping[Model, Sequence[Image.Image]], facts: Facts) -> None:
         for model, pictures in frames.items():
             name, label = _STRIPS[model]
-            strip = self._strip(told.story, pictures, label)
+            strip = self._strip(prepared.story, pictures, label)
             own = facts if model == "tuned" else facts.with_facts(shows=model)
             write_atomically(folder / name, self._signer.sign(marked_png(strip, own), own))
             if model == "tuned":
@@ -99,12 +99,12 @@ def firsts(story: Story) -> list[int]:
     return [sum(beat.frames for beat in story.beats[:number]) for number in range(len(story.beats))]
 
 
-def _story_row(told: ToldStory, frames: int, files: Sequence[str]) -> StoryRow:
+def _story_row(prepared: PreparedStory, frames: int, files: Sequence[str]) -> StoryRow:
     """What pages say of a story."""
-    story = told.story
+    story = prepared.story
     beats = [
         BeatRow(prompt=prompt, caption=beat.caption, first=first, transition=beat.transition)
-        for first, beat, prompt in zip(firsts(story), story.beats, told.prompts, strict=True)
+        for first, beat, prompt in zip(firsts(story), story.beats, prepared.prompts, strict=True)
     ]
     return StoryRow(
         name=story.name, title=story.title, beats=tuple(beats), frames=frames, frames_per_second=story.frames_per_second, files=tuple(files)

@@ -66,7 +66,7 @@ class _Text(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._hidden:
-            del self._hidden[len(self._hidden) - 1 - self._hidden[::-1].index(tag) :]  # what stands open inside ends with it
+            del self._hidden[len(self._hidden) - 1 - self._hidden[::-1].index(tag) :]  # what exists open inside ends with it
 
     def handle_data(self, data: str) -> None:
         if not self._hidden:

@@ -22,7 +22,7 @@ _TORCH_MEMORY_ERROR = "OutOfMemoryError"  # by its name, because torch is not fo
 
 
 @contextlib.contextmanager
-def errors_told(error_file: Path, memory_remedy: Callable[[], str] = str) -> Iterator[None]:
+def reports_failures(error_file: Path, memory_remedy: Callable[[], str] = str) -> Iterator[None]:
     """Tells what a program's block raises in one line, keeps it in a file, and ends the program with its exit status."""
     try:
         yield

@@ -1,6 +1,6 @@
 """The harness of a stage program: request in, artifact out, progress and errors told to whoever started it.
 
-A stage hands `main` a function that fills a folder; reading the request, finding what stands, staging, the manifest, Dagster and the
+A stage hands `main` a function that fills a folder; reading the request, finding what exists, staging, the manifest, Dagster and the
 terminal are seen to here. Nothing here knows what a stage does.
 """
 
@@ -24,7 +24,7 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.clock import now
 from gaucho_pipeline.processes.json_log import install_if_asked
 from gaucho_pipeline.processes.launch import ERROR_FILE, stop_when_asked
-from gaucho_pipeline.stage.failures import errors_told
+from gaucho_pipeline.stage.failures import reports_failures
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest, read_request
 from gaucho_pipeline.store.artifact import Artifact
@@ -62,7 +62,7 @@ def main(run: RunStage) -> None:
         sys.exit(2)
     path = Path(sys.argv[1])
     stop_when_asked(path.parent / ERROR_FILE)
-    with errors_told(path.parent / ERROR_FILE, partial(_memory_remedy, path)), contextlib.ExitStack() as stack:
+    with reports_failures(path.parent / ERROR_FILE, partial(_memory_remedy, path)), contextlib.ExitStack() as stack:
         pipes = stack.enter_context(open_dagster_pipes()) if "DAGSTER_PIPES_CONTEXT" in os.environ else None
         if pipes:
             with contextlib.suppress(PermissionError):  # where it is the first of its session already
@@ -75,7 +75,7 @@ def main(run: RunStage) -> None:
 
 
 def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Artifact, bool]:
-    """The artifact that a request asks for, made if it does not stand already; and whether it stood."""
+    """The artifact that a request asks for, made if it does not exist already; and whether it stood."""
     if cached := request.cached():
         share_if_asked(Store(request.data), cached, reporter.info)
         return cached, True
@@ -89,7 +89,7 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
         if name is None:
             raise ValueError("a stage whose request has no fingerprint must give one")
         named = request.model_copy(update={"fingerprint": name, "force": False})
-        if request.fingerprint is None and (cached := named.cached()):  # what is named by what it holds may stand already
+        if request.fingerprint is None and (cached := named.cached()):  # what is named by what it holds may exist already
             shutil.rmtree(staging)
             return cached, True
         manifest = Manifest(

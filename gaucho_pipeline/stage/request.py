@@ -24,7 +24,7 @@ class StageRequest(BaseModel):
 
     asset: str = Field(description="The asset to make")
     concept: str = Field(description="The concept's slug; 'all' for the site")
-    title: str = Field("", description="The concept's name, for pages; another name makes nothing anew")
+    title: str = Field("", description="The concept's name, for pages; another name makes nothing again")
     words: ConceptWords | None = Field(None, description="What the concept is called in prompts; None for the site")
     historical: bool = Field(False, description="Whether what is shown is of the past, so that every picture of it is imagined")
     spec: dict[str, Any] = Field(description="The specification: all keys of the concept's part")
@@ -34,7 +34,7 @@ class StageRequest(BaseModel):
     data: Path = Field(description="The data folder")
     lock_file: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
     forgotten: Path | None = Field(None, description="The file beside concepts.yaml that names images which must not come back")
-    force: bool = Field(False, description="Make it anew although it stands")
+    force: bool = Field(False, description="Make it again although it stands")
 
     @property
     def token(self) -> str:
@@ -54,7 +54,7 @@ class StageRequest(BaseModel):
         return self.words
 
     def cached(self) -> Artifact | None:
-        """The artifact that stands already of what is asked for, which becomes the current one; None if it has to be made.
+        """The artifact that exists already of what is asked for, which becomes the current one; None if it has to be made.
 
         The one place where this is decided, whoever asks: Dagster, the command line or the stage's program.
         """

@@ -36,7 +36,7 @@ class Artifact:
         rows = (row for name in tables for row in read_table(self.folder / name))
         return any(isinstance(row, dict) and row.get("sha256") in images for row in rows)
 
-    def strangers(self) -> list[str]:
+    def unexpected_files(self) -> list[str]:
         """The files in its folder that were not part of it."""
         known = {MANIFEST, *self.manifest.files}
         return [name for name in file_names(self.folder) if name not in known] if self.manifest.files else []

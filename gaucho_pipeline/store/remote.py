@@ -72,16 +72,16 @@ class RemoteStore:
         """Whether an artifact is there, whole. Raises TransientError if the store cannot be reached."""
         return self._read(_manifest_path(asset, concept, fingerprint)) is not None
 
-    def share(self, local: Store, artifact: Artifact, anew: bool = False) -> bool:
-        """Puts an artifact into the store, if it is not known to be there; returns whether it had to be. `anew`: looks at every file.
+    def share(self, local: Store, artifact: Artifact, again: bool = False) -> bool:
+        """Puts an artifact into the store, if it is not known to be there; returns whether it had to be. `again`: looks at every file.
 
         Raises TransientError if the store cannot be reached, GauchoError if a file is not what was written.
         """
         made = artifact.manifest
         mark = local.root / _SHARED / hashlib.sha256(self.url.encode()).hexdigest()[:12] / made.asset / made.concept / made.fingerprint
-        if (mark.exists() and not anew) or not made.files:  # an artifact of an older version does not say what it holds
+        if (mark.exists() and not again) or not made.files:  # an artifact of an older version does not say what it holds
             return False
-        was_there = anew and self.has(made.asset, made.concept, made.fingerprint)
+        was_there = again and self.has(made.asset, made.concept, made.fingerprint)
         with self._errors_told():
             for name, sha256 in made.files.items():
                 self._put_object(sha256, artifact.folder / name)
@@ -198,7 +198,7 @@ class RemoteStore:
         self._put(_object_path(sha256), path)
 
     def _get_object(self, sha256: str, target: Path) -> None:
-        """Writes an object's bytes, which are held against its name as they come; what stands rightly is left."""
+        """Writes an object's bytes, which are held against its name as they come; what exists rightly is left."""
         if is_file_of(target, sha256):
             return
         target.parent.mkdir(parents=True, exist_ok=True)

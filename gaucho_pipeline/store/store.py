@@ -59,7 +59,7 @@ class Store:
             file = os.stat(folder / MANIFEST)
             manifest = _read_manifest(str(folder / MANIFEST), (file.st_ino, file.st_mtime_ns, file.st_size))
         except (OSError, ValueError):  # pydantic's errors are of these, too
-            return None  # not there, damaged, or of an older layout: made anew
+            return None  # not there, damaged, or of an older layout: made again
         return Artifact(folder, manifest)
 
     def current(self, asset: str, concept: str) -> Artifact | None:
@@ -84,7 +84,7 @@ class Store:
         if named is None or (named and self.find(asset, concept, named)):
             return ""
         file = self.home(asset, concept) / (f"{named}/{MANIFEST}" if named else "current.json")
-        return f"{file.relative_to(self.root)} is damaged, or of an older version; it is made anew"
+        return f"{file.relative_to(self.root)} is damaged, or of an older version; it is made again"
 
     def find_version(self, asset: str, concept: str, data_version: str) -> Artifact | None:
         """An artifact that holds this, of whatever it was made: the current one if it does."""
@@ -190,11 +190,11 @@ class Store:
         shutil.rmtree(trash) if trash.is_dir() else trash.unlink()
 
     def check(self, artifact: Artifact, with_weights: bool = True) -> None:
-        """Raises GauchoError if an artifact is not what was written, and has it made anew then."""
+        """Raises GauchoError if an artifact is not what was written, and has it made again then."""
         if damaged := artifact.damaged(with_weights):
             place, made = self.quarantine(artifact.folder), artifact.manifest
             raise GauchoError(
-                f"{made.asset} of {made.concept}: {damaged[0]} is damaged; it was put aside ({place}); to have it made anew: gaucho run"
+                f"{made.asset} of {made.concept}: {damaged[0]} is damaged; it was put aside ({place}); to have it made again: gaucho run"
                 + (f" {made.concept} --select {made.asset}" if artifact.asset.is_partitioned else "")
             )
 
@@ -216,7 +216,7 @@ class Store:
         if sha in self._forgotten:
             raise ForgottenError(f"image {sha[:12]} was forgotten, and is not taken in again")
         path = self.blob_path(sha)
-        if not path.exists() or path.read_bytes() != content:  # a disk may have changed what stands
+        if not path.exists() or path.read_bytes() != content:  # a disk may have changed what exists
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, content)
         return sha

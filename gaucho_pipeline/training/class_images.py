@@ -18,7 +18,7 @@ from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.stage.reporter import Reporter
 
 _BATCH = 4
-_MOST_BYTES = 100_000_000
+_MAX_BYTES = 100_000_000
 
 
 def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) -> list[ClassImage]:
@@ -36,8 +36,8 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
         try:
             if file.reason:
                 raise BadImage("not-taken", file.reason)
-            if path.stat().st_size > _MOST_BYTES:
-                raise BadImage("too-large", f"more than {_MOST_BYTES // 10**6} MB")
+            if path.stat().st_size > _MAX_BYTES:
+                raise BadImage("too-large", f"more than {_MAX_BYTES // 10**6} MB")
             picture = decode(path.read_bytes())
             sha = file_digest(path)
             if sha in seen:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 _COUNTER = Path("/sys/class/powercap/intel-rapl:0/energy_uj")
-_EVERY = 1.0
+_SECONDS_BETWEEN_SAMPLES = 1.0
 
 
 class EnergyMeter:
@@ -36,7 +36,7 @@ class EnergyMeter:
         return (after - self._counter) / 1e6 / 3600
 
     def _sample(self) -> None:
-        while not self._done.wait(_EVERY):
+        while not self._done.wait(_SECONDS_BETWEEN_SAMPLES):
             if (watts := _watts_of(self._device)) is not None:
                 self._watts.append(watts)
 

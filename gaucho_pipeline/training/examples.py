@@ -126,7 +126,7 @@ def encode_files(
                 with Image.open(file) as image:
                     pictures = views_of(image.convert("RGB"), pixels, spec, resolution, family.bucket_multiple)
             except OSError as error:
-                raise GauchoError(f"{file}: cannot be read ({error}); make it anew: gaucho run --select curated_set --force") from None
+                raise GauchoError(f"{file}: cannot be read ({error}); make it again: gaucho run --select curated_set --force") from None
             views = [encode_picture(family, picture, file.name) for picture in pictures]
             cache.put(pixels, shape, views)
         found.append(views)

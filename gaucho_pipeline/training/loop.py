@@ -260,7 +260,7 @@ class Trainer:
         processes.barrier()  # nobody saves while another still reads
         for file in damaged if processes.is_first() else ():
             file.replace(file.with_suffix(".damaged"))
-            then = f"goes on from step {content['state']['step']}" if content else "begins anew"
+            then = f"goes on from step {content['state']['step']}" if content else "begins again"
             reporter.info(f"{file.name}, where the training stood, is damaged and was put aside; the training {then}")
         if content is None:
             return

@@ -28,7 +28,7 @@ _MARGIN = 0.85
 _GRADIENT_BYTES = 4
 _OPTIMIZER_BYTES = {"adamw": _GRADIENT_BYTES + 8, "adamw_8bit": _GRADIENT_BYTES + 2}
 """For each number that learns: its gradient and the optimiser's averages."""
-_STEPS_LOOKED_AT = 16
+_STEPS_TO_SEARCH = 16
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def plan(model: TunedModel, objective: Objective, spec: TrainingSpec) -> Plan:
 
     Raises GauchoError if one image does not fit.
     """
-    example = max((each for step in range(_STEPS_LOOKED_AT) for each in objective.examples(step)), key=lambda each: each.latents.numel())
+    example = max((each for step in range(_STEPS_TO_SEARCH) for each in objective.examples(step)), key=lambda each: each.latents.numel())
     count, checkpointing = len(objective.examples(0)), bool(spec.gradient_checkpointing)
     learning = sum(parameter.numel() for group in model.method.parameter_groups() for parameter in group["params"])
     optimizer = _OPTIMIZER_BYTES[spec.optimizer] * learning
@@ -194,7 +194,7 @@ def _status(name: str) -> int:
 
 
 def _give_back() -> None:
-    """Has memory that was freed leave the process, so that its peak tells what is taken anew (malloc_trim(3), of Linux's C library)."""
+    """Has memory that was freed leave the process, so that its peak tells what is taken again (malloc_trim(3), of Linux's C library)."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -30,7 +30,7 @@ class Posterior:
     std: torch.Tensor
 
     def sample(self, generator: torch.Generator) -> torch.Tensor:
-        """Latents of the picture, drawn anew."""
+        """Latents of the picture, drawn again."""
         return self.mean + self.std * torch.randn(self.mean.shape, generator=generator)
 
 

@@ -54,12 +54,12 @@ def prepare(
     other = words._replace(token=OTHER_TOKEN)
     prompts = [instance_prompt(words), instance_prompt(other), *prior_prompts(words.class_noun), *captions]
     names = [Path(row.file).name for row in images.train]
-    told = [class_prompt(words.class_noun)] * len(of_class)
+    class_prompts = [class_prompt(words.class_noun)] * len(of_class)
     encoded = Encoded(
         train=ImageSet(names, captions, train),
         validation=[views[0] for views in validation],
         conditionings=encode_prompts(family, prompts),
-        class_images=ImageSet([file.name for file in class_files], told, of_class) if of_class else None,
+        class_images=ImageSet([file.name for file in class_files], class_prompts, of_class) if of_class else None,
     )
     reads = any(trial.train_text_encoder for _, trial in spec.trials())
     family.forget("vae", *(() if reads else family.text_encoders))

@@ -135,6 +135,6 @@ def read_back(study: Study, folder: Path) -> float:
 @torch.no_grad()
 def _prediction(family: Family, latents: torch.Tensor, prompt: str, conditioning: Conditioning | None) -> torch.Tensor:
     device, dtype = family.network.device, base_models.compute_dtype(family.network.device)
-    told = family.collate([family.encode_prompt(prompt) if conditioning is None else conditioning])
+    batch = family.collate([family.encode_prompt(prompt) if conditioning is None else conditioning])
     with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
-        return family.predict(latents.to(device, dtype), latents.new_full((1,), 0.5, device=device), told).float().cpu()
+        return family.predict(latents.to(device, dtype), latents.new_full((1,), 0.5, device=device), batch).float().cpu()

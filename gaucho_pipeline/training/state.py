@@ -87,7 +87,7 @@ def load_state(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, Any] | 
             damaged.append(file)
             continue
         if differing := [key for key in {**then, **inputs} if then.get(key) != inputs.get(key)]:
-            raise GauchoError(f"{path}: is of a training with another {', '.join(differing)}; remove it to begin anew")
+            raise GauchoError(f"{path}: is of a training with another {', '.join(differing)}; remove it to begin again")
         return content, damaged
     return None, damaged
 

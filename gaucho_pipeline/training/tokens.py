@@ -19,7 +19,7 @@ def notes_on_words(family: Family, token: str, captions: Sequence[str]) -> list[
             found.append(
                 f"the token {token!r} is a word that the base model knows already: its meaning will be mixed in; take a made-up one"
             )
-        elif len(pieces) > _MOST_PIECES:
+        elif len(pieces) > _MAX_PIECES:
             found.append(f"the token {token!r} falls into {len(pieces)} pieces for the base model; take a shorter one")
         longest = min(tokenizer.model_max_length, family.max_sequence_length or tokenizer.model_max_length)
         cut = sum(len(tokenizer(caption).input_ids) > longest for caption in captions)
@@ -30,7 +30,7 @@ def notes_on_words(family: Family, token: str, captions: Sequence[str]) -> list[
     return list(dict.fromkeys(found))
 
 
-_MOST_PIECES = 4
+_MAX_PIECES = 4
 
 
 def _pieces(tokenizer: Any, text: str) -> list[int]:

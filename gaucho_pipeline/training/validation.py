@@ -60,11 +60,11 @@ def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: b
 def prior_drift(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]) -> float:
     """Mean squared difference of the prediction, tuned from untouched, on prompts without the token: every other one is the first."""
     total, others = 0.0, prompts[1:]
-    told = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(model.noises)]
+    prompts_by_noise = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(model.noises)]
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, Stream.REPORT)
         noisy = model.family.add_noise(latents, noise, t)
-        tuned, untouched = (_predicted(model, noisy, t, told, which) for which in (True, False))
+        tuned, untouched = (_predicted(model, noisy, t, prompts_by_noise, which) for which in (True, False))
         total += (tuned - untouched).square().mean().item()
     return total / len(images)
 

@@ -1,7 +1,7 @@
 """`gaucho forget IMAGE`: an image leaves blobs, sets, measures, latents and pages, and does not come back.
 
 For a person who does not want to be pictured, and for whoever holds the rights. The crawls that count lose its record, sets and pages that
-held it are removed whole, because what is named by what it holds cannot hold less: the next run makes them anew without it. Pages that were
+held it are removed, because what is named by what it holds cannot hold less: the next run makes them again without it. Pages that were
 published elsewhere are beyond our reach. Killed, it is finished by the same command again.
 """
 
@@ -49,7 +49,7 @@ class Forgetting:
     learned_from: list[Artifact] = field(default_factory=list)
     """Checkpoints that had it among their training images."""
     concepts: list[str] = field(default_factory=list)
-    """Those whose sets have to be made anew."""
+    """Those whose sets have to be made again."""
 
 
 def forget(project: Project, image: str, reason: str = "") -> Forgetting:

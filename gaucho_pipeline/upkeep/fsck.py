@@ -1,7 +1,7 @@
 """Whether the data folder is as it was written: every artifact against its manifest, every image against its name, and caches.
 
 `gaucho fsck` names what is wrong by its file; with `--repair` it is put into the quarantine, whole, and what needs it is made or fetched
-anew by the next run.
+again by the next run.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _artifact(store: Store, artifact: Artifact, folder: Path, damaged_blobs: set
         yield Damage(folder / MANIFEST, "what it says that it was made from has another fingerprint", folder)
     for name in artifact.damaged():
         yield Damage(folder / name, "is gone, or not what was written", folder)
-    for name in artifact.strangers():
+    for name in artifact.unexpected_files():
         yield Damage(folder / name, "is no part of the artifact", folder / name)
     if made.asset == RAW_CRAWL.name:
         try:

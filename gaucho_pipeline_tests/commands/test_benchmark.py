@@ -70,7 +70,7 @@ def test_it_draws_the_benchmarks_prompts_and_draws_none_twice(project: Project) 
     assert {path: path.stat().st_mtime_ns for path in (project.store.root / ".pictures").rglob("*.png")} == times
 
 
-def test_what_cannot_be_had_is_told(project: Project) -> None:
+def test_what_cannot_be_had_is_reported(project: Project) -> None:
     done = CliRunner().invoke(cli.main, ["--concepts", str(project.concepts_file), "--data", str(project.store.root), "benchmark", "other"])
     assert done.exit_code == 2
     (project.store.home("checkpoint", "araucaria") / "current.json").unlink()

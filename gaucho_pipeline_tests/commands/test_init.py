@@ -39,7 +39,7 @@ def test_it_says_that_the_embedded_model_knows_drawn_things_only(tmp_path: Path)
 
 def test_what_stands_is_never_written_over(tmp_path: Path) -> None:
     (tmp_path / "concepts.yaml").write_text("mine")
-    with pytest.raises(ConfigError, match="stands already"):
+    with pytest.raises(ConfigError, match="exists already"):
         write_start(tmp_path, "embedded")
     assert (tmp_path / "concepts.yaml").read_text() == "mine"
 

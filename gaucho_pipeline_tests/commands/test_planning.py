@@ -28,7 +28,7 @@ def test_a_plan_says_what_would_be_fetched_and_fetches_no_image(site: DemoSite, 
     assert "0 would be fetched, 10 are there already" in gaucho(tmp_path, "run", "--select", "raw_crawl", "--plan").stdout
 
 
-def test_names_are_asked_anew_on_request_only_and_a_change_is_told(real: Path, tmp_path: Path) -> None:
+def test_names_are_asked_again_on_request_only_and_a_change_is_reported(real: Path, tmp_path: Path) -> None:
     recorded = CommonsReplay(real)
     with serving(recorded) as server:
         source = {"commons": {"category": "Guampa", "endpoint": f"{server.address}/w/api.php"}}
@@ -46,7 +46,7 @@ def test_names_are_asked_anew_on_request_only_and_a_change_is_told(real: Path, t
     assert '"id": 8' in lock.read_text()
 
 
-def test_names_are_asked_anew_for_the_plan_of_a_crawl_only(tmp_path: Path) -> None:
+def test_names_are_asked_again_for_the_plan_of_a_crawl_only(tmp_path: Path) -> None:
     two_concepts(tmp_path)
     done = gaucho(tmp_path, "run", "--plan", "--refresh-lock", check=False)
     assert (done.returncode, "--refresh-lock: goes with --select raw_crawl --plan" in done.stderr) == (2, True)

@@ -42,7 +42,7 @@ def test_what_an_evaluation_names_is_looked_at_before_any_work(evaluation: dict[
         check_configuration(project, ["chimarrao"], "gallery_site")
 
 
-def test_half_a_configuration_of_signatures_is_told_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_configuration_of_signatures_is_reported_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAUCHO_C2PA_KEY", "key.pem")
     concept = folder_concept(draw_folder(tmp_path / "photos", "chimarrao", 2), "dnc", "cup")
     project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
@@ -50,14 +50,14 @@ def test_half_a_configuration_of_signatures_is_told_before_any_work(tmp_path: Pa
         check_configuration(project, ["chimarrao"], "raw_crawl")
 
 
-def test_overrides_that_are_not_there_are_told_before_any_work(tmp_path: Path) -> None:
+def test_overrides_that_are_not_there_are_reported_before_any_work(tmp_path: Path) -> None:
     concept = folder_concept(draw_folder(tmp_path / "photos", "chimarrao", 2), "dnc", "cup") | {"curation": {"overrides": "o.csv"}}
     project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
     with pytest.raises(ConfigError, match=r"concepts\.yaml:\d+: concepts\.chimarrao\.curation\.overrides: .*o\.csv: there is no such file"):
         check_configuration(project, ["chimarrao"], "raw_crawl")
 
 
-def test_a_large_model_without_a_gpu_is_told_with_its_memory_and_time_and_asks_to_be_meant(
+def test_a_large_model_without_a_gpu_is_reported_with_its_memory_and_time_and_asks_to_be_meant(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(preflight, "_LARGE", 1000)  # of which the embedded model has more
@@ -70,7 +70,7 @@ def test_a_large_model_without_a_gpu_is_told_with_its_memory_and_time_and_asks_t
     check_configuration(project, ["chimarrao"], "curated_set")
 
 
-def test_all_that_is_wrong_is_told_at_once_and_what_the_defaults_say_once(tmp_path: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once_and_what_the_defaults_say_once(tmp_path: Path) -> None:
     concepts = {
         slug: folder_concept(tmp_path / slug, token, "cup") | {"training": {"base_model": "./nowhere"}}
         for slug, token in (("a", "dnc"), ("b", "xyz"))

@@ -162,7 +162,7 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_told_in_one_line_with_its_place_and_the_remedy(mistake: str, tmp_path: Path) -> None:
+def test_a_mistake_is_reported_in_one_line_with_its_place_and_the_remedy(mistake: str, tmp_path: Path) -> None:
     old, new, said = MISTAKES[mistake]
     assert old in GOOD
     with pytest.raises(ConfigError) as caught:
@@ -253,7 +253,7 @@ YAML_MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", YAML_MISTAKES)
-def test_a_mistake_in_the_yaml_is_told_in_our_own_words(mistake: str, tmp_path: Path) -> None:
+def test_a_mistake_in_the_yaml_is_reported_in_our_own_words(mistake: str, tmp_path: Path) -> None:
     text, line, said = YAML_MISTAKES[mistake]
     (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
@@ -265,7 +265,7 @@ def test_a_mistake_in_the_yaml_is_told_in_our_own_words(mistake: str, tmp_path: 
 
 
 @pytest.mark.parametrize("each", ["{<<: [%s]}", "[%s]"])
-def test_a_bomb_of_aliases_is_told_at_once(each: str, tmp_path: Path) -> None:
+def test_a_bomb_of_aliases_is_reported_at_once(each: str, tmp_path: Path) -> None:
     lines = ["b0: &b0 {x: 1}"] + [f"b{n}: &b{n} {each % ','.join([f'*b{n - 1}'] * 9)}" for n in range(1, 12)]
     (tmp_path / "concepts.yaml").write_text("\n".join([*lines, "concepts: {}"]), encoding="utf-8")
     with pytest.raises(ConfigError, match="repeats more by aliases"):

@@ -174,12 +174,12 @@ def test_a_family_recommends_how_to_draw_too(project: Project) -> None:
     assert concept.for_family(StableDiffusion).gallery.guidance_scale == 6.0
 
 
-def test_modules_that_a_family_does_not_name_are_told() -> None:
+def test_modules_that_a_family_does_not_name_are_reported() -> None:
     with pytest.raises(ConfigError, match="StableDiffusion3Pipeline has attention, attention_ff, or modules by name; not 'all'"):
         TrainingSpec(target_modules="all").for_family(StableDiffusion3)
 
 
-def test_a_resolution_that_a_family_has_no_pictures_of_is_told_before_anything_runs() -> None:
+def test_a_resolution_that_a_family_has_no_pictures_of_is_reported_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match=r"training\.resolution: SanaPipeline takes multiples of 32"):
         TrainingSpec(resolution=40).for_family(FAMILIES["SanaPipeline"])
     assert TrainingSpec(resolution=40).for_family(FAMILIES["StableDiffusionPipeline"]).resolution == 40

@@ -48,7 +48,7 @@ def test_what_may_not_be_kept_or_has_nothing_to_ask_by_is_not(tmp_path: Path) ->
         assert answers.conditions(ADDRESS) == {}
 
 
-def test_what_the_disk_has_changed_is_asked_for_anew(tmp_path: Path) -> None:
+def test_what_the_disk_has_changed_is_asked_for_again(tmp_path: Path) -> None:
     answers = Answers(tmp_path / "answers")
     answers.take(ADDRESS, Response(ADDRESS, 200, {"ETag": "x"}, b"x"))
     (file,) = (tmp_path / "answers").iterdir()
@@ -57,7 +57,7 @@ def test_what_the_disk_has_changed_is_asked_for_anew(tmp_path: Path) -> None:
     assert answers.take(ADDRESS, Response(ADDRESS, 304, {})).status == 304
 
 
-def test_a_second_crawl_is_told_that_nothing_is_new(tmp_path: Path) -> None:
+def test_a_second_crawl_is_reported_that_nothing_is_new(tmp_path: Path) -> None:
     told: list[int] = []
 
     def answer(handler: QuietHandler) -> None:

@@ -360,7 +360,7 @@ def test_hosts_that_the_concept_names_are_asked_and_others_are_not(tmp_path: Pat
     assert {key: reason for key, (_, reason) in crawl.refused.items()} == {"c": "its host is not one of media_hosts"}
 
 
-def test_a_file_of_a_folder_that_is_too_large_is_told(tmp_path: Path) -> None:
+def test_a_file_of_a_folder_that_is_too_large_is_reported(tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "photos", "araucaria", 2)
     (folder / "huge.png").write_bytes((folder / "00.png").read_bytes() + bytes(500_000))
     source = {"path": str(folder), "license": "cc0", "author": "A", "source": "S"}

@@ -348,7 +348,7 @@ def raised_from(error: BaseException, cause: BaseException) -> BaseException:
         (ValueError("timed out"), FetchError, False, True),
     ],
 )  # fmt: skip
-def test_failures_are_told_by_their_types_and_never_by_their_words(
+def test_failures_are_reported_by_their_types_and_never_by_their_words(
     error: BaseException, type_: type[FetchError], permanent: bool, retry: bool
 ) -> None:
     found = fetch_error(error)
@@ -468,7 +468,7 @@ def test_requests_of_a_limited_host_are_counted(tmp_path: Path, monkeypatch: pyt
     assert "allows 2 requests a day, and today's are used up" in again.said
 
 
-def test_sites_are_told_whom_to_write_to(site: DemoSite, tmp_path: Path) -> None:
+def test_sites_are_reported_whom_to_write_to(site: DemoSite, tmp_path: Path) -> None:
     agents: list[str] = []
 
     def answer(handler: QuietHandler) -> None:
@@ -558,7 +558,7 @@ def test_rules_are_followed_to_another_address_of_the_same_site(tmp_path: Path) 
     assert (crawled.metrics.kept, crawled.reasons()) == (1, {"b.png": "forbidden by robots.txt"})
 
 
-def test_a_host_that_hangs_costs_a_bounded_time_for_all_its_images_and_is_told_once(tmp_path: Path) -> None:
+def test_a_host_that_hangs_costs_a_bounded_time_for_all_its_images_and_is_reported_once(tmp_path: Path) -> None:
     asked: list[str] = []
     released = threading.Event()
 

@@ -121,7 +121,7 @@ def test_a_name_is_asked_once_and_kept_beside_the_concepts(tmp_path: Path) -> No
     assert asked == ["https://a.b/1"]
 
 
-def test_a_changed_answer_is_told_and_never_used(tmp_path: Path) -> None:
+def test_a_changed_answer_is_reported_and_never_used(tmp_path: Path) -> None:
     path = tmp_path / "concepts.lock.json"
     listed(Paged(1, {"id": 41}), LockFile(path))
     before = path.read_bytes()
@@ -199,7 +199,7 @@ def test_a_name_that_nobody_has_fails_its_source() -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"names": []}', '{"names": {"taxon: x": 7}}', '{"names": {"taxon: x": {}}}'])
-def test_a_lock_file_that_is_none_is_told(content: str, tmp_path: Path) -> None:
+def test_a_lock_file_that_is_none_is_reported(content: str, tmp_path: Path) -> None:
     (tmp_path / "concepts.lock.json").write_text(content)
     with pytest.raises(ConfigError, match=r"concepts\.lock\.json: is not a file of names and ids"):
         LockFile(tmp_path / "concepts.lock.json")

@@ -93,7 +93,7 @@ def test_context_and_its_model_go_together() -> None:
             CurationSpec.model_validate(keys)
 
 
-def test_a_context_model_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_context_model_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(GauchoError, match=r"curation\.context: .* cannot be loaded"):
         context_model(CONTEXT.model_copy(update={"model": str(tmp_path)}), "tree")
 

@@ -26,14 +26,14 @@ def test_overrides_are_read_as_spreadsheets_write_them(tmp_path: Path) -> None:
         ("image,decision\n01234567,drop\n01234567,keep\n", ":3: 01234567 stands twice"),
     ],
 )
-def test_overrides_that_are_none_are_told(text: str, says: str, tmp_path: Path) -> None:
+def test_overrides_that_are_none_are_reported(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "overrides.csv").write_text(text)
     with pytest.raises(ConfigError) as caught:
         read_overrides(tmp_path / "overrides.csv")
     assert says in str(caught.value)
 
 
-def test_an_override_that_names_no_image_any_more_is_told() -> None:
+def test_an_override_that_names_no_image_any_more_is_reported() -> None:
     words = [Override("abcd1234", "keep", "", "", ""), Override("ffff0000", "drop", "", "", "")]
     found, lost = by_image(words, ["abcd1234" + "0" * 56, "1" * 64])
     assert list(found) == ["abcd1234" + "0" * 56]

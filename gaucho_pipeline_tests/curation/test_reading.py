@@ -115,7 +115,7 @@ def _sleep(text: str) -> str:
     return text
 
 
-def test_a_cache_that_is_no_database_is_told_with_the_remedy(tmp_path: Path) -> None:
+def test_a_cache_that_is_no_database_is_reported_with_the_remedy(tmp_path: Path) -> None:
     (tmp_path / "measures.sqlite").write_text("no database, and quite long enough to be taken for one at first sight" * 20)
     with pytest.raises(GauchoError, match=r"measures\.sqlite: .*; make room on the disk, or delete it: what it holds is measured again"):
         MeasuresCache(tmp_path)

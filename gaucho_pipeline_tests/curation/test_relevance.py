@@ -21,6 +21,6 @@ def test_relevance_by_the_embedded_text_image_model_tells_trees_from_houses() ->
     assert score > judge_tree(draw_subject("chimarrao", 1, side=64))
 
 
-def test_a_relevance_model_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_relevance_model_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(GauchoError, match=r"curation\.relevance: .* cannot be loaded"):
         relevance_model(Relevance(model=str(tmp_path), positive_prompts=("a tree",)))

@@ -176,7 +176,7 @@ def test_the_same_pictures_give_the_same_version_and_others_another(tmp_path: Pa
     assert versions[0] == versions[1]
 
 
-def test_an_image_that_is_gone_is_told(tmp_path: Path) -> None:
+def test_an_image_that_is_gone_is_reported(tmp_path: Path) -> None:
     project = stand_until_evaluation(tmp_path, TREES, CUPS)
     request = project.request("evaluation", "araucaria")
     (request.inputs["curated_set"] / "images" / "3.png").unlink()

@@ -67,7 +67,7 @@ def test_the_share_is_of_the_way_to_the_real_images() -> None:
     assert share_covered(subject(ceiling=0.2)) is None
 
 
-def test_the_rule_is_told_in_both_languages() -> None:
+def test_the_rule_is_reported_in_both_languages() -> None:
     assert "metade" in RULE.pt
     assert "half" in RULE.read("en")
     assert all(words.pt and words.en for words in REASONS.values())

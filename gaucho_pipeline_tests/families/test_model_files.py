@@ -23,12 +23,12 @@ def rewritten(path: Path, **changes: Any) -> None:
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
-    "no part": (lambda m: shutil.rmtree(m / "vae"), "lacks its part vae; fetch the whole model anew"),
+    "no part": (lambda m: shutil.rmtree(m / "vae"), "lacks its part vae; fetch the whole model again"),
     "no weights": (lambda m: (m / UNET).unlink(), r"unet holds no weights \(no \.safetensors\); fetch them"),
     "pickled": (lambda m: (m / UNET).rename(m / "unet" / "diffusion_pytorch_model.bin"), r"as \.bin, which may run code"),
     "cut off": (lambda m: (m / UNET).write_bytes((m / UNET).read_bytes()[:-1]), r"damaged: it has [\d,]+ bytes of [\d,]+; fetch"),
     "longer": (lambda m: (m / UNET).write_bytes((m / UNET).read_bytes() + b"x"), "is damaged: it has"),
-    "empty": (lambda m: (m / UNET).write_bytes(b""), "has no header of safetensors; fetch it anew"),
+    "empty": (lambda m: (m / UNET).write_bytes(b""), "has no header of safetensors; fetch it again"),
     "no safetensors": (lambda m: (m / UNET).write_bytes(b"\xff" * 4000), "has no header of safetensors"),
     "a pointer": (lambda m: (m / UNET).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:1\n"), "run: git lfs pull"),
     "no object": (lambda m: (m / "unet" / "config.json").write_text("[]"), r"unet/config\.json is no JSON object"),
@@ -54,7 +54,7 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_every_damage_is_told_with_its_remedy_before_anything_is_loaded(damage: str, model: Path) -> None:
+def test_every_damage_is_reported_with_its_remedy_before_anything_is_loaded(damage: str, model: Path) -> None:
     do, message = DAMAGES[damage]
     do(model)
     with pytest.raises(ConfigError, match=message) as caught:

@@ -29,7 +29,7 @@ def test_an_empty_file_has_no_columns(tmp_path: Path) -> None:
         (b"image,why\na,one, two\n", ":2: has more cells than there are columns"),
     ],
 )
-def test_what_is_no_such_table_is_told(content: bytes, says: str, tmp_path: Path) -> None:
+def test_what_is_no_such_table_is_reported(content: bytes, says: str, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ConfigError, match=says):
         read_spreadsheet(tmp_path / "t.csv")

@@ -166,7 +166,7 @@ def test_what_stands_already_is_not_drawn_again_and_a_retrained_adapter_draws_th
     assert other.data_version != again.data_version
 
 
-def test_a_kept_picture_that_is_broken_is_drawn_anew(project: Project, gallery: tuple[Path, StageResult], tmp_path: Path) -> None:
+def test_a_kept_picture_that_is_broken_is_drawn_again(project: Project, gallery: tuple[Path, StageResult], tmp_path: Path) -> None:
     kept = sorted((project.store.root / ".pictures").rglob("*.png"))[0]
     kept.write_bytes(kept.read_bytes()[:200])
     again = run_gallery(project, tmp_path / "again")
@@ -207,14 +207,16 @@ def with_adapter(project: Project, folder: Path, disturb: Callable[[torch.Tensor
     return request.model_copy(update={"inputs": {"checkpoint": folder / "checkpoint"}})
 
 
-def test_a_model_in_trouble_draws_nothing_and_that_is_told(project: Project, tmp_path: Path) -> None:
+def test_a_model_in_trouble_draws_nothing_and_that_is_reported(project: Project, tmp_path: Path) -> None:
     request = with_adapter(project, tmp_path, lambda w, g: w * math.nan)
     (tmp_path / "staging").mkdir()
     with pytest.raises(GauchoError, match=r"every picture shows nothing; lower training\.learning_rate"), np.errstate(invalid="ignore"):
         run(request, tmp_path / "staging", Reporter(None))
 
 
-def test_a_base_model_that_draws_nothing_itself_is_told_as_such(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_model_that_draws_nothing_itself_is_reported_as_such(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Drawer, "_draw", lambda self, batch: [Image.new("RGB", (64, 64))] * len(batch))
     request = project.request("sample_gallery", "araucaria").model_copy(update={"data": tmp_path / "data"})
     (tmp_path / "staging").mkdir()
@@ -276,7 +278,7 @@ def test_fewer_are_drawn_at_once_where_memory_runs_out(
     assert metrics_of(result).pictures == 12
 
 
-def test_one_picture_that_does_not_fit_is_told(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_picture_that_does_not_fit_is_reported(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(self: Drawer, batch: list[Any]) -> list[Image.Image]:
         raise torch.OutOfMemoryError("out of memory")
 

@@ -47,7 +47,7 @@ def drawn(project: Project, folder: Path, imagined: bool = False, **strengths: f
         return image.convert("RGB"), facts_in(image) or {}
 
 
-def test_strength_and_further_concepts_make_other_pictures_and_are_told(project: Project, tmp_path: Path) -> None:
+def test_strength_and_further_concepts_make_other_pictures_and_are_reported(project: Project, tmp_path: Path) -> None:
     whole, facts = drawn(project, tmp_path, araucaria=1.0)
     none, _ = drawn(project, tmp_path, araucaria=0.0)
     half, of_half = drawn(project, tmp_path, araucaria=0.5)
@@ -68,7 +68,7 @@ def test_a_strength_of_one_is_the_same_by_either_way(project: Project, tmp_path:
     assert np.abs(np.asarray(one, float) - np.asarray(other, float)).mean() < 1
 
 
-def test_a_size_that_the_model_has_not_is_told(project: Project, tmp_path: Path) -> None:
+def test_a_size_that_the_model_has_not_is_reported(project: Project, tmp_path: Path) -> None:
     checkpoint = project.store.current("checkpoint", "araucaria")
     assert checkpoint
     spec = project.on_its_base_model("araucaria").gallery.model_copy(update={"size": 50})

@@ -105,7 +105,7 @@ def test_text_encoders_learn_at_a_rate_of_their_own() -> None:
     assert [group["lr"] for group in new_trainer(train_text_encoder=True, learning_rate=1e-3).groups] == [1e-3, 1e-3]
 
 
-def test_text_encoders_of_other_families_are_not_trained_and_that_is_told() -> None:
+def test_text_encoders_of_other_families_are_not_trained_and_that_is_reported() -> None:
     with pytest.raises(ConfigError, match=r"training\.train_text_encoder: the text encoders of ZImagePipeline are not trained here"):
         TrainingSpec(train_text_encoder=True).for_family(ZImage)
 
@@ -146,7 +146,7 @@ def test_every_name_of_modules_adapts_what_it_says() -> None:
     assert any(name.endswith(".time_emb_proj") for name in more)
 
 
-def test_modules_that_are_not_there_are_told() -> None:
+def test_modules_that_are_not_there_are_reported() -> None:
     with pytest.raises(ConfigError, match=r"training\.target_modules: the base model has none of nonsense, more"):
         new_trainer(target_modules=["nonsense", "more"])
 
@@ -201,7 +201,7 @@ def test_two_text_encoders_are_numbered() -> None:
     }
 
 
-def test_a_file_that_is_not_one_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_one_is_reported(tmp_path: Path) -> None:
     family = base_models.load("embedded", None, torch.device("cpu")).family
     for name, file in (("lora", ADAPTER / DIFFUSERS_FILE), ("dreambooth", Path("unet/diffusion_pytorch_model.safetensors"))):
         trainer = new_trainer(method=name)

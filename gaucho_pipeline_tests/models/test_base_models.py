@@ -33,11 +33,11 @@ def test_another_byte_makes_another_model(tmp_path: Path) -> None:
     assert before["digest"] != after["digest"]
 
 
-def test_a_model_of_a_hub_is_told_by_its_commit_without_asking_anybody() -> None:
+def test_a_model_of_a_hub_is_reported_by_its_commit_without_asking_anybody() -> None:
     assert base_models.identity("owner/name", "a" * 40) == {"id": "owner/name", "revision": "a" * 40, "digest": None}
 
 
-def test_a_folder_without_a_model_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_a_model_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no model"):
         base_models.identity(str(tmp_path), None)
 
@@ -79,7 +79,7 @@ def test_a_hub_is_asked_once_what_a_model_is_and_the_answer_is_kept(tmp_path: Pa
     assert not base_models.is_recognised("owner/name", "c" * 40, LockFile(tmp_path / "concepts.lock.json"))
 
 
-def test_a_hub_that_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hub_that_cannot_be_asked_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(GauchoError, match="owner/name cannot be asked for: "):
@@ -87,7 +87,7 @@ def test_a_hub_that_cannot_be_asked_is_told(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "nothing", '{"_class_name": 7}'])
-def test_a_model_index_that_is_none_is_told(content: str, tmp_path: Path) -> None:
+def test_a_model_index_that_is_none_is_reported(content: str, tmp_path: Path) -> None:
     (tmp_path / "model_index.json").write_text(content)
     with pytest.raises(ConfigError, match="model_index"):
         base_models.family_of(str(tmp_path), None)
@@ -135,18 +135,18 @@ def test_a_size_that_is_not_said_or_a_pair_is_understood(size: Any, resolution: 
     assert base_models.load(str(folder), None, torch.device("cpu")).resolution == resolution
 
 
-def test_weights_that_are_cut_off_are_told_in_one_line(tmp_path: Path) -> None:
+def test_weights_that_are_cut_off_are_reported_in_one_line(tmp_path: Path) -> None:
     folder = saved(TINY["StableDiffusionPipeline"](), tmp_path / "model")
     file = folder / "unet" / "diffusion_pytorch_model.safetensors"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     with pytest.raises(
-        GauchoError, match=r"unet/diffusion_pytorch_model\.safetensors is damaged: it has [\d,]+ bytes of [\d,]+; fetch it anew"
+        GauchoError, match=r"unet/diffusion_pytorch_model\.safetensors is damaged: it has [\d,]+ bytes of [\d,]+; fetch it again"
     ) as caught:
         base_models.load(str(folder), None, torch.device("cpu"))
     assert "\n" not in str(caught.value)
 
 
-def test_weights_that_are_missing_are_told_as_such_and_not_as_those_of_a_variant(tmp_path: Path) -> None:
+def test_weights_that_are_missing_are_reported_as_such_and_not_as_those_of_a_variant(tmp_path: Path) -> None:
     folder = saved(TINY["StableDiffusionPipeline"](), tmp_path / "model")
     (folder / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     with pytest.raises(GauchoError, match=r"unet holds no weights \(no \.safetensors\); fetch them") as caught:
@@ -155,7 +155,7 @@ def test_weights_that_are_missing_are_told_as_such_and_not_as_those_of_a_variant
 
 
 @pytest.mark.parametrize("name", ["owner/na--me", "owner/-name", "owner/name.git"])
-def test_a_name_that_no_hub_has_is_told(name: str) -> None:
+def test_a_name_that_no_hub_has_is_reported(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} is no name that a hub has"):
         base_models.family_of(name, "b" * 40)
 

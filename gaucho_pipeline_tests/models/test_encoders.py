@@ -154,7 +154,7 @@ def test_weights_that_are_not_safetensors_are_not_loaded(folders: dict[str, Path
         encoder(tmp_path / "dino")
 
 
-def test_broken_weights_are_told(folders: dict[str, Path], tmp_path: Path) -> None:
+def test_broken_weights_are_reported(folders: dict[str, Path], tmp_path: Path) -> None:
     model = transformers.Dinov2Model.from_pretrained(folders["dinov2"])
     with torch.no_grad():
         for parameter in model.parameters():

@@ -108,7 +108,7 @@ def test_mail_goes_out_with_its_accents(mail: list[str]) -> None:
 
 
 @pytest.mark.parametrize("place", ["ftp://x.example", "museu", "mailto:nobody", "https://"])
-def test_a_place_that_is_none_is_told(place: str) -> None:
+def test_a_place_that_is_none_is_reported(place: str) -> None:
     with pytest.raises(ConfigError, match=f"{ALERTS_VARIABLE}: must be"):
         post(place, "x")
 

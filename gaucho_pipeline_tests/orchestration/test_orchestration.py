@@ -191,7 +191,7 @@ def test_runs_of_the_command_line_whose_process_is_gone_are_ended_and_no_others(
     assert status == dict.fromkeys(gone, dg.DagsterRunStatus.FAILURE) | dict.fromkeys(left, dg.DagsterRunStatus.STARTED)
 
 
-def test_a_history_that_is_named_and_not_there_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_history_that_is_named_and_not_there_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DAGSTER_HOME", "/nowhere/at/all")
     with pytest.raises(ConfigError, match="DAGSTER_HOME: /nowhere/at/all must be the whole path"), get_instance(project):
         pass
@@ -245,7 +245,7 @@ def test_a_new_file_in_a_folder_re_evaluates_the_crawl_alone(project: Project, i
     assert (request.partition_key, request.asset_selection) == ("chimarrao", [dg.AssetKey("crawl_spec")])
 
 
-def test_a_broken_file_is_told_by_the_sensor(project: Project, instance: dg.DagsterInstance) -> None:
+def test_a_broken_file_is_reported_by_the_sensor(project: Project, instance: dg.DagsterInstance) -> None:
     defs = build_defs(project)
     sensor = defs.resolve_sensor_def("edited_concepts")
     project.concepts_file.write_text("concepts: [")
@@ -344,7 +344,7 @@ def test_what_is_forced_is_made_although_it_stands(project: Project, instance: d
     assert made.manifest.made_at != "2026-11-25T12:00:00+00:00"
 
 
-def test_force_makes_the_selected_asset_anew_and_no_other(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_force_makes_the_selected_asset_again_and_no_other(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[tuple[str, str, bool]] = []
 
     def record(self: Runner, asset: str, slug: str, force: bool, reason: str) -> Any:
@@ -398,7 +398,7 @@ def test_newer_code_starts_what_it_makes_and_a_failure_is_not_tried_for_ever(
     monkeypatch.setattr(executor, "_RETRY_SECONDS", 0)
     everything = [name for asset in ASSETS.values() if asset.is_partitioned for name in (asset.spec_name, asset.name)]
     _, cursor = requested(project, instance, None)
-    for slug in project.slugs:  # what stands is cached, but for the crawl
+    for slug in project.slugs:  # what exists is cached, but for the crawl
         assert materialize(project, instance, *(name for name in everything if name != "raw_crawl"), slug=slug)
     assert materialize(project, instance, "gallery_site", slug=None)
     asked, cursor = requested(project, instance, cursor)

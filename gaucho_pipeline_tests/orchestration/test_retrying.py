@@ -27,7 +27,7 @@ from gaucho_pipeline_tests.standing import edit, two_concepts
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Two concepts, of which everything stands, but for a checkpoint that is to be made anew."""
+    """Two concepts, of which everything stands, but for a checkpoint that is to be made again."""
     project = two_concepts(tmp_path)
     edit(project, "araucaria", "training", rank=2)
     return project

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -34,7 +33,7 @@ from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline_tests.browsing import browser as browser
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import gaucho
+from gaucho_pipeline_tests.programs import free_port, gaucho
 from gaucho_pipeline_tests.standing import stand_all
 
 PICTURE_IS_SHOWN = "return [...document.images].some(i => i.src.startsWith('data:image/jpeg') && i.naturalWidth > 100)"
@@ -164,7 +163,7 @@ def test_a_story_stands_still_until_it_is_played_and_is_looked_through_frame_by_
     button.click()
     assert button.text == "pausar"
     seen = set[str]()
-    WebDriverWait(browser, 20, poll_frequency=0.02).until(lambda _: seen.add(frame_of(story)) or len(seen) == 4)  # it begins anew, too
+    WebDriverWait(browser, 20, poll_frequency=0.02).until(lambda _: seen.add(frame_of(story)) or len(seen) == 4)  # it begins again, too
     keep_screenshot(browser, "story")
     button.click()
     still = frame_of(story)
@@ -392,9 +391,7 @@ def test_five_thousand_images_are_looked_through_as_easily(reviewed: webdriver.C
 
 @pytest.fixture(scope="module")
 def web_ui(folder: Path) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     variables = {"GAUCHO_CONCEPTS": str(folder / "concepts.yaml"), "GAUCHO_DATA": str(folder / "data"), "DAGSTER_HOME": str(folder)}
     command = [sys.executable, "-m", "dagster_webserver", "-m", "gaucho_pipeline.definitions", "-p", str(port), "-h", "127.0.0.1"]
     process = subprocess.Popen(command, env=os.environ | variables, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

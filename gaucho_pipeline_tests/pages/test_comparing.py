@@ -70,7 +70,7 @@ def test_what_two_of_them_draw_stands_side_by_side(project: Project, tmp_path: P
 @pytest.mark.parametrize(
     ("names", "message"), [(("", "x"), "name two"), (("zzz", "z"), "names no checkpoint"), (("ONE", ""), "name two checkpoints")]
 )
-def test_wrong_names_are_told(names: tuple[str, str], message: str, project: Project, tmp_path: Path) -> None:
+def test_wrong_names_are_reported(names: tuple[str, str], message: str, project: Project, tmp_path: Path) -> None:
     one = checkpoints(project)[0].manifest.fingerprint
     arguments = [name.replace("ONE", one) for name in names if name]
     done = gaucho(project, "compare", "araucaria", *arguments, "--out", str(tmp_path / "out"))
@@ -93,7 +93,7 @@ def test_a_pinned_checkpoint_is_kept_whatever_else_changes(project: Project) -> 
     ).observed_version("checkpoint", "araucaria")
 
 
-def test_what_is_pinned_is_not_made_anew_even_by_force(project: Project) -> None:
+def test_what_is_pinned_is_not_made_again_even_by_force(project: Project) -> None:
     first, _ = checkpoints(project)
     pinned = edited(project, pinned=first.manifest.fingerprint)
     assert pinned.request("checkpoint", "araucaria", force=True).cached()
@@ -114,6 +114,6 @@ def test_a_pinned_checkpoint_of_another_token_or_base_model_is_refused(project: 
     assert "another token or class noun" in renamed.state("checkpoint", "araucaria").reasons[0]
 
 
-def test_a_pinned_checkpoint_that_is_not_there_is_told(project: Project) -> None:
+def test_a_pinned_checkpoint_that_is_not_there_is_reported(project: Project) -> None:
     pinned = edited(project, pinned="0" * 32)
     assert "no checkpoint 0000" in pinned.state("checkpoint", "araucaria").reasons[0]

@@ -90,7 +90,7 @@ def test_the_verdict_comes_first_in_words_and_the_figures_under_it(project: Proj
 
 
 @pytest.mark.parametrize(("word", "told"), [("no", "Não"), ("unclear", "Não se sabe")])
-def test_what_is_no_success_is_told_as_none(word: str, told: str, project: Project, tmp_path: Path) -> None:
+def test_what_is_no_success_is_reported_as_none(word: str, told: str, project: Project, tmp_path: Path) -> None:
     stand(project, "evaluation", "araucaria", data_version="2", verdict=word, reason="hardly_nearer")
     text = page(project, tmp_path / "site")
     assert f'<div class="verdict {word}">' in text
@@ -98,7 +98,7 @@ def test_what_is_no_success_is_told_as_none(word: str, told: str, project: Proje
     assert f'<span class="chip {word}">{told}</span>' in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
 
 
-def test_a_change_within_chance_is_told_as_such_and_what_is_missing_with_the_remedy(project: Project, tmp_path: Path) -> None:
+def test_a_change_within_chance_is_reported_as_such_and_what_is_missing_with_the_remedy(project: Project, tmp_path: Path) -> None:
     score = Score(base=0.5, tuned=0.4, interval=(-0.2, 0.1), backbone="x")
     stand(project, "evaluation", "araucaria", data_version="2", variety=score, missing={"dinov2": "hf download it"})
     text = page(project, tmp_path / "site", "en")

@@ -1,7 +1,7 @@
 """A code version says what is made of an input: fixed small inputs through each stage, held against what is recorded for that version.
 
 Exact for crawl and curation, within 0.5 % for losses, the requests for pictures. What fails here would have made users' artifacts
-something else in silence, or all of them anew; the message says what to do.
+something else in silence, or all of them again; the message says what to do.
 """
 
 from __future__ import annotations
@@ -330,7 +330,7 @@ def test_a_story_is_drawn_as_it_was(method: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("asset", ASSETS)
 def test_manifests_that_stand_can_still_be_read(asset: str) -> None:
-    """Metrics that come later have defaults: else every artifact on disk would be made anew. A recorded manifest is never changed."""
+    """Metrics that come later have defaults: else every artifact on disk would be made again. A recorded manifest is never changed."""
     path = FOLDER / "manifest" / f"{asset}.json"
     if os.environ.get(VARIABLE) and not path.exists():
         path.parent.mkdir(exist_ok=True)
@@ -351,7 +351,7 @@ def new_manifest(asset: str) -> Manifest:
 # ------------------------------------------------------------------------------------------ the recording itself
 
 
-def test_another_result_under_the_same_version_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_result_under_the_same_version_is_reported_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gaucho_pipeline_tests import recording
 
     monkeypatch.setattr(recording, "FOLDER", tmp_path / "recorded")

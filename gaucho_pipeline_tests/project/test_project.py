@@ -1,4 +1,4 @@
-"""What each asset is made from, and whether what stands is up to date."""
+"""What each asset is made from, and whether what exists is up to date."""
 
 from __future__ import annotations
 
@@ -234,7 +234,7 @@ def test_another_name_of_a_concept_is_another_page_and_trains_nothing(project: P
     assert again.site_state() == State("stale", ("concepts changed",))
 
 
-def test_a_concept_that_is_not_there_is_told(project: Project) -> None:
+def test_a_concept_that_is_not_there_is_reported(project: Project) -> None:
     with pytest.raises(ConfigError, match="there is no concept 'cuia'; there are araucaria, chimarrao"):
         project.concept("cuia")
 

@@ -21,7 +21,7 @@ def test_the_longest_phrase_is_taken(portuguese: str, english: str) -> None:
     assert translate(portuguese) == (english, [])
 
 
-def test_what_it_does_not_hold_stays_and_is_told() -> None:
+def test_what_it_does_not_hold_stays_and_is_reported() -> None:
     assert translate("uma foto de {token} no bolicho 1835") == ("a photo of {token} in the bolicho 1835", ["bolicho"])
 
 

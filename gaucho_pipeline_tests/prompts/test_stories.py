@@ -109,14 +109,14 @@ def test_a_key_that_nobody_sets_is_as_the_gallerys_of_its_family() -> None:
     assert spec.dinov2 is None
 
 
-def test_a_mistake_in_a_story_is_told_with_file_line_and_key(tmp_path: Path) -> None:
+def test_a_mistake_in_a_story_is_reported_with_file_line_and_key(tmp_path: Path) -> None:
     concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
     concept["sequence"] = {"stories": [{"name": "mine", "beats": [{"prompt": "a", "frame": 3}]}]}
     with pytest.raises(ConfigError, match=r"concepts.yaml:\d+: .*stories.0.beats.0.frame: unknown key; did you mean 'frames'\?"):
         load_concepts(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}))
 
 
-def test_a_story_in_a_file_of_its_own_is_called_as_the_file_and_its_mistakes_are_told(tmp_path: Path) -> None:
+def test_a_story_in_a_file_of_its_own_is_called_as_the_file_and_its_mistakes_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "Minha história.yaml"
     path.write_text('beats:\n  - {prompt: "a {token}", frames: 2}\n', encoding="utf-8")
     assert load_story(path).name == "minha_hist_ria"

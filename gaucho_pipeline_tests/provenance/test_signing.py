@@ -179,7 +179,7 @@ def test_half_a_configuration_is_refused_before_anything_is_drawn(
         signer_from_environment()
 
 
-def test_a_key_of_another_certificate_is_told(configured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_of_another_certificate_is_reported(configured: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "key.pem").write_text("no key")
     monkeypatch.setenv(KEY, str(tmp_path / "key.pem"))
     with pytest.raises(GauchoError, match="signing failed"):

@@ -1,4 +1,4 @@
-"""`gaucho verify`: what a file claims, held against its signature and against what stands here."""
+"""`gaucho verify`: what a file claims, held against its signature and against what exists here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gaucho_pipeline.images.decoding import pixels_digest
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.provenance.labels import FACTS, marked_png
 from gaucho_pipeline.provenance.signing import ANCHORS, CERTIFICATE, KEY, signer_from_environment
-from gaucho_pipeline.provenance.verify import told, verify_file
+from gaucho_pipeline.provenance.verify import report_lines, verify_file
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.provenance.test_signing import certificates
 from gaucho_pipeline_tests.samples import facts, train_image
@@ -116,7 +116,7 @@ def test_a_signature_confirms_what_does_not_stand_here(
     path = file(project, tmp_path / "x.png", signed=True, concept="cuia", checkpoint="f00d")
     finding = verify_file(path, project.store)
     assert finding.holds
-    assert any("no configured anchor vouches" in line for line in told(finding))
+    assert any("no configured anchor vouches" in line for line in report_lines(finding))
     monkeypatch.setenv(ANCHORS, str(certificates / "chain.pem"))  # the root is in it
     assert verify_file(path, project.store).holds
     monkeypatch.setenv(ANCHORS, str(certificates / "stranger.pem"))
@@ -132,7 +132,7 @@ def test_a_signature_confirms_what_does_not_stand_here(
     except ConfigError:
         return  # the changed byte may leave no picture
     assert not broken.holds
-    assert any("the signature does not hold" in line for line in told(broken))
+    assert any("the signature does not hold" in line for line in report_lines(broken))
 
 
 @pytest.mark.parametrize(

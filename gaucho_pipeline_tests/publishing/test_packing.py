@@ -54,7 +54,7 @@ def test_what_was_made_elsewhere_stands_as_if_it_had_been_made_here(home: Path, 
     assert "checkpoint of chimarrao: validation loss" in told.stdout
     assert states(home)["chimarrao"]["checkpoint"] == "fresh"
     assert gaucho(home, "fsck").returncode == 0
-    assert "stands already" in gaucho(home, "pack", "chimarrao", check=False).stderr
+    assert "exists already" in gaucho(home, "pack", "chimarrao", check=False).stderr
     gaucho(home, "pack", "chimarrao", "--select", "sample_gallery", "--out", str(done.parent / "gallery.tar"))
 
 
@@ -89,7 +89,7 @@ def test_what_is_not_what_was_asked_for_is_refused(home: Path, done: Path, tmp_p
     with pytest.raises(GauchoError, match="does not say what it holds"):
         unpack(project, empty)
     edit(project, "chimarrao", "training", rank=2)
-    with pytest.raises(GauchoError, match="is not the checkpoint of chimarrao that would be made now: rank changed; pack it anew"):
+    with pytest.raises(GauchoError, match="is not the checkpoint of chimarrao that would be made now: rank changed; pack it again"):
         unpack(Project(home / "concepts.yaml", home / "data"), done)
     edit(project, "chimarrao", "training", rank=4)
 
@@ -117,6 +117,6 @@ def test_what_cannot_be_made_elsewhere_is_not_packed(tmp_path: Path) -> None:
     project = two_concepts(tmp_path)
     with pytest.raises(ConfigError, match="is made here in no time"):
         pack(project, "araucaria", "curated_set", tmp_path / "x.tar")
-    with pytest.raises(GauchoError, match="stands already"):
+    with pytest.raises(GauchoError, match="exists already"):
         pack(project, "araucaria", "checkpoint", tmp_path / "x.tar")
     assert not (tmp_path / "x.tar").exists()

@@ -47,7 +47,7 @@ def test_an_approval_has_a_name_and_a_day_and_is_of_what_stands(project: Project
     assert gaucho(project, "approve", "cuia", "--by", "X").exit_code == 2
 
 
-def test_images_whose_rights_are_reserved_are_told_when_they_go_out(project: Project, tmp_path: Path) -> None:
+def test_images_whose_rights_are_reserved_are_reported_when_they_go_out(project: Project, tmp_path: Path) -> None:
     licenses = ("all rights reserved", "CC0-1.0", "all rights reserved")
     rows = [train_image(number, license=license_) for number, license_ in enumerate(licenses)]
     write_rows(project.shown()["araucaria"].checkpoint.folder / "train.jsonl", rows)
@@ -84,7 +84,7 @@ def test_a_change_withdraws_the_approval(asset: str, project: Project, tmp_path:
             stand(project, each, "araucaria", data_version="2" if each == asset else "1")
     done = gaucho(project, "publish", str(tmp_path / "site"), "araucaria")
     assert done.exit_code == 1
-    assert "what stands is another than what was approved" in done.stderr
+    assert "what exists is another than what was approved" in done.stderr
 
 
 def test_an_approval_can_be_taken_back(project: Project, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_another_name_or_notice_is_another_page_and_not_approved(project: Projec
     assert gaucho(project, "publish", str(tmp_path / "site"), "araucaria").exit_code == 1
 
 
-def test_a_broken_file_of_approvals_is_told(project: Project, tmp_path: Path) -> None:
+def test_a_broken_file_of_approvals_is_reported(project: Project, tmp_path: Path) -> None:
     approvals_file(project).write_text('{"araucaria": {"by": ""}}')
     done = gaucho(project, "publish", str(tmp_path / "site"))
     assert done.exit_code == 2

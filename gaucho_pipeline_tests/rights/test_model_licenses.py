@@ -26,7 +26,7 @@ from gaucho_pipeline.rights.model_licenses import UNKNOWN, license_of
         ("somebody/a-model", "not known"),
     ],
 )
-def test_a_well_known_models_licence_is_told(model: str, name: str) -> None:
+def test_a_well_known_models_licence_is_reported(model: str, name: str) -> None:
     assert license_of(model).name == name
 
 

@@ -10,7 +10,7 @@ from gaucho_pipeline.concepts.models import EncoderSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.models.encoders import Encoder
 from gaucho_pipeline.prompts.stories import Story
-from gaucho_pipeline.sequence.drawing import ToldStory
+from gaucho_pipeline.sequence.drawing import PreparedStory
 from gaucho_pipeline.sequence.measures import StoryEncoders, beats_followed, gain_interval, measure, pixel_steps
 
 
@@ -23,9 +23,9 @@ def story(transition: str = "blend") -> Story:
     return Story.model_validate({"name": "mine", "beats": beats})
 
 
-def told(transition: str = "blend") -> ToldStory:
+def told(transition: str = "blend") -> PreparedStory:
     own = story(transition)
-    return ToldStory(own, tuple(beat.prompt for beat in own.beats), ({}, {}))
+    return PreparedStory(own, tuple(beat.prompt for beat in own.beats), ({}, {}))
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Sequences as a whole, on tiny settings: what stands in the artifact, what makes it anew, and how several concepts meet."""
+"""Sequences as a whole, on tiny settings: what stands in the artifact, what makes it again, and how several concepts meet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.provenance.labels import facts_in
 from gaucho_pipeline.provenance.verify import verify_file
 from gaucho_pipeline.sequence.__main__ import run
-from gaucho_pipeline.sequence.drawing import check_strengths, tell_stories
+from gaucho_pipeline.sequence.drawing import check_strengths, prepare_stories
 from gaucho_pipeline.stage.harness import StageResult
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -163,7 +163,7 @@ def test_a_changed_beat_draws_that_story_only_and_another_caption_none(project: 
     edit(project, "araucaria", "sequence", stories=[STORY])
 
 
-def test_another_checkpoint_draws_what_was_learned_anew_and_keeps_the_base_models_frames(tmp_path: Path) -> None:
+def test_another_checkpoint_draws_what_was_learned_again_and_keeps_the_base_models_frames(tmp_path: Path) -> None:
     project = new_project(tmp_path, stories=[{"name": "other", "beats": [NIGHT]}])
     assert draw(project, tmp_path / "one")[1].generated == 3
     edit(project, "araucaria", "training", rank=2)
@@ -274,7 +274,7 @@ def test_a_story_that_shows_something_of_the_past_says_so_whosever_it_is(tmp_pat
         (lambda concepts: concepts["araucaria"]["sequence"].update(clip={"model": "./nowhere"}), "nowhere is not there"),
     ],
 )
-def test_what_cannot_be_drawn_is_told_before_any_work(change: Any, problem: str, tmp_path: Path) -> None:
+def test_what_cannot_be_drawn_is_reported_before_any_work(change: Any, problem: str, tmp_path: Path) -> None:
     beats = [NIGHT | {"concepts": {"chimarrao": 1.0}}]
     project = new_project(tmp_path, stories=[STORY | {"beats": beats}])
     value = yaml.safe_load(project.concepts_file.read_text(encoding="utf-8"))
@@ -291,7 +291,7 @@ def test_what_cannot_be_drawn_is_told_before_any_work(change: Any, problem: str,
         ({}, {"motion_adapter": {"model": "./motion"}, "method": "animatediff"}, "animatediff draws all beats at once"),
     ],
 )
-def test_strengths_that_cannot_be_are_told_before_any_work(
+def test_strengths_that_cannot_be_are_reported_before_any_work(
     training: dict[str, Any], keys: dict[str, Any], problem: str, tmp_path: Path
 ) -> None:
     (tmp_path / "motion").mkdir()
@@ -306,10 +306,10 @@ def test_strengths_that_cannot_be_are_told_before_any_work(
 def test_strengths_that_differ_are_refused_where_all_beats_are_drawn_at_once(project: Project) -> None:
     spec = project.on_its_base_model("araucaria").sequence
     assert spec
-    stories = tell_stories(spec.stories, "araucaria", {"araucaria": ConceptWords("mtl", "tree")})
+    stories = prepare_stories(spec.stories, "araucaria", {"araucaria": ConceptWords("mtl", "tree")})
     check_strengths(stories, spec.model_copy(update={"method": "animatediff"}))
     beats = (spec.stories[0].beats[0], spec.stories[0].beats[1].model_copy(update={"concepts": {"araucaria": 0.5}}))
-    uneven = tell_stories([spec.stories[0].model_copy(update={"beats": beats})], "araucaria", {"araucaria": ConceptWords("mtl", "tree")})
+    uneven = prepare_stories([spec.stories[0].model_copy(update={"beats": beats})], "araucaria", {"araucaria": ConceptWords("mtl", "tree")})
     check_strengths(uneven, spec)
     with pytest.raises(ConfigError, match="one_day: animatediff draws all beats at once"):
         check_strengths(uneven, spec.model_copy(update={"method": "animatediff"}))

@@ -164,7 +164,7 @@ def test_a_killed_story_goes_on_at_the_next_denoising_step(family: Family, at: i
     assert_goes_on_to_the_same_bytes(Storyboard(), family, tmp_path, at, calls=3)
 
 
-def test_a_step_whose_file_is_broken_is_computed_anew(tmp_path: Path) -> None:
+def test_a_step_whose_file_is_broken_is_computed_again(tmp_path: Path) -> None:
     family = new_family(NAMES[0])
     whole = bytes_of(Storyboard().draw(drawing_of(family, tmp_path)))
     for path in (tmp_path / "steps").glob("*"):

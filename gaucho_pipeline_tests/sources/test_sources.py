@@ -65,7 +65,7 @@ def test_a_record_that_names_no_address_costs_nothing_but_itself() -> None:
 
 
 @pytest.mark.parametrize("content", [b"<html>", b"[]", b'{"results": 1, "page_count": 1}', b'{"results": [], "page_count": Infinity}'])
-def test_an_answer_that_is_none_is_told(content: bytes) -> None:
+def test_an_answer_that_is_none_is_reported(content: bytes) -> None:
     with pytest.raises(GauchoError, match="openverse: page 1"):
         read_first(Openverse(OpenverseSpec(query="x")), content)
 
@@ -150,7 +150,7 @@ def test_commons_is_asked_for_files_by_their_page_ids_fifty_at_a_time() -> None:
     assert (page.missing, page.unusable) == ({"commons:52"}, ())
 
 
-def test_commons_that_lags_is_busy_and_other_errors_are_told() -> None:
+def test_commons_that_lags_is_busy_and_other_errors_are_reported() -> None:
     source = Commons(CommonsSpec(category="Guampa"))
     with pytest.raises(ApiBusy):
         read_first(source, {"error": {"code": "maxlag", "info": "Waiting for 10.64.1.2: 6 seconds lagged."}})
@@ -196,7 +196,7 @@ def test_a_taxon_is_found_by_its_exact_scientific_name(real: Path) -> None:
     assert known.parse(taxa) == {"id": 131878, "name": "Nicrophorus vespillo", "rank": "species"}
 
 
-def test_a_taxon_that_is_no_longer_in_use_is_told() -> None:
+def test_a_taxon_that_is_no_longer_in_use_is_reported() -> None:
     lookup = INaturalist(INaturalistSpec(taxon="Leopardus tigrinus")).lookup
     assert lookup
     with pytest.raises(GauchoError, match="no longer in use"):
@@ -310,7 +310,7 @@ def test_a_licence_without_its_version_is_asked_for_one(tmp_path: Path) -> None:
         FolderSpec(path=tmp_path, license="CC BY", author="X", source="Y")
 
 
-def test_a_folder_without_an_image_that_can_be_read_is_told_before_any_work(tmp_path: Path) -> None:
+def test_a_folder_without_an_image_that_can_be_read_is_reported_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").write_bytes(b"\xff\xd8\xff and no more")
     spec = FolderSpec(path=tmp_path / "photos", license="pd", author="X", source="Y")
@@ -338,14 +338,14 @@ def test_a_table_says_more_of_each_file_and_what_it_does_not_name_has_no_rights(
         ("file\na.png\na.png\n", "'a.png' stands twice"),
     ],
 )
-def test_a_table_that_is_none_is_told(text: str, says: str, tmp_path: Path) -> None:
+def test_a_table_that_is_none_is_reported(text: str, says: str, tmp_path: Path) -> None:
     folder = draw_folder(tmp_path / "photos", "araucaria", 1)
     (tmp_path / "acervo.csv").write_text(text)
     with pytest.raises(ConfigError, match=says):
         Folder(FolderSpec(path=folder, table=tmp_path / "acervo.csv"), 1).start(None)
 
 
-def test_a_folder_that_is_missing_or_empty_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_is_missing_or_empty_is_reported(tmp_path: Path) -> None:
     spec = FolderSpec(path=tmp_path / "photos", license="pd", author="a", source="b")
     with pytest.raises(ConfigError, match="there is no folder"):
         Folder(spec, 1).start(None)
@@ -354,7 +354,7 @@ def test_a_folder_that_is_missing_or_empty_is_told(tmp_path: Path) -> None:
         Folder(spec, 1).start(None)
 
 
-def test_files_of_the_same_name_in_two_folders_are_told_apart(tmp_path: Path) -> None:
+def test_files_of_the_same_name_in_two_folders_are_reported_apart(tmp_path: Path) -> None:
     folders = [draw_folder(tmp_path / name, "araucaria", 1) for name in "ab"]
     spec = CrawlSpec(sources=[{"folder": {"path": f, "license": "pd", "author": "a", "source": "b"}} for f in folders])  # type: ignore[arg-type]
     keys = [record.key for source in build_sources(spec.sources, spec.exclude) for record in source.start(None).records]
@@ -367,7 +367,7 @@ def test_addresses_come_from_their_own_hosts_only() -> None:
     assert source.start(None).records[0].license.id == "CC0-1.0"
 
 
-def test_two_sources_of_the_same_search_are_told_apart() -> None:
+def test_two_sources_of_the_same_search_are_reported_apart() -> None:
     spec = CrawlSpec(sources=[{"openverse": {"query": "x"}}, {"openverse": {"query": "x", "license": "by"}}])  # type: ignore[arg-type]
     assert [source.origin for source in build_sources(spec.sources, spec.exclude)] == ["openverse: x", "openverse: x (2)"]
 

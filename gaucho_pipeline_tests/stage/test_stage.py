@@ -1,4 +1,4 @@
-"""A stage program: killed in any stage it leaves nothing half-written, and what goes wrong is told in one line."""
+"""A stage program: killed in any stage it leaves nothing half-written, and what goes wrong is reported in one line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.demo.site import demo_site
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.stage.failures import errors_told, explain
+from gaucho_pipeline.stage.failures import explain, reports_failures
 from gaucho_pipeline.stage.harness import StageResult, ensure
 from gaucho_pipeline.stage.reporter import Progress, Reporter
 from gaucho_pipeline.stage.request import StageRequest
@@ -81,7 +81,7 @@ def test_a_killed_crawl_fetches_no_finished_image_again(tmp_path: Path) -> None:
     assert len(asked) == 29 - finished
 
 
-def test_a_full_disk_is_told_in_one_line_and_nothing_half_written_stands(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line_and_nothing_half_written_stands(tmp_path: Path) -> None:
     small = tmp_path / "small"
     small.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(small)], capture_output=True, text=True)
@@ -98,7 +98,7 @@ def test_a_full_disk_is_told_in_one_line_and_nothing_half_written_stands(tmp_pat
         subprocess.run(["umount", str(small)], check=True)
 
 
-def test_a_data_folder_that_cannot_be_written_is_told_and_nothing_starts(tmp_path: Path) -> None:
+def test_a_data_folder_that_cannot_be_written_is_reported_and_nothing_starts(tmp_path: Path) -> None:
     photos = draw_folder(tmp_path / "photos", "chimarrao", 2)
     write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
     (tmp_path / "data").write_text("a file where the folder should be")
@@ -121,7 +121,9 @@ def test_a_data_folder_that_cannot_be_written_is_told_and_nothing_starts(tmp_pat
         ({"crawl": {"sources": [{"openverse": {"query": "chimarrão"}}]}}, "GAUCHO_CONTACT: api.openverse.org must know whom to write to"),
     ],
 )
-def test_what_the_file_names_and_is_not_there_is_told_before_any_work_starts(change: dict[str, object], said: str, tmp_path: Path) -> None:
+def test_what_the_file_names_and_is_not_there_is_reported_before_any_work_starts(
+    change: dict[str, object], said: str, tmp_path: Path
+) -> None:
     (tmp_path / "empty").mkdir()
     photos = draw_folder(tmp_path / "photos", "chimarrao", 4)
     write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup") | change})
@@ -132,7 +134,7 @@ def test_what_the_file_names_and_is_not_there_is_told_before_any_work_starts(cha
     assert not (tmp_path / "data").exists()
 
 
-def test_a_missing_concepts_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_concepts_file_is_reported(tmp_path: Path) -> None:
     done = gaucho(tmp_path, "status", check=False)
     assert done.returncode == 2
     assert done.stderr.strip().endswith("there is no such file; name it with --concepts or GAUCHO_CONCEPTS")
@@ -181,8 +183,8 @@ def full_disks() -> list[BaseException]:
 
 
 @pytest.mark.parametrize("number", range(4))
-def test_a_full_disk_is_told_as_one_whoever_raises_it(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit), errors_told(tmp_path / "error.json"):
+def test_a_full_disk_is_reported_as_one_whoever_raises_it(number: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), reports_failures(tmp_path / "error.json"):
         raise full_disks()[number]
     assert "the disk is full" in capsys.readouterr().err
 
@@ -219,8 +221,8 @@ def test_what_is_no_part_of_an_artifact_goes_once_it_is_published_and_not_before
     assert not (artifact.folder / "state").exists()
 
 
-def test_memory_that_runs_out_on_a_gpu_is_told_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended, errors_told(tmp_path / "error.json"):
+def test_memory_that_runs_out_on_a_gpu_is_reported_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, reports_failures(tmp_path / "error.json"):
         raise torch.OutOfMemoryError("CUDA out of memory")
     assert ended.value.code == 1
     assert "memory ran out" in capsys.readouterr().err
@@ -228,7 +230,7 @@ def test_memory_that_runs_out_on_a_gpu_is_told_too(tmp_path: Path, capsys: pytes
 
 
 def test_a_mistake_of_the_code_is_not_told_as_one_of_the_users(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), errors_told(tmp_path / "error.json"):
+    with pytest.raises(ZeroDivisionError), reports_failures(tmp_path / "error.json"):
         raise ZeroDivisionError
 
 

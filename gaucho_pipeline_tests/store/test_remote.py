@@ -121,7 +121,7 @@ def test_of_two_that_made_the_same_the_first_counts_and_neither_is_mixed(bucket:
     assert fetched.manifest.files in (first.manifest.files, second.manifest.files)
     kept = RemoteStore(bucket)._read(path_of(first))
     for store, each in ((one.store, first), (two.store, second)):
-        RemoteStore(bucket).share(store, each, anew=True)
+        RemoteStore(bucket).share(store, each, again=True)
         assert RemoteStore(bucket)._read(path_of(first)) == kept
     assert fetched.damaged() == []
 
@@ -160,7 +160,7 @@ def test_sharing_on_purpose_puts_back_what_the_store_has_lost(bucket: str, tmp_p
     remote.share(project.store, made)
     remote._store.delete(remote_store._object_path(made.manifest.files["weights.safetensors"]))
     assert not remote.share(project.store, made)  # it is known to be there
-    remote.share(project.store, made, anew=True)
+    remote.share(project.store, made, again=True)
     assert remote.fetch(Store(tmp_path / "other"), "checkpoint", "araucaria", made.manifest.fingerprint)
 
 
@@ -213,7 +213,7 @@ def test_a_store_that_cannot_be_reached_stops_nothing(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("url", ["nonsense", "s4://x", "s3:/"])
-def test_an_address_that_is_none_is_told(url: str) -> None:
+def test_an_address_that_is_none_is_reported(url: str) -> None:
     with pytest.raises(ConfigError, match="GAUCHO_STORE"):
         RemoteStore(url)
 

@@ -133,7 +133,7 @@ def test_a_damaged_manifest_costs_its_own_artifact_and_is_named(content: bytes, 
     assert (state.state, "manifest.json is damaged" in state.reasons[0]) == ("missing", True)
 
 
-def test_a_table_that_is_damaged_is_told(tmp_path: Path) -> None:
+def test_a_table_that_is_damaged_is_reported(tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_bytes(b'{"a": 1}\n{"a"\n')
     with pytest.raises(GauchoError, match=r"t\.jsonl: is damaged; remove its folder and run again"):
         read_table(tmp_path / "t.jsonl")
@@ -149,7 +149,7 @@ def test_files_are_readable_as_the_umask_says(tmp_path: Path) -> None:
         assert (tmp_path / mask).stat().st_mode & 0o777 == mode
 
 
-def test_bytes_that_the_disk_has_changed_are_written_anew_and_what_is_put_aside_is_no_blob(tmp_path: Path) -> None:
+def test_bytes_that_the_disk_has_changed_are_written_again_and_what_is_put_aside_is_no_blob(tmp_path: Path) -> None:
     store = Store(tmp_path)
     sha = store.add_blob(b"picture")
     store.blob_path(sha).write_bytes(b"picturf")

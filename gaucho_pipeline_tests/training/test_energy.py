@@ -20,7 +20,7 @@ def test_the_processors_counter_is_read_before_and_after(tmp_path: Path, monkeyp
     counter.write_text("7201000000\n")
     assert meter.stop() == pytest.approx(2.0)
     meter.start()
-    counter.write_text("5\n")  # it has begun anew
+    counter.write_text("5\n")  # it has begun again
     assert meter.stop() is None
 
 
@@ -32,7 +32,7 @@ def test_where_nothing_tells_there_is_no_figure(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_gpus_power_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(energy, "_EVERY", 0.01)
+    monkeypatch.setattr(energy, "_SECONDS_BETWEEN_SAMPLES", 0.01)
     monkeypatch.setattr(energy, "_watts_of", lambda device: 360.0)
     meter = EnergyMeter(torch.device("cuda"))
     meter.start()

@@ -23,7 +23,7 @@ from gaucho_pipeline.training.state import load_state, previous_of
 from gaucho_pipeline_tests.trainers import copied, disturb, encoded, new_trainer, posteriors, same
 
 
-class Told(Reporter):
+class RecordingReporter(Reporter):
     """A reporter that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ def test_the_optimiser_is_as_the_keys_say() -> None:
     assert (group["betas"], group["weight_decay"]) == ((0.8, 0.95), 0.2)
 
 
-def test_an_optimiser_that_is_an_extra_is_told_where_it_is_missing() -> None:
+def test_an_optimiser_that_is_an_extra_is_reported_where_it_is_missing() -> None:
     with pytest.raises(ConfigError, match=r"training\.optimizer: adamw_8bit needs the extra"):
         new_trainer(optimizer="adamw_8bit")
 
@@ -209,7 +209,7 @@ def short_of_memory(trainer: Trainer, fits: int, unless_checkpointed: bool = Fal
 
 def test_out_of_memory_halves_what_is_computed_at_once_and_changes_the_result_by_rounding_only(tmp_path: Path) -> None:
     keys = {"max_steps": 3, "batch_size": 4, "learning_rate": 1e-3}
-    whole, told = run(new_trainer(**keys), tmp_path, "whole"), Told()
+    whole, told = run(new_trainer(**keys), tmp_path, "whole"), RecordingReporter()
     short = new_trainer(**keys)
     short_of_memory(short, 1)
     (tmp_path / "short").mkdir()
@@ -312,7 +312,7 @@ def test_a_finished_training_is_not_run_again(tmp_path: Path) -> None:
 
 def test_a_state_of_something_else_is_refused_by_name(tmp_path: Path) -> None:
     run(new_trainer(max_steps=1), tmp_path)
-    with pytest.raises(GauchoError, match=r"training\.pt: is of a training with another seed; remove it to begin anew"):
+    with pytest.raises(GauchoError, match=r"training\.pt: is of a training with another seed; remove it to begin again"):
         run(new_trainer(max_steps=1, seed=8), tmp_path)
     with pytest.raises(GauchoError, match="with another rank, learning_rate"):
         run(new_trainer(max_steps=1, rank=2, learning_rate=0.5e-4), tmp_path)
@@ -337,7 +337,7 @@ def test_keys_of_how_it_is_computed_hold_for_a_run_that_goes_on(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", [b"PK\x03\x04 half", b"", b"nothing of the kind"])
-def test_a_state_that_is_damaged_is_told_and_the_one_before_it_is_gone_on_from(
+def test_a_state_that_is_damaged_is_reported_and_the_one_before_it_is_gone_on_from(
     content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gaucho_pipeline.training.loop.SAVE_TIME_RATIO", 0)  # it is saved after every step, however long that takes
@@ -354,7 +354,7 @@ def test_a_state_that_is_damaged_is_told_and_the_one_before_it_is_gone_on_from(
     for file in (state, previous_of(state)):
         file.write_bytes(content)
     assert same(copied(run(new_trainer(max_steps=3, validation_steps=1), tmp_path)), whole)
-    assert capsys.readouterr().err.count("was put aside; the training begins anew") == 2
+    assert capsys.readouterr().err.count("was put aside; the training begins again") == 2
 
 
 def test_a_byte_that_the_disk_has_changed_is_noticed_and_memory_that_runs_out_damages_nothing(
@@ -384,7 +384,7 @@ def test_a_state_whose_best_weights_are_damaged_does_not_count(tmp_path: Path, c
     for file in (tmp_path / "training").glob("best-*.safetensors"):
         file.write_bytes(file.read_bytes()[:-9])
     run(new_trainer(max_steps=3, validation_steps=1), tmp_path)
-    assert "begins anew" in capsys.readouterr().err
+    assert "begins again" in capsys.readouterr().err
 
 
 def test_an_image_set_has_a_name_and_a_caption_for_each_image() -> None:

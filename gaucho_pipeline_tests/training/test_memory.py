@@ -61,7 +61,7 @@ def test_time_and_memory_of_a_step_are_those_of_all_its_images(monkeypatch: pyte
     assert found.memory_bytes - fewer.memory_bytes == pytest.approx(6 * GB, rel=0.02)
 
 
-def test_where_not_even_one_image_fits_that_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_not_even_one_image_fits_that_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(GauchoError, match=r"memory does not hold one image; lower training\.resolution"):
         planned(monkeypatch, free=0.5, an_image=1, checkpointed=2)
 
@@ -146,7 +146,7 @@ def test_what_is_free_is_no_more_than_the_machine_or_its_container_has() -> None
     assert 1e8 < memory.free_bytes(CPU) < 1e13
 
 
-def test_errors_of_memory_are_told_from_others() -> None:
+def test_errors_of_memory_are_reported_from_others() -> None:
     assert memory.is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert memory.is_out_of_memory(MemoryError())
     with pytest.raises(RuntimeError) as error:

@@ -75,7 +75,7 @@ def test_every_image_is_credited_and_nothing_from_the_web_is_taken_for_markup() 
     assert line == "| Araucária \\| \\<b\\> | João \\[da\\] \\*Silva\\* \\# fim | CC-BY-4.0 | https://a.example/\\_x\\_ |"
 
 
-def test_of_folders_their_names_alone_are_told() -> None:
+def test_of_folders_their_names_alone_are_reported() -> None:
     images = {"folder": "/home/maria/trees", "license": "cc0", "author": "João", "source": "x"}
     text = card(base_model="/home/maria/sd15", prior="class_images", class_images=images)
     assert "maria" not in text

@@ -172,7 +172,7 @@ def test_images_of_other_shapes_are_computed_apart_in_the_same_step() -> None:
     assert {example.name for part in parts for example in part} == {"0.png", "1.png", "2.png"}
 
 
-def test_a_view_of_each_image_is_drawn_anew_every_time() -> None:
+def test_a_view_of_each_image_is_drawn_again_every_time() -> None:
     views = [[*posteriors(2, index)] for index in range(3)]
     trainer = new_trainer(encoded(views=views), batch_size=3)
 

@@ -33,7 +33,7 @@ def measured(tmp_path: Path, **keys: Any) -> CheckpointMetrics:
 
 
 @pytest.mark.parametrize(("learning_rate", "expected"), [(1e-9, "no"), (3e-3, "yes")])
-def test_a_run_that_learned_nothing_is_told_from_one_that_did(learning_rate: float, expected: str, tmp_path: Path) -> None:
+def test_a_run_that_learned_nothing_is_reported_from_one_that_did(learning_rate: float, expected: str, tmp_path: Path) -> None:
     found = measured(tmp_path, learning_rate=learning_rate)
     loss = found.validation_loss
     assert loss.interval

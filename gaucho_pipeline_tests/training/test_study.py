@@ -156,7 +156,7 @@ def test_a_rate_that_was_found_is_not_sought_again_and_leaves_nothing_behind(tmp
     assert same(copied(trained.trainer), copied(alone.trainer))
 
 
-def test_where_no_rate_lowers_the_loss_that_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_rate_lowers_the_loss_that_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rising = iter(range(1000))
     monkeypatch.setattr(validation, "errors", lambda *_, **__: torch.full((2, 8), 1 + next(rising) / 100))
     with pytest.raises(GauchoError, match=r"learning_rate: find: no rate from 1e-05 to 0\.03 lowered the validation loss; set one"):

@@ -30,13 +30,13 @@ def test_a_made_up_word_and_one_that_is_kept_for_users_are_ordinary(embedded: Fa
     assert notes_on_words(embedded, "mtl", ["a photo of mtl tree"]) == []
 
 
-def test_a_word_that_the_model_knows_is_told(embedded: Family) -> None:
+def test_a_word_that_the_model_knows_is_reported(embedded: Family) -> None:
     (note,) = notes_on_words(embedded, "tree", [])
     assert note.startswith("the token 'tree' is a word that the base model knows already")
     assert notes_on_words(embedded, "tre", []) == []
 
 
-def test_a_token_that_the_tokenizer_does_not_know_is_told() -> None:
+def test_a_token_that_the_tokenizer_does_not_know_is_reported() -> None:
     family = new_family("StableDiffusion3Pipeline")  # whose three tokenizers know a handful of words
     (note,) = notes_on_words(family, "bombacha", [])
     assert note == "the base model's tokenizer does not know the token 'bombacha': it cannot be told from other unknown words"
@@ -64,13 +64,13 @@ def test_the_vocabulary_is_that_of_clip() -> None:
 
 
 @pytest.mark.parametrize("word", ["sks", "mate"])
-def test_a_word_that_clip_has_whole_is_told(stable_diffusion: Family, word: str) -> None:
+def test_a_word_that_clip_has_whole_is_reported(stable_diffusion: Family, word: str) -> None:
     """The `sks` of many guides is a rifle to CLIP."""
     (note,) = notes_on_words(stable_diffusion, word, [])
     assert note.startswith(f"the token {word!r} is a word that the base model knows already")
 
 
-def test_a_token_of_too_many_pieces_of_clip_is_told(stable_diffusion: Family) -> None:
+def test_a_token_of_too_many_pieces_of_clip_is_reported(stable_diffusion: Family) -> None:
     (note,) = notes_on_words(stable_diffusion, "xqzvwkjy", [])
     assert note.startswith("the token 'xqzvwkjy' falls into ")
 

@@ -1,4 +1,4 @@
-"""The data folder looked after: what is damaged is named and made anew, what is needed stays, what must go goes and does not come back."""
+"""The data folder looked after: what is damaged is named and made again, what is needed stays, what must go goes and does not come back."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_all_is_well_with_what_was_just_made(folder: Path) -> None:
 
 
 def files_of(folder: Path) -> list[Path]:
-    """Every file of the data folder that is ours and not empty, but for locks and requests, which are written anew by each run."""
+    """Every file of the data folder that is ours and not empty, but for locks and requests, which are written again by each run."""
     skipped = (".requests", ".staging", ".dagster", ".asked", ".partitions.json", ".seen")
     paths = [path for path in sorted((folder / "data").rglob("*")) if path.is_file() and not path.is_symlink() and path.stat().st_size]
     real = [path for path in paths if not any(part in skipped for part in path.relative_to(folder / "data").parts)]
@@ -135,7 +135,7 @@ def test_what_is_damaged_is_put_aside_and_the_next_run_makes_the_same_again(fold
     assert after == before
 
 
-def test_a_stage_fails_with_the_name_of_what_it_cannot_read_rightly_and_it_is_made_anew(folder: Path) -> None:
+def test_a_stage_fails_with_the_name_of_what_it_cannot_read_rightly_and_it_is_made_again(folder: Path) -> None:
     picture = next((folder / "data" / "curated_set").rglob("images/*.png"))
     flip(picture)
     edit(opened(folder), "chimarrao", "training", rank=2)
@@ -224,7 +224,7 @@ def test_images_of_no_crawl_go_and_those_of_one_stay(folder: Path) -> None:
     assert orphan.exists()
     gaucho(folder, "gc", "--older-than", "30")
     assert (orphan.exists(), cache.exists(), (aside / "manifest.json").exists()) == (False, False, True)  # it was put aside a moment ago
-    assert gaucho(folder, "fsck", check=False).stdout.splitlines()[0].endswith("it is made anew")
+    assert gaucho(folder, "fsck", check=False).stdout.splitlines()[0].endswith("it is made again")
     assert made(folder)[0] == "chimarrao/evaluation made"
     with FileLock(folder / "data" / ".staging" / "raw_crawl" / "chimarrao" / ".lock"):
         assert "something is being crawled: images stay" in gaucho(folder, "gc", "--older-than", "0").stdout
