@@ -49,8 +49,11 @@ def gaucho(project: Path, *arguments: str, check: bool = True, **variables: str)
     """`gaucho …` on the concepts file and the data below a folder, in this process; the stages that it runs have their own."""
     start_stage_server()
     command = ["--concepts", str(project / "concepts.yaml"), "--data", str(project / "data"), *arguments]
+    before = dict(os.environ)
     with contextlib.chdir(project):
         done = CliRunner().invoke(main, command, env=variables)
+    os.environ.clear()  # a program of its own, which commands are elsewhere, sets what it likes
+    os.environ.update(before)
     if done.exception and not isinstance(done.exception, SystemExit):
         raise done.exception
     assert not check or done.exit_code == 0, done.output
