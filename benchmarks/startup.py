@@ -24,7 +24,6 @@ from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.processes import launch
 from gaucho_pipeline.processes.stage_server import READY, SWITCH_VARIABLE
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.stage.request import write_request
 from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT, stage_server
 
 _STAGES = tuple(asset for asset in CONCEPT_ASSETS if asset != SAMPLE_SEQUENCE)
@@ -91,7 +90,8 @@ def seconds_of_stages(project: Project, switch: str) -> dict[str, float]:
     """The median seconds of each asset's program where its artifact exists already."""
     slug, found = project.slugs[0], {}
     for asset in _STAGES:
-        request = write_request(project.concepts_file.parent / asset.name, project.request(asset.name, slug))
+        request = project.concepts_file.parent / f"{asset.name}.json"
+        request.write_text(project.request(asset.name, slug).model_dump_json(), encoding="utf-8")
         command = launch.command(asset.program, request, waits=asset.on_base_model)
         environment = os.environ | PROGRAM_ENVIRONMENT | {SWITCH_VARIABLE: switch}
         times = []

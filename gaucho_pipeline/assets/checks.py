@@ -24,7 +24,7 @@ from gaucho_pipeline.assets.verdicts import REASONS
 class Subject(NamedTuple):
     """An artifact, as far as a check may look at it beside its metrics."""
 
-    spec: dict[str, Any]
+    spec: Mapping[str, Any]
     """The specification that it was made from."""
     folder: Path
 

@@ -13,6 +13,7 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.language.bilingual import Bilingual
 
@@ -273,9 +274,9 @@ class ImageMention(Row):
 R = TypeVar("R", bound=Row)
 
 
-def to_json(row: Row) -> dict[str, object]:
+def to_json(row: Row) -> JsonObject:
     """A row as a table has it: without what nobody has set."""
-    return row.model_dump(mode="json", exclude_unset=True)
+    return JsonObject(row.model_dump(mode="json", exclude_unset=True))
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:

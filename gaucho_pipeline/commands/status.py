@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import click
 
@@ -11,6 +10,7 @@ from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
 from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import State
 
@@ -24,7 +24,7 @@ def status(project: Project, as_json: bool) -> None:
     states = {slug: project.states(slug) for slug in project.slugs}
     site = project.site_state(states)
     if as_json:
-        value: dict[str, Any] = {"concepts": {slug: {a: _plain(s) for a, s in row.items()} for slug, row in states.items()}}
+        value = {"concepts": {slug: {a: _plain(s) for a, s in row.items()} for slug, row in states.items()}}
         click.echo(json.dumps(value | {GALLERY_SITE.name: _plain(site)}, ensure_ascii=False, indent=1))
         return
     for slug, row in states.items():
@@ -35,8 +35,8 @@ def status(project: Project, as_json: bool) -> None:
     _print_state(GALLERY_SITE.name, site)
 
 
-def _plain(state: State) -> dict[str, Any]:
-    return {"state": state.state, "reasons": list(state.reasons)}
+def _plain(state: State) -> JsonObject:
+    return JsonObject(state=state.state, reasons=list(state.reasons))
 
 
 def _print_state(asset: str, state: State) -> None:

@@ -23,6 +23,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.files.digests import digest, file_digest, weights_digest
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.images.files import images_digest
 from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.prompts.plans import Subject
@@ -63,11 +64,11 @@ class AboutConcept(Spec):
     def _may_have_none(cls, value: object) -> object:
         return None if isinstance(value, dict) and value.get("pt") is None else value
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> JsonObject:
         """What it is hashed by."""
         name = self.name.model_dump() if self.name else {"pt": None, "en": None}
-        own = {"name": name, "description": self.description, "token": self.token, "class_noun": self.class_noun}
-        return own | ({"historical": True} if self.historical else {})
+        past = {"historical": True} if self.historical else {}
+        return JsonObject(name=name, description=self.description, token=self.token, class_noun=self.class_noun, **past)
 
 
 class SiteSpec(Spec):
@@ -75,9 +76,9 @@ class SiteSpec(Spec):
 
     concepts: dict[str, AboutConcept] = Field(description="What is said of each, by slug")
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> JsonObject:
         """What it is hashed by."""
-        return {"concepts": {slug: about.to_json() for slug, about in self.concepts.items()}}
+        return JsonObject(concepts={slug: about.to_json() for slug, about in self.concepts.items()})
 
 
 class Concept(Spec):
@@ -118,14 +119,14 @@ class Concept(Spec):
         parts = {name: value for name in PARTS if isinstance(value := getattr(self, name), Part)}
         return self.model_copy(update={name: part.for_family(family) for name, part in parts.items()})
 
-    def spec(self, part: str) -> dict[str, Any]:
+    def spec(self, part: str) -> JsonObject:
         """A stage's specification as a JSON value: all keys of its part."""
-        return self.part(part).model_dump(mode="json")
+        return JsonObject(self.part(part).model_dump(mode="json"))
 
-    def resolved_spec(self, part: str) -> dict[str, Any]:
+    def resolved_spec(self, part: str) -> JsonObject:
         """What makes a stage's specification another one: names resolved, without keys at their absent value."""
         found = self.part(part)
-        return found.identity() | found.shared(self.words, self.historical)
+        return JsonObject(found.identity() | found.shared(self.words, self.historical))
 
     def about(self) -> AboutConcept:
         """What pages say of it."""

@@ -20,6 +20,7 @@ from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
 from gaucho_pipeline.concepts.yaml_mistakes import Mistake, check_size, line_and_problem
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.scorers import ENCODERS
 from gaucho_pipeline.spec import Spec
@@ -43,13 +44,13 @@ def load_concepts(path: Path) -> Concepts:
     raw = value.get("concepts")
     if not isinstance(raw, dict) or not raw:
         raise lines.error(("concepts",), "must name at least one concept")
-    merged: dict[str, Any] = {}
+    merged: dict[str, JsonObject] = {}
     for slug, part in raw.items():
         if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
             raise lines.error(("concepts", slug), "a key must be a slug: small letters, digits and _ (the name may have accents)")
         if not isinstance(part, dict):
             raise lines.error(("concepts", slug), "must be a mapping with token, class_noun and crawl")
-        merged[slug] = _with_defaults(part, defaults)
+        merged[slug] = _with_defaults(JsonObject(part), JsonObject(defaults))
     try:
         loaded = Concepts.model_validate({"concepts": merged, "retention": value.get("retention") or {}})
     except ValidationError as error:
@@ -58,9 +59,10 @@ def load_concepts(path: Path) -> Concepts:
     return _with_absolute_paths(loaded, path.resolve().parent)
 
 
-def _with_defaults(part: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    whole = dict(part)
-    for stage, keys in defaults.items():
+def _with_defaults(part: JsonObject, defaults: JsonObject) -> JsonObject:
+    whole = JsonObject(part)
+    for stage in defaults:
+        keys = defaults.child(stage)
         if stage == "sequence" and stage not in part and "stories" not in keys:
             continue  # how it is drawn asks for none
         own = part.get(stage, {})

@@ -11,6 +11,7 @@ from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.samplers import SamplerName
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.glossary import translate
 from gaucho_pipeline.prompts.plans import PLANS, Subject
 from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
@@ -99,8 +100,9 @@ class GallerySpec(Part):
             raise ConfigError(f"gallery.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
         return found.with_recommended({"translate": not family.reads_portuguese})
 
-    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
-        return {"token": words.token, "class_noun": words.class_noun} | ({"historical": True} if historical else {})
+    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
+        past = {"historical": True} if historical else {}
+        return JsonObject(token=words.token, class_noun=words.class_noun, **past)
 
     def for_model(self, prompt: str) -> tuple[str, list[str]]:
         """What the base model reads of a prompt, and the words of it that the glossary does not hold."""

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from gaucho_pipeline.concepts.models import ModelSpec
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.plans import Subject
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.spec import Spec
@@ -36,9 +37,9 @@ class Part(Spec):
         """The same on a base model of a family. Raises ConfigError where it cannot be."""
         return self
 
-    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
+    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
         """What of the concept itself shapes what is made: it is part of the version."""
-        return {}
+        return JsonObject()
 
     def files(self) -> tuple[Path, ...]:
         """Files and folders that it names: what they hold is part of the version."""

@@ -11,6 +11,7 @@ from gaucho_pipeline.concepts.models import EncoderSpec, ModelSpec
 from gaucho_pipeline.concepts.part import OtherInput, Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.stories import Stories
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.spec import Operational
@@ -60,8 +61,9 @@ class SequenceSpec(Stories, Part):
         recommended = {**family.recommended.gallery, **family.recommended.sequence}
         return self.with_recommended(recommended | encoders).model_copy(update={"method": method})
 
-    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
-        return {"token": words.token, "class_noun": words.class_noun} | ({"historical": True} if historical else {})
+    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
+        past = {"historical": True} if historical else {}
+        return JsonObject(token=words.token, class_noun=words.class_noun, **past)
 
     def models(self) -> dict[str, ModelSpec | None]:
         return {"motion_adapter": self.motion_adapter, **self.encoders()}

@@ -12,6 +12,7 @@ from gaucho_pipeline.concepts.models import EMBEDDED, check_pinned
 from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
 from gaucho_pipeline.prompts.templates import ConceptWords, prior_prompts
 from gaucho_pipeline.rights.licenses import parse_license
@@ -175,9 +176,9 @@ class TrainingSpec(Part):
             raise ValueError("study: tries 2 to 24 combinations")
         return self
 
-    def shared(self, words: ConceptWords, historical: bool) -> dict[str, object]:
+    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
         prior = {"prior_prompts": prior_prompts(words.class_noun)} if self.prior_loss_weight else {}
-        return {"token": words.token, "class_noun": words.class_noun, **prior}
+        return JsonObject(token=words.token, class_noun=words.class_noun, **prior)
 
     def identity(self) -> dict[str, Any]:
         found = super().identity()

@@ -20,6 +20,7 @@ from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.report import CrawlReport, record_of, report
 from gaucho_pipeline.errors import GauchoError, TransientError
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.sources.registry import build_sources
 from gaucho_pipeline.stage.harness import StageResult, main
@@ -89,8 +90,8 @@ def open_journal(request: StageRequest) -> Journal:
     return Journal(Store(request.data).root / ".fetched" / f"{request.concept}.jsonl", request.provenance.spec_version)
 
 
-def _identity(kept: Sequence[CrawledImage]) -> list[dict[str, Any]]:
-    return [{name: getattr(row, name) for name in _IDENTITY} for row in kept]
+def _identity(kept: Sequence[CrawledImage]) -> list[JsonObject]:
+    return [JsonObject({name: getattr(row, name) for name in _IDENTITY}) for row in kept]
 
 
 def _holds(done: CrawlReport, request: StageRequest) -> list[Any]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
+from gaucho_pipeline.files.json_object import JsonObject
 
 
 class Journal:
@@ -42,14 +42,16 @@ class Journal:
 
     def add(self, bytes_id: str, sha256: str) -> None:
         self.fetched[bytes_id] = sha256
-        self._write({"id": bytes_id, "sha256": sha256})
+        self._write(JsonObject(id=bytes_id, sha256=sha256))
 
     def add_failure(self, bytes_id: str, error: FetchError) -> None:
         """Keeps a failure that is permanent."""
         self.failed[bytes_id] = error
-        row = {"id": bytes_id, "reason": error.reason, "spec": self._spec_version}
-        self._write(row | ({"opted_out": True} if isinstance(error, OptedOut) else {}))
+        row = JsonObject(id=bytes_id, reason=error.reason, spec=self._spec_version)
+        if isinstance(error, OptedOut):
+            row["opted_out"] = True
+        self._write(row)
 
-    def _write(self, row: dict[str, Any]) -> None:
+    def _write(self, row: JsonObject) -> None:
         with self._path.open("a", encoding="utf-8") as file:
             file.write("\n" + json.dumps(row))

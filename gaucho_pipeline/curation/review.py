@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -19,6 +18,7 @@ from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.design.web import content_security_policy, style_sheet
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
@@ -79,7 +79,7 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
         data=data,
         left_off=kept_beyond + excluded_beyond,
         reasons=list(reasons.items()),
-        licenses=sorted({card["license"] for card in cards}),
+        licenses=sorted({card.text("license") for card in cards}),
         authors=sorted({row.author for row in (*stays, *goes)}),
         sentences=SENTENCES,
         contexts=contexts,
@@ -123,52 +123,54 @@ def _write_pictures(staging: Path, rows: Sequence[CuratedImage], path_of: Callab
     return found
 
 
-def _ordered(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _ordered(cards: list[JsonObject]) -> list[JsonObject]:
     """What stays, then what does not, by reason; the borderline first, and copies right behind what they copy."""
-    copies: dict[str, list[dict[str, Any]]] = {}
+    copies: dict[str, list[JsonObject]] = {}
     stays = {card["image"] for card in cards if card["kept"]}
     for card in cards:
         if not card["kept"] and card["same_as"] in stays:
-            copies.setdefault(card["same_as"], []).append(card)
+            copies.setdefault(card.text("same_as"), []).append(card)
     alone = [card for card in cards if card["kept"] or card["same_as"] not in stays]
-    alone.sort(key=lambda card: (not card["kept"], card["reason"], card["margin"], card["image"]))
-    found = [each for card in alone for each in (card, *copies.get(card["image"], ()))]
-    return [card | {"place": place} for place, card in enumerate(found)]
+    alone.sort(key=lambda card: (not card["kept"], card.text("reason"), card["margin"], card.text("image")))
+    found = [each for card in alone for each in (card, *copies.get(card.text("image"), ()))]
+    return [JsonObject({**card, "place": place}) for place, card in enumerate(found)]
 
 
-def _card(row: CuratedImage, table: Table, pictures: Mapping[str, str], spec: FilterSpec) -> dict[str, Any]:
+def _card(row: CuratedImage, table: Table, pictures: Mapping[str, str], spec: FilterSpec) -> JsonObject:
     sha, source = row.sha256, str(row.source)
     override, measures = table.overrides.get(sha), table.measures.get(sha)
     sentence = SENTENCES.get(row.reason)
     decision = override.decision if override else ""
-    return {
-        "image": sha[:_DIGITS],
-        "is_repeated": row.reason == DUPLICATE,
-        "kept": row.kept,
-        "automatic": row.kept if not decision else decision == "drop",  # as near as can be told: somebody decided against it
-        "reason": row.reason,
-        "pt": sentence.pt if sentence else "",
-        "en": sentence.en if sentence else "",
-        "score": _number(row.score),
-        "threshold": _number(row.threshold),
-        "margin": _margin(row, measures, spec),
-        "relevance": _number(row.relevance),
-        "people": row.people is not None and row.people > 0.5,
-        "same_as": (row.same_as or "")[:_DIGITS],
-        "title": row.title,
-        "author": row.author,
-        "license": row.license,
-        "flags": list(row.flags),
-        "source": source if source.startswith(("https://", "http://")) else "",
-        "size": f"{measures.width} × {measures.height}" if measures else "",
-        "caption": row.caption or "",
-        "decision": decision,
-        "written": override.caption if override else "",
-        "by": override.by if override else "",
-        "why": override.why if override else "",
-        "picture": pictures.get(sha, ""),
-        "large": row.file if row.kept and row.file else pictures.get(sha, ""),
-    }
+    return JsonObject(
+        {
+            "image": sha[:_DIGITS],
+            "is_repeated": row.reason == DUPLICATE,
+            "kept": row.kept,
+            "automatic": row.kept if not decision else decision == "drop",  # as near as can be told: somebody decided against it
+            "reason": row.reason,
+            "pt": sentence.pt if sentence else "",
+            "en": sentence.en if sentence else "",
+            "score": _number(row.score),
+            "threshold": _number(row.threshold),
+            "margin": _margin(row, measures, spec),
+            "relevance": _number(row.relevance),
+            "people": row.people is not None and row.people > 0.5,
+            "same_as": (row.same_as or "")[:_DIGITS],
+            "title": row.title,
+            "author": row.author,
+            "license": row.license,
+            "flags": list(row.flags),
+            "source": source if source.startswith(("https://", "http://")) else "",
+            "size": f"{measures.width} × {measures.height}" if measures else "",
+            "caption": row.caption or "",
+            "decision": decision,
+            "written": override.caption if override else "",
+            "by": override.by if override else "",
+            "why": override.why if override else "",
+            "picture": pictures.get(sha, ""),
+            "large": row.file if row.kept and row.file else pictures.get(sha, ""),
+        }
+    )
 
 
 def _margin(row: CuratedImage, measures: Measures | None, spec: FilterSpec) -> float:

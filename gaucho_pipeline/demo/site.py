@@ -19,6 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from PIL import Image, ImageFilter
 
 from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.files.json_object import JsonObject
 
 HOST = "127.0.0.1"
 _Server = TypeVar("_Server", bound=ThreadingHTTPServer)
@@ -46,22 +47,22 @@ class _Subject:
         files["forbidden.png"] = _png(draw_subject(self.subject, 92, side=256))
         return files
 
-    def records(self, base: str) -> list[dict[str, Any]]:
+    def records(self, base: str) -> list[JsonObject]:
         found = []
         for number, name in enumerate(self.files):
             code, version = ("by-nc", "2.0") if name == "forbidden.png" else _LICENSES[number % 3]
             place = "publicdomain/zero" if code == "cc0" else f"licenses/{code}"
             found.append(
-                {
-                    "id": f"{self.subject}-{name}",
-                    "title": f"{self.title} {number + 1}",
-                    "creator": _AUTHORS[number % 3],
-                    "url": f"{base}/media/{self.subject}/{name}",
-                    "foreign_landing_url": f"{base}/photo/{self.subject}/{name}",
-                    "license": code,
-                    "license_version": version,
-                    "license_url": f"https://creativecommons.org/{place}/{version}/",
-                }
+                JsonObject(
+                    id=f"{self.subject}-{name}",
+                    title=f"{self.title} {number + 1}",
+                    creator=_AUTHORS[number % 3],
+                    url=f"{base}/media/{self.subject}/{name}",
+                    foreign_landing_url=f"{base}/photo/{self.subject}/{name}",
+                    license=code,
+                    license_version=version,
+                    license_url=f"https://creativecommons.org/{place}/{version}/",
+                )
             )
         return found
 

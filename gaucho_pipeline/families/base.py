@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gaucho_pipeline.families.model_files import Configs
 from gaucho_pipeline.families.samplers import SAMPLERS, SamplerName
+from gaucho_pipeline.files.json_object import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -123,7 +124,7 @@ class Family(ABC):
     @classmethod
     def refusal(cls, configs: Configs) -> str | None:
         """Why a model of this configuration cannot be taught, in the words that follow its name; None if it can."""
-        size = configs.get(cls.denoiser, {}).get("sample_size")
+        size = configs.get(cls.denoiser, JsonObject()).get("sample_size")
         sides = [size] if not isinstance(size, (list, tuple)) else list(size)
         right = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side <= _MAX_LATENTS for side in sides)
         if size is not None and not (right and len(sides) in (1, 2) and len(set(sides)) == 1):
@@ -155,7 +156,7 @@ class Family(ABC):
         pictures: list[Any] = self.pipeline(**keys).images
         return pictures
 
-    def _encoded_keys(self, prefix: str, prompts: Sequence[str]) -> dict[str, Any]:
+    def _encoded_keys(self, prefix: str, prompts: Sequence[str]) -> dict[str, torch.Tensor]:
         """Prompts as the pipeline takes them when they are encoded; each is encoded once."""
         import torch
 
@@ -165,7 +166,7 @@ class Family(ABC):
                     self._encoded[prompt] = self.encode_prompt(prompt)
         return self.argument_keys(prefix, self.collate([self._encoded[prompt] for prompt in prompts]))
 
-    def argument_keys(self, prefix: str, batch: Conditioning) -> dict[str, Any]:
+    def argument_keys(self, prefix: str, batch: Conditioning) -> dict[str, torch.Tensor]:
         """A batch of encoded prompts under the names that the pipeline's arguments have."""
         return {f"{prefix}{argument}": batch[name] for name, argument in self.prompt_arguments.items()}
 
@@ -185,10 +186,10 @@ class Family(ABC):
         kind = getattr(diffusers, SAMPLERS[name].scheduler)
         self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
+    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
         """How the pipeline is told of guidance, and of what not to draw."""
         taken = signature(type(self.pipeline).__call__).parameters
-        keys = {"guidance_scale": guidance, "negative_prompt": [negative_prompt] * count}
+        keys: dict[str, bool | float | list[str] | None] = {"guidance_scale": guidance, "negative_prompt": [negative_prompt] * count}
         return {name: value for name, value in keys.items() if name in taken}
 
     # ------------------------------------------------------------------------------------------ encoded once, and kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, drawing_with
 
@@ -31,7 +31,7 @@ class Flux(Family):
     def resolution(self) -> int:
         return 1024
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
+    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
         return {"guidance_scale": guidance}  # its own guidance is embedded, and knows no negative prompt
 
     def encode_prompt(self, prompt: str) -> Conditioning:

@@ -9,11 +9,11 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.json_object import JsonObject
 
-Configs = Mapping[str, Mapping[str, Any]]
+Configs = Mapping[str, JsonObject]
 """What each part of a model says of itself, by the part's name."""
 
 _POINTER = b"version https://git-lfs"
@@ -24,12 +24,12 @@ _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
 _WEIGHTS = ("diffusion_pytorch_model", "model")
 
 
-def read_model(folder: Path, index: Mapping[str, Any], without: Collection[str]) -> tuple[Configs, int]:
+def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tuple[Configs, int]:
     """The configuration of every part that `model_index.json` names but for those `without`, and how many weights there are.
 
     Raises ConfigError for a part that is not there, is no such file, or whose weights are missing, cut off, or of a kind that is not read.
     """
-    configs: dict[str, Mapping[str, Any]] = {}
+    configs: dict[str, JsonObject] = {}
     count = 0
     for name in _parts(index, without):
         part = folder / name
@@ -49,7 +49,7 @@ def read_model(folder: Path, index: Mapping[str, Any], without: Collection[str])
     return configs, count
 
 
-def _parts(index: Mapping[str, Any], without: Collection[str]) -> Iterator[str]:
+def _parts(index: JsonObject, without: Collection[str]) -> Iterator[str]:
     """Names of parts; each is a folder of its own, and nothing that leads out of the model's."""
     for name, value in index.items():
         named = isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
@@ -59,14 +59,14 @@ def _parts(index: Mapping[str, Any], without: Collection[str]) -> Iterator[str]:
             yield name
 
 
-def _read_object(file: Path) -> Mapping[str, Any]:
+def _read_object(file: Path) -> JsonObject:
     try:
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise ConfigError(f"{file} is no JSON object; fetch it again")
-    return value
+    return JsonObject(value)
 
 
 def _weight_files(part: Path) -> list[Path]:

@@ -29,7 +29,7 @@ class QwenImage(Family):
     def resolution(self) -> int:
         return 1024
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
+    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
         return {"true_cfg_scale": guidance, "negative_prompt": [negative_prompt or " "] * count}
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 
@@ -26,7 +26,7 @@ class Sana(Family):
         latents = self.pipeline.vae.encode(pixels).latent * self.pipeline.vae.config.scaling_factor
         return latents, latents.new_zeros(latents.shape)
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, Any]:
+    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
         own = {"use_resolution_binning": False, "complex_human_instruction": None}  # the side that is asked for, the prompt that was taught
         return super().guidance_keys(negative_prompt, guidance, count) | own
 

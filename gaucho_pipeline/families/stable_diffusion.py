@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gaucho_pipeline.families.base import Conditioning, Family
 from gaucho_pipeline.families.model_files import Configs
 from gaucho_pipeline.families.target_modules import TARGET_MODULES
+from gaucho_pipeline.files.json_object import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -29,7 +30,8 @@ class StableDiffusion(Family):
 
     @classmethod
     def refusal(cls, configs: Configs) -> str | None:
-        scheduler, none = configs.get("scheduler", {}), dict[str, Any]()
+        none = JsonObject()
+        scheduler = configs.get("scheduler", none)
         latents, taken = configs.get("vae", none).get("latent_channels", 4), configs.get("unet", none).get("in_channels", 4)
         if taken != latents:
             return f"takes {taken} channels for {latents} of a picture: it is made for inpainting or editing; take a text-to-image model"
@@ -118,8 +120,15 @@ class StableDiffusion(Family):
         """Latents that the pipeline denoised, from this noise and a batch of encoded prompts; `seed`: of samplers that draw noise."""
         import torch
 
-        keys = self.argument_keys("", conditionings) | self._encoded_keys("negative_", [negative_prompt] * len(latents))
-        keys |= {"num_inference_steps": steps, "guidance_scale": guidance, "height": side, "width": side}
-        keys |= {"latents": latents, "generator": torch.Generator().manual_seed(seed), "output_type": "latent"}
-        found: torch.Tensor = self.pipeline(**keys).images
+        encoded = self.argument_keys("", conditionings) | self._encoded_keys("negative_", [negative_prompt] * len(latents))
+        found: torch.Tensor = self.pipeline(
+            **encoded,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+            height=side,
+            width=side,
+            latents=latents,
+            generator=torch.Generator().manual_seed(seed),
+            output_type="latent",
+        ).images
         return found

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 from gaucho_pipeline.families.model_files import Configs
+from gaucho_pipeline.files.json_object import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -31,9 +32,9 @@ class Wan(Family):
     def refusal(cls, configs: Configs) -> str | None:
         if "transformer_2" in configs:
             return "has two denoisers, one for each half of the noise; what can be taught has one: take Wan 2.1"
-        if configs.get("vae", {}).get("is_residual"):
+        if configs.get("vae", JsonObject()).get("is_residual"):
             return "has noise that differs from place to place (Wan 2.2, 5B); what can be taught has one for all: take Wan 2.1"
-        transformer = configs.get("transformer", {})
+        transformer = configs.get("transformer", JsonObject())
         if transformer.get("image_dim") or transformer.get("in_channels", 16) != transformer.get("out_channels", 16):
             return "draws clips that begin with an image; what can be taught draws from words alone"
         return super().refusal(configs)

@@ -6,19 +6,19 @@ import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import written_atomically
 
 
-def write_table(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+def write_table(path: Path, rows: Iterable[JsonObject]) -> None:
     """Writes rows as JSON Lines, accents as they are, one after the other."""
     with written_atomically(path) as file:
         file.writelines(json.dumps(row, ensure_ascii=False, sort_keys=True, allow_nan=False).encode() + b"\n" for row in rows)
 
 
-def read_table(path: Path) -> list[dict[str, Any]]:
+def read_table(path: Path) -> list[JsonObject]:
     """Reads JSON Lines, text as text. Raises GauchoError if they are none."""
     try:
         with path.open(encoding="utf-8") as file:
@@ -33,7 +33,7 @@ _ROWS_AT_ONCE = 10_000
 ATTRIBUTION_COLUMNS = ("file", "title", "author", "source", "license", "license_url", "sha256")
 
 
-def write_attribution(path: Path, records: Iterable[dict[str, Any]]) -> None:
+def write_attribution(path: Path, records: Iterable[JsonObject]) -> None:
     """Writes ATTRIBUTION.csv: a line for each image, in UTF-8 with a mark that spreadsheets understand."""
     import pandas as pd  # here, because Dagster loads this module and pandas takes a while
 

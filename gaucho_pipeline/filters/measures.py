@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from gaucho_pipeline.files.json_object import JsonObject
+
 FINGERPRINTS = ("hashes", "mirrored", "colours", "thumb", "edges")
 """What is no number, for comparing pictures with one another."""
 
@@ -54,9 +56,9 @@ class Measures:
         """How many pixels it really has."""
         return self.width * self.height * self.finest**2
 
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> JsonObject:
         """All but the bytes."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in FINGERPRINTS}
+        return JsonObject({field.name: getattr(self, field.name) for field in fields(self) if field.name not in FINGERPRINTS})
 
     @classmethod
     def from_parts(cls, numbers: dict[str, Any], fingerprints: Sequence[bytes]) -> Measures:

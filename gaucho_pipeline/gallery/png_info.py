@@ -9,6 +9,7 @@ import json
 from typing import TypedDict
 
 from gaucho_pipeline.families.samplers import named_by
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.provenance.facts import Facts
 
@@ -17,7 +18,7 @@ class Node(TypedDict):
     """A node of ComfyUI's workflow."""
 
     class_type: str
-    inputs: dict[str, object]
+    inputs: JsonObject
 
 
 def png_info(facts: Facts, slug: str, is_unet: bool) -> dict[str, str]:
@@ -90,4 +91,4 @@ def _workflow(facts: Facts, slug: str) -> dict[str, Node]:
 
 
 def _node(kind: str, **inputs: object) -> Node:
-    return {"class_type": kind, "inputs": inputs}
+    return {"class_type": kind, "inputs": JsonObject(inputs)}

@@ -63,7 +63,7 @@ def part_identity(model: str, revision: str | None) -> dict[str, str | None]:
     return {"id": model if model == EMBEDDED else folder.name, "revision": revision, "digest": weights_digest(folder)}
 
 
-def model_index(model: str, revision: str | None) -> dict[str, Any]:
+def model_index(model: str, revision: str | None) -> JsonObject:
     """What `model_index.json` of a model says: from its folder, or from the hub (or its offline cache) at the pinned commit.
 
     Raises ConfigError if it is not there or is no such file, GauchoError if a hub cannot be asked.
@@ -88,7 +88,7 @@ def model_index(model: str, revision: str | None) -> dict[str, Any]:
         raise ConfigError(f"{folder or model} holds no model (no model_index.json)") from None
     if not isinstance(value, dict) or not isinstance(value.get("_class_name"), str):
         raise ConfigError(f"{folder or model}: its model_index.json names no pipeline")
-    return value
+    return JsonObject(value)
 
 
 def family_of(model: str, revision: str | None, lock_file: LockFile | None = None) -> type[Family]:

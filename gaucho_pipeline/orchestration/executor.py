@@ -7,12 +7,12 @@ need this package, `concepts.yaml` at the same path, and one data folder: a shar
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import dagster as dg
 
 from gaucho_pipeline.assets.table import Asset
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.json_object import JsonObject
 
 RAY_VARIABLE = "GAUCHO_RAY"
 _HANDED_ON = ("GAUCHO_CONCEPTS", "GAUCHO_DATA", "GAUCHO_CONTACT", "GAUCHO_STORE", "GAUCHO_GPUS_PER_STEP", RAY_VARIABLE, "PYTHONPATH")
@@ -37,16 +37,13 @@ def choose_executor() -> dg.ExecutorDefinition:
     return ray_executor.configured({"ray": {"address": {"env": RAY_VARIABLE}, "env_vars": names}})
 
 
-def op_tags(asset: Asset) -> dict[str, Any]:
+def op_tags(asset: Asset) -> JsonObject:
     """What Dagster's executors read of an asset's needs: one GPU for whatever is of the pool."""
     if asset.pool is None:
-        return {}
+        return JsonObject()
     gpus = float(os.environ.get("GAUCHO_GPUS_PER_STEP", "1"))
-    return {
-        f"gaucho/{asset.pool}": "1",
-        "dagster-ray/config": {"num_gpus": gpus},
-        "dagster-k8s/config": {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}},
-    }
+    on_kubernetes = {"container_config": {"resources": {"limits": {"nvidia.com/gpu": 1}}}}
+    return JsonObject({f"gaucho/{asset.pool}": "1", "dagster-ray/config": {"num_gpus": gpus}, "dagster-k8s/config": on_kubernetes})
 
 
 def retry_policy(asset: Asset) -> dg.RetryPolicy | None:

@@ -20,6 +20,7 @@ from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project import site
@@ -159,7 +160,7 @@ class Project:
         return Recipe(
             asset=asset,
             spec_version=digest([version, inherited]) if inherited and not concept.historical else version,
-            spec=concept.resolved_spec(asset.part) | inherited,
+            spec=JsonObject(concept.resolved_spec(asset.part) | inherited),
             code_version=self._code_version(asset, slug),
             base_model=self._base_model(asset, slug),
             others=others,
@@ -168,12 +169,12 @@ class Project:
     def _concept_for(self, asset: Asset, slug: str) -> Concept:
         return self.on_its_base_model(slug) if asset.on_base_model else self.concept(slug)
 
-    def _inherited(self, asset: Asset, slug: str) -> dict[str, object]:
+    def _inherited(self, asset: Asset, slug: str) -> JsonObject:
         """What a specification has from other concepts: what shows one that is of the past is imagined."""
         part = self.concept(slug).part(asset.part)
         others = [each.concept for each in part.other_inputs(slug) if each.concept in self.concepts.concepts]
         shown = [slug, *others] if part.shows_others else []
-        return {"historical": True} if any(self.concept(each).historical for each in shown) else {}
+        return JsonObject({"historical": True} if any(self.concept(each).historical for each in shown) else {})
 
     def _code_version(self, asset: Asset, slug: str) -> str:
         """The asset's; where it runs on a base model, also those of family, method and the part's way, where not the first."""

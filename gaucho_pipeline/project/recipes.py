@@ -6,11 +6,11 @@ What exists is in `standing.py`; that a file was read, a hub asked or a folder h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from gaucho_pipeline.assets.table import ASSETS, Asset
 from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.project.standing import Standing
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Provenance
@@ -22,7 +22,7 @@ class Recipe:
 
     asset: Asset
     spec_version: str
-    spec: dict[str, Any]
+    spec: JsonObject
     """As its version has it."""
     code_version: str
     base_model: dict[str, str | None] | None = None

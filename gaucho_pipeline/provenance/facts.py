@@ -6,6 +6,8 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gaucho_pipeline.files.json_object import JsonObject
+
 
 class OtherConcept(BaseModel):
     """A further concept that is drawn with, beside the one that a file is of."""
@@ -70,6 +72,6 @@ class Facts(BaseModel):
         """The same with others."""
         return self.model_copy(update=facts)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> JsonObject:
         """What a file says: without what does not apply."""
-        return self.model_dump(mode="json", exclude_unset=True)
+        return JsonObject(self.model_dump(mode="json", exclude_unset=True))

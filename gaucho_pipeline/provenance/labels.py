@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from html import unescape
 from io import BytesIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from gaucho_pipeline.design.web import font
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.provenance.facts import Facts
 
 if TYPE_CHECKING:
@@ -48,25 +49,25 @@ def marked_png(picture: Image.Image, facts: Facts, texts: Mapping[str, str] | No
     return buffer.getvalue()
 
 
-def facts_in(picture: Image.Image) -> dict[str, Any] | None:
+def facts_in(picture: Image.Image) -> JsonObject | None:
     """The facts that a picture of ours carries; None where there are none, or none that can be read."""
     text = getattr(picture, "text", {}).get(FACTS)
     xmp = picture.info.get("xmp")
     return _read(text) if text is not None else facts_in_xmp(xmp) if isinstance(xmp, bytes) else None
 
 
-def facts_in_xmp(xmp: bytes) -> dict[str, Any] | None:
+def facts_in_xmp(xmp: bytes) -> JsonObject | None:
     """The facts in the XMP of a film of ours. What is sought is one attribute that we wrote: no XML of a stranger's is parsed."""
     found = re.search(rb'gaucho:Facts=("[^"]*"|\'[^\']*\')', xmp)
     return _read(unescape(found[1][1:-1].decode("utf-8", "replace"))) if found else None
 
 
-def _read(text: str) -> dict[str, Any] | None:
+def _read(text: str) -> JsonObject | None:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return JsonObject(value) if isinstance(value, dict) else None
 
 
 def labelled(picture: Image.Image, imagined: bool) -> Image.Image:

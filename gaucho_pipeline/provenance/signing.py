@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import GENERATED, SOFTWARE
 
@@ -125,20 +126,15 @@ def _function(name: str) -> Callable[[bytes], bytes]:
     return found
 
 
-def _manifest(facts: Facts) -> dict[str, Any]:
+def _manifest(facts: Facts) -> JsonObject:
     base = facts.base_model or {}
     agent = {"name": " + ".join(filter(None, (str(base.get("id", SOFTWARE)), facts.concept)))}
     if facts.checkpoint:
         agent["version"] = facts.checkpoint
     created = {"action": "c2pa.created", "digitalSourceType": GENERATED, "softwareAgent": agent}
     created["when"] = datetime.now(UTC).isoformat(timespec="seconds")
-    return {
-        "claim_generator_info": [{"name": SOFTWARE}],
-        "assertions": [
-            {"label": "c2pa.actions.v2", "data": {"actions": [created]}},
-            {"label": _LABEL, "data": facts.to_json()},
-        ],
-    }
+    assertions = [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}, {"label": _LABEL, "data": facts.to_json()}]
+    return JsonObject(claim_generator_info=[{"name": SOFTWARE}], assertions=assertions)
 
 
 def has_anchors() -> bool:
@@ -153,7 +149,7 @@ class Signature(NamedTuple):
     """`Trusted`: by an anchor that is configured; `Valid`: the file is as it was signed; `Invalid`: it is not."""
     signed_by: str
     problems: tuple[str, ...]
-    facts: dict[str, Any] | None
+    facts: JsonObject | None
 
 
 def read_signature(content: bytes, mime: str) -> Signature | None:
@@ -179,6 +175,6 @@ def read_signature(content: bytes, mime: str) -> Signature | None:
         info = manifest.get("signature_info") or {}
         own = [each["data"] for each in manifest.get("assertions", []) if each.get("label") == _LABEL and isinstance(each["data"], dict)]
         problems = tuple(str(each.get("code")) for each in value.get("validation_status") or [])
-        return Signature(state, str(info.get("common_name") or info.get("issuer") or "?"), problems, own[0] if own else None)
+        return Signature(state, str(info.get("common_name") or info.get("issuer") or "?"), problems, JsonObject(own[0]) if own else None)
     except (KeyError, TypeError, AttributeError):
         return Signature("Invalid", "", ("the manifest is none that can be read",), None)

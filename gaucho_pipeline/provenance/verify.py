@@ -7,7 +7,6 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
@@ -15,6 +14,7 @@ from gaucho_pipeline.assets.rows import FrameRow, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, pixels_digest
 from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
 from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
@@ -42,7 +42,7 @@ _LARGEST = 100_000_000
 class Finding:
     """What is known of a file."""
 
-    claims: dict[str, Any] | None = None
+    claims: JsonObject | None = None
     """What it says of itself."""
     signature: Signature | None = None
     artifact: str = ""
@@ -90,7 +90,7 @@ def _verify_film(content: bytes, store: Store) -> Finding:
     return _finding(content, "video/mp4", facts_in_xmp(content[at:]) if at >= 0 else None, "", store)
 
 
-def _finding(content: bytes, mime: str, facts: dict[str, Any] | None, pixels: str, store: Store) -> Finding:
+def _finding(content: bytes, mime: str, facts: JsonObject | None, pixels: str, store: Store) -> Finding:
     finding = Finding(facts, read_signature(content, mime))
     if (signature := finding.signature) and signature.state == "Invalid":
         finding.problems.append(f"the signature does not hold: {', '.join(signature.problems) or 'the file is another than was signed'}")
@@ -102,7 +102,7 @@ def _finding(content: bytes, mime: str, facts: dict[str, Any] | None, pixels: st
     return finding
 
 
-def _hold_against(store: Store, finding: Finding, claims: dict[str, Any], pixels: str, sha256: str) -> None:
+def _hold_against(store: Store, finding: Finding, claims: JsonObject, pixels: str, sha256: str) -> None:
     """Looks for the picture or the film and for what it was drawn with in the data folder, and compares."""
     slug, version = str(claims.get("concept", "")), claims.get("checkpoint")
     if not _is_slug(slug):
@@ -141,7 +141,7 @@ def _is_slug(name: object) -> bool:
     return isinstance(name, str) and SLUG.fullmatch(name) is not None
 
 
-def _facts_of(path: Path) -> dict[str, Any] | None:
+def _facts_of(path: Path) -> JsonObject | None:
     with Image.open(path) as image:
         return facts_in(image)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def measure(
     story, by_subject, by_words = prepared.story, encoders.subject, encoders.words
     steps = {model: pixel_steps(frames[model]) for model in ("tuned", "control")}
     within = _not_over_cuts(story)
-    found: dict[str, Any] = _steps("step", steps["tuned"][within], steps["control"][within])
+    found: dict[str, float | int | None] = dict(_steps("step", steps["tuned"][within], steps["control"][within]))
     rows = [FrameNumbers() for _ in frames["tuned"]]
     for number in np.flatnonzero(within):
         rows[number + 1]["step"] = round(float(steps["tuned"][number]), 5)

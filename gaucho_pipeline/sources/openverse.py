@@ -142,6 +142,6 @@ def _name(item: object) -> str:
     return identity if isinstance(identity, str) else ""
 
 
-def openverse_license(record: Mapping[str, object]) -> License:
+def openverse_license(record: JsonObject) -> License:
     """The licence of an Openverse image record (`license`, `license_version`, `license_url`)."""
     return agreed([parse_license(record.get("license"), record.get("license_version"))], record.get("license_url"))

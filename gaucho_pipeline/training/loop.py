@@ -16,6 +16,7 @@ import torch
 from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.models.base_models import Loaded, is_out_of_memory
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.stage.reporter import Reporter
@@ -24,7 +25,7 @@ from gaucho_pipeline.training.examples import Encoded, Example
 from gaucho_pipeline.training.learned import interval
 from gaucho_pipeline.training.memory import Plan, plan
 from gaucho_pipeline.training.objective import Objective
-from gaucho_pipeline.training.state import TrainerState, forget_worse, load_best, load_state, save_best, save_state
+from gaucho_pipeline.training.state import SavedState, TrainerState, forget_worse, load_best, load_state, save_best, save_state
 from gaucho_pipeline.training.tuned import TunedModel
 
 
@@ -40,7 +41,7 @@ class Trainer:
     """One training of one concept. What differs between base models and between methods is theirs to know."""
 
     def __init__(self, base: Loaded, spec: TrainingSpec, words: ConceptWords, encoded: Encoded, inputs: str = "") -> None:
-        self.spec, self.encoded, self.inputs = spec, encoded, {**spec.identity(), "images": inputs}
+        self.spec, self.encoded, self.inputs = spec, encoded, JsonObject(spec.identity(), images=inputs)
         self.instance_prompt = instance_prompt(words)
         self.model = TunedModel(base, spec, encoded.conditionings)
         self.objective = Objective(self.model, spec, encoded, words.class_noun)
@@ -242,8 +243,8 @@ class Trainer:
         if not processes.is_first():
             return
         scaler, is_over = self.model.accelerator.scaler, bool(self.state.ended) or self.state.step == self.max_steps
-        content = {
-            "state": self.state.to_json(),
+        content: SavedState = {
+            "state": dict(self.state.to_json()),
             "weights": self.model.method.weights(),
             "first_errors": self._first_errors,
             "optimizer": None if is_over else self.optimizer.state_dict(),  # which is most of a state, and of no use any more
@@ -264,8 +265,8 @@ class Trainer:
             reporter.info(f"{file.name}, where the training stood, is damaged and was put aside; the training {then}")
         if content is None:
             return
-        self._best_before = content["state"]["best_step"]
-        self.state, self._first_errors = TrainerState.from_json(content["state"]), content["first_errors"]
+        self.state, self._first_errors = TrainerState.from_json(JsonObject(content["state"])), content["first_errors"]
+        self._best_before = self.state.best_step
         self.model.method.set_weights(content["weights"])
         if content["optimizer"]:
             self.optimizer.load_state_dict(content["optimizer"])

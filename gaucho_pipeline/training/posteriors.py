@@ -5,7 +5,7 @@ What is read back is held against its own hash; what does not fit is as good as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ class Posterior:
 class PosteriorCache:
     """Posteriors of the views of images, for one base model; without a folder, nothing is kept."""
 
-    def __init__(self, folder: Path | None, base_model: dict[str, Any] | None = None, dtype: str = "") -> None:
+    def __init__(self, folder: Path | None, base_model: Mapping[str, str | None] | None = None, dtype: str = "") -> None:
         self._folder, self._model = folder, [_LAYOUT, base_model, dtype]
 
     def get(self, pixels: str, shape: Sequence[Any]) -> list[Posterior] | None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -16,11 +16,25 @@ from safetensors.torch import load_file, save_file
 from gaucho_pipeline.assets.rows import Loss, parse_row, to_json
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import file_digest
+from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import sync_folder, written_atomically
 from gaucho_pipeline.methods.base import Weights
 from gaucho_pipeline.models.base_models import is_out_of_memory
 
 _KEYS = frozenset({"inputs", "state", "weights", "first_errors", "optimizer", "average", "scaler", "best_digest"})
+
+
+class SavedState(TypedDict, total=False):
+    """What a state file holds, as torch saves it: plain dictionaries, for torch.load reads no class of ours."""
+
+    inputs: dict[str, object]
+    state: dict[str, Any]
+    weights: Weights
+    first_errors: torch.Tensor | None
+    optimizer: Any
+    average: Any
+    scaler: Any
+    best_digest: str
 
 
 @dataclass
@@ -37,22 +51,23 @@ class TrainerState:
     """Images that are computed at once; 0 where that is not chosen yet."""
     gradient_checkpointing: bool = False
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> JsonObject:
         """The numbers as a state file keeps them."""
-        return vars(self) | {"curve": [to_json(row) for row in self.curve]}
+        return JsonObject(vars(self) | {"curve": [dict(to_json(row)) for row in self.curve]})
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Self:
+    def from_json(cls, value: JsonObject) -> Self:
         """The numbers that `to_json` gave. Raises GauchoError for what is none."""
-        return cls(**value | {"curve": [parse_row(row, Loss, "the state") for row in value["curve"]]})
+        numbers: Any = value  # of a file whose checksums fit: what is none of these keys raises TypeError
+        return cls(**numbers | {"curve": [parse_row(row, Loss, "the state") for row in value.array("curve")]})
 
 
-def save_state(path: Path, inputs: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+def save_state(path: Path, inputs: JsonObject, content: SavedState) -> None:
     """Writes a state; the one before stays beside it, and the new one counts once it is whole and on disk."""
     new = path.with_suffix(".new")
     with written_atomically(new) as file:
         best = file_digest(_best_file(path.parent, content["state"]["best_step"]))
-        torch.save({"inputs": dict(inputs), "best_digest": best, **content}, file)
+        torch.save({**content, "inputs": dict(inputs), "best_digest": best}, file)
     if path.exists():
         os.replace(path, previous_of(path))
     os.replace(new, path)
@@ -64,7 +79,7 @@ def previous_of(path: Path) -> Path:
     return path.with_suffix(".previous.pt")
 
 
-def load_state(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Path]]:
+def load_state(path: Path, inputs: JsonObject) -> tuple[SavedState | None, list[Path]]:
     """The newest state that is whole, or None where there is none; and the files that are damaged.
 
     Raises GauchoError if it is of a training of something else.
@@ -75,7 +90,7 @@ def load_state(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, Any] | 
             continue
         try:
             content = _load(file)
-            then, state = content["inputs"], TrainerState.from_json(content["state"])
+            then, state = content["inputs"], TrainerState.from_json(JsonObject(content["state"]))
             is_whole = content.keys() >= _KEYS and file_digest(_best_file(path.parent, state.best_step)) == content["best_digest"]
         except FileNotFoundError:
             is_whole = False  # of the weights that it names
@@ -92,12 +107,12 @@ def load_state(path: Path, inputs: Mapping[str, Any]) -> tuple[dict[str, Any] | 
     return None, damaged
 
 
-def _load(file: Path) -> dict[str, Any]:
+def _load(file: Path) -> SavedState:
     """What a state holds, every byte of it checked. Raises ValueError and what torch raises if it is damaged."""
     with zipfile.ZipFile(file) as archive:
         if archive.testzip():
             raise ValueError("a checksum does not fit")
-    content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    content: SavedState = torch.load(file, map_location="cpu", weights_only=True)
     return content
 
 
