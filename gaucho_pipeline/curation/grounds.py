@@ -54,7 +54,7 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
     ground = _connected_to_ring(like, inner)
     if ground.mean() < _MIN_GROUND:
         return None
-    things, count = ndimage.label(ndimage.binary_opening(~ground, iterations=1))
+    things, count = ndimage.label(ndimage.binary_opening(~ground))
     if not count:
         return None
     sizes = np.bincount(things.ravel())[1:]
@@ -69,7 +69,7 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
         return None
     kept = np.isin(things, np.flatnonzero(sizes >= _SPECK * ground.size) + 1)
     grey = rgb.mean(axis=2).astype(np.uint8)
-    if np.count_nonzero(np.bincount(grey[kept], minlength=256) > 0.002 * kept.sum()) < _FEW_TONES:
+    if np.count_nonzero(np.bincount(grey[kept]) > 0.002 * kept.sum()) < _FEW_TONES:
         return None
     top, bottom, left, right = _bounds(kept)
     margin = round(_MARGIN * max(bottom - top, right - left))

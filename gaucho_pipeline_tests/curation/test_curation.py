@@ -216,3 +216,12 @@ def test_what_a_curator_drops_or_keeps_is_dropped_or_kept(cups: Project, tmp_pat
     assert result.metrics.overrides.applied == 2  # type: ignore[attr-defined]
     (row,) = (row for row in read_table(tmp_path / "told" / "excluded.jsonl") if row["sha256"] == first)
     assert (row["reason"], row["by"], row["why"], row["pt"]) == ("dropped", "Ana", "escura", "O curador a retirou.")
+
+
+@pytest.mark.parametrize(("captions", "is_reported"), [("prompt", False), ("title", True)])
+def test_images_without_the_caption_that_was_requested_are_reported(captions: str, is_reported: bool, tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "photos", "araucaria", 3), "mtl", "tree") | {"curation": {"captions": captions}}
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept}), tmp_path / "data")
+    run_stage(project, "raw_crawl", "araucaria", tmp_path / "raw_crawl")
+    reported = run_stage(project, "curated_set", "araucaria", tmp_path / "curated_set").stderr
+    assert ("3 of 3 images have no title to caption them with: the plain prompt is theirs" in reported) is is_reported

@@ -25,8 +25,11 @@ def test_comfyui_reads_a_workflow_whose_wires_lead_from_the_adapter_to_the_pictu
     assert (sampler["seed"], sampler["steps"], sampler["cfg"], sampler["sampler_name"]) == (3, 20, 6.5, "dpmpp_2m")
     assert kinds[sampler["model"][0]] == "LoraLoader"
     adapter = nodes[sampler["model"][0]]["inputs"]
-    assert (adapter["lora_name"], adapter["strength_model"]) == ("araucaria.safetensors", 0.5)
-    assert kinds[adapter["model"][0]] == "CheckpointLoaderSimple"
+    loader = next(name for name, kind in kinds.items() if kind == "CheckpointLoaderSimple")
+    assert nodes[loader]["inputs"] == {"ckpt_name": "stable-diffusion.safetensors"}
+    assert adapter == {
+        "lora_name": "araucaria.safetensors", "strength_model": 0.5, "strength_clip": 0.5, "model": [loader, 0], "clip": [loader, 1],
+    }  # fmt: skip
     assert nodes[sampler["positive"][0]]["inputs"]["text"] == "a photo of mtl tree"
     assert nodes[sampler["negative"][0]]["inputs"]["text"] == "blur"
     for words in ("positive", "negative"):

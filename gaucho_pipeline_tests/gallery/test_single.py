@@ -62,6 +62,18 @@ def test_strength_and_further_concepts_make_other_pictures_and_are_reported(proj
     assert differ(half, none) < differ(whole, none)
 
 
+def test_a_picture_of_a_unet_carries_a_workflow_and_of_another_denoiser_none(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn(project, tmp_path, araucaria=1.0)
+    with Image.open(tmp_path / "0.png") as image:
+        assert {"parameters", "prompt"} <= image.text.keys()  # type: ignore[attr-defined]
+    asked: list[bool] = []
+    monkeypatch.setattr("gaucho_pipeline.gallery.single.png_info", lambda facts, slug, is_unet: asked.append(is_unet) or {})
+    drawn(project, tmp_path, araucaria=1.0)
+    assert asked == [True]
+
+
 def test_a_strength_of_one_is_the_same_by_either_way(project: Project, tmp_path: Path) -> None:
     one, _ = drawn(project, tmp_path, araucaria=1.0)
     other, _ = drawn(project, tmp_path, araucaria=1.0, chimarrao=0.0)

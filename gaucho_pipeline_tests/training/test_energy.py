@@ -31,6 +31,17 @@ def test_where_nothing_tells_there_is_no_figure(tmp_path: Path, monkeypatch: pyt
     assert meter.stop() is None
 
 
+def test_a_gpus_power_is_in_watts_and_unknown_where_the_vendors_library_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "power_draw", lambda device: 350_500)  # milliwatts
+    assert energy._watts_of(torch.device("cuda")) == 350.5
+
+    def missing(device: torch.device) -> int:
+        raise ModuleNotFoundError("pynvml")
+
+    monkeypatch.setattr(torch.cuda, "power_draw", missing)
+    assert energy._watts_of(torch.device("cuda")) is None
+
+
 def test_a_gpus_power_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(energy, "_SECONDS_BETWEEN_SAMPLES", 0.01)
     monkeypatch.setattr(energy, "_watts_of", lambda device: 360.0)
