@@ -22,7 +22,8 @@ import yaml
 from gaucho_pipeline.assets.table import CONCEPT_ASSETS, SAMPLE_SEQUENCE
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.processes import launch
-from gaucho_pipeline.processes.stage_server import READY, SWITCH_VARIABLE
+from gaucho_pipeline.processes.stage_client import READY
+from gaucho_pipeline.processes.stage_server import SWITCH_VARIABLE
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT, stage_server
 

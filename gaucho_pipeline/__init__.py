@@ -2,8 +2,8 @@
 
     from gaucho_pipeline import Project
 
-is the interface for notebooks and scripts (`api/`). It and `__version__` are read when somebody asks for them: a stage imports this
-package too, and needs neither.
+is the interface for notebooks and scripts (`commands/python.py`). It and `__version__` are read when somebody asks for them: a stage
+imports this package too, and needs neither.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gaucho_pipeline.api import Project
+    from gaucho_pipeline.commands.python import Project
 
 __all__ = ["Project", "__version__"]
 
@@ -21,7 +21,7 @@ __version__: str
 def __getattr__(name: str) -> Any:
     """https://peps.python.org/pep-0562/"""
     if name == "Project":
-        from gaucho_pipeline.api import Project
+        from gaucho_pipeline.commands.python import Project
 
         return Project
     if name == "__version__":

@@ -1,6 +1,8 @@
 """What every part of `concepts.yaml` is: a frozen model that refuses unknown keys, and knows what of it makes up a version.
 
-Here belongs what all specifications share. The keys themselves are in `concepts.py` and `parts/`, and where a source or a filter is.
+And what a JSON object is that somebody else wrote: any value may be of any kind, or missing.
+
+Here belongs what all specifications share. The keys themselves are in `concepts/`, and where a source or a filter is.
 """
 
 from __future__ import annotations
@@ -13,6 +15,34 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import to_jsonable_python
+
+
+class JsonObject(dict[str, object]):
+    """An object whose values are read by kind; what is of another kind is as if it were not there."""
+
+    def text(self, name: str) -> str:
+        """A text; '' where it is none."""
+        value = self.get(name)
+        return value if isinstance(value, str) else ""
+
+    def integer(self, name: str) -> int | None:
+        """A whole number; None where it is none."""
+        value = self.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def child(self, name: str) -> JsonObject:
+        """An object; an empty one where it is none."""
+        value = self.get(name)
+        return JsonObject(value) if isinstance(value, dict) else JsonObject()
+
+    def children(self, name: str) -> list[JsonObject]:
+        """The objects of a list; none where it is no list."""
+        return [JsonObject(each) for each in self.array(name) if isinstance(each, dict)]
+
+    def array(self, name: str) -> list[object]:
+        """A list; an empty one where it is none."""
+        value = self.get(name)
+        return value if isinstance(value, list) else []
 
 
 def one_line(text: str) -> str:
@@ -50,9 +80,9 @@ class Spec(BaseModel):
     code_version: ClassVar[str] = "1"
     """Raised when the code behind this part alone makes something else of the same keys: it makes what has this part stale, no more."""
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> JsonObject:
         """What a version hashes, as a JSON value: the keys that do not stand at their absent value, and are not operational."""
-        found = {}
+        found = JsonObject()
         for name, field in type(self).model_fields.items():
             if any(isinstance(marker, Operational) for marker in field.metadata):
                 continue
@@ -60,7 +90,9 @@ class Spec(BaseModel):
             absent = [marker.value for marker in field.metadata if isinstance(marker, Absent)]
             if not absent or value != to_jsonable_python(absent[0]):
                 found[name] = value
-        return found if self.code_version == "1" else found | {"code_version": self.code_version}
+        if self.code_version != "1":
+            found["code_version"] = self.code_version
+        return found
 
     def with_paths_below(self, folder: Path) -> Self:
         """The same with every relative path in it taken from a folder, and `~` for the person's own."""

@@ -23,7 +23,7 @@ from safetensors import safe_open
 from gaucho_pipeline.assets.table import ASSETS, CONCEPT_ASSETS, SAMPLE_SEQUENCE
 from gaucho_pipeline.cli import main
 from gaucho_pipeline.processes import launch
-from gaucho_pipeline.processes.stage_server import SERVER_VARIABLE
+from gaucho_pipeline.processes.stage_client import SERVER_VARIABLE
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT, stage_server

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gaucho_pipeline.concepts.schema import concepts_schema, schema_text
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 ROOT = Path(__file__).parents[1]
 _HEAD = """\

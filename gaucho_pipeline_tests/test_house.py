@@ -31,7 +31,7 @@ FLOORS = (
     ("orchestration",),
     ("definitions", "ui"),
     ("commands",),
-    ("cli", "api"),
+    ("cli",),
 )
 """From the ground up. A room imports rooms of lower floors only; of the rooms of its own floor it knows none."""
 MAX_LINES = 450

@@ -13,9 +13,9 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.spec import JsonObject
 
 Number = int | float
 """Kept as it was written: 24 stays 24."""

@@ -10,9 +10,9 @@ from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
 from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import State
+from gaucho_pipeline.spec import JsonObject
 
 
 @click.command()

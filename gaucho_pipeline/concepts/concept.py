@@ -23,12 +23,11 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.files.digests import digest, file_digest, weights_digest
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.images.files import images_digest
 from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.prompts.plans import Subject
 from gaucho_pipeline.prompts.templates import ConceptWords
-from gaucho_pipeline.spec import Spec, Text
+from gaucho_pipeline.spec import JsonObject, Spec, Text
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 

@@ -9,10 +9,9 @@ from pydantic import Field, model_validator
 
 from gaucho_pipeline.concepts.models import ModelSpec
 from gaucho_pipeline.concepts.part import Part
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.filters.registry import FilterSpec
 from gaucho_pipeline.prompts.templates import CONTEXT, ConceptWords
-from gaucho_pipeline.spec import Absent, Text
+from gaucho_pipeline.spec import Absent, JsonObject, Text
 
 
 class Relevance(ModelSpec):

@@ -20,10 +20,9 @@ from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
 from gaucho_pipeline.concepts.yaml_mistakes import Mistake, check_size, line_and_problem
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.scorers import ENCODERS
-from gaucho_pipeline.spec import Spec
+from gaucho_pipeline.spec import JsonObject, Spec
 
 _UNION_MEMBER = re.compile(r"(constrained-|literal\[|tuple\[|lax-|function-)")
 """What pydantic adds to the place of a mistake where a key may be of several kinds: it is no key."""

@@ -11,11 +11,10 @@ from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.samplers import SamplerName
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.glossary import translate
 from gaucho_pipeline.prompts.plans import PLANS, Subject
 from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
-from gaucho_pipeline.spec import Absent, Operational, Text, one_line
+from gaucho_pipeline.spec import Absent, JsonObject, Operational, Text, one_line
 
 
 def _prompt(text: str) -> str:
@@ -112,7 +111,7 @@ class GallerySpec(Part):
         """A prompt in English, and the words of it that the glossary does not hold."""
         return translate(prompt, self.glossary) if self.language == "pt" else (prompt, [])
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> JsonObject:
         found = super().identity()
         del found["plan"]  # its prompts stand for it
         if self.language == "pt":

@@ -16,8 +16,8 @@ from filelock import FileLock
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.clock import now
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.spec import JsonObject
 
 
 class LockFile:

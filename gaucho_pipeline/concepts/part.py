@@ -11,10 +11,9 @@ from typing import NamedTuple, Self
 
 from gaucho_pipeline.concepts.models import ModelSpec
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.plans import Subject
 from gaucho_pipeline.prompts.templates import ConceptWords
-from gaucho_pipeline.spec import Spec
+from gaucho_pipeline.spec import JsonObject, Spec
 
 
 class OtherInput(NamedTuple):

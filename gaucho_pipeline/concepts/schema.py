@@ -10,7 +10,7 @@ import json
 
 from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.concepts.concept import SLUG, Concepts
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 SCHEMA_FILE = "concepts.schema.json"
 """What the file is called beside a `concepts.yaml`."""

@@ -11,10 +11,9 @@ from gaucho_pipeline.concepts.models import EncoderSpec, ModelSpec
 from gaucho_pipeline.concepts.part import OtherInput, Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.prompts.stories import Stories
 from gaucho_pipeline.prompts.templates import ConceptWords
-from gaucho_pipeline.spec import Operational
+from gaucho_pipeline.spec import JsonObject, Operational
 
 SEQUENCE_CODE_VERSIONS = {"storyboard": "1", "animatediff": "1", "video": "1"}
 """By method: raised when that one draws other frames of the same input. It makes stale what it drew, and nothing else."""

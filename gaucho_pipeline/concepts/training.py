@@ -12,11 +12,10 @@ from gaucho_pipeline.concepts.models import EMBEDDED, check_pinned
 from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
 from gaucho_pipeline.prompts.templates import ConceptWords, prior_prompts
 from gaucho_pipeline.rights.licenses import parse_license
-from gaucho_pipeline.spec import Absent, Operational, Spec, Text
+from gaucho_pipeline.spec import Absent, JsonObject, Operational, Spec, Text
 
 
 class ClassImages(Spec):
@@ -180,7 +179,7 @@ class TrainingSpec(Part):
         prior = {"prior_prompts": prior_prompts(words.class_noun)} if self.prior_loss_weight else {}
         return JsonObject(token=words.token, class_noun=words.class_noun, **prior)
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> JsonObject:
         found = super().identity()
         if any(trial.prior == "class_images" for _, trial in self.trials()):
             found |= {"class_images_code_version": _CLASS_IMAGES_CODE_VERSION}

@@ -20,9 +20,9 @@ from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.report import CrawlReport, record_of, report
 from gaucho_pipeline.errors import GauchoError, TransientError
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.sources.registry import build_sources
+from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest

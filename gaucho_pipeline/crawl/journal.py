@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 
 class Journal:

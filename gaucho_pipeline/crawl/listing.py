@@ -12,9 +12,9 @@ from typing import Any
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.sources.base import ApiPage, ImageSource, Lookup, UnclearAnswer, UnusableRecord
 from gaucho_pipeline.sources.records import Record
+from gaucho_pipeline.spec import JsonObject
 
 Ask = Callable[[str, Callable[[bytes], Any]], Awaitable[Any]]
 """Asks an address and has the answer parsed, again if the API is busy. Raises GauchoError if it cannot."""

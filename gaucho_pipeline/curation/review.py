@@ -18,12 +18,12 @@ from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.design.web import content_security_policy, style_sheet
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
 from gaucho_pipeline.images.decoding import jpeg_bytes
 from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.spec import JsonObject
 
 Counts = Mapping[str, Mapping[str, int]]
 """How many of the kept images each phrase is said of, by the list that it is from."""

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 from PIL import Image, ImageFilter
 
 from gaucho_pipeline.demo.subjects import draw_subject
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 HOST = "127.0.0.1"
 _Server = TypeVar("_Server", bound=ThreadingHTTPServer)

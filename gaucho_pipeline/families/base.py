@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gaucho_pipeline.families.model_files import Configs
 from gaucho_pipeline.families.samplers import SAMPLERS, SamplerName
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 Configs = Mapping[str, JsonObject]
 """What each part of a model says of itself, by the part's name."""

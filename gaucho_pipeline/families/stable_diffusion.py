@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gaucho_pipeline.families.base import Conditioning, Family
 from gaucho_pipeline.families.model_files import Configs
 from gaucho_pipeline.families.target_modules import TARGET_MODULES
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch

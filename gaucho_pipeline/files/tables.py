@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import written_atomically
+from gaucho_pipeline.spec import JsonObject
 
 
 def write_table(path: Path, rows: Iterable[JsonObject]) -> None:

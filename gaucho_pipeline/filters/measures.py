@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 FINGERPRINTS = ("hashes", "mirrored", "colours", "thumb", "edges")
 """What is no number, for comparing pictures with one another."""

@@ -9,9 +9,9 @@ import json
 from typing import TypedDict
 
 from gaucho_pipeline.families.samplers import named_by
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.provenance.facts import Facts
+from gaucho_pipeline.spec import JsonObject
 
 
 class Node(TypedDict):

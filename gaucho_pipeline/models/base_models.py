@@ -23,7 +23,7 @@ from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.model_files import read_model
 from gaucho_pipeline.files.digests import weights_digest
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch

@@ -12,7 +12,7 @@ import dagster as dg
 
 from gaucho_pipeline.assets.table import Asset
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 RAY_VARIABLE = "GAUCHO_RAY"
 _HANDED_ON = ("GAUCHO_CONCEPTS", "GAUCHO_DATA", "GAUCHO_CONTACT", "GAUCHO_STORE", "GAUCHO_GPUS_PER_STEP", RAY_VARIABLE, "PYTHONPATH")

@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import NoReturn
 
+from gaucho_pipeline.processes.stage_client import end_like, run_there
+
 PARENT_VARIABLE = "GAUCHO_PARENT"
 """Names the process that a stage must not outlive, because it may be gone before the stage has begun to look."""
 ERROR_FILE = "error.json"
@@ -34,8 +36,6 @@ def command(module: str, request: Path, waits: bool) -> list[str]:
 
 def main() -> None:
     """Has a stage server run the program where there is one, else runs it here."""
-    from gaucho_pipeline.processes.stage_server import end_like, run_there  # here, because it knows this module
-
     module, request = sys.argv[1], Path(sys.argv[2])
     begin(request)
     status = run_there(module, request, may_wait=WAIT in sys.argv[3:])

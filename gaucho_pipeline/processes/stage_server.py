@@ -4,7 +4,7 @@
 
 A stage imports torch, diffusers and transformers for about five seconds. The server imports the modules that it is told once, and then
 forks a process for each stage, which begins in a tenth of a second and is otherwise a process like any other: its own memory, streams,
-working folder, environment, signals and exit status. `launch.py` is its client, and stays the process that others see: it hands on
+working folder, environment, signals and exit status. Its client (`stage_client.py`) stays the process that others see: it hands on
 signals, and whoever kills it kills the stage. Python's own forkserver knows only processes that its owner has started itself; here several
 `gaucho run` share one, and Dagster starts programs by their command.
 
@@ -32,20 +32,16 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
 
 from gaucho_pipeline.processes import launch
+from gaucho_pipeline.processes.stage_client import READY, SERVER_VARIABLE, SIZE, SOCKET
 
-SERVER_VARIABLE = "GAUCHO_STAGE_SERVER"
-"""The folder of the server's socket, for those who may ask it."""
 SWITCH_VARIABLE = "GAUCHO_FORK_STAGES"
 """`0` has every stage start as a program of its own."""
-SOCKET, READY = "socket", "ready"
 _PER_STAGE = ("GAUCHO_", "DAGSTER_")
 """Prefixes of variables that may differ from stage to stage: no library reads them when it is loaded."""
 _OF_THE_SHELL = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "PYTEST_CURRENT_TEST"})
 _SECONDS_BETWEEN_LOOKS = 0.5
-_SIZE = struct.Struct("!I")
 _MAX_REQUEST_BYTES = 16 * 2**20
 
 
@@ -74,57 +70,6 @@ def serving(modules: Sequence[str], environment: Mapping[str, str], is_wanted: b
         process.terminate()
         process.wait()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-# ------------------------------------------------------------------------------------------ the client, in `launch.py`
-
-
-def run_there(module: str, request: Path, may_wait: bool) -> int | None:
-    """Has the server run a stage, and returns its status as os.waitpid gives it; None where no server does, and the caller has to.
-
-    `may_wait`: whether to wait for a server that still imports: worth it for whoever would have to import the same.
-    """
-    folder = Path(os.environ.get(SERVER_VARIABLE, ""))
-    if SERVER_VARIABLE not in os.environ or not (may_wait or (folder / READY).exists()):
-        return None
-    with contextlib.ExitStack() as stack:
-        connection = stack.enter_context(socket.socket(socket.AF_UNIX))
-        try:
-            connection.connect(str(folder / SOCKET))
-            _send_request(connection, _request(module, request))
-            if connection.recv(1) != b"y":
-                return None
-        except OSError:
-            return None
-        if "DAGSTER_PIPES_CONTEXT" in os.environ:
-            with contextlib.suppress(PermissionError):
-                os.setpgid(0, 0)  # Dagster hands on a terminal's Ctrl-C; twice would be once too often
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda received, frame: connection.sendall(bytes([received])))
-        answer = connection.recv(_SIZE.size, socket.MSG_WAITALL)
-    return _SIZE.unpack(answer)[0] if len(answer) == _SIZE.size else int(signal.SIGKILL)  # the server was killed, and its stages with it
-
-
-def end_like(status: int) -> NoReturn:
-    """Ends this process as another one has ended, also by a signal. `status`: as os.waitpid gives it."""
-    if os.WIFSIGNALED(status):
-        signal.signal(os.WTERMSIG(status), signal.SIG_DFL) if os.WTERMSIG(status) != signal.SIGKILL else None
-        os.kill(os.getpid(), os.WTERMSIG(status))
-    os._exit(os.waitstatus_to_exitcode(status))
-
-
-def _request(module: str, request: Path) -> dict[str, Any]:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return {
-        "module": module, "request": str(request), "folder": os.getcwd(), "environment": dict(os.environ), "path": sys.path, "umask": mask,
-    }  # fmt: skip
-
-
-def _send_request(connection: socket.socket, request: dict[str, Any]) -> None:
-    content = json.dumps(request).encode()
-    socket.send_fds(connection, [_SIZE.pack(len(content))], [0, 1, 2])
-    connection.sendall(content)
 
 
 # ------------------------------------------------------------------------------------------ the server
@@ -232,8 +177,8 @@ def _receive(connection: socket.socket, environment: dict[str, str]) -> tuple[Jo
     connection.settimeout(10)
     streams: list[int] = []
     try:
-        head, streams, _, _ = socket.recv_fds(connection, _SIZE.size, 3)
-        (size,) = _SIZE.unpack(head)
+        head, streams, _, _ = socket.recv_fds(connection, SIZE.size, 3)
+        (size,) = SIZE.unpack(head)
         content = bytearray()
         while len(content) < size <= _MAX_REQUEST_BYTES and (part := connection.recv(size - len(content))):
             content += part
@@ -271,7 +216,7 @@ def _end(ends: int, connection: socket.socket, pid: int, selector: selectors.Bas
     with contextlib.suppress(KeyError):
         selector.unregister(connection)
     with contextlib.suppress(OSError):
-        connection.sendall(_SIZE.pack(status))
+        connection.sendall(SIZE.pack(status))
     connection.close()
 
 

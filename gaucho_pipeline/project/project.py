@@ -20,13 +20,13 @@ from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project import site
 from gaucho_pipeline.project.recipes import Recipe, check_agreement, inputs_of, provenance_of
 from gaucho_pipeline.project.standing import Standing, read_standing
 from gaucho_pipeline.project.states import NOT_REQUESTED, State, compared, states_of
+from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Provenance, fingerprint

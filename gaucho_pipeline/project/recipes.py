@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from gaucho_pipeline.assets.table import ASSETS, Asset
 from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.project.standing import Standing
+from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Provenance
 

@@ -6,7 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from gaucho_pipeline.files.json_object import JsonObject
+from gaucho_pipeline.spec import JsonObject
 
 
 class OtherConcept(BaseModel):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
 from gaucho_pipeline.design.web import font
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.provenance.facts import Facts
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import GENERATED, SOFTWARE
+from gaucho_pipeline.spec import JsonObject
 
 CERTIFICATE, KEY, CALLBACK = "GAUCHO_C2PA_CERTIFICATE", "GAUCHO_C2PA_KEY", "GAUCHO_C2PA_CALLBACK"
 ALGORITHM, TIMESTAMPS, ANCHORS = "GAUCHO_C2PA_ALGORITHM", "GAUCHO_C2PA_TIMESTAMPS", "GAUCHO_C2PA_ANCHORS"

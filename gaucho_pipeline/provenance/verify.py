@@ -14,10 +14,10 @@ from gaucho_pipeline.assets.rows import FrameRow, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, pixels_digest
 from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
 from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
+from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.store.store import Store
 
 _SHOWN = (

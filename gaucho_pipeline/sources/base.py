@@ -18,9 +18,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from w3lib.url import safe_url_string
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.sources.records import Record, plain
-from gaucho_pipeline.spec import Spec
+from gaucho_pipeline.spec import JsonObject, Spec
 
 
 class ApiBusy(GauchoError):

@@ -16,7 +16,6 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.rights.licenses import License, agreed, read_statement, statements, unknown
 from gaucho_pipeline.sources.base import (
     ApiBusy,
@@ -38,7 +37,7 @@ from gaucho_pipeline.sources.base import (
     without_secrets,
 )
 from gaucho_pipeline.sources.records import Record, has_words, plain
-from gaucho_pipeline.spec import Text
+from gaucho_pipeline.spec import JsonObject, Text
 
 MEDIA_HOSTS = ("upload.wikimedia.org",)
 _WIDTH = 1280  # one of the widths that Commons keeps renderings of

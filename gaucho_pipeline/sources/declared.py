@@ -14,7 +14,6 @@ from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.spreadsheets import read_spreadsheet
 from gaucho_pipeline.images.files import list_folder
 from gaucho_pipeline.rights.licenses import License, own_license, parse_license
@@ -31,7 +30,7 @@ from gaucho_pipeline.sources.base import (
     without_secrets,
 )
 from gaucho_pipeline.sources.records import Record, plain
-from gaucho_pipeline.spec import Text
+from gaucho_pipeline.spec import JsonObject, Text
 
 _COLUMNS = ("title", "author", "license", "source")
 UNFILLED = {"author": "Museum or photographer", "source": "Where they come from: an address, or a shelf mark"}

@@ -14,7 +14,6 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.rights.creative_commons import plain_words
 from gaucho_pipeline.rights.licenses import RESERVED, License, parse_license, unknown
 from gaucho_pipeline.sources.base import (
@@ -35,7 +34,7 @@ from gaucho_pipeline.sources.base import (
     without_secrets,
 )
 from gaucho_pipeline.sources.records import Record, plain
-from gaucho_pipeline.spec import Text
+from gaucho_pipeline.spec import JsonObject, Text
 
 MEDIA_HOSTS = ("inaturalist-open-data.s3.amazonaws.com", "static.inaturalist.org")
 _PAGE_SIZE = 200  # the most that the API gives at once

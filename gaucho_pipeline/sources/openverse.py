@@ -12,7 +12,6 @@ from typing import ClassVar, Literal
 from pydantic import Field, field_validator
 
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.rights.licenses import License, agreed, parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
@@ -31,7 +30,7 @@ from gaucho_pipeline.sources.base import (
     without_secrets,
 )
 from gaucho_pipeline.sources.records import Record, plain
-from gaucho_pipeline.spec import Text
+from gaucho_pipeline.spec import JsonObject, Text
 
 DEFAULT_PAGE_SIZE = 20
 MEDIA_HOSTS = (

@@ -16,9 +16,9 @@ import torch
 from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.models.base_models import Loaded, is_out_of_memory
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
+from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded, Example

@@ -16,10 +16,10 @@ from safetensors.torch import load_file, save_file
 from gaucho_pipeline.assets.rows import Loss, parse_row, to_json
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import file_digest
-from gaucho_pipeline.files.json_object import JsonObject
 from gaucho_pipeline.files.writing import sync_folder, written_atomically
 from gaucho_pipeline.methods.base import Weights
 from gaucho_pipeline.models.base_models import is_out_of_memory
+from gaucho_pipeline.spec import JsonObject
 
 _KEYS = frozenset({"inputs", "state", "weights", "first_errors", "optimizer", "average", "scaler", "best_digest"})
 

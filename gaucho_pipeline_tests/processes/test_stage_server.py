@@ -18,7 +18,8 @@ import psutil
 import pytest
 
 from gaucho_pipeline.processes import launch
-from gaucho_pipeline.processes.stage_server import READY, SERVER_VARIABLE, SOCKET, SWITCH_VARIABLE, serving
+from gaucho_pipeline.processes.stage_client import READY, SERVER_VARIABLE, SOCKET
+from gaucho_pipeline.processes.stage_server import SWITCH_VARIABLE, serving
 from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT
 from gaucho_pipeline_tests.programs import stage_environment, wait_until
 

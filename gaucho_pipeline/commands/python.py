@@ -1,4 +1,7 @@
-"""A concepts file and a data folder as a notebook has them. Tables are pandas' data frames; nothing else is kept between two calls."""
+"""The Python interface, for notebooks and scripts: `gaucho_pipeline.Project`. What commands do and show, with tables as data frames.
+
+What it does is done elsewhere, by the same code as the command line's.
+"""
 
 from __future__ import annotations
 
