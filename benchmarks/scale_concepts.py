@@ -27,7 +27,7 @@ from gaucho_pipeline_tests.standing import stand
 COUNTS = (1, 10, 100, 1_000)
 _TICK = """
 import time, dagster as dg
-from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.runner import get_instance
 from gaucho_pipeline.project.project import Project
 project = Project.from_environment()

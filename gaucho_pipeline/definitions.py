@@ -1,54 +1,10 @@
-"""What Dagster loads: `dagster dev`, `dagster asset materialize -m gaucho_pipeline.definitions`. Assembles, decides nothing."""
-
-from collections.abc import Callable
+"""What Dagster loads: `dagster dev`, `dagster asset materialize -m gaucho_pipeline.definitions`. Decides nothing."""
 
 import dagster as dg
-from dagster import PipesSubprocessClient
 
-from gaucho_pipeline.orchestration import automation
-from gaucho_pipeline.orchestration.alerts import build_alert_sensor
-from gaucho_pipeline.orchestration.assets import build_assets
-from gaucho_pipeline.orchestration.checks import build_checks
-from gaucho_pipeline.orchestration.cleaning import build_cleaning_job, build_cleaning_schedule
-from gaucho_pipeline.orchestration.console import console
-from gaucho_pipeline.orchestration.executor import choose_executor
-from gaucho_pipeline.orchestration.partitions import Partitions, load_partitions
-from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.orchestration.retrying import build_retry_sensor
-from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE
+from gaucho_pipeline.orchestration.partitions import load_partitions
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.project import Project
-
-
-def build_defs(project: Project, open_project: Callable[[], Project] | None = None, known: Partitions | None = None) -> dg.Definitions:
-    """Definitions for a concepts file and a data folder.
-
-    `open_project` gives the project that a step works on; by default the file is read again by every step, so that an edit counts at once.
-    `known`: the concepts, where the file is not to be asked. Raises ConfigError if the file has a mistake.
-    """
-    slugs, mistake = known or Partitions(project.slugs)
-    partitions = dg.StaticPartitionsDefinition(slugs)
-    crawl_job = dg.define_asset_job("crawl", selection=["raw_crawl"], description="Asks a concept's sources again.")
-    everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all(), description="The whole chain of a concept.")
-    return dg.Definitions(
-        assets=build_assets(partitions, mistake),
-        asset_checks=build_checks(partitions),
-        jobs=[everything, crawl_job, build_cleaning_job()],
-        schedules=[automation.build_crawl_schedule(crawl_job.name, slugs), build_cleaning_schedule()],
-        sensors=[
-            automation.build_automation_sensor(),
-            automation.build_concepts_sensor(slugs),
-            automation.build_folder_sensor(slugs),
-            automation.build_takedown_sensor(),
-            build_retry_sensor(),
-            build_alert_sensor(),
-        ],
-        resources={
-            "project": ProjectResource(open_project or (lambda: Project(project.concepts_file, project.store.root))),
-            "programs": PipesSubprocessClient(termination_timeout_seconds=SECONDS_TO_SAVE),
-        },
-        executor=choose_executor(),
-        loggers={"console": console},
-    )
 
 
 @dg.definitions

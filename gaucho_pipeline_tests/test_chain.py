@@ -19,7 +19,7 @@ from dagster._core.definitions.data_version import CachingStaleStatusResolver, S
 from dagster._core.loader import LoadingContextForTest
 
 from gaucho_pipeline.assets.table import ASSETS, GALLERY_SITE, SAMPLE_SEQUENCE
-from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.changes import CHANGES, FRESH, edit, start
 from gaucho_pipeline_tests.programs import CONCEPT_NAMES, gaucho, made, states

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.project import Project
 
 ROOT = Path(__file__).parents[1]
@@ -18,7 +18,7 @@ DEMO = ROOT / "gaucho_pipeline" / "demo" / "concepts.yaml"
 LOAD = """
 import json, sys
 from pathlib import Path
-from gaucho_pipeline.definitions import build_defs
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.project import Project
 build_defs(Project(Path(sys.argv[1]), Path("data"))).resolve_implicit_global_asset_job_def()
 print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))

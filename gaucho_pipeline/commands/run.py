@@ -153,7 +153,7 @@ def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
     `left`: by the asset that they are brought up to. Sequences come when everything else is there, because one may show several concepts.
     `heavy`: how many stages will import torch.
     """
-    from gaucho_pipeline.definitions import build_defs  # here, because Dagster takes a second to import
+    from gaucho_pipeline.orchestration.repository import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
 
     project, request, failures = run.project, run.request, list[str]()

@@ -12,9 +12,9 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.orchestration.alerts import ALERTS_VARIABLE, SMTP_VARIABLE, post
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.standing import edit, stand, two_concepts

@@ -22,13 +22,13 @@ from gaucho_pipeline.assets.table import ALL, ASSETS
 from gaucho_pipeline.commands import run as run_module
 from gaucho_pipeline.commands.run import RunRequest
 from gaucho_pipeline.concepts.lock_file import LockFile
-from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration import automation, executor, run_workers
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.launcher import LocalRunLauncher
 from gaucho_pipeline.orchestration.metadata import build_metadata
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.run_workers import Place, this_process
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
 from gaucho_pipeline.orchestration.tags import PROCESS_TAG, REASON_TAG

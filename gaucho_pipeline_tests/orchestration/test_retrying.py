@@ -13,10 +13,10 @@ import pytest
 from dagster._core.errors import DagsterPipesExecutionError
 
 from gaucho_pipeline.assets.table import ASSETS
-from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import GauchoError, TransientError
 from gaucho_pipeline.orchestration import retrying
 from gaucho_pipeline.orchestration.assets import _failure
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT, PAUSES
 from gaucho_pipeline.orchestration.runner import get_instance
 from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, GONE_TAG, PROCESS_TAG, REASON_TAG

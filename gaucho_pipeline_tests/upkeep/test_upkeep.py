@@ -16,11 +16,11 @@ from filelock import FileLock
 
 from gaucho_pipeline.assets.table import ALL
 from gaucho_pipeline.concepts.concept import RetentionSpec
-from gaucho_pipeline.definitions import build_defs
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.files.writing import umask
 from gaucho_pipeline.orchestration import history
+from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
 from gaucho_pipeline.project.approvals import approve, read_approvals
 from gaucho_pipeline.project.project import Project
