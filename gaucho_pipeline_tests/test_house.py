@@ -34,7 +34,7 @@ FLOORS = (
     ("cli",),
 )
 """From the ground up. A room imports rooms of lower floors only; of the rooms of its own floor it knows none."""
-MAX_LINES = 450
+MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 450, 40, 7
 
 
 def imports_of(path: Path) -> Iterator[tuple[str, int]]:
@@ -94,6 +94,19 @@ def test_every_folder_says_what_belongs_there() -> None:
 def test_no_module_is_too_long_to_read() -> None:
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
     assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_no_function_is_too_long_to_read_or_has_too_many_parameters() -> None:
+    long, wide = {}, {}
+    for path in (path for path in MODULES if "making" not in path.parts):  # what made the small model is a script for each part
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                first = node.body[1] if ast.get_docstring(node) and len(node.body) > 1 else node.body[0]
+                lines, own = (node.end_lineno or 0) - first.lineno + 1, [*node.args.args, *node.args.kwonlyargs]
+                name = f"{path.relative_to(PACKAGE)}:{node.name}"
+                long |= {name: lines} if lines > MAX_FUNCTION_LINES else {}
+                wide |= {name: len(own)} if len([each for each in own if each.arg not in ("self", "cls")]) > MAX_PARAMETERS else {}
+    assert (long, wide) == ({}, {})
 
 
 def test_what_is_not_public_in_dagster_is_imported_in_one_module() -> None:

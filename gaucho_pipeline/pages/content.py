@@ -197,9 +197,6 @@ def concept_content(
     about, texts = folders.about, words(language)
     pairs = _pairs(read_rows(folders.gallery / "pictures.jsonl", Picture), about.token, texts)
     own, credits_ = [pair for pair in pairs if pair.kind == "concept"], _credits(folders, texts)
-    versions = {"checkpoint": trained.data_version, "pictures": gallery.data_version, "evaluation": evaluation.data_version}
-    if folders.sequence:
-        versions["sample_sequence"] = read_manifest(folders.sequence).data_version
     return ConceptContent(
         slug=folders.slug,
         name=folders.name(language),
@@ -219,9 +216,7 @@ def concept_content(
         missing=[MissingScore(SCORERS[name].title.read(language), text) for name, text in metrics.missing.items()],
         stories=story_contents(folders.sequence, language),
         losses=_losses(learned, language),
-        trained_on=texts["trained_on"].format(
-            train=learned.train_images, validation=learned.validation_images, steps=learned.steps, best=learned.best_step
-        ),
+        trained_on=_trained_on(learned, texts),
         curve=curve_content(folders.checkpoint, learned, language),
         copies=_copies(folders, pairs, language),
         copies_measured=bool(metrics.memorisation_backbone),
@@ -232,8 +227,21 @@ def concept_content(
         use=_use(folders, trained, gallery, texts),
         license=_license(trained),
         base_model=trained.provenance.base_model,
-        versions=versions,
+        versions=_versions(folders),
         approved=texts["approved"].format(**approved) if approved else "",
+    )
+
+
+def _versions(folders: ConceptFolders) -> dict[str, str]:
+    """The data versions of what is shown, by what the page calls it."""
+    shown = {"checkpoint": folders.checkpoint, "pictures": folders.gallery, "evaluation": folders.evaluation}
+    shown |= {"sample_sequence": folders.sequence} if folders.sequence else {}
+    return {name: read_manifest(folder).data_version for name, folder in shown.items()}
+
+
+def _trained_on(learned: CheckpointMetrics, texts: Mapping[str, str]) -> str:
+    return texts["trained_on"].format(
+        train=learned.train_images, validation=learned.validation_images, steps=learned.steps, best=learned.best_step
     )
 
 
