@@ -149,31 +149,8 @@ def test_whoever_kills_the_client_kills_the_stage(server: Path, tmp_path: Path) 
     stage.wait(timeout=30)
 
 
-def test_a_server_that_is_killed_takes_its_stages_with_it_and_the_next_is_run_without(tmp_path: Path) -> None:
-    code = f"""
-        import os, sys, time
-        os.environ.pop({SERVER_VARIABLE!r}, None)
-        from gaucho_pipeline.processes.stage_server import serving
-        with serving([{FORKED!r}], os.environ) as folder:
-            print(folder, flush=True)
-            time.sleep(600)
-    """
-    owner = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True)
-    assert owner.stdout
-    folder = Path(owner.stdout.readline().strip())
-    wait_until((folder / READY).exists)
-    (server,) = psutil.Process(owner.pid).children()
-    client, stage = begun(folder, tmp_path)
-    server.kill()
-    client.communicate(timeout=60)
-    assert client.returncode == -signal.SIGKILL
-    stage.wait(timeout=30)
-    assert about(folder, tmp_path)["forked"] is False
-    owner.kill()
-    owner.communicate()
-
-
-def test_a_server_ends_when_its_owner_is_killed_and_leaves_no_folder(tmp_path: Path) -> None:
+def owned_server() -> tuple[subprocess.Popen[str], psutil.Process, Path]:
+    """A program that has a server run, that server, and its folder."""
     code = f"""
         import os, time
         os.environ.pop({SERVER_VARIABLE!r}, None)
@@ -187,6 +164,23 @@ def test_a_server_ends_when_its_owner_is_killed_and_leaves_no_folder(tmp_path: P
     folder = Path(owner.stdout.readline().strip())
     wait_until((folder / READY).exists)
     (server,) = psutil.Process(owner.pid).children()
+    return owner, server, folder
+
+
+def test_a_server_that_is_killed_takes_its_stages_with_it_and_the_next_is_run_without(tmp_path: Path) -> None:
+    owner, server, folder = owned_server()
+    client, stage = begun(folder, tmp_path)
+    server.kill()
+    client.communicate(timeout=60)
+    assert client.returncode == -signal.SIGKILL
+    stage.wait(timeout=30)
+    assert about(folder, tmp_path)["forked"] is False
+    owner.kill()
+    owner.communicate()
+
+
+def test_a_server_ends_when_its_owner_is_killed_and_leaves_no_folder(tmp_path: Path) -> None:
+    owner, server, folder = owned_server()
     client, stage = begun(folder, tmp_path)
     owner.kill()
     owner.communicate()
