@@ -18,7 +18,7 @@ from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.commands.init import STARTS
 from gaucho_pipeline.commands.planning import plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.commands.run import RunRequest, run_concepts
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.processes import json_log
 from gaucho_pipeline.project.project import Project
 
@@ -55,7 +55,7 @@ def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool,
     if log_json:
         json_log.install()
     if refresh_lock and not (plan and request.select == RAW_CRAWL.name):
-        raise ConfigError("--refresh-lock: goes with --select raw_crawl --plan")
+        raise ConfigError(_("--refresh-lock: goes with --select raw_crawl --plan"))
     if plan and request.select == RAW_CRAWL.name:
         plan_crawls(project, concepts, refresh_lock)
         return
@@ -93,7 +93,7 @@ def doctor(project: Project) -> None:
         mark = click.style(f"{word:<4}", fg=colour)
         click.echo(f"{mark} {finding.what}: {finding.text}")
     if any(finding.fatal for finding in findings):
-        raise GauchoError("a run would fail; see above")
+        raise GauchoError(_("a run would fail; see above"))
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""The errors that a person sees: one line that names the place, the trouble and the remedy."""
+"""The errors that a person sees: one line that names the place, the trouble and the remedy; and the sentences that a person meets."""
 
 
 class GauchoError(Exception):
@@ -22,3 +22,12 @@ class TransientError(GauchoError):
 
 class ForgottenError(GauchoError):
     """An image that a person had removed, and that must not come back."""
+
+
+def _(sentence: str, **values: object) -> str:
+    """A sentence that a person meets, with values in the place of its placeholders: `_("{path}: is not there", path=path)`.
+
+    Every one goes through here, written once, in English: it is what a catalogue of translations goes by. Format specifications stand
+    with the placeholder, as in `{share:.0%}`. What a value holds is never read as a placeholder.
+    """
+    return sentence.format(**values) if values else sentence

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.spec import JsonObject
@@ -303,4 +303,6 @@ def parse_row(value: object, of: type[R], where: str) -> R:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"]))
         text = f"{where}: {f'{field}: ' if field else ''}{first['msg']}"
-        raise GauchoError(f"{text}; it is damaged, or of another version: remove its folder and run again, it is made again") from None
+        raise GauchoError(
+            _("{text}; it is damaged, or of another version: remove its folder and run again, it is made again", text=text)
+        ) from None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gaucho_pipeline.assets.rows import TrainImage, read_rows
 from gaucho_pipeline.concepts.concept import Concept
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.evaluation.dreambench import Row, score_subject, table
 from gaucho_pipeline.gallery.generation import draw_once, open_base, tune
 from gaucho_pipeline.gallery.samples import samples_of
@@ -41,9 +41,9 @@ def _encoders(concept: Concept, reporter: Reporter) -> dict[str, Encoder]:
     specs = concept.evaluation.encoders()
     found, reasons = load_encoders({kind: specs[kind] for kind in ("dino", "clip")}, reporter)
     for reason in reasons.values():
-        reporter.info(f"not measured: {reason}")
+        reporter.info(_("not measured: {reason}", reason=reason))
     if not found:
-        raise GauchoError("no encoder can be had: name one in evaluation.clip or evaluation.dino")
+        raise GauchoError(_("no encoder can be had: name one in evaluation.clip or evaluation.dino"))
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.processes.interrupts import Interrupted, exit_code
 from gaucho_pipeline.processes.launch import PARENT_VARIABLE
 
@@ -35,12 +35,12 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
             command(*args, **kwargs)
         except GauchoError as error:
             if not isinstance(error, Interrupted):
-                click.echo(f"error: {error}", err=True)
+                click.echo(_("error: {error}", error=error), err=True)
             elif PARENT_VARIABLE not in os.environ:  # who runs several at once says it once
                 click.echo(str(error), err=True)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
-            click.echo("stopped by Ctrl-C", err=True)
+            click.echo(_("stopped by Ctrl-C"), err=True)
             sys.exit(exit_code(signal.SIGINT))
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # whoever reads has read enough, as `head` does
@@ -48,7 +48,7 @@ def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
         except OSError as error:
             from gaucho_pipeline.stage.failures import explain
 
-            click.echo(f"error: {explain(error)}", err=True)
+            click.echo(_("error: {explain}", explain=explain(error)), err=True)
             sys.exit(1)
 
     return wrapped

@@ -16,7 +16,7 @@ from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
 from gaucho_pipeline.commands.init import program
 from gaucho_pipeline.commands.run import RunRequest, run_concepts
 from gaucho_pipeline.demo.site import HOST, DemoSite, demo_site
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.project import Project
 
 _HERE = Path(__file__).parents[1] / "demo"
@@ -39,8 +39,8 @@ def run_demo(folder: Path) -> None:
     if failures:
         raise GauchoError("; ".join(failures))
     where = shlex.quote(str(folder.resolve()))
-    click.echo(f"\nThe gallery: {project.store.stable(GALLERY_SITE.name, ALL) / 'index.html'}")
-    click.echo(f"The web UI:  cd {where} && DAGSTER_HOME={where} {program()} ui")
+    click.echo(_("\nThe gallery: {stable}", stable=project.store.stable(GALLERY_SITE.name, ALL) / "index.html"))
+    click.echo(_("The web UI:  cd {where} && DAGSTER_HOME={where} {program} ui", where=where, program=program()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from gaucho_pipeline.assets.table import GALLERY_SITE
 from gaucho_pipeline.commands.preflight import problems
 from gaucho_pipeline.concepts.models import EMBEDDED
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.images.files import images_of
 from gaucho_pipeline.models import base_models
@@ -43,13 +43,13 @@ def _machine() -> Iterator[Finding]:
     try:
         yield Finding("packages", ", ".join(f"{name} {version(name)}" for name in _PACKAGES), True)
     except PackageNotFoundError as error:
-        yield Finding("packages", f"{error.name} is not installed; run: make setup", False, fatal=True)
+        yield Finding("packages", _("{name} is not installed; run: make setup", name=error.name), False, fatal=True)
         return
     device = base_models.best_device()
     if device.type == "cuda":
-        yield Finding("device", "a CUDA GPU", True)
+        yield Finding("device", _("a CUDA GPU"), True)
     else:
-        yield Finding("device", f"{device}: the embedded model runs on it; every other base model needs a GPU", False)
+        yield Finding("device", _("{device}: the embedded model runs on it; every other base model needs a GPU", device=device), False)
 
 
 def _configuration(project: Project) -> Iterator[Finding]:
@@ -66,17 +66,23 @@ def _configuration(project: Project) -> Iterator[Finding]:
             else:
                 kind = base_models.family_of(model, None).pipeline_class
                 place = "ships with the package; it knows drawn things only" if model == EMBEDDED else f"on this disk, a {kind}"
-            yield Finding("base model", f"{model} ({place}); licence {license_of(model)}", True)
+            yield Finding(
+                _("base model"), _("{model} ({place}); licence {license_of}", model=model, place=place, license_of=license_of(model)), True
+            )
     for slug in concepts:
         if unknown := _untranslated(project, slug):
-            yield Finding("glossary", f"{slug}: it does not hold {', '.join(unknown)}; add them to gallery.glossary", False)
+            yield Finding(
+                "glossary",
+                _("{slug}: it does not hold {unknown}; add them to gallery.glossary", slug=slug, unknown=", ".join(unknown)),
+                False,
+            )
     for problem in problems(project, project.slugs, GALLERY_SITE.name, asks_hub=False):
-        yield Finding("a run", str(problem), False, fatal=True)
+        yield Finding(_("a run"), str(problem), False, fatal=True)
     yield from _too_few(project)
     if contact := os.environ.get("GAUCHO_CONTACT", "").strip():
         yield Finding("contact", contact, True)
     else:
-        yield Finding("contact", "GAUCHO_CONTACT is not set: no public site will be asked; set it to your e-mail or web page", False)
+        yield Finding("contact", _("GAUCHO_CONTACT is not set: no public site will be asked; set it to your e-mail or web page"), False)
 
 
 def _too_few(project: Project) -> Iterator[Finding]:
@@ -102,7 +108,9 @@ def _data(project: Project) -> Iterator[Finding]:
     root = project.store.root
     place = next(folder for folder in (root, *root.parents) if folder.exists())  # nothing is created
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        yield Finding("data", f"{place}: nothing can be written there; name another with --data or GAUCHO_DATA", False, fatal=True)
+        yield Finding(
+            "data", _("{place}: nothing can be written there; name another with --data or GAUCHO_DATA", place=place), False, fatal=True
+        )
         return
     free = shutil.disk_usage(place).free
-    yield Finding("data", f"{root}, {free / 1e9:.0f} GB free", free > 5e9)
+    yield Finding("data", _("{root}, {free:.0f} GB free", root=root, free=free / 1e9), free > 5e9)

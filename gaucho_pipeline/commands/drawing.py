@@ -16,7 +16,7 @@ from gaucho_pipeline.concepts.file import load_story
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.sequence import SequenceSpec
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.models.base_models import family_of
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.prompts.stories import STORIES
@@ -76,11 +76,13 @@ def _filled(prompt: str, concept: str, gallery: GallerySpec, words: Mapping[str,
     read, unknown = gallery.for_model(prompt)
     filled, written = (fill_in_concepts(text, concept, words) for text in (read, prompt))
     if {"{", "}"} & set(filled):
-        raise ConfigError(f"prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named")
+        raise ConfigError(
+            _("prompt: {prompt!r} has a placeholder other than {{token}}, {{class_noun}} and the concepts that are named", prompt=prompt)
+        )
     if not any(own.token in filled.split() for own in words.values()):
-        click.echo("note: the prompt does not ask for the concept; {token} {class_noun} stand for its words", err=True)
+        click.echo(_("note: the prompt does not ask for the concept; {token} {class_noun} stand for its words"), err=True)
     if unknown:
-        click.echo(f"note: the glossary does not hold {', '.join(unknown)}", err=True)
+        click.echo(_("note: the glossary does not hold {unknown}", unknown=", ".join(unknown)), err=True)
     return filled, written
 
 
@@ -88,7 +90,9 @@ def _paths(concept: str, seeds: Sequence[int], out: Path | None) -> list[Path]:
     """Where pictures are written: where nothing is yet. Raises ConfigError for a name that does not go with their number."""
     is_file = out is not None and len(seeds) == 1 and not out.is_dir() and bool(out.suffix)
     if out and not out.is_dir() and (out.suffix or out.name.startswith(".")) and (out.suffix.lower() != ".png" or len(seeds) > 1):
-        raise ConfigError(f"--out: {out} must end in .png for one picture, which is what is written, and be a folder for several")
+        raise ConfigError(
+            _("--out: {out} must end in .png for one picture, which is what is written, and be a folder for several", out=out)
+        )
     names = [f"{concept}-{seed}.png" for seed in seeds]
     paths = [_not_taken(path) for path in ([out] if is_file and out else [(out or Path()) / name for name in names])]
     paths[0].resolve().parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +110,7 @@ def sequence(project: Project, concept: str, story: str, out: Path | None) -> No
     asked = project.concept(concept).sequence
     named = STORIES | {each.name: each for each in (asked.stories if asked else ())}
     if story not in named and not Path(story).exists():
-        raise ConfigError(f"{story}: is no file, and no story; there are {', '.join(named)}")
+        raise ConfigError(_("{story}: is no file, and no story; there are {named}", story=story, named=", ".join(named)))
     found = named.get(story) or load_story(Path(story))
     slugs = [concept, *found.others(concept)]
     checkpoints = {slug: project.checkpoint(slug) for slug in slugs}
@@ -120,7 +124,7 @@ def sequence(project: Project, concept: str, story: str, out: Path | None) -> No
     name = project.concept(concept).name
     folder = out or _not_taken(Path(f"{concept}-{found.name}"))
     if folder.exists():
-        raise ConfigError(f"{folder}: exists already; name a new folder")
+        raise ConfigError(_("{folder}: exists already; name a new folder", folder=folder))
     from gaucho_pipeline.sequence.single import draw_story
 
     imagined = any(project.concept(slug).historical for slug in slugs)
@@ -132,7 +136,10 @@ def _warn_if_outdated(project: Project, slug: str) -> None:
     state = project.state(CHECKPOINT.name, slug)
     if state.state != "fresh":
         why = "; ".join(state.reasons)
-        click.echo(f"note: the checkpoint of {slug} is {state.state} ({why}); to renew it: gaucho run {slug}", err=True)
+        click.echo(
+            _("note: the checkpoint of {slug} is {state} ({why}); to renew it: gaucho run {slug}", slug=slug, state=state.state, why=why),
+            err=True,
+        )
 
 
 def _not_taken(path: Path) -> Path:
@@ -145,13 +152,13 @@ def _not_taken(path: Path) -> Path:
 
 def _other_concept(text: str) -> tuple[str, float]:
     """A concept and its strength, as `--with` names them."""
-    slug, _, strength = text.partition(":")
+    slug, _unused, strength = text.partition(":")
     try:
         found = float(strength or 1)
     except ValueError:
         found = -1.0
     if not 0 <= found <= 2:
-        raise ConfigError(f"--with: {text!r} must be CONCEPT or CONCEPT:STRENGTH, from 0 to 2")
+        raise ConfigError(_("--with: {text!r} must be CONCEPT or CONCEPT:STRENGTH, from 0 to 2", text=text))
     return slug, found
 
 

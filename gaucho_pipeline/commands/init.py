@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from gaucho_pipeline.concepts.schema import SCHEMA_FILE, SCHEMA_LINE, schema_text
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.sources.declared import UNFILLED
 
@@ -53,7 +53,7 @@ def write_start(folder: Path, model: str) -> list[str]:
     """Writes the file and makes the folder for photographs; what to do next, in lines. Raises ConfigError if the file exists already."""
     file = folder / _FILE
     if file.exists():
-        raise ConfigError(f"{file}: exists already; name another folder, or edit it")
+        raise ConfigError(_("{file}: exists already; name another folder, or edit it", file=file))
     (folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SCHEMA_FILE, schema_text())
     write_atomically(

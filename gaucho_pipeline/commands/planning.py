@@ -19,7 +19,7 @@ import click
 from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.commands.preflight import check_configuration, training_cost
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.processes.launch import ERROR_FILE
@@ -70,12 +70,20 @@ def print_plan(steps: Sequence[Step]) -> None:
         click.echo(f"  {step.asset:<15} {cost:<18} {step.why} [{step.source}]")
     known, unknown = [step.seconds for step in steps if step.seconds is not None], sum(step.seconds is None for step in steps)
     if not steps:
-        click.echo("everything is fresh: nothing would be made")
+        click.echo(_("everything is fresh: nothing would be made"))
         return
     most = max((step.memory_bytes or 0 for step in steps), default=0)
     at_once = f", at most {most / 1e9:.1f} GB at once" if most else ""
     nothing = f"; of {unknown} nothing is known yet" if unknown else ""
-    click.echo(f"{len(steps)} to make: about {_hours(sum(known))} one after the other{at_once}{nothing}")
+    click.echo(
+        _(
+            "{count} to make: about {hours} one after the other{at_once}{nothing}",
+            count=len(steps),
+            hours=_hours(sum(known)),
+            at_once=at_once,
+            nothing=nothing,
+        )
+    )
 
 
 def _hours(seconds: float) -> str:
@@ -137,7 +145,9 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool)
             failures += [f"{slug}: {source.failure}"] if source.failure else []
         fetched, cached = sum(each.would_be_fetched for each in plan.sources), sum(each.cached for each in plan.sources)
         most = f"at most {plan.max_images} images and {plan.max_bytes / 1e6:.0f} MB"
-        click.echo(f"  in all: {fetched} images would be fetched, {cached} are there already ({most})")
+        click.echo(
+            _("  in all: {fetched} images would be fetched, {cached} are there already ({most})", fetched=fetched, cached=cached, most=most)
+        )
     if failures:
         raise GauchoError("; ".join(failures))
 
@@ -165,7 +175,9 @@ def _plan(project: Project, slug: str, refresh_lock: bool) -> CrawlPlan:
 def _print_source(plan: SourcePlan) -> None:
     there_are = f" of {plan.there_are}" if plan.there_are is not None else ""
     would = f"{plan.would_be_fetched} would be fetched, {plan.cached} are there already"
-    click.echo(f"  {plan.source}: {plan.listed}{there_are} records; {would}")
+    click.echo(
+        _("  {source}: {listed}{there_are} records; {would}", source=plan.source, listed=plan.listed, there_are=there_are, would=would)
+    )
     for label, counts in (("licenses", plan.licenses), ("refused", plan.refused)):
         if counts:
             click.echo(f"    {label:<9} {', '.join(f'{count} {what}' for what, count in counts.items())}")

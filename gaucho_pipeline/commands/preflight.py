@@ -20,7 +20,7 @@ from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.crawl.contact import user_agent
 from gaucho_pipeline.curation.overrides import read_overrides
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.images.files import images_of
 from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
 from gaucho_pipeline.models import base_models
@@ -105,7 +105,7 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
         spec = project.on_its_base_model(slug).training
         count = base_models.check_folder(training.base_model, training.revision)
         if (images := training.class_images) and images.folder and not images_of(images.folder):
-            raise ConfigError(f"training.class_images: {images.folder} holds no image")
+            raise ConfigError(_("training.class_images: {folder} holds no image", folder=images.folder))
     except ConfigError as error:
         raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), str(error)) from None
     if count is None or count <= _LARGE or is_meant or base_models.has_gpu():
@@ -114,9 +114,18 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
         most = project.concept(slug).curation.max_images
         (seconds, needed), free = training_cost(spec, count, most), psutil.virtual_memory().available
         raise ConfigError(
-            f"training.base_model: {training.base_model} has {count / 1e9:.1f} billion weights, and there is no GPU here: about "
-            f"{needed / 1e9:.0f} GB of memory ({free / 1e9:.0f} are free) and {seconds / 3600:.0f} hours for up to "
-            f"{_steps(spec, most)} steps of {slug}; if that is meant, run again with --yes"
+            _(
+                "training.base_model: {base_model} has {count:.1f} billion weights, and there is no GPU "
+                "here: about {needed:.0f} GB of memory ({free:.0f} are free) and {seconds:.0f} hours for "
+                "up to {steps} steps of {slug}; if that is meant, run again with --yes",
+                base_model=training.base_model,
+                count=count / 1e9,
+                needed=needed / 1e9,
+                free=free / 1e9,
+                seconds=seconds / 3600,
+                steps=_steps(spec, most),
+                slug=slug,
+            )
         )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
 from gaucho_pipeline.commands.run import RunRequest, run_concepts
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.project import project
 from gaucho_pipeline.store.artifact import Artifact
@@ -66,7 +66,15 @@ class Project:
         artifact = self._artifact(asset, concept)
         tables = sorted(name for name in artifact.manifest.files if name.endswith(".jsonl"))
         if table not in tables:
-            raise ConfigError(f"{asset} of {concept} has no table {table!r}; it has {', '.join(tables) or 'none'}")
+            raise ConfigError(
+                _(
+                    "{asset} of {concept} has no table {table!r}; it has {tables}",
+                    asset=asset,
+                    concept=concept,
+                    table=table,
+                    tables=", ".join(tables) or "none",
+                )
+            )
         return pd.DataFrame(read_table(artifact.folder / table))
 
     def metrics(self, asset: str) -> pd.DataFrame:
@@ -90,10 +98,12 @@ class Project:
             found.concept(concept)
         artifact = found.store.current(asset, concept)
         if artifact is None:
-            raise GauchoError(f"{asset} of {concept} was never made; run: gaucho run {concept} --select {asset}")
+            raise GauchoError(
+                _("{asset} of {concept} was never made; run: gaucho run {concept} --select {asset}", asset=asset, concept=concept)
+            )
         return artifact
 
 
 def _check(asset: str) -> None:
     if asset not in ASSETS:
-        raise ConfigError(f"there is no asset {asset!r}; there are {', '.join(ASSETS)}")
+        raise ConfigError(_("there is no asset {asset!r}; there are {assets}", asset=asset, assets=", ".join(ASSETS)))

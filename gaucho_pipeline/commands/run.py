@@ -30,6 +30,7 @@ from gaucho_pipeline.assets.table import (
 from gaucho_pipeline.assets.verdicts import REASONS
 from gaucho_pipeline.commands.preflight import check_configuration
 from gaucho_pipeline.commands.side_by_side import environment_of, run_side_by_side
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.models.base_models import gpu_names
 from gaucho_pipeline.processes.interrupts import Interrupted, noticed
@@ -116,7 +117,7 @@ def _run(run: _Run) -> list[str]:
     due = [slug for slug in slugs if any(slug in each for each in left.values())]
     if done := [slug for slug in slugs if slug not in due]:
         names = ", ".join(done[:MAX_NAMED]) + (f" and {len(done) - MAX_NAMED} more" if len(done) > MAX_NAMED else "")
-        click.echo(f"{names}: fresh, nothing to do")
+        click.echo(_("{names}: fresh, nothing to do", names=names))
     others = [other for other in project.missing_others(due, request.select) if other not in due]
     check_configuration(project, [*due, *others], request.select, is_meant=request.is_meant or run.is_child)
     project.store.check_writable()
@@ -137,7 +138,10 @@ def _run(run: _Run) -> list[str]:
 def _warn_of_untranslated(project: Project, slugs: Sequence[str]) -> None:
     for slug in slugs:
         if unknown := untranslated(project.on_its_base_model(slug).gallery):
-            click.secho(f"note: {slug}: the glossary does not hold {', '.join(unknown)}; they are read as they are", fg="yellow")
+            click.secho(
+                _("note: {slug}: the glossary does not hold {unknown}; they are read as they are", slug=slug, unknown=", ".join(unknown)),
+                fg="yellow",
+            )
 
 
 def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]) -> bool:
@@ -160,7 +164,9 @@ def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
     with contextlib.ExitStack() as stack:
         instance = stack.enter_context(get_instance(project, captures_output=False))
         definitions = build_defs(project, lambda: project)
-        runner = Runner(definitions, instance, run.received, lambda text: click.echo(f"  {'':<15} waiting  {text}"))
+        runner = Runner(
+            definitions, instance, run.received, lambda text: click.echo(_("  {asset:<15} waiting  {text}", asset="", text=text))
+        )
         devices = min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1)
         jobs, before = request.jobs or devices, set[str]()
         stack.enter_context(stage_server(environment_of(jobs), is_wanted=heavy >= ENOUGH_FOR_A_SERVER and not gpu_names()))
@@ -171,7 +177,7 @@ def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
             failures += _bring(run, runner, last, slugs, jobs, before)
             before |= set(with_inputs(last))
         if request.select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
-            click.secho("all concepts", bold=True)
+            click.secho(_("all concepts"), bold=True)
             if not _ensure(project, runner, request.select, ALL, request.force):
                 failures.append(f"{request.select} failed")
     return failures
@@ -248,11 +254,11 @@ def _print_places(project: Project, slugs: Sequence[str], select: str) -> None:
         ):
             lines.append((f"{slug}, sequence", project.store.stable(SAMPLE_SEQUENCE.name, slug) / "filmstrip.jpg"))
     if lines:
-        click.secho("to look at", bold=True)
+        click.secho(_("to look at"), bold=True)
     for what, path in lines:
         click.echo(f"  {what:<28} {path}")
     if len(slugs) > MAX_NAMED:
-        click.echo(f"  and {len(slugs) - MAX_NAMED} more concepts, in the same places of {project.store.root}")
+        click.echo(_("  and {count} more concepts, in the same places of {root}", count=len(slugs) - MAX_NAMED, root=project.store.root))
 
 
 def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool) -> bool:
@@ -260,16 +266,16 @@ def _ensure(project: Project, runner: Runner, asset: str, slug: str, force: bool
     state, current = project.state(asset, slug), project.store.current(asset, slug)
     if state.state in ("fresh", "waiting") and current and not force:
         if reason := blocked_by(current):
-            click.secho(f"  {asset:<15} failed   {reason}", fg="red", err=True)
+            click.secho(_("  {asset:<15} failed   {reason}", asset=asset, reason=reason), fg="red", err=True)
             return False
-        click.echo(f"  {asset:<15} fresh    nothing to do")
+        click.echo(_("  {asset:<15} fresh    nothing to do", asset=asset))
         return True
-    click.echo(f"  {asset:<15} running  {'; '.join(state.reasons) or 'forced'}")
+    click.echo(_("  {asset:<15} running  {why}", asset=asset, why="; ".join(state.reasons) or "forced"))
     started = time.monotonic()
     outcome = runner.run(asset, slug, force, "; ".join(state.reasons) or "forced")
     seconds = time.monotonic() - started
     if outcome.error:
-        click.secho(f"  {asset:<15} failed   {outcome.error}", fg="red", err=True)
+        click.secho(_("  {asset:<15} failed   {error}", asset=asset, error=outcome.error), fg="red", err=True)
         return False
     made = project.store.current(asset, slug)
     summary = made.asset.summary(made.manifest.metrics) if made else ""

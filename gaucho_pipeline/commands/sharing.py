@@ -11,7 +11,7 @@ import click
 from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
 from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.project.project import Project
 
 
@@ -45,7 +45,13 @@ def pack(project: Project, concept: str, asset: str, out: Path | None, with_mode
 
     file = out or Path(f"{concept}-{asset}.tar")
     write_pack(project, concept, asset, file, with_model)
-    click.echo(f"{told_size(file)}\nThere: tar --extract --file {file.name} --one-top-level=work, then see work/README.md")
+    click.echo(
+        _(
+            "{told_size}\nThere: tar --extract --file {name} --one-top-level=work, then see work/README.md",
+            told_size=told_size(file),
+            name=file.name,
+        )
+    )
 
 
 @click.command()
@@ -58,7 +64,15 @@ def unpack(project: Project, file: Path) -> None:
 
     artifact = take_in(project, file)
     made = artifact.manifest
-    click.echo(f"{made.asset} of {made.concept}: {artifact.asset.summary(made.metrics)}; {artifact.folder}")
+    click.echo(
+        _(
+            "{asset} of {concept}: {summary}; {folder}",
+            asset=made.asset,
+            concept=made.concept,
+            summary=artifact.asset.summary(made.metrics),
+            folder=artifact.folder,
+        )
+    )
 
 
 @click.command()
@@ -100,12 +114,20 @@ def approve(project: Project, concept: str, by: str | None, is_withdrawn: bool) 
 
     if is_withdrawn:
         approvals.withdraw(project, concept)
-        click.echo(f"{concept} is no longer approved")
+        click.echo(_("{concept} is no longer approved", concept=concept))
         return
     if not by or not by.strip():
-        raise ConfigError("--by: write the name of who approves; it is kept with the approval")
+        raise ConfigError(_("--by: write the name of who approves; it is kept with the approval"))
     approval = approvals.approve(project, concept, by)
-    click.echo(f"{concept} is approved by {approval.by}, {approval.date}, as it stands; kept in {approvals.approvals_file(project)}")
+    click.echo(
+        _(
+            "{concept} is approved by {by}, {date}, as it stands; kept in {approvals_file}",
+            concept=concept,
+            by=approval.by,
+            date=approval.date,
+            approvals_file=approvals.approvals_file(project),
+        )
+    )
 
 
 @click.command()
@@ -145,7 +167,7 @@ def compare(project: Project, concept: str, one: str, other: str, out: Path | No
             click.echo(line)
         return
     if not other:
-        raise ConfigError("compare: name two checkpoints, or none to see which there are")
+        raise ConfigError(_("compare: name two checkpoints, or none to see which there are"))
     folder = out or Path(f"{concept}-compared")
     write_comparison(project.store, concept, project.concept(concept).about(), one, other, folder)
     click.echo(str(folder / "index.html"))

@@ -9,7 +9,7 @@ import click
 from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
 from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import State
 from gaucho_pipeline.spec import JsonObject
@@ -59,12 +59,19 @@ def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
     artifact = project.store.current(asset, concept)
     if artifact is None:
         command = f"gaucho run {concept} --select {asset}" if ASSETS[asset].is_partitioned else "gaucho run"
-        raise GauchoError(f"{asset} of {concept} was never made; run: {command}")
+        raise GauchoError(_("{asset} of {concept} was never made; run: {command}", asset=asset, concept=concept, command=command))
     manifest = artifact.manifest.model_dump(mode="json")
     if as_json:
         click.echo(json.dumps({"folder": str(artifact.folder), "manifest": manifest}, ensure_ascii=False, indent=1))
         return
-    click.echo(f"folder   {artifact.folder}\nmade     {manifest['made_at']} in {manifest['seconds']} s")
+    click.echo(
+        _(
+            "folder   {folder}\nmade     {made_at} in {seconds} s",
+            folder=artifact.folder,
+            made_at=manifest["made_at"],
+            seconds=manifest["seconds"],
+        )
+    )
     for name, value in manifest["metrics"].items():
         click.echo(f"{name:<22} {json.dumps(value, ensure_ascii=False)}")
 

@@ -9,6 +9,7 @@ import time
 import click
 
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.project.project import Project
 
 _SECONDS_OF_A_DAY = 86_400.0
@@ -30,11 +31,18 @@ def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
     for damage in () if as_json else damages:
         click.echo(f"{damage.path}: {damage.text}")
     if is_repair and (places := repair(project.store, damages)):
-        click.echo(f"{len(places)} put aside below {project.store.root / '.quarantine'}; to have them made again: gaucho run", err=True)
+        click.echo(
+            _(
+                "{count} put aside below {root}; to have them made again: gaucho run",
+                count=len(places),
+                root=project.store.root / ".quarantine",
+            ),
+            err=True,
+        )
     if damages:
         click.echo(f"{len(damages)} wrong" + ("" if is_repair else "; to put it aside: gaucho fsck --repair"), err=True)
         sys.exit(1)
-    click.echo("all is well", err=True)
+    click.echo(_("all is well"), err=True)
 
 
 @click.command()
@@ -54,12 +62,16 @@ def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, wi
     retention = project.concepts.retention.model_copy(update=given)
     size = collecting.clean(project, retention, click.echo, with_gone, dry_run)
     if (gone := gone_concepts(project)) and not with_gone:
-        click.echo(f"of concepts that the file no longer has: {', '.join(gone)}; to remove that too: gaucho gc --removed", err=True)
+        click.echo(
+            _("of concepts that the file no longer has: {gone}; to remove that too: gaucho gc --removed", gone=", ".join(gone)), err=True
+        )
     if with_store:
         manifests, objects = collecting.remove_from_store(project, retention.days, dry_run)
-        click.echo(f"of the object store: {manifests} artifacts, {objects} files")
+        click.echo(_("of the object store: {manifests} artifacts, {objects} files", manifests=manifests, objects=objects))
     runs = _purge_history(project, retention.history_days, dry_run)
-    click.echo(f"{'would free' if dry_run else 'freed'} {size / 1e6:.1f} MB; {runs} runs of the history")
+    click.echo(
+        _("{would} {size:.1f} MB; {runs} runs of the history", would="would free" if dry_run else "freed", size=size / 1e6, runs=runs)
+    )
 
 
 def _purge_history(project: Project, days: int, dry_run: bool) -> int:
@@ -81,13 +93,27 @@ def forget(project: Project, image: str, reason: str) -> None:
     from gaucho_pipeline.upkeep.forgetting import forget as forget_image
 
     done = forget_image(project, image, reason)
-    click.echo(f"image {done.sha256[:16]} is forgotten: {len(done.removed)} things removed; kept in {project.forgotten_file}: commit it")
+    click.echo(
+        _(
+            "image {sha256} is forgotten: {count} things removed; kept in {forgotten_file}: commit it",
+            sha256=done.sha256[:16],
+            count=len(done.removed),
+            forgotten_file=project.forgotten_file,
+        )
+    )
     for checkpoint in done.learned_from:
         made = checkpoint.manifest
-        click.echo(f"learned from it: checkpoint of {made.concept}, made {made.made_at}: {checkpoint.folder}")
+        click.echo(
+            _(
+                "learned from it: checkpoint of {concept}, made {made_at}: {folder}",
+                concept=made.concept,
+                made_at=made.made_at,
+                folder=checkpoint.folder,
+            )
+        )
     if done.concepts:
-        click.echo(f"to make the sets again without it, and what was learned: gaucho run {' '.join(done.concepts)}")
-    click.echo("pages that were published before still show it: publish again where they stand", err=True)
+        click.echo(_("to make the sets again without it, and what was learned: gaucho run {concepts}", concepts=" ".join(done.concepts)))
+    click.echo(_("pages that were published before still show it: publish again where they stand"), err=True)
 
 
 @click.command()
@@ -100,7 +126,14 @@ def rename(project: Project, old: str, new: str) -> None:
     from gaucho_pipeline.upkeep.renaming import rename as rename_concept
 
     count = rename_concept(project, old, new)
-    click.echo(f"{old} is {new} now; {count} artifacts are kept. To have the site follow: gaucho run --select gallery_site")
+    click.echo(
+        _(
+            "{old} is {new} now; {count} artifacts are kept. To have the site follow: gaucho run --select gallery_site",
+            old=old,
+            new=new,
+            count=count,
+        )
+    )
 
 
 @click.command()
@@ -119,7 +152,7 @@ def share(project: Project) -> None:
     for artifact in artifacts:
         shared += remote.share(project.store, artifact, again=True)
         progress.advance()
-    click.echo(f"{shared} shared now, {len(artifacts) - shared} were there: {remote.url}")
+    click.echo(_("{shared} shared now, {count} were there: {url}", shared=shared, count=len(artifacts) - shared, url=remote.url))
 
 
 COMMANDS = (fsck, gc, forget, rename, share)

@@ -20,7 +20,7 @@ from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.files.digests import digest, file_digest, weights_digest
 from gaucho_pipeline.images.files import images_digest
@@ -109,7 +109,7 @@ class Concept(Spec):
     def part(self, name: str) -> Part:
         """A stage's own keys, with what names in them stand for. Raises ConfigError where the concept has no such part."""
         if not self.has(name):
-            raise ConfigError(f"the concept requests no {name}; write its keys under {name}: in the concepts file")
+            raise ConfigError(_("the concept requests no {name}; write its keys under {name}: in the concepts file", name=name))
         found: Part = getattr(self, name)
         return found.resolved(self.subject)
 

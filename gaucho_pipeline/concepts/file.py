@@ -19,7 +19,7 @@ from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
 from gaucho_pipeline.concepts.yaml_mistakes import Mistake, check_size, line_and_problem
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.scorers import ENCODERS
 from gaucho_pipeline.spec import JsonObject, Spec
@@ -36,19 +36,19 @@ def load_concepts(path: Path) -> Concepts:
     lines = _Lines(path)
     value = lines.value
     if not isinstance(value, dict):
-        raise ConfigError(f"{path}:1: must be a mapping with the key 'concepts'")
+        raise ConfigError(_("{path}:1: must be a mapping with the key 'concepts'", path=path))
     _check_keys(lines, value, Concepts, ())
     defaults = value.get("defaults") or {}
     _check_defaults(lines, defaults)
     raw = value.get("concepts")
     if not isinstance(raw, dict) or not raw:
-        raise lines.error(("concepts",), "must name at least one concept")
+        raise lines.error(("concepts",), _("must name at least one concept"))
     merged: dict[str, JsonObject] = {}
     for slug, part in raw.items():
         if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
-            raise lines.error(("concepts", slug), "a key must be a slug: small letters, digits and _ (the name may have accents)")
+            raise lines.error(("concepts", slug), _("a key must be a slug: small letters, digits and _ (the name may have accents)"))
         if not isinstance(part, dict):
-            raise lines.error(("concepts", slug), "must be a mapping with token, class_noun and crawl")
+            raise lines.error(("concepts", slug), _("must be a mapping with token, class_noun and crawl"))
         merged[slug] = _with_defaults(JsonObject(part), JsonObject(defaults))
     try:
         loaded = Concepts.model_validate({"concepts": merged, "retention": value.get("retention") or {}})
@@ -105,7 +105,7 @@ def load_story(path: Path) -> Story:
     """
     lines = _Lines(path)
     if not isinstance(lines.value, dict):
-        raise ConfigError(f"{path}:1: must be a mapping with the key 'beats'")
+        raise ConfigError(_("{path}:1: must be a mapping with the key 'beats'", path=path))
     name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_") or "story"
     try:
         return Story.model_validate({"name": name} | lines.value)
@@ -132,7 +132,7 @@ class _UniqueKeys(yaml.constructor.SafeConstructor):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, int] = {}
-        for key_node, _ in node.value:
+        for key_node, _value in node.value:
             if key_node.tag == "tag:yaml.org,2002:merge":
                 continue
             key = self.construct_object(key_node, deep=True)
@@ -172,13 +172,13 @@ class _Lines:
             except yaml.YAMLError:
                 self.node, self.value = _read(_UniqueKeyLoader(text))
         except FileNotFoundError:
-            raise ConfigError(f"{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS") from None
+            raise ConfigError(_("{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS", path=path)) from None
         except UnicodeDecodeError:
-            raise ConfigError(f"{path}: is not UTF-8 text; save it as UTF-8") from None
+            raise ConfigError(_("{path}: is not UTF-8 text; save it as UTF-8", path=path)) from None
         except OSError as error:
-            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+            raise ConfigError(_("{path}: cannot be read: {strerror}", path=path, strerror=error.strerror)) from None
         except RecursionError:
-            raise ConfigError(f"{path}: is nested too deeply") from None
+            raise ConfigError(_("{path}: is nested too deeply", path=path)) from None
         except yaml.YAMLError as error:
             line, problem = line_and_problem(error, text)
             raise ConfigError(f"{path}:{line}: {problem}") from None
@@ -235,17 +235,17 @@ def _nearest(key: object, known: list[str]) -> str:
 def _check_keys(lines: _Lines, value: dict[Any, Any], model: type[BaseModel], location: tuple[Any, ...]) -> None:
     for key in value:
         if key not in model.model_fields:
-            raise lines.error((*location, key), f"unknown key; {_nearest(key, list(model.model_fields))}")
+            raise lines.error((*location, key), _("unknown key; {nearest}", nearest=_nearest(key, list(model.model_fields))))
 
 
 def _check_defaults(lines: _Lines, defaults: Any) -> None:
     if not isinstance(defaults, dict):
-        raise lines.error(("defaults",), "must be a mapping of stages")
+        raise lines.error(("defaults",), _("must be a mapping of stages"))
     for stage, keys in defaults.items():
         if stage not in PARTS:
-            raise lines.error(("defaults", stage), f"unknown key; {_nearest(stage, list(PARTS))}")
+            raise lines.error(("defaults", stage), _("unknown key; {nearest}", nearest=_nearest(stage, list(PARTS))))
         if not isinstance(keys, dict):
-            raise lines.error(("defaults", stage), "must be a mapping")
+            raise lines.error(("defaults", stage), _("must be a mapping"))
         _check_keys(lines, keys, _models_of(Concept, stage)[0], ("defaults", stage))
 
 
@@ -254,7 +254,10 @@ def _check_tokens(lines: _Lines, loaded: Concepts) -> None:
     for slug, concept in loaded.concepts.items():
         owner = owners.setdefault(concept.token.lower(), slug)
         if owner != slug:
-            raise lines.error(("concepts", slug, "token"), f"{concept.token!r} is the token of {owner} already; choose another")
+            raise lines.error(
+                ("concepts", slug, "token"),
+                _("{token!r} is the token of {owner} already; choose another", token=concept.token, owner=owner),
+            )
 
 
 def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = Concepts) -> ConfigError:
@@ -264,11 +267,11 @@ def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = 
     location = lines.inherited(location)
     kind = first["type"]
     if kind == "extra_forbidden":
-        return lines.error(location, f"unknown key; {_nearest(location[-1], list(_owner(root, location).model_fields))}")
+        return lines.error(location, _("unknown key; {nearest}", nearest=_nearest(location[-1], list(_owner(root, location).model_fields))))
     if kind == "missing":
-        return lines.error(location, "is required")
+        return lines.error(location, _("is required"))
     if kind == "string_type" and isinstance(first.get("input"), dict):
-        return lines.error(location, "a text with { and } in it must stand in quotation marks")
+        return lines.error(location, _("a text with { and } in it must stand in quotation marks"))
     message = _PLAIN_WORDS.get(kind) or first["msg"].removeprefix("Value error, ")
     given = first.get("input")
     shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from gaucho_pipeline.concepts.part import Part
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.samplers import SamplerName
 from gaucho_pipeline.prompts.glossary import translate
@@ -94,9 +94,15 @@ class GallerySpec(Part):
         """The same with what a family recommends where nobody has set a key. Raises ConfigError if the family cannot draw it."""
         found = self.with_recommended(family.recommended.gallery)
         if found.sampler and family.denoiser != "unet":
-            raise ConfigError(f"gallery.sampler: {family.pipeline_class} has one sampler, its own")
+            raise ConfigError(_("gallery.sampler: {pipeline_class} has one sampler, its own", pipeline_class=family.pipeline_class))
         if found.size and found.size % family.pixel_multiple:
-            raise ConfigError(f"gallery.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
+            raise ConfigError(
+                _(
+                    "gallery.size: {pipeline_class} takes multiples of {pixel_multiple}",
+                    pipeline_class=family.pipeline_class,
+                    pixel_multiple=family.pixel_multiple,
+                )
+            )
         return found.with_recommended({"translate": not family.reads_portuguese})
 
     def shared(self, words: ConceptWords, historical: bool) -> JsonObject:

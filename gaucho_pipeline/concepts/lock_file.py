@@ -14,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.clock import now
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.spec import JsonObject
@@ -41,7 +41,9 @@ class LockFile:
                 try:
                     write_atomically(self.path, content)
                 except OSError as error:
-                    raise GauchoError(f"{self.path} cannot be written ({error.strerror}); it keeps the ids of names") from None
+                    raise GauchoError(
+                        _("{path} cannot be written ({strerror}); it keeps the ids of names", path=self.path, strerror=error.strerror)
+                    ) from None
 
     def _read(self) -> dict[str, JsonObject]:
         if self.path is None:
@@ -54,7 +56,9 @@ class LockFile:
             return {}
         except (ValueError, KeyError, TypeError):
             pass
-        raise ConfigError(f"{self.path}: is not a file of names and ids; correct it, or remove it to have all names asked again")
+        raise ConfigError(
+            _("{path}: is not a file of names and ids; correct it, or remove it to have all names asked again", path=self.path)
+        )
 
     def _locked(self) -> contextlib.AbstractContextManager[object]:
         """Two concepts may be crawled at once: one at a time adds what it learned."""

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from gaucho_pipeline.assets.table import CHECKPOINT
 from gaucho_pipeline.concepts.models import EncoderSpec, ModelSpec
 from gaucho_pipeline.concepts.part import OtherInput, Part
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.prompts.stories import Stories
 from gaucho_pipeline.prompts.templates import ConceptWords
@@ -50,12 +50,30 @@ class SequenceSpec(Stories, Part):
     def for_family(self, family: type[Family]) -> Self:
         """The same with what a family recommends where nobody has set a key. Raises ConfigError if the family cannot draw it."""
         if not family.sequence_methods:
-            raise ConfigError(f"sequence: {family.pipeline_class} draws single pictures only; take a Stable Diffusion or Wan as base_model")
+            raise ConfigError(
+                _(
+                    "sequence: {pipeline_class} draws single pictures only; take a Stable Diffusion or Wan as base_model",
+                    pipeline_class=family.pipeline_class,
+                )
+            )
         method = self.method or ("animatediff" if self.motion_adapter else family.sequence_methods[0])
         if method not in family.sequence_methods:
-            raise ConfigError(f"sequence.method: {family.pipeline_class} has {', '.join(family.sequence_methods)}; not {method!r}")
+            raise ConfigError(
+                _(
+                    "sequence.method: {pipeline_class} has {sequence_methods}; not {method!r}",
+                    pipeline_class=family.pipeline_class,
+                    sequence_methods=", ".join(family.sequence_methods),
+                    method=method,
+                )
+            )
         if self.size and self.size % family.pixel_multiple:
-            raise ConfigError(f"sequence.size: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
+            raise ConfigError(
+                _(
+                    "sequence.size: {pipeline_class} takes multiples of {pixel_multiple}",
+                    pipeline_class=family.pipeline_class,
+                    pixel_multiple=family.pixel_multiple,
+                )
+            )
         encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items() if kind in SEQUENCE_ENCODERS}
         recommended = {**family.recommended.gallery, **family.recommended.sequence}
         return self.with_recommended(recommended | encoders).model_copy(update={"method": method})

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.concepts.models import EMBEDDED, check_pinned
 from gaucho_pipeline.concepts.part import Part
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
 from gaucho_pipeline.prompts.templates import ConceptWords, prior_prompts
@@ -212,12 +212,30 @@ class TrainingSpec(Part):
         found = self.with_recommended({**family.recommended.training, **family.recommended.methods.get(self.method, {})})
         for side in (found.resolution, *found.further_resolutions):
             if side and side % family.pixel_multiple:
-                raise ConfigError(f"training.resolution: {family.pipeline_class} takes multiples of {family.pixel_multiple}")
+                raise ConfigError(
+                    _(
+                        "training.resolution: {pipeline_class} takes multiples of {pixel_multiple}",
+                        pipeline_class=family.pipeline_class,
+                        pixel_multiple=family.pixel_multiple,
+                    )
+                )
         name = found.target_modules
         if isinstance(name, str) and name not in family.target_modules:
             known = ", ".join(family.target_modules)
-            raise ConfigError(f"training.target_modules: {family.pipeline_class} has {known}, or modules by name; not {name!r}")
+            raise ConfigError(
+                _(
+                    "training.target_modules: {pipeline_class} has {known}, or modules by name; not {name!r}",
+                    pipeline_class=family.pipeline_class,
+                    known=known,
+                    name=name,
+                )
+            )
         if found.train_text_encoder and not family.trainable_text_encoders:
-            raise ConfigError(f"training.train_text_encoder: the text encoders of {family.pipeline_class} are not trained here")
+            raise ConfigError(
+                _(
+                    "training.train_text_encoder: the text encoders of {pipeline_class} are not trained here",
+                    pipeline_class=family.pipeline_class,
+                )
+            )
         modules = family.target_modules[name] if isinstance(name, str) else name
         return found.model_copy(update={"target_modules": modules})

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 
 from gaucho_pipeline.crawl.optouts import AGENT
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 
 
 def allowed_private_hosts() -> frozenset[str]:
@@ -31,5 +31,5 @@ def user_agent(hosts: Iterable[str]) -> str:
     contact = _contact()
     public = [host for host in hosts if host not in allowed_private_hosts()]
     if public and not contact:
-        raise ConfigError(f"GAUCHO_CONTACT: {public[0]} must know whom to write to; set it to your e-mail or web page")
+        raise ConfigError(_("GAUCHO_CONTACT: {public} must know whom to write to; set it to your e-mail or web page", public=public[0]))
     return f"{AGENT}/0.1 ({contact or 'local test'})"

@@ -27,7 +27,7 @@ from gaucho_pipeline.crawl.listing import Listing, list_source
 from gaucho_pipeline.crawl.rate_limits import PRIVATE
 from gaucho_pipeline.crawl.safety import bound_headers
 from gaucho_pipeline.crawl.selection import is_enough, refusal_of, round_robin
-from gaucho_pipeline.errors import ForgottenError, GauchoError
+from gaucho_pipeline.errors import ForgottenError, GauchoError, _
 from gaucho_pipeline.images.files import is_image
 from gaucho_pipeline.sources.base import ImageSource
 from gaucho_pipeline.sources.records import Record
@@ -124,7 +124,9 @@ class Crawl:
 async def list_sources(crawl: Crawl, web: Web | None, refresh_lock: bool = False) -> None:
     """Lists the sources and decides, and fetches no image. With `refresh_lock`, names are asked again and compared."""
     if web and web.api_hosts:
-        crawl.reporter.info(f"asking {', '.join(sorted(web.api_hosts))} (APIs: robots.txt is for pages, and is not asked for them)")
+        crawl.reporter.info(
+            _("asking {api_hosts} (APIs: robots.txt is for pages, and is not asked for them)", api_hosts=", ".join(sorted(web.api_hosts)))
+        )
     for source in crawl.sources:
         previous = _of_origin(crawl.previous_records, source.origin)
         previous_gone = _of_origin(crawl.previous_gone, source.origin)
@@ -206,21 +208,21 @@ class _Downloads:
         self._progress.advance()
         try:
             if path.stat().st_size > self._crawl.spec.max_image_bytes:
-                raise FetchError("too large")
+                raise FetchError(_("too large"))
             content = path.read_bytes()
         except OSError:
             previous = self._crawl.previous_sha256.get(record.key)
             if previous and self._crawl.failed_origin(record.origin) and self._crawl.store.blob_path(previous).exists():
                 return previous  # the folder is not there today, and what it gave before stands
-            raise FetchError("cannot be read") from None
+            raise FetchError(_("cannot be read")) from None
         if not is_image(content):
-            raise FetchError("not an image")
+            raise FetchError(_("not an image"))
         return self._crawl.store.add_blob(content)
 
     async def _from_journal_or_web(self, record: Record) -> str:
         assert self._web is not None  # only files come without the web
         if self._journal.fetched.get(record.bytes_id) in self._crawl.forgotten.sha256:
-            raise ForgottenError("it was fetched once, and is not again")
+            raise ForgottenError(_("it was fetched once, and is not again"))
         if known := self._known(record):
             if reason := await self._web.opted_out(record.url):
                 raise OptedOut(reason)
@@ -241,7 +243,7 @@ class _Downloads:
 
 
 async def _nobody(url: str, parse: Callable[[bytes], Any]) -> Any:
-    raise GauchoError(f"{url} cannot be asked")
+    raise GauchoError(_("{url} cannot be asked", url=url))
 
 
 def on_the_web(crawl: Crawl, work: Callable[[Web | None], Awaitable[None]]) -> Counter[str]:

@@ -48,7 +48,7 @@ from gaucho_pipeline.crawl.fetch_errors import (
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
 from gaucho_pipeline.crawl.rate_limits import ATTEMPTS, LONGEST_WAIT, PRIVATE, RETRY_STATUSES, DailyCount, pause_before, retry_after
 from gaucho_pipeline.crawl.safety import HOSTS_KEY, HOSTS_SETTING, ForbiddenAddress, PublicResolver, TooManyHeaders, check_url, is_same_site
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.images.files import is_image
 from gaucho_pipeline.sources.base import ApiBusy, ImageSource, Limit, host_of, media_address
 from gaucho_pipeline.sources.registry import LIMITS
@@ -127,7 +127,7 @@ class Web:
             except FetchError as error:
                 raise GauchoError(f"{host_of(url)}: {error}") from None
             if response.status != 200:
-                raise GauchoError(f"{host_of(url)} answered {response.status}")
+                raise GauchoError(_("{host_of} answered {status}", host_of=host_of(url), status=response.status))
             try:
                 return parse(bytes(response.body))
             except ApiBusy:
@@ -140,12 +140,14 @@ class Web:
         """The bytes of an image, as they come, from one of these hosts. Raises FetchError, also where its publisher has opted out."""
         response = await self._get(address, "image", self._max_image_bytes, hosts)
         if response.status != 200:
-            raise FetchError(f"HTTP {response.status}", permanent=response.status in _GONE and response.url == address, retry=False)
+            raise FetchError(
+                _("HTTP {status}", status=response.status), permanent=response.status in _GONE and response.url == address, retry=False
+            )
         if reason := header_opt_out(_by_name(response.headers)):
             raise OptedOut(reason, permanent=True)
         content = bytes(response.body)
         if not is_image(content):  # a page of an error, or to log in: tomorrow it may be an image
-            raise FetchError("not an image", retry=False)
+            raise FetchError(_("not an image"), retry=False)
         return content
 
     async def opted_out(self, address: str) -> str | None:
@@ -209,7 +211,7 @@ class Web:
         A host's own rules may lead to another host of its site (RFC 9309, 2.3.1.2).
         """
         first = host_of(address)
-        for _ in range(_MAX_REDIRECTS + 1):
+        for _unused in range(_MAX_REDIRECTS + 1):
             if kind == "rules" and is_same_site(first, host_of(address)):
                 hosts = (host_of(address),)
             await self._check(address, kind, hosts)
@@ -218,7 +220,7 @@ class Web:
             if response.status not in _REDIRECTS or location is None:
                 return response
             address = _joined(address, location)
-        raise FetchError("too many redirects", retry=False)
+        raise FetchError(_("too many redirects"), retry=False)
 
     async def _check(self, address: str, kind: str, hosts: Collection[str]) -> None:
         """Whether an address may be asked for now. Raises FetchError if not."""
@@ -228,13 +230,13 @@ class Web:
         except (ForbiddenAddress, ValueError) as error:
             raise DisallowedHost(str(error), retry=False) from None
         if not self._has_contact and host not in allowed_private_hosts():
-            raise FetchError(f"{host} is not told whom to write to (GAUCHO_CONTACT)", retry=False)
+            raise FetchError(_("{host} is not told whom to write to (GAUCHO_CONTACT)", host=host), retry=False)
         if kind == "api":
             self._days.count(host)
         if kind == "image" and (reason := (await self._reservations_of(address)).opt_out(address)):
             raise OptedOut(reason, retry=False)
         if not self._is_exempt(address, kind) and not await self._allowed_by_robots(address):
-            raise OptedOut("forbidden by robots.txt", retry=False)
+            raise OptedOut(_("forbidden by robots.txt"), retry=False)
 
     async def _in_turn(self, address: str, kind: str, most_bytes: int, hosts: Collection[str]) -> Response:
         """An answer, asked for when it is this request's turn at the host, and not while the host has asked to wait."""
@@ -272,7 +274,7 @@ class Web:
             return self._answers.take(address, response) if kind == "api" else response
         except Exception as error:  # whatever the network does, it is this request's failure alone
             if host_of(address) in PublicResolver.refused:
-                raise FetchError("private address", retry=False) from None
+                raise FetchError(_("private address"), retry=False) from None
             raise fetch_error(error) from None
 
     def _judge_headers(self, headers: Headers, request: scrapy.Request) -> None:
@@ -307,9 +309,11 @@ class Web:
         try:
             response = await self._get(file, "rules", _WELL_KNOWN_BYTES, (host_of(file),))
         except FetchError as error:
-            return FetchError(f"its {file.rpartition('/')[2]} cannot be read: {error}", retry=False)
+            return FetchError(_("its {name} cannot be read: {error}", name=file.rpartition("/")[2], error=error), retry=False)
         if response.status >= 500 or response.status == 429:
-            return FetchError(f"its {file.rpartition('/')[2]} cannot be read: HTTP {response.status}", retry=False)
+            return FetchError(
+                _("its {name} cannot be read: HTTP {status}", name=file.rpartition("/")[2], status=response.status), retry=False
+            )
         return read(bytes(response.body) if response.status == 200 else b"")
 
 
@@ -333,7 +337,7 @@ def _joined(address: str, location: bytes) -> str:
     except ValueError:
         target = None
     if target is None:
-        raise FetchError("a redirect to no address", retry=False)
+        raise FetchError(_("a redirect to no address"), retry=False)
     return target
 
 
@@ -364,7 +368,7 @@ def fetch_error(error: BaseException) -> FetchError:
     for theirs, ours in _TYPES:
         if any(isinstance(cause, theirs) for cause in causes):
             return ours()
-    return FetchError(f"failed ({type(error).__name__})")
+    return FetchError(_("failed ({name})", name=type(error).__name__))
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

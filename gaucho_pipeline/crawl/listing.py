@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gaucho_pipeline.concepts.lock_file import LockFile
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.sources.base import ApiPage, ImageSource, Lookup, UnclearAnswer, UnusableRecord
 from gaucho_pipeline.sources.records import Record
 from gaucho_pipeline.spec import JsonObject
@@ -105,7 +105,7 @@ async def _list(page: ApiPage, listing: Listing, ask: Ask, is_enough: Callable[[
             beyond += 1
         request = requests.popleft()
         if request.url in asked or fruitless >= MAX_EMPTY_ANSWERS or len(asked) >= MAX_REQUESTS:
-            raise GauchoError(f"{listing.origin} goes on for ever; {len(listing.records)} records were read")
+            raise GauchoError(_("{origin} goes on for ever; {count} records were read", origin=listing.origin, count=len(listing.records)))
         asked.add(request.url)
         listing.requests += 1
         page = await ask(request.url, request.parse)
@@ -148,7 +148,14 @@ async def _id_of(lookup: Lookup, ask: Ask, lock_file: LockFile, refresh_lock: bo
         lock_file.add(lookup.kind, lookup.text, lookup.url, answer)
     elif kept["id"] != answer["id"]:
         raise GauchoError(
-            f"{lookup.kind} {lookup.text!r} was {kept['id']} on {kept.get('answered_on', 'an earlier day')} and is {answer['id']} now; "
-            f"if that is right, remove its entry from {lock_file.path.name if lock_file.path else 'the lock file'}"
+            _(
+                "{kind} {text!r} was {kept} on {answered_on} and is {answer} now; if that is right, remove its entry from {file}",
+                kind=lookup.kind,
+                text=lookup.text,
+                kept=kept["id"],
+                answered_on=kept.get("answered_on", "an earlier day"),
+                answer=answer["id"],
+                file=lock_file.path.name if lock_file.path else "the lock file",
+            )
         )
     return answer if kept is None else kept

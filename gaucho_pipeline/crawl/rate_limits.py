@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.sources.base import Limit
 from gaucho_pipeline.sources.registry import LIMITS
@@ -66,7 +66,9 @@ class DailyCount:
         with FileLock(self._path.with_suffix(".lock")):
             counts = self._read().get(today, {})
             if counts.get(host, 0) >= allowed:
-                raise GauchoError(f"{host} allows {allowed} requests a day, and today's are used up; go on tomorrow (UTC)")
+                raise GauchoError(
+                    _("{host} allows {allowed} requests a day, and today's are used up; go on tomorrow (UTC)", host=host, allowed=allowed)
+                )
             counts[host] = counts.get(host, 0) + 1
             write_atomically(self._path, json.dumps({today: counts}))
 

@@ -28,7 +28,7 @@ from gaucho_pipeline.curation.review import Review, advice, write_review
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.text_image import model_digest
 from gaucho_pipeline.curation.writing import write_pictures
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.filters.measures import Measures
@@ -74,7 +74,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     counts = OverrideCounts(applied=len(written) - len(useless), without_image=tuple(sorted(useless)))
     metrics = _metrics(table, counts, relaxed, spec)
     if not metrics.kept:
-        raise GauchoError(f"every image of {request.concept} was excluded ({_why(metrics)}); relax curation, or add sources")
+        raise GauchoError(
+            _("every image of {concept} was excluded ({why}); relax curation, or add sources", concept=request.concept, why=_why(metrics))
+        )
     write_rows(staging / "images.jsonl", table.kept(table.stays))
     write_rows(staging / "excluded.jsonl", table.excluded(table.goes))
     write_attribution(staging / "ATTRIBUTION.csv", map(to_json, table.kept(table.stays)))
@@ -82,10 +84,12 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     vanished = [override for override in written if override.image not in used]
     write_review(staging, Review(request.concept, request.title or request.concept, table, metrics, vanished, spec), store.blob_path)
     if useless:
-        reporter.info(f"overrides that name no image that can be used: {', '.join(sorted(useless))}")
+        reporter.info(_("overrides that name no image that can be used: {useless}", useless=", ".join(sorted(useless))))
     for line in advice(metrics.contexts, metrics.kept):
-        reporter.info(f"to look for next: {line.read('en')}")
-    reporter.info(f"read {metrics.read}: kept {metrics.kept}, excluded {sum(metrics.excluded.values())}")
+        reporter.info(_("to look for next: {read}", read=line.read("en")))
+    reporter.info(
+        _("read {read}: kept {kept}, excluded {count}", read=metrics.read, kept=metrics.kept, count=sum(metrics.excluded.values()))
+    )
     identity = [digest({name: getattr(row, name) for name in _IDENTITY}) for row in table.kept(table.stays)]
     return StageResult(data_version=digest(identity), metrics=metrics)
 
@@ -152,8 +156,12 @@ def _check_disk(reasons: Mapping[str, str], context: _Context) -> None:
         context.store.put_aside(sha)
     if lost:
         raise GauchoError(
-            f"{len(lost)} images of the crawl are no longer on the disk as they were fetched ({context.path_of(lost[0])}); to fetch them "
-            "again, run with --select raw_crawl --force, then as before"
+            _(
+                "{count} images of the crawl are no longer on the disk as they were fetched ({path_of}); "
+                "to fetch them again, run with --select raw_crawl --force, then as before",
+                count=len(lost),
+                path_of=context.path_of(lost[0]),
+            )
         )
 
 
@@ -180,7 +188,7 @@ def _measured(images: Collection[str], context: _Context) -> dict[str, ImageDeci
     outcomes = measure_all(images, context.path_of, context.cache, begin)
     bad = {sha: ImageDecision(False, outcome.reason) for sha, outcome in outcomes if outcome}
     _check_disk({sha: decision.reason for sha, decision in bad.items()}, context)
-    context.reporter.info(f"measured {sum(counts)} of {len(images)} images now")
+    context.reporter.info(_("measured {count} of {images} images now", count=sum(counts), images=len(images)))
     return bad
 
 
@@ -215,7 +223,14 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
     captions = {sha: caption_of(crawled[sha].title, spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}
     plain = sum(caption.by == "prompt" for caption in captions.values())
     if plain and spec.captions != "prompt":
-        context.reporter.info(f"{plain} of {len(captions)} images have no {spec.captions} to caption them with: the plain prompt is theirs")
+        context.reporter.info(
+            _(
+                "{plain} of {count} images have no {captions} to caption them with: the plain prompt is theirs",
+                plain=plain,
+                count=len(captions),
+                captions=spec.captions,
+            )
+        )
     return captions
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from gaucho_pipeline.concepts.curation import Captioner, Context, CurationSpec
 from gaucho_pipeline.curation.text_image import TextImageModel
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.models.base_models import best_device, quiet_libraries
 from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
 
@@ -76,7 +76,9 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
             spec.model, revision=spec.revision, trust_remote_code=False, use_safetensors=True
         )
     except (OSError, ValueError) as error:
-        raise GauchoError(f"curation.captioner: {spec.model} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+        raise GauchoError(
+            _("curation.captioner: {model} cannot be loaded: {error}", model=spec.model, error=str(error).strip().splitlines()[0])
+        ) from None
 
     model.eval().to(best_device())
 

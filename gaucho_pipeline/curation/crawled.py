@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gaucho_pipeline.assets.rows import CrawledImage, parse_row
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 
 
 class Crawled(Mapping[str, CrawledImage]):
@@ -60,5 +60,5 @@ def _sha256(line: bytes, table: Path) -> str:
     except (ValueError, KeyError, TypeError):
         value = None
     if not isinstance(value, str):
-        raise GauchoError(f"{table}: is damaged; to have it made again: gaucho run --select raw_crawl --force")
+        raise GauchoError(_("{table}: is damaged; to have it made again: gaucho run --select raw_crawl --force", table=table))
     return value

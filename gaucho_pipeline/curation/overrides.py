@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.spreadsheets import read_spreadsheet
 
 COLUMNS = ("image", "decision", "caption", "by", "why")
@@ -40,14 +40,23 @@ def read_overrides(path: Path | None) -> list[Override]:
     try:
         columns, rows = read_spreadsheet(path)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file; save the review page's there, or remove curation.overrides") from None
+        raise ConfigError(
+            _("{path}: there is no such file; save the review page's there, or remove curation.overrides", path=path)
+        ) from None
     if "image" not in columns or not set(columns) <= set(COLUMNS):
-        raise ConfigError(f"{path}:1: the columns are {', '.join(COLUMNS)}; they are {', '.join(columns) or 'none'}")
+        raise ConfigError(
+            _(
+                "{path}:1: the columns are {columns}; they are {found}",
+                path=path,
+                columns=", ".join(COLUMNS),
+                found=", ".join(columns) or "none",
+            )
+        )
     found: dict[str, Override] = {}
     for number, cells in rows:
         override = _read_line(path, number, cells)
         if override.image in found:
-            raise ConfigError(f"{path}:{number}: {override.image} stands twice")
+            raise ConfigError(_("{path}:{number}: {image} stands twice", path=path, number=number, image=override.image))
         found[override.image] = override
     return list(found.values())
 
@@ -58,13 +67,41 @@ def _read_line(path: Path, number: int, cells: dict[str, str]) -> Override:
     values["image"] = values.get("image", "").removeprefix(PREFIX)
     override = Override(**{name: values.get(name, "") for name in COLUMNS})
     if len(override.image) < _SHORTEST or not all(digit in "0123456789abcdef" for digit in override.image):
-        raise ConfigError(f"{path}:{number}: {override.image!r} names no image: write at least {_SHORTEST} digits of its SHA-256")
+        raise ConfigError(
+            _(
+                "{path}:{number}: {image!r} names no image: write at least {shortest} digits of its SHA-256",
+                path=path,
+                number=number,
+                image=override.image,
+                shortest=_SHORTEST,
+            )
+        )
     if override.decision not in _DECISIONS:
-        raise ConfigError(f"{path}:{number}: {override.decision!r} is no decision; write keep, drop or nothing")
+        raise ConfigError(
+            _(
+                "{path}:{number}: {decision!r} is no decision; write keep, drop or nothing",
+                path=path,
+                number=number,
+                decision=override.decision,
+            )
+        )
     if {"{", "}"} & set(override.caption.replace("{token}", "").replace("{class_noun}", "")):
-        raise ConfigError(f"{path}:{number}: the caption has a brace; only {{token}} and {{class_noun}} are written with braces")
+        raise ConfigError(
+            _(
+                "{path}:{number}: the caption has a brace; only {{token}} and {{class_noun}} are written with braces",
+                path=path,
+                number=number,
+            )
+        )
     if len(override.caption) > _LONGEST_CAPTION:
-        raise ConfigError(f"{path}:{number}: the caption is longer than {_LONGEST_CAPTION} signs")
+        raise ConfigError(
+            _(
+                "{path}:{number}: the caption is longer than {longest_caption} signs",
+                path=path,
+                number=number,
+                longest_caption=_LONGEST_CAPTION,
+            )
+        )
     return override
 
 
@@ -80,7 +117,7 @@ def by_image(overrides: Iterable[Override], images: Iterable[str]) -> tuple[dict
         first = bisect_left(names, override.image)
         matching = [sha for sha in names[first : first + 2] if sha.startswith(override.image)]
         if len(matching) == 1 and matching[0] in found:
-            raise ConfigError(f"overrides: {override.image} and {found[matching[0]].image} name the same image")
+            raise ConfigError(_("overrides: {image} and {other} name the same image", image=override.image, other=found[matching[0]].image))
         if len(matching) == 1:
             found[matching[0]] = override
         else:

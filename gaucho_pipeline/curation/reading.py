@@ -27,7 +27,7 @@ from pebble import ProcessExpired, ProcessPool
 from PIL import Image
 
 from gaucho_pipeline.curation.measures import VERSION, measure
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.filters.measures import FINGERPRINTS, Measures
 from gaucho_pipeline.images.decoding import BadImage, probe
@@ -74,7 +74,9 @@ class MeasuresCache:
         try:
             yield
         except sqlite3.Error as error:
-            raise GauchoError(f"{self._file}: {error}; make room on the disk, or delete it: what it holds is measured again") from None
+            raise GauchoError(
+                _("{file}: {error}; make room on the disk, or delete it: what it holds is measured again", file=self._file, error=error)
+            ) from None
 
     def _ask(self, statement: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
         """The first row, if there is one. Raises GauchoError if the file cannot be read or written."""
@@ -203,7 +205,7 @@ def in_children(work: Work, tasks: Iterable[tuple[str, str]], workers: int | Non
             queue.extendleft(reversed(begun.values()))
             restarts += 1
             if restarts == _RESTARTS:
-                raise GauchoError("the processes that read images keep dying; is there enough memory?") from None
+                raise GauchoError(_("the processes that read images keep dying; is there enough memory?")) from None
         else:
             break
     yield from ((key, _alone(work, text)) for key, text in suspects)

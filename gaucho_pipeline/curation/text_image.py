@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import weights_digest
 from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 
@@ -32,7 +32,7 @@ class TextImageModel:
             )
             self._processor = AutoProcessor.from_pretrained(where, revision=revision, trust_remote_code=False)
         except (OSError, ValueError) as error:
-            raise GauchoError(f"{self._name} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+            raise GauchoError(_("{name} cannot be loaded: {error}", name=self._name, error=str(error).strip().splitlines()[0])) from None
 
     def shares(self, picture: Image.Image, texts: list[str]) -> list[float]:
         """How probable each text is among all of them, 0 to 1, for an RGB picture. Raises GauchoError if the model gives no number."""
@@ -41,7 +41,7 @@ class TextImageModel:
         with torch.no_grad():
             logits = self._model(**self._inputs(picture, texts)).logits_per_image[0]
         if not torch.isfinite(logits).all():
-            raise GauchoError(f"{self._name} gives no number for a picture; its weights are broken")
+            raise GauchoError(_("{name} gives no number for a picture; its weights are broken", name=self._name))
         found: list[float] = logits.softmax(0).tolist()
         return found
 

@@ -17,6 +17,7 @@ from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics,
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, TrainImage, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.evaluation.controls import shuffled
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
@@ -89,9 +90,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         validation_images=len(material.validation),
         **{name: scores.get(name) for name in SCORERS},
     )
-    reporter.info(f"verdict: {metrics.verdict}")
+    reporter.info(_("verdict: {verdict}", verdict=metrics.verdict))
     for text in missing.values():
-        reporter.info(f"not measured: {text}")
+        reporter.info(_("not measured: {text}", text=text))
     return StageResult(
         data_version=digest([request.provenance.inputs, metrics.model_dump(mode="json"), [to_json(each) for each in copies]]),
         metrics=metrics,
@@ -147,7 +148,7 @@ def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Rep
         except (OSError, BadImage):
             bad += 1
     if bad or len(paths) > _MAX_LOOK_ALIKES:
-        reporter.info(f"{len(found)} look-alikes of {len(paths)}; {bad} cannot be read")
+        reporter.info(_("{count} look-alikes of {named}; {bad} cannot be read", count=len(found), named=len(paths), bad=bad))
     return found
 
 

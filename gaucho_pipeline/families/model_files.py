@@ -10,7 +10,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.spec import JsonObject
 
 Configs = Mapping[str, JsonObject]
@@ -34,18 +34,18 @@ def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tup
     for name in _parts(index, without):
         part = folder / name
         if not part.is_dir():
-            raise ConfigError(f"{folder} lacks its part {name}; fetch the whole model again")
+            raise ConfigError(_("{folder} lacks its part {name}; fetch the whole model again", folder=folder, name=name))
         for file in (part / each for each in _CONFIGS):
             if file.is_file():
                 configs[name] = _read_object(file)
         if name.startswith(_MODELS):
             if name not in configs:
-                raise ConfigError(f"{part} has no config.json; fetch the whole model again")
+                raise ConfigError(_("{part} has no config.json; fetch the whole model again", part=part))
             count += sum(count_weights(file) for file in _weight_files(part))
         elif name == "scheduler" and name not in configs:
-            raise ConfigError(f"{part} has no scheduler_config.json; fetch the whole model again")
+            raise ConfigError(_("{part} has no scheduler_config.json; fetch the whole model again", part=part))
         elif name.startswith("tokenizer") and not any(any(part.glob(each)) for each in _VOCABULARIES):
-            raise ConfigError(f"{part} holds no vocabulary, so that every word would be the same; fetch the whole model again")
+            raise ConfigError(_("{part} holds no vocabulary, so that every word would be the same; fetch the whole model again", part=part))
     return configs, count
 
 
@@ -55,7 +55,7 @@ def _parts(index: JsonObject, without: Collection[str]) -> Iterator[str]:
         named = isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
         if named and not name.startswith("_") and name not in without:
             if not name.isidentifier():
-                raise ConfigError(f"model_index.json: {name[:40]!r} is no name of a part")
+                raise ConfigError(_("model_index.json: {name!r} is no name of a part", name=name[:40]))
             yield name
 
 
@@ -65,7 +65,7 @@ def _read_object(file: Path) -> JsonObject:
     except (OSError, ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise ConfigError(f"{file} is no JSON object; fetch it again")
+        raise ConfigError(_("{file} is no JSON object; fetch it again", file=file))
     return JsonObject(value)
 
 
@@ -76,15 +76,20 @@ def _weight_files(part: Path) -> list[Path]:
     if not found:
         if any(part.glob("*.bin")):
             raise ConfigError(
-                f"{part} holds its weights as .bin, which may run code when it is read; take the model's safetensors, or convert them: "
-                "https://huggingface.co/docs/safetensors/convert-weights"
+                _(
+                    "{part} holds its weights as .bin, which may run code when it is read; take the model's "
+                    "safetensors, or convert them: https://huggingface.co/docs/safetensors/convert-weights",
+                    part=part,
+                )
             )
-        raise ConfigError(f"{part} holds no weights (no .safetensors); fetch them")
+        raise ConfigError(_("{part} holds no weights (no .safetensors); fetch them", part=part))
     for index in part.glob("*.safetensors.index*.json"):
         shards = _read_object(index).get("weight_map")
         for shard in sorted(set(shards.values())) if isinstance(shards, dict) else ():
             if not isinstance(shard, str) or not (part / shard).is_file():
-                raise ConfigError(f"{part} lacks {str(shard)[:60]}, which {index.name} names; fetch it")
+                raise ConfigError(
+                    _("{part} lacks {shard}, which {name} names; fetch it", part=part, shard=str(shard)[:60], name=index.name)
+                )
     return plain or found
 
 
@@ -93,11 +98,11 @@ def count_weights(file: Path) -> int:
     try:
         size = file.stat().st_size
     except OSError:
-        raise ConfigError(f"{file} leads nowhere; fetch it again") from None
+        raise ConfigError(_("{file} leads nowhere; fetch it again", file=file)) from None
     with file.open("rb") as opened:
         first = opened.read(8)
         if (first + opened.read(len(_POINTER) - 8)) == _POINTER:
-            raise ConfigError(f"{file} is a pointer of Git LFS, and holds no weights; run: git lfs pull")
+            raise ConfigError(_("{file} is a pointer of Git LFS, and holds no weights; run: git lfs pull", file=file))
         length = int.from_bytes(first, "little")
         opened.seek(8)
         header = opened.read(length) if 0 < length <= min(size, _MAX_HEADER_BYTES) else b""
@@ -106,7 +111,9 @@ def count_weights(file: Path) -> int:
         end = max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
         count = sum(math.prod(tensor["shape"]) for tensor in tensors)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-        raise ConfigError(f"{file} is damaged: it has no header of safetensors; fetch it again") from None
+        raise ConfigError(_("{file} is damaged: it has no header of safetensors; fetch it again", file=file)) from None
     if 8 + length + end != size:
-        raise ConfigError(f"{file} is damaged: it has {size:,} bytes of {8 + length + end:,}; fetch it again")
+        raise ConfigError(
+            _("{file} is damaged: it has {size:,} bytes of {expected:,}; fetch it again", file=file, size=size, expected=8 + length + end)
+        )
     return count

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import written_atomically
 from gaucho_pipeline.spec import JsonObject
 
@@ -24,7 +24,7 @@ def read_table(path: Path) -> list[JsonObject]:
         with path.open(encoding="utf-8") as file:
             return [json.loads(line) for line in file if line.strip()]
     except ValueError:
-        raise GauchoError(f"{path}: is damaged; remove its folder and run again: it is made again") from None
+        raise GauchoError(_("{path}: is damaged; remove its folder and run again: it is made again", path=path)) from None
 
 
 _ROWS_AT_ONCE = 10_000

@@ -17,7 +17,7 @@ from PIL import Image
 from gaucho_pipeline.assets.metrics import SampleGalleryMetrics
 from gaucho_pipeline.assets.rows import Picture, to_json, write_rows
 from gaucho_pipeline.concepts.gallery import GallerySpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest, file_digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.gallery.contact_sheet import contact_sheet
@@ -62,7 +62,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     spec, checkpoint = GallerySpec.model_validate(request.spec), request.inputs["checkpoint"]
     trained, signer = read_manifest(checkpoint), signer_from_environment()
     if unknown := untranslated(spec):
-        reporter.info(f"words that the glossary does not hold, left as they are: {', '.join(unknown)}")
+        reporter.info(_("words that the glossary does not hold, left as they are: {unknown}", unknown=", ".join(unknown)))
     gallery, settings = _draw(request, trained, spec, staging / ".drawn", reporter)
     writer = _Writer(request, staging, spec, trained, settings, signer)
     (staging / "pictures").mkdir(exist_ok=True)
@@ -126,7 +126,7 @@ def _draw(request: StageRequest, trained: Manifest, spec: GallerySpec, tuned_fol
         if not wanted:
             break
         found.again = max(found.again, len(wanted))
-        reporter.info(f"{len(wanted)} pictures show nothing and are drawn again with another seed, by both models")
+        reporter.info(_("{count} pictures show nothing and are drawn again with another seed, by both models", count=len(wanted)))
         for number in wanted:
             found.samples[number] = replace(samples[number], seed=(samples[number].seed + turn * _NEXT_SEED) % 2**31)
         models.draw(found, wanted, "generating again")
@@ -139,10 +139,13 @@ def _blank(found: _Gallery, numbers: Iterable[int]) -> list[int]:
     if all(shows_nothing(picture) for picture in found.pictures["tuned"]):
         if all(shows_nothing(picture) for picture in found.pictures["base"]):
             raise GauchoError(
-                "every picture shows nothing, those of the base model too: it is no matter of the training; its VAE may not work in "
-                "half precision, or its files are damaged: take another training.base_model"
+                _(
+                    "every picture shows nothing, those of the base model too: it is no matter of the "
+                    "training; its VAE may not work in half precision, or its files are damaged: take "
+                    "another training.base_model"
+                )
             )
-        raise GauchoError("every picture shows nothing; lower training.learning_rate")
+        raise GauchoError(_("every picture shows nothing; lower training.learning_rate"))
     return [number for number in numbers if any(shows_nothing(found.pictures[model][number]) for model in MODELS)]
 
 
@@ -159,7 +162,13 @@ class _Models:
     def draw(self, found: _Gallery, wanted: list[int], what: str) -> Settings:
         """Draws the wanted samples with the base model, then with the tuned one; returns the settings that both had."""
         progress = self.reporter.progress(what, 2 * len(wanted), "pictures")
-        self.reporter.info(f"loading {self.trained.training_spec().base_model} on {base_models.best_device()}")
+        self.reporter.info(
+            _(
+                "loading {base_model} on {best_device}",
+                base_model=self.trained.training_spec().base_model,
+                best_device=base_models.best_device(),
+            )
+        )
         drawer: Drawer = open_base(self.trained, self.spec)
         settings = drawer.settings
         for model in MODELS:

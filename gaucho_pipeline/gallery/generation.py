@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from gaucho_pipeline.concepts.gallery import GallerySpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.gallery.samples import Sample
@@ -69,7 +69,7 @@ class Drawer:
                 if not is_out_of_memory(error):
                     raise
                 if count == 1:
-                    raise GauchoError("memory ran out for one picture; lower gallery.size, or take a smaller base_model") from None
+                    raise GauchoError(_("memory ran out for one picture; lower gallery.size, or take a smaller base_model")) from None
                 count //= 2
                 continue
             yield from zip(batch, pictures, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gaucho_pipeline.concepts.gallery import GallerySpec
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.gallery.facts import DrawnWith, facts_of
 from gaucho_pipeline.gallery.generation import open_base
@@ -30,12 +30,18 @@ def generate_pictures(
     signer, trained = signer_from_environment(), leading.manifest
     drawer = open_base(trained, spec)
     if drawer.side % drawer.family.pixel_multiple:
-        raise ConfigError(f"--size: {type(drawer.family).pipeline_class} takes multiples of {drawer.family.pixel_multiple}")
+        raise ConfigError(
+            _(
+                "--size: {pipeline_class} takes multiples of {pixel_multiple}",
+                pipeline_class=type(drawer.family).pipeline_class,
+                pixel_multiple=drawer.family.pixel_multiple,
+            )
+        )
     if len(checkpoints) == 1 and strength == 1:
         METHODS[trained.training_spec().method].load(drawer.family, leading.folder)
     else:
-        load_adapters(drawer.family, {slug: (made.manifest, made.folder) for slug, (made, _) in checkpoints.items()})
-        drawer.family.pipeline.set_adapters(list(checkpoints), [own for _, own in checkpoints.values()])
+        load_adapters(drawer.family, {slug: (made.manifest, made.folder) for slug, (made, _unused) in checkpoints.items()})
+        drawer.family.pipeline.set_adapters(list(checkpoints), [own for _unused, own in checkpoints.values()])
     further = list(checkpoints.items())[1:]
     others = {slug: OtherConcept(checkpoint=made.manifest.data_version, strength=own) for slug, (made, own) in further}
     for (sample, picture), path in zip(drawer.draw(samples), paths, strict=True):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 
 if TYPE_CHECKING:
     import torch
@@ -158,7 +158,7 @@ def read_image(path: Path) -> Image.Image:
     try:
         return decode(path.read_bytes())
     except (OSError, BadImage) as error:
-        raise GauchoError(f"{path}: cannot be read: {error}") from None
+        raise GauchoError(_("{path}: cannot be read: {error}", path=path, error=error)) from None
 
 
 def fit(image: Image.Image, longest: int) -> Image.Image:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
 
@@ -87,7 +87,7 @@ class DreamBooth(Method):
             try:
                 learned = type(own).from_pretrained(folder / name, dtype=own.dtype, use_safetensors=True)
             except (OSError, ValueError, SafetensorError) as error:
-                raise GauchoError(f"{folder / name} does not load: {error}") from None
+                raise GauchoError(_("{folder} does not load: {error}", folder=folder / name, error=error)) from None
             setattr(family.pipeline, name, learned.to(own.device).eval())
 
     @staticmethod

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
 
@@ -45,7 +45,7 @@ class Lora(Method):
             try:
                 module.add_adapter(config)
             except ValueError:
-                raise ConfigError(f"training.target_modules: the base model has none of {', '.join(targets)}") from None
+                raise ConfigError(_("training.target_modules: the base model has none of {targets}", targets=", ".join(targets))) from None
             for parameter in module.parameters():
                 if parameter.requires_grad:
                     parameter.data = parameter.to(torch.float32)
@@ -144,7 +144,7 @@ class Lora(Method):
         try:
             family.pipeline.load_lora_weights(folder / ADAPTER, weight_name=DIFFUSERS_FILE, adapter_name=name)
         except (OSError, ValueError, SafetensorError) as error:
-            raise GauchoError(f"{folder / ADAPTER} does not load: {error}") from None
+            raise GauchoError(_("{folder} does not load: {error}", folder=folder / ADAPTER, error=error)) from None
 
     @staticmethod
     def fuse(family: Family) -> None:

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.models import EMBEDDED
-from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
+from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.model_files import read_model
@@ -51,7 +51,7 @@ def identity(model: str, revision: str | None) -> dict[str, str | None]:
     """
     folder = folder_of(model)
     if folder and not (folder / "model_index.json").is_file():
-        raise ConfigError(f"{folder} holds no model (no model_index.json)")
+        raise ConfigError(_("{folder} holds no model (no model_index.json)", folder=folder))
     return part_identity(model, revision)
 
 
@@ -76,18 +76,20 @@ def model_index(model: str, revision: str | None) -> JsonObject:
         try:
             path = Path(hf_hub_download(model, "model_index.json", revision=revision))
         except HFValidationError as error:
-            raise ConfigError(f"{model} is no name that a hub has: {error}") from None
+            raise ConfigError(_("{model} is no name that a hub has: {error}", model=model, error=error)) from None
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
             first = str(error).strip().splitlines()[0]
-            raise TransientError(f"{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?") from None
+            raise TransientError(
+                _("{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?", model=model, first=first)
+            ) from None
     else:
         path = folder / "model_index.json"
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        raise ConfigError(f"{folder or model} holds no model (no model_index.json)") from None
+        raise ConfigError(_("{place} holds no model (no model_index.json)", place=folder or model)) from None
     if not isinstance(value, dict) or not isinstance(value.get("_class_name"), str):
-        raise ConfigError(f"{folder or model}: its model_index.json names no pipeline")
+        raise ConfigError(_("{place}: its model_index.json names no pipeline", place=folder or model))
     return JsonObject(value)
 
 
@@ -103,7 +105,9 @@ def family_of(model: str, revision: str | None, lock_file: LockFile | None = Non
         kept = lock_file.get(_LOCK_KIND, name)
     class_name = kept["id"] if kept else model_index(model, revision)["_class_name"]
     if class_name not in FAMILIES:
-        raise ConfigError(f"{model} is a {class_name}; what can be taught: {', '.join(FAMILIES)}")
+        raise ConfigError(
+            _("{model} is a {class_name}; what can be taught: {families}", model=model, class_name=class_name, families=", ".join(FAMILIES))
+        )
     if folder_of(model) is None and lock_file and not kept:
         lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", JsonObject(id=class_name))
     return FAMILIES[class_name]
@@ -158,10 +162,10 @@ def load(model: str, revision: str | None, device: torch.device, quantization: s
             pipeline = loader.from_pretrained(where, variant="fp16", **keys)  # some models are published in half precision only
         except (OSError, ValueError, SafetensorError):
             first = str(error).strip().splitlines()[0]
-            raise GauchoError(f"training.base_model: {model} cannot be loaded: {first}") from None
+            raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=model, first=first)) from None
     configs = {name: part.config for name, part in pipeline.components.items() if isinstance(getattr(part, "config", None), Mapping)}
     if reason := family.refusal(configs):
-        raise GauchoError(f"training.base_model: {model} {reason}")
+        raise GauchoError(_("training.base_model: {model} {reason}", model=model, reason=reason))
     if not quantization:
         _check_finite(model, pipeline)
     pipeline.set_progress_bar_config(disable=True)
@@ -180,7 +184,7 @@ def check_folder(model: str, revision: str | None) -> int | None:
     family = family_of(model, revision)
     configs, count = read_model(folder, model_index(model, revision), family.without)
     if lacking := {family.denoiser, "vae", "scheduler"} - configs.keys():
-        raise ConfigError(f"{folder} lacks its part {min(lacking)}; fetch the whole model again")
+        raise ConfigError(_("{folder} lacks its part {lacking}; fetch the whole model again", folder=folder, lacking=min(lacking)))
     if reason := family.refusal(configs):
         raise ConfigError(f"{model} {reason}")
     return count
@@ -193,9 +197,23 @@ def _check_finite(model: str, pipeline: Any) -> None:
     for part, component in pipeline.components.items():
         for name, weight in component.named_parameters() if isinstance(component, torch.nn.Module) else ():
             if weight.is_meta:
-                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model again")
+                raise GauchoError(
+                    _(
+                        "training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model again",
+                        model=model,
+                        part=part,
+                        name=name,
+                    )
+                )
             if not torch.isfinite(weight).all():
-                raise GauchoError(f"training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model again")
+                raise GauchoError(
+                    _(
+                        "training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model again",
+                        model=model,
+                        part=part,
+                        name=name,
+                    )
+                )
 
 
 def _four_bits(family: type[Family], device: torch.device) -> Any:
@@ -203,9 +221,9 @@ def _four_bits(family: type[Family], device: torch.device) -> Any:
     from diffusers.quantizers import PipelineQuantizationConfig
 
     if find_spec("bitsandbytes") is None:
-        raise ConfigError("training.quantization: nf4 needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'")
+        raise ConfigError(_("training.quantization: nf4 needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'"))
     if device.type != "cuda":
-        raise ConfigError("training.quantization: nf4 needs a CUDA GPU")
+        raise ConfigError(_("training.quantization: nf4 needs a CUDA GPU"))
     settings = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": compute_dtype(device)}
     return PipelineQuantizationConfig(quant_backend="bitsandbytes_4bit", quant_kwargs=settings, components_to_quantize=[family.denoiser])
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gaucho_pipeline.assets.table import EVALUATION, Asset
 from gaucho_pipeline.concepts.models import EMBEDDED, EncoderSpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.images.decoding import square, to_tensor
 from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 from gaucho_pipeline.scorers.base import Vectors
@@ -84,7 +84,9 @@ class Encoder:
     def _unit(self, vectors: torch.Tensor) -> Vectors:
         unit = (vectors / vectors.norm(dim=-1, keepdim=True)).float().cpu().numpy()
         if not np.isfinite(unit).all():
-            raise GauchoError(f"{self._key}: {self.backbone} gives no numbers for a picture; its weights are broken")
+            raise GauchoError(
+                _("{key}: {backbone} gives no numbers for a picture; its weights are broken", key=self._key, backbone=self.backbone)
+            )
         return unit
 
 
@@ -95,7 +97,7 @@ def load_encoders(
     found, reasons, is_silent = dict[str, Encoder](), dict[str, str](), False
     for kind, spec in specs.items():
         if spec:
-            reporter.info(f"loading {spec.model} for {asset.part}.{kind}")
+            reporter.info(_("loading {model} for {part}.{kind}", model=spec.model, part=asset.part, kind=kind))
             try:
                 found[kind] = Encoder(kind, spec, is_silent, asset)
             except GauchoError as error:
@@ -117,7 +119,9 @@ class CopyDetector:
         try:
             self._model: Any = torch.jit.load(str(path), map_location=best_device()).eval()  # type: ignore[no-untyped-call]
         except (OSError, RuntimeError, ValueError) as error:
-            raise GauchoError(f"evaluation.copy_detector: {path} does not load: {str(error).splitlines()[0]}") from None
+            raise GauchoError(
+                _("evaluation.copy_detector: {path} does not load: {error}", path=path, error=str(error).splitlines()[0])
+            ) from None
         self.backbone = f"{path.name}, middle square at {self._SIDE} px"
 
     @torch.inference_mode()

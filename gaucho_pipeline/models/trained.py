@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.lora import Lora
@@ -37,11 +37,11 @@ def load_adapters(family: Family, checkpoints: Mapping[str, tuple[Manifest, Path
 
     Raises ConfigError if the checkpoints do not go together, GauchoError if one does not load.
     """
-    manifests = {slug: manifest for slug, (manifest, _) in checkpoints.items()}
+    manifests = {slug: manifest for slug, (manifest, _unused) in checkpoints.items()}
     if whole := [slug for slug, made in manifests.items() if not METHODS[made.training_spec().method].is_adapter]:
-        raise ConfigError(f"{', '.join(whole)}: only a LoRA has a strength, and goes with others")
+        raise ConfigError(_("{whole}: only a LoRA has a strength, and goes with others", whole=", ".join(whole)))
     if len({str(made.provenance.base_model) for made in manifests.values()}) > 1:
-        raise ConfigError(f"{', '.join(manifests)}: were not trained on the same base model")
-    for slug, (_, folder) in checkpoints.items():
+        raise ConfigError(_("{manifests}: were not trained on the same base model", manifests=", ".join(manifests)))
+    for slug, (_unused, folder) in checkpoints.items():
         Lora.load(family, folder, slug)
     family.forget_prompts()

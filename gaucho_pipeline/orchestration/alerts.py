@@ -23,7 +23,7 @@ import dagster as dg
 from dagster import DagsterEventType
 
 from gaucho_pipeline.assets.table import ALL
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.tags import concept_of
 
@@ -59,7 +59,14 @@ def build_alert_sensor() -> dg.SensorDefinition:
             except urllib.error.HTTPError as error:
                 if not 400 <= error.code < 500:
                     raise
-                context.log.error(f"{ALERTS_VARIABLE}: refused with {error.code}: {'; '.join(lines)}")
+                context.log.error(
+                    _(
+                        "{alerts_variable}: refused with {code}: {lines}",
+                        alerts_variable=ALERTS_VARIABLE,
+                        code=error.code,
+                        lines="; ".join(lines),
+                    )
+                )
         reported = [*kept["told"], *(each.dagster_run.run_id for each in fresh)][-_REMEMBERED:]
         since = max([kept["since"], *(each.update_timestamp.timestamp() for each in records)])
         cursor = json.dumps({"began": kept["began"], "since": since, "told": reported})
@@ -91,7 +98,12 @@ def post(place: str, text: str) -> None:
         with urllib.request.urlopen(request, timeout=_SECONDS):
             return
     if parts.scheme != "mailto" or "@" not in parts.path:
-        raise ConfigError(f"{ALERTS_VARIABLE}: must be the https:// address of a web hook, or mailto: and an e-mail address")
+        raise ConfigError(
+            _(
+                "{alerts_variable}: must be the https:// address of a web hook, or mailto: and an e-mail address",
+                alerts_variable=ALERTS_VARIABLE,
+            )
+        )
     message = EmailMessage()
     message["Subject"], message["From"], message["To"] = "gaucho_pipeline", parts.path, parts.path
     message.set_content(text)
@@ -102,7 +114,7 @@ def post(place: str, text: str) -> None:
 def _server() -> smtplib.SMTP:
     parts = urlsplit(os.environ.get(SMTP_VARIABLE, "smtp://localhost"))
     if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-        raise ConfigError(f"{SMTP_VARIABLE}: must be smtp://host:port, or smtps://user:password@host:port")
+        raise ConfigError(_("{smtp_variable}: must be smtp://host:port, or smtps://user:password@host:port", smtp_variable=SMTP_VARIABLE))
     kind = smtplib.SMTP_SSL if parts.scheme == "smtps" else smtplib.SMTP
     server = kind(parts.hostname, parts.port or 0, timeout=_SECONDS)
     if parts.username:

@@ -14,7 +14,7 @@ import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, Asset
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
 from gaucho_pipeline.orchestration.dagster_internals import DagsterPipesExecutionError
@@ -103,7 +103,7 @@ def _ensure(
     try:
         project = resource.open()
         if not project.has_asset(asset.name, slug):  # partitions are those of all assets: Dagster has no jobs over several kinds
-            context.log.info(f"{slug} asks for no {asset.name}")
+            context.log.info(_("{slug} asks for no {name}", slug=slug, name=asset.name))
             return dg.MaterializeResult(data_version=dg.DataVersion(NOT_REQUESTED), metadata={"cached": True, "note": NOT_REQUESTED})
         if asset.on_base_model:
             project.recognise(slug)
@@ -114,7 +114,7 @@ def _ensure(
         raise dg.Failure(str(error), allow_retries=False) from None
     if cached := request.cached():
         share_if_asked(project.store, cached, context.log.info)
-        context.log.info(f"{asset.name} of {slug} exists already: {cached.folder}")
+        context.log.info(_("{name} of {slug} exists already: {folder}", name=asset.name, slug=slug, folder=cached.folder))
         return _result(cached, cached=True)
     folder = project.store.root / ".requests" / asset.name / slug
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import time
 
 import dagster as dg
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.orchestration.history import purge
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import REASON_TAG
@@ -23,7 +23,7 @@ def build_cleaning_job() -> dg.JobDefinition:
         except GauchoError as error:
             raise dg.Failure(str(error), allow_retries=False) from None
         runs = purge(context.instance, time.time() - retention.history_days * _DAY)
-        context.log.info(f"freed {size / 1e6:.1f} MB; {runs} runs of the history")
+        context.log.info(_("freed {size:.1f} MB; {runs} runs of the history", size=size / 1e6, runs=runs))
 
     @dg.job(name="clean", description="Removes what nothing needs any more.")
     def clean_job() -> None:

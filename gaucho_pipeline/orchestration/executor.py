@@ -11,7 +11,7 @@ import os
 import dagster as dg
 
 from gaucho_pipeline.assets.table import Asset
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.spec import JsonObject
 
 RAY_VARIABLE = "GAUCHO_RAY"
@@ -32,7 +32,9 @@ def choose_executor() -> dg.ExecutorDefinition:
     try:
         from dagster_ray import ray_executor
     except ImportError:
-        raise ConfigError(f"{RAY_VARIABLE}: needs dagster-ray; install: pip install 'gaucho-pipeline[ray]'") from None
+        raise ConfigError(
+            _("{ray_variable}: needs dagster-ray; install: pip install 'gaucho-pipeline[ray]'", ray_variable=RAY_VARIABLE)
+        ) from None
     names = [name for name in _HANDED_ON if os.environ.get(name)]
     return ray_executor.configured({"ray": {"address": {"env": RAY_VARIABLE}, "env_vars": names}})
 

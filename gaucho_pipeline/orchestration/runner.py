@@ -16,7 +16,7 @@ import dagster as dg
 from sqlalchemy.exc import DBAPIError
 
 from gaucho_pipeline.assets.table import ASSETS
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration.dagster_internals import without_capture
@@ -43,7 +43,7 @@ def dagster_home(project: Project) -> Path:
     """
     if named := os.environ.get("DAGSTER_HOME"):
         if not Path(named).is_dir() or not Path(named).is_absolute():
-            raise ConfigError(f"DAGSTER_HOME: {named} must be the whole path of a folder that exists")
+            raise ConfigError(_("DAGSTER_HOME: {named} must be the whole path of a folder that exists", named=named))
         write_home_config(Path(named))  # without one Dagster sets no limits, and reports to its makers
         return Path(named)
     if Path("dagster.yaml").exists():

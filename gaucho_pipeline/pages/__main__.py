@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.metrics import GallerySiteMetrics
 from gaucho_pipeline.concepts.concept import SiteSpec
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
@@ -31,7 +32,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         for slug, about in SiteSpec.model_validate(request.spec).concepts.items()
     ]
     write_site(staging, concepts)
-    reporter.info(f"the site shows {len(concepts)} concepts")
+    reporter.info(_("the site shows {count} concepts", count=len(concepts)))
     version = digest([request.provenance.spec_version, request.provenance.inputs])
     return StageResult(data_version=version, metrics=GallerySiteMetrics(concepts=len(concepts)))
 

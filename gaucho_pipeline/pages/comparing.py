@@ -10,7 +10,7 @@ from gaucho_pipeline.assets.metrics import EvaluationMetrics
 from gaucho_pipeline.assets.rows import Picture, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
 from gaucho_pipeline.concepts.concept import AboutConcept
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.language.bilingual import LANGUAGES
 from gaucho_pipeline.pages.content import Pair
@@ -37,13 +37,13 @@ def write_comparison(store: Store, slug: str, about: AboutConcept, one: str, oth
     empty; GauchoError if it has no gallery, or they have no prompt and seed in common.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder}: is not empty; name a new folder")
+        raise ConfigError(_("{folder}: is not empty; name a new folder", folder=folder))
     checkpoints = [_named(store, slug, name) for name in (one, other)]
     galleries = [_gallery_of(store, slug, checkpoint) for checkpoint in checkpoints]
     rows = [{(row.prompt, row.seed): row for row in _tuned(gallery)} for gallery in galleries]
     common = [key for key in rows[0] if key in rows[1]]
     if not common:
-        raise GauchoError(f"the galleries of the two checkpoints of {slug} have no prompt and seed in common")
+        raise GauchoError(_("the galleries of the two checkpoints of {slug} have no prompt and seed in common", slug=slug))
     names = [checkpoint.manifest.fingerprint[:8] for checkpoint in checkpoints]
     folder.mkdir(parents=True, exist_ok=True)
     for side, gallery in zip(("one", "other"), galleries, strict=True):
@@ -59,7 +59,14 @@ def write_comparison(store: Store, slug: str, about: AboutConcept, one: str, oth
 def _named(store: Store, slug: str, name: str) -> Artifact:
     found = [artifact for artifact in store.all(CHECKPOINT.name, slug) if artifact.manifest.fingerprint.startswith(name)]
     if len(found) != 1:
-        raise ConfigError(f"{name}: names {'several checkpoints' if found else 'no checkpoint'} of {slug}; see: gaucho compare {slug}")
+        raise ConfigError(
+            _(
+                "{name}: names {count} of {slug}; see: gaucho compare {slug}",
+                name=name,
+                count="several checkpoints" if found else "no checkpoint",
+                slug=slug,
+            )
+        )
     return found[0]
 
 
@@ -68,7 +75,9 @@ def _gallery_of(store: Store, slug: str, checkpoint: Artifact) -> Artifact:
     version = checkpoint.manifest.data_version
     drawn_with = [each for each in store.all(SAMPLE_GALLERY.name, slug) if each.manifest.provenance.inputs[CHECKPOINT.name] == version]
     if not drawn_with:
-        raise GauchoError(f"the checkpoint {checkpoint.manifest.fingerprint[:8]} of {slug} has no gallery")
+        raise GauchoError(
+            _("the checkpoint {fingerprint} of {slug} has no gallery", fingerprint=checkpoint.manifest.fingerprint[:8], slug=slug)
+        )
     return drawn_with[-1]
 
 

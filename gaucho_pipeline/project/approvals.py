@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.project.project import Project
@@ -75,7 +75,7 @@ def withdraw(project: Project, slug: str) -> None:
     project.concept(slug)
     approvals = read_approvals(project)
     if slug not in approvals:
-        raise GauchoError(f"{slug} is not approved")
+        raise GauchoError(_("{slug} is not approved", slug=slug))
     _write(project, {other: approval for other, approval in approvals.items() if other != slug})
 
 
@@ -98,5 +98,5 @@ def _versions(shown: Shown) -> tuple[str, str, str, str | None]:
 def _shown(project: Project, slug: str, shown: Mapping[str, Shown]) -> Shown:
     project.concept(slug)
     if slug not in shown:
-        raise GauchoError(f"nothing of {slug} can be shown yet; run: gaucho run {slug}")
+        raise GauchoError(_("nothing of {slug} can be shown yet; run: gaucho run {slug}", slug=slug))
     return shown[slug]

@@ -17,7 +17,7 @@ from gaucho_pipeline.concepts.concept import Concept, Concepts
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.part import OtherInput
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.methods import METHODS
@@ -62,7 +62,14 @@ class Project:
         try:
             return self.concepts.concepts[slug]
         except KeyError:
-            raise ConfigError(f"{self.concepts_file}: there is no concept {slug!r}; there are {', '.join(self.slugs)}") from None
+            raise ConfigError(
+                _(
+                    "{concepts_file}: there is no concept {slug!r}; there are {slugs}",
+                    concepts_file=self.concepts_file,
+                    slug=slug,
+                    slugs=", ".join(self.slugs),
+                )
+            ) from None
 
     @property
     def lock_file(self) -> Path:
@@ -86,7 +93,9 @@ class Project:
         """The family of the concept's base model; asks nobody. Raises GauchoError if it is not known yet."""
         training, lock_file = self.concept(slug).training, LockFile(self.lock_file)
         if not base_models.is_recognised(training.base_model, training.revision, lock_file):
-            raise GauchoError(f"what {training.base_model} is has not been asked yet; run: gaucho run {slug}")
+            raise GauchoError(
+                _("what {base_model} is has not been asked yet; run: gaucho run {slug}", base_model=training.base_model, slug=slug)
+            )
         return base_models.family_of(training.base_model, training.revision, lock_file)
 
     def on_its_base_model(self, slug: str) -> Concept:
@@ -107,7 +116,15 @@ class Project:
         """What there is to be of a concept, up to an asset, in the order of the chain. Raises ConfigError if it has none of that."""
         if not self.has_asset(last, slug):
             part = ASSETS[last].part
-            raise ConfigError(f"{slug} asks for no {last}; name a story in {self.concepts_file}, under concepts.{slug}.{part}")
+            raise ConfigError(
+                _(
+                    "{slug} asks for no {last}; name a story in {concepts_file}, under concepts.{slug}.{part}",
+                    slug=slug,
+                    last=last,
+                    concepts_file=self.concepts_file,
+                    part=part,
+                )
+            )
         return [ASSETS[name] for name in with_inputs(last) if ASSETS[name].is_partitioned and self.has_asset(name, slug)]
 
     def requested(self, concepts: Sequence[str], last: str) -> list[str]:
@@ -207,11 +224,13 @@ class Project:
         found = self.store.find(asset, slug, named)
         key = f"{recipe.asset.part}.pinned"
         if found is None:
-            raise GauchoError(f"{key}: no {asset} {named} of {slug} stands; see: gaucho compare {slug}")
+            raise GauchoError(
+                _("{key}: no {asset} {named} of {slug} stands; see: gaucho compare {slug}", key=key, asset=asset, named=named, slug=slug)
+            )
         if found.manifest.training_spec().words != self.concept(slug).words:
-            raise GauchoError(f"{key}: {named} of {slug} was trained with another token or class noun")
+            raise GauchoError(_("{key}: {named} of {slug} was trained with another token or class noun", key=key, named=named, slug=slug))
         if found.manifest.provenance.base_model != recipe.base_model:
-            raise GauchoError(f"{key}: {named} of {slug} was trained on another base model")
+            raise GauchoError(_("{key}: {named} of {slug} was trained on another base model", key=key, named=named, slug=slug))
         return found
 
     def standing(self, slug: str, last: str = GALLERY_SITE.name) -> Standing:
@@ -251,7 +270,14 @@ class Project:
         """What an artifact was made from, however old. Raises GauchoError if it is gone."""
         found = self.store.find_version(asset, slug, artifact.manifest.provenance.inputs[asset])
         if found is None:
-            raise GauchoError(f"the {asset} of {slug} that its {artifact.manifest.asset} was trained on is gone; run: gaucho run {slug}")
+            raise GauchoError(
+                _(
+                    "the {asset} of {slug} that its {of} was trained on is gone; run: gaucho run {slug}",
+                    asset=asset,
+                    slug=slug,
+                    of=artifact.manifest.asset,
+                )
+            )
         return found
 
     def checkpoint(self, slug: str) -> Artifact:
@@ -259,7 +285,7 @@ class Project:
         self.concept(slug)
         found = self.store.current(CHECKPOINT.name, slug)
         if found is None:
-            raise GauchoError(f"checkpoint of {slug} was never made; run: gaucho run {slug} --select checkpoint")
+            raise GauchoError(_("checkpoint of {slug} was never made; run: gaucho run {slug} --select checkpoint", slug=slug))
         return found
 
     def trained_on(self, checkpoint: Artifact) -> Artifact:
@@ -270,7 +296,7 @@ class Project:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
         for name, artifact in self.inputs(asset, slug).items():
             if reason := blocked_by(artifact):
-                raise GauchoError(f"{name} of {slug} is not fit for {asset}: {reason}")
+                raise GauchoError(_("{name} of {slug} is not fit for {asset}: {reason}", name=name, slug=slug, asset=asset, reason=reason))
         if asset != GALLERY_SITE.name:
             check_agreement(self.recipe(asset, slug), self.standing(slug, asset))
 
@@ -278,7 +304,7 @@ class Project:
         """What to request of the stage that makes the asset. Raises GauchoError if its input is missing."""
         entry, provenance, inputs = ASSETS[asset], self.provenance(asset, slug), self.inputs(asset, slug)
         if entry == GALLERY_SITE and not inputs and not self.store.current(asset, slug):
-            raise GauchoError("gallery_site needs at least one evaluation; run: gaucho run")
+            raise GauchoError(_("gallery_site needs at least one evaluation; run: gaucho run"))
         concept = self._concept_for(entry, slug) if entry.part else None
         is_pinned = entry.part and self.recipe(asset, slug).pinned
         return StageRequest(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gaucho_pipeline.assets.table import ASSETS, Asset
 from gaucho_pipeline.concepts.part import OtherInput
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.standing import Standing
 from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.store.artifact import Artifact
@@ -38,13 +38,26 @@ def inputs_of(recipe: Recipe, standing: Standing) -> dict[str, Artifact]:
     found = {}
     for asset in recipe.asset.inputs:
         if asset not in standing.artifacts:
-            raise GauchoError(f"{name} of {slug} needs {asset}, which is missing; run: gaucho run {slug} --select {name}")
+            raise GauchoError(
+                _(
+                    "{name} of {slug} needs {asset}, which is missing; run: gaucho run {slug} --select {name}",
+                    name=name,
+                    slug=slug,
+                    asset=asset,
+                )
+            )
         found[asset] = standing.artifacts[asset]
     for each in recipe.others:
         artifact = standing.others[each]
         if artifact is None:
             raise GauchoError(
-                f"{name} of {slug} needs {each.asset} of {each.concept}; run: gaucho run {each.concept} --select {each.asset}"
+                _(
+                    "{name} of {slug} needs {asset} of {concept}; run: gaucho run {concept} --select {asset}",
+                    name=name,
+                    slug=slug,
+                    asset=each.asset,
+                    concept=each.concept,
+                )
             )
         found[f"{each.asset}/{each.concept}"] = artifact
     return found
@@ -71,4 +84,12 @@ def check_agreement(recipe: Recipe, standing: Standing) -> None:
         for other in (each for each in ASSETS[name].inputs if each in recipe.asset.inputs):
             if recorded.get(other) != inputs[other].manifest.data_version:
                 remedy = f"run: gaucho run {standing.concept} --select {recipe.asset.name}"
-                raise GauchoError(f"{name} of {standing.concept} was drawn with another {other}; {remedy}")
+                raise GauchoError(
+                    _(
+                        "{name} of {concept} was drawn with another {other}; {remedy}",
+                        name=name,
+                        concept=standing.concept,
+                        other=other,
+                        remedy=remedy,
+                    )
+                )

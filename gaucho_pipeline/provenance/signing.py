@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import GENERATED, SOFTWARE
 from gaucho_pipeline.spec import JsonObject
@@ -76,7 +76,7 @@ class C2paSigner:
             with c2pa.Builder(_manifest(facts), settings) as builder:
                 builder.sign(signer, mime, io.BytesIO(content), signed)
         except c2pa.C2paError as error:
-            raise GauchoError(f"{CERTIFICATE}: signing failed: {error}") from None
+            raise GauchoError(_("{certificate}: signing failed: {error}", certificate=CERTIFICATE, error=error)) from None
         return signed.getvalue()
 
     def _signer(self, c2pa: Any) -> Any:
@@ -92,15 +92,24 @@ def signer_from_environment() -> Signer:
     certificate, key, callback = (os.environ.get(name, "").strip() for name in (CERTIFICATE, KEY, CALLBACK))
     if not certificate:
         if key or callback:
-            raise ConfigError(f"{CERTIFICATE}: names no certificate, and {KEY if key else CALLBACK} is set")
+            raise ConfigError(
+                _("{certificate}: names no certificate, and {signer} is set", certificate=CERTIFICATE, signer=KEY if key else CALLBACK)
+            )
         return Unsigned()
     if bool(key) == bool(callback):
-        raise ConfigError(f"{CERTIFICATE}: goes with either {KEY} or {CALLBACK}")
+        raise ConfigError(_("{certificate}: goes with either {key} or {callback}", certificate=CERTIFICATE, key=KEY, callback=CALLBACK))
     if find_spec("c2pa") is None:
-        raise ConfigError(f"{CERTIFICATE}: signing needs the extra: pip install 'gaucho-pipeline[c2pa]'")
+        raise ConfigError(_("{certificate}: signing needs the extra: pip install 'gaucho-pipeline[c2pa]'", certificate=CERTIFICATE))
     algorithm = os.environ.get(ALGORITHM, "es256").strip().lower()
     if algorithm not in _ALGORITHMS:
-        raise ConfigError(f"{ALGORITHM}: {algorithm} is none of {', '.join(_ALGORITHMS)}")
+        raise ConfigError(
+            _(
+                "{algorithm}: {value} is none of {algorithms}",
+                algorithm=ALGORITHM,
+                value=algorithm,
+                algorithms=", ".join(_ALGORITHMS),
+            )
+        )
     return C2paSigner(
         chain=_read(CERTIFICATE, certificate),
         algorithm=algorithm,
@@ -118,11 +127,11 @@ def _read(name: str, path: str) -> bytes:
 
 
 def _function(name: str) -> Callable[[bytes], bytes]:
-    module, _, function = name.partition(":")
+    module, _unused, function = name.partition(":")
     try:
         found: Callable[[bytes], bytes] = getattr(import_module(module), function)
     except (ImportError, AttributeError, ValueError):
-        raise ConfigError(f"{CALLBACK}: there is no function {name}; write module:function") from None
+        raise ConfigError(_("{callback}: there is no function {name}; write module:function", callback=CALLBACK, name=name)) from None
     return found
 
 

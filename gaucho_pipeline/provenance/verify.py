@@ -13,7 +13,7 @@ from PIL import Image
 from gaucho_pipeline.assets.rows import FrameRow, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import SLUG
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, pixels_digest
 from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
 from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
@@ -65,22 +65,22 @@ def verify_file(path: Path, store: Store) -> Finding:
     """Reads a file and holds it against the data folder. Raises ConfigError if it is not there, too large, or no picture."""
     try:
         if path.stat().st_size > _LARGEST:
-            raise ConfigError(f"{path}: is larger than {_LARGEST // 1_000_000} MB")
+            raise ConfigError(_("{path}: is larger than {largest} MB", path=path, largest=_LARGEST // 1_000_000))
         content = path.read_bytes()
         if content[4:8] == b"ftyp" and content[8:12] not in _PICTURES_IN_BOXES:
             return _verify_film(content, store)
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
-                raise ConfigError(f"{path}: has more pixels than a picture may have")
+                raise ConfigError(_("{path}: has more pixels than a picture may have", path=path))
             mime = Image.MIME.get(image.format or "", "image/png")
             facts = facts_in_xmp(content) if image.format == "GIF" else facts_in(image)  # Pillow reads no XMP of a GIF
             pixels = pixels_digest(image)
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such file") from None
+        raise ConfigError(_("{path}: there is no such file", path=path)) from None
     except ConfigError:
         raise
     except Exception as error:  # as `images.py` says: Pillow raises eleven kinds on broken files
-        raise ConfigError(f"{path}: is no picture that can be read ({error})") from None
+        raise ConfigError(_("{path}: is no picture that can be read ({error})", path=path, error=error)) from None
     return _finding(content, mime, facts, pixels, store)
 
 

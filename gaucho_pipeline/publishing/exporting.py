@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models.base_models import load
 from gaucho_pipeline.store.artifact import Artifact
@@ -22,7 +22,7 @@ def export_pipeline(checkpoint: Artifact, folder: Path) -> None:
     Raises ConfigError if something stands in the folder, GauchoError if the base model or what was learned does not load.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise ConfigError(f"{folder}: is not empty; name a new folder")
+        raise ConfigError(_("{folder}: is not empty; name a new folder", folder=folder))
     spec = checkpoint.manifest.training_spec()
     family = load(spec.base_model, spec.revision, torch.device("cpu")).family
     method = METHODS[spec.method]

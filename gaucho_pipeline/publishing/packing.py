@@ -20,7 +20,7 @@ from packaging.requirements import Requirement
 
 import gaucho_pipeline
 from gaucho_pipeline.assets.table import ASSETS
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import differences
@@ -64,12 +64,12 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     Raises GauchoError if an input is missing or not fit, ConfigError for what is made elsewhere with no sense.
     """
     if not ASSETS[asset].on_base_model:
-        raise ConfigError(f"{asset}: is made here in no time; checkpoint, sample_gallery and evaluation can be packed")
+        raise ConfigError(_("{asset}: is made here in no time; checkpoint, sample_gallery and evaluation can be packed", asset=asset))
     project.recognise(slug)
     request = project.request(asset, slug)
     project.check_inputs(asset, slug)
     if request.cached():
-        raise GauchoError(f"{asset} of {slug} exists already, as it would be made now")
+        raise GauchoError(_("{asset} of {slug} exists already, as it would be made now", asset=asset, slug=slug))
     paths = {path: f"files/{number}" for number, path in enumerate(sorted(_paths(request.spec)))}
     model = request.spec.get("base_model", "")
     left_out = {path for path in paths if path == model and not with_model}
@@ -112,13 +112,13 @@ def unpack(project: Project, file: Path) -> Artifact:
         _check(manifest, request, file)
         unpacked = Artifact(Path(name), manifest)
         if not manifest.files:
-            raise GauchoError(f"{file}: does not say what it holds; pack it again with this version")
+            raise GauchoError(_("{file}: does not say what it holds; pack it again with this version", file=file))
         if damaged := [*unpacked.damaged(), *unpacked.unexpected_files()]:
-            raise GauchoError(f"{file}: {damaged[0]} is not what was written there")
+            raise GauchoError(_("{file}: {damaged} is not what was written there", file=file, damaged=damaged[0]))
         if reason := _unfit(unpacked):
             raise GauchoError(f"{file}: {reason}")
         if unpacked.holds(Forgotten(project.forgotten_file).sha256):
-            raise GauchoError(f"{file}: holds an image that was forgotten, or was made from it")
+            raise GauchoError(_("{file}: holds an image that was forgotten, or was made from it", file=file))
         whole = Path(name).with_name(f"{manifest.fingerprint}-unpacked")
         shutil.rmtree(whole, ignore_errors=True)
         shutil.copytree(name, whole)
@@ -138,25 +138,33 @@ def _extract(file: Path, folder: Path) -> Manifest:
         with tarfile.open(file) as tar:
             entries = [entry for entry in tar if entry.name.startswith("artifact/")]
             if any(not (entry.isfile() or entry.isdir()) for entry in entries) or sum(entry.size for entry in entries) > _MAX_BYTES:
-                raise GauchoError(f"{file}: holds what no artifact holds")
+                raise GauchoError(_("{file}: holds what no artifact holds", file=file))
             for entry in entries:
                 entry.name = entry.name.removeprefix("artifact/")
             tar.extractall(folder, entries, filter="data")
         return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{file}: there is no such file, or no artifact in it") from None
+        raise ConfigError(_("{file}: there is no such file, or no artifact in it", file=file)) from None
     except (tarfile.TarError, ValueError, EOFError) as error:
-        raise GauchoError(f"{file}: is no finished pack ({error})") from None
+        raise GauchoError(_("{file}: is no finished pack ({error})", file=file, error=error)) from None
 
 
 def _check(manifest: Manifest, request: StageRequest, file: Path) -> None:
     """Raises GauchoError if an artifact is not what is asked for."""
     asset, slug = request.asset, request.concept
     if manifest.fingerprint != fingerprint(asset, slug, manifest.provenance):
-        raise GauchoError(f"{file}: what it says that it was made from has another fingerprint")
+        raise GauchoError(_("{file}: what it says that it was made from has another fingerprint", file=file))
     if manifest.fingerprint != request.fingerprint:
         why = "; ".join(differences(manifest.provenance, request.provenance)) or "it was made from something else"
-        raise GauchoError(f"{file}: is not the {asset} of {slug} that would be made now: {why}; pack it again")
+        raise GauchoError(
+            _(
+                "{file}: is not the {asset} of {slug} that would be made now: {why}; pack it again",
+                file=file,
+                asset=asset,
+                slug=slug,
+                why=why,
+            )
+        )
 
 
 def _paths(value: Any) -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gaucho_pipeline.assets.rows import CreditedThumbnail, TrainImage, read_rows
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
@@ -35,10 +35,12 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
         stands = _shown(project, slug, shown)
         if slug not in approvals or not approvals[slug].is_of(project, slug, stands):
             why = "what exists is another than what was approved" if slug in approvals else "nobody has approved it"
-            raise GauchoError(f"{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME")
+            raise GauchoError(
+                _("{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME", slug=slug, why=why)
+            )
     chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(project, slug, each)]
     if not chosen:
-        raise GauchoError("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME")
+        raise GauchoError(_("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME"))
     for slug in chosen:
         _check_forgotten(project, slug, shown[slug])
     kept = _not_ours(folder)
@@ -53,7 +55,7 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
         write_atomically(whole / _MARK, json.dumps(mark, ensure_ascii=False, indent=1) + "\n")
         whole.chmod(0o755)
         if clash := [name for name in kept if (whole / name).exists()]:
-            raise ConfigError(f"{folder}: holds {clash[0]}, which was not published by this; move it away")
+            raise ConfigError(_("{folder}: holds {clash}, which was not published by this; move it away", folder=folder, clash=clash[0]))
         if folder.exists():
             os.replace(folder, old)
             for each in kept:
@@ -67,7 +69,9 @@ def _check_forgotten(project: Project, slug: str, shown: Shown) -> None:
     """Raises GauchoError if the pages would show an image that must not come back."""
     forgotten = Forgotten(project.forgotten_file).sha256
     if any(row.sha256 in forgotten for row in read_rows(shown.evaluation.folder / "training.jsonl", CreditedThumbnail)):
-        raise GauchoError(f"{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}")
+        raise GauchoError(
+            _("{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}", slug=slug)
+        )
 
 
 def reserved_images(project: Project, slug: str) -> int:
@@ -86,11 +90,13 @@ def _not_ours(folder: Path) -> list[str]:
     try:
         ours = set(json.loads((folder / _MARK).read_text(encoding="utf-8"))["files"]) | {_MARK}
     except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(f"{folder}: is not empty, and was not published into before; name a new folder") from None
+        raise ConfigError(_("{folder}: is not empty, and was not published into before; name a new folder", folder=folder)) from None
     tops = {name.split("/")[0] for name in ours}
     among = [path.relative_to(folder).as_posix() for name in tops for path in (folder / name).rglob("*") if path.is_file()]
     if stranger := [name for name in among if name not in ours]:
-        raise ConfigError(f"{folder}: holds {stranger[0]}, which was not published by this; move it away")
+        raise ConfigError(
+            _("{folder}: holds {stranger}, which was not published by this; move it away", folder=folder, stranger=stranger[0])
+        )
     return [path.name for path in folder.iterdir() if path.name not in tops]
 
 

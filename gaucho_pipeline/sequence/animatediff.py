@@ -13,7 +13,7 @@ from PIL import Image
 
 from gaucho_pipeline.concepts.models import ModelSpec
 from gaucho_pipeline.concepts.sequence import SequenceSpec
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.prompts.stories import Story
@@ -36,7 +36,9 @@ class AnimateDiff(SequenceMethod):
         from diffusers import AnimateDiffPipeline, DDIMScheduler
 
         if getattr(family, "is_second", False):
-            raise ConfigError("sequence.method: animatediff is for Stable Diffusion 1.5; this is of the second generation: take storyboard")
+            raise ConfigError(
+                _("sequence.method: animatediff is for Stable Diffusion 1.5; this is of the second generation: take storyboard")
+            )
         assert spec.motion_adapter  # the specification sees to it
         pipeline = family.pipeline
         adapter = _load_adapter(spec.motion_adapter, pipeline.dtype)
@@ -45,7 +47,9 @@ class AnimateDiff(SequenceMethod):
             opened = AnimateDiffPipeline.from_pipe(pipeline, motion_adapter=adapter, scheduler=scheduler, dtype=pipeline.dtype)
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
             first = " ".join(str(error).split())[:200]
-            raise GauchoError(f"sequence.motion_adapter: {spec.motion_adapter.model} does not go with the base model: {first}") from None
+            raise GauchoError(
+                _("sequence.motion_adapter: {model} does not go with the base model: {first}", model=spec.motion_adapter.model, first=first)
+            ) from None
         opened.set_progress_bar_config(disable=True)
         opened.to(pipeline.device)
         return type(family)(opened)
@@ -111,4 +115,4 @@ def _load_adapter(spec: ModelSpec, dtype: torch.dtype) -> Any:
         )
     except (OSError, ValueError) as error:
         first = str(error).strip().splitlines()[0]
-        raise GauchoError(f"sequence.motion_adapter: {spec.model} cannot be loaded: {first}") from None
+        raise GauchoError(_("sequence.motion_adapter: {model} cannot be loaded: {first}", model=spec.model, first=first)) from None

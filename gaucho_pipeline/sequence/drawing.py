@@ -15,7 +15,7 @@ from typing import Literal
 from PIL import Image
 
 from gaucho_pipeline.concepts.sequence import SEQUENCE_CODE_VERSIONS, SequenceSpec
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.images.decoding import shows_nothing
@@ -204,7 +204,9 @@ def draw_stories(stories: Sequence[PreparedStory], studio: Studio, models: Seque
     spec, (trained, checkpoint) = studio.spec, studio.checkpoints[studio.own]
     method = SEQUENCE_METHODS[str(spec.method)]
     check_strengths(stories, spec)
-    studio.reporter.info(f"loading {trained.training_spec().base_model} on {base_models.best_device()}")
+    studio.reporter.info(
+        _("loading {base_model} on {best_device}", base_model=trained.training_spec().base_model, best_device=base_models.best_device())
+    )
     loaded = load_base(trained)
     family = method.open(loaded.family, spec)
     settings = _settings(loaded, family, spec, trained)
@@ -259,7 +261,13 @@ def check_strengths(stories: Sequence[PreparedStory], spec: SequenceSpec) -> Non
         return
     for story in stories:
         if len({tuple(sorted(each.items())) for each in story.strengths}) > 1:
-            raise ConfigError(f"{story.story.name}: {spec.method} draws all beats at once; give each the same concepts, as strong")
+            raise ConfigError(
+                _(
+                    "{name}: {method} draws all beats at once; give each the same concepts, as strong",
+                    name=story.story.name,
+                    method=spec.method,
+                )
+            )
 
 
 def _settings(loaded: base_models.Loaded, family: Family, spec: SequenceSpec, trained: Manifest) -> SequenceSettings:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.table import SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.sequence import SequenceSpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.models.base_models import is_out_of_memory
 from gaucho_pipeline.provenance.signing import signer_from_environment
 from gaucho_pipeline.sequence.drawing import Studio, draw_stories, prepare_stories, words_of
@@ -31,7 +31,7 @@ def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Pat
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise GauchoError(f"memory ran out; {SAMPLE_SEQUENCE.memory_remedy}") from None
+        raise GauchoError(_("memory ran out; {memory_remedy}", memory_remedy=SAMPLE_SEQUENCE.memory_remedy)) from None
     manifests = {slug: made.manifest for slug, made in checkpoints.items()}
     facts = story_facts(story, Drawn(own, manifests, spec, drawn.settings, imagined))
     folder.parent.mkdir(parents=True, exist_ok=True)

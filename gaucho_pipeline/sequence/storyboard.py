@@ -18,7 +18,7 @@ from typing import Any, ClassVar, cast
 import torch
 from PIL import Image
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.models.base_models import is_out_of_memory
@@ -165,7 +165,7 @@ class _FramesInTurn:
                 if not is_out_of_memory(error):
                     raise
                 if self._at_once == 1:
-                    raise GauchoError("memory ran out for one frame; lower sequence.size, or take a smaller base_model") from None
+                    raise GauchoError(_("memory ran out for one frame; lower sequence.size, or take a smaller base_model")) from None
                 self._at_once //= 2
                 self._memory.new = {}
                 continue

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from w3lib.url import safe_url_string
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.sources.records import Record, plain
 from gaucho_pipeline.spec import JsonObject, Spec
 
@@ -159,9 +159,9 @@ def read_json(content: bytes, who: str) -> JsonObject:
     try:
         value = json.loads(content)
     except (ValueError, RecursionError):
-        raise GauchoError(f"{who} did not answer with JSON") from None
+        raise GauchoError(_("{who} did not answer with JSON", who=who)) from None
     if not isinstance(value, dict):
-        raise GauchoError(f"{who} did not answer with a JSON object")
+        raise GauchoError(_("{who} did not answer with a JSON object", who=who))
     return JsonObject(value)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.rights.licenses import License, agreed, read_statement, statements, unknown
 from gaucho_pipeline.sources.base import (
     ApiBusy,
@@ -122,9 +122,9 @@ class Commons:
         for page in _pages(self._answer(content)):
             if page.get("title") == title:
                 if "missing" in page and page.get("missing") is not False and "categoryinfo" not in page:
-                    raise GauchoError(f"commons: there is no {title}")
+                    raise GauchoError(_("commons: there is no {title}", title=title))
                 return JsonObject(id=page.get("pageid"), title=title, files=page.child("categoryinfo").get("files", 0))
-        raise UnclearAnswer(f"commons: the look-up of {title} was not understood")
+        raise UnclearAnswer(_("commons: the look-up of {title} was not understood", title=title))
 
     def _parse_item(self, content: bytes) -> JsonObject:
         """An item's id. Raises GauchoError if no item is called so, or more than one."""
@@ -136,7 +136,14 @@ class Commons:
             return JsonObject(id=exact[0]["id"], label=plain(exact[0].get("label")), description=plain(exact[0].get("description")))
         shown = "; ".join(f"{item['id']} {plain(item.get('label'))}: {plain(item.get('description'))}" for item in (exact or found)[:5])
         what = f"{len(exact)} items are called" if exact else "no item is called"
-        raise GauchoError(f"commons: {what} {self.spec.depicts!r}{f'; write the id of the one meant ({shown})' if shown else ''}")
+        raise GauchoError(
+            _(
+                "commons: {what} {depicts!r}{remedy}",
+                what=what,
+                depicts=self.spec.depicts,
+                remedy=f"; write the id of the one meant ({shown})" if shown else "",
+            )
+        )
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         if self.spec.category is not None:
@@ -200,7 +207,7 @@ class Commons:
                 raise ApiBusy(f"{self.origin}: {plain(error.get('code'))}")
             raise GauchoError(f"{self.origin}: {plain(error.get('info'), markup=True) or plain(error.get('code')) or 'an error'}")
         if not {"query", "batchcomplete", "continue", "search"} & answer.keys():
-            raise GauchoError(f"{self.origin}: the answer is not one of the API's")
+            raise GauchoError(_("{origin}: the answer is not one of the API's", origin=self.origin))
         return answer
 
     def _parse_batch(self, batch: dict[str, JsonObject], level: int) -> tuple[list[Record], list[UnusableRecord], list[ApiRequest]]:

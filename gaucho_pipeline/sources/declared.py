@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.spreadsheets import read_spreadsheet
 from gaucho_pipeline.images.files import list_folder
@@ -166,7 +166,7 @@ class Folder:
         """Lists the folder. Raises ConfigError if it is not there or holds no image, or its table is no such table."""
         folder = self.spec.path
         if not folder.is_dir():
-            raise ConfigError(f"there is no folder {folder}; make it, or correct the path")
+            raise ConfigError(_("there is no folder {folder}; make it, or correct the path", folder=folder))
         table, records, bad = read_table_of_rights(self.spec.table, "file"), [], []
         own_table = os.path.abspath(self.spec.table) if self.spec.table else None
         files = [file for file in list_folder(folder) if os.path.abspath(file.path) != own_table]
@@ -183,7 +183,7 @@ class Folder:
                 records.append(_declared(f"{self._prefix}{name}", self.origin, str(file.path), title, row, self.spec, is_file=True))
         bad += [unusable(f"{self._prefix}{name}", self.origin, "the table names it, and it is not there") for name in table]
         if not records:
-            raise ConfigError(f"{folder} holds no image; put at least six photographs there")
+            raise ConfigError(_("{folder} holds no image; put at least six photographs there", folder=folder))
         return ApiPage(tuple(records), tuple(bad), total=len(files))
 
 
@@ -260,16 +260,26 @@ def read_table_of_rights(path: Path | None, key: str) -> dict[str, dict[str, str
     try:
         columns, rows = read_spreadsheet(path)
     except FileNotFoundError:
-        raise ConfigError(f"there is no table {path}; make it, or correct the path") from None
+        raise ConfigError(_("there is no table {path}; make it, or correct the path", path=path)) from None
     if key not in columns:
-        raise ConfigError(f"{path} has no column {key!r}; the columns are {key}, {', '.join(_COLUMNS)}")
+        raise ConfigError(
+            _("{path} has no column {key!r}; the columns are {key}, {columns}", path=path, key=key, columns=", ".join(_COLUMNS))
+        )
     if strange := set(columns) - {key, *_COLUMNS}:
-        raise ConfigError(f"{path} has a column {min(strange)!r}; the columns are {key}, {', '.join(_COLUMNS)}")
+        raise ConfigError(
+            _(
+                "{path} has a column {strange!r}; the columns are {key}, {columns}",
+                path=path,
+                strange=min(strange),
+                key=key,
+                columns=", ".join(_COLUMNS),
+            )
+        )
     found: dict[str, dict[str, str]] = {}
     for number, values in rows:
         name = unicodedata.normalize("NFC", values.pop(key, ""))
         if name in found:
-            raise ConfigError(f"{path}:{number}: {name!r} stands twice")
+            raise ConfigError(_("{path}:{number}: {name!r} stands twice", path=path, number=number, name=name))
         if name:
             found[name] = values
     return found

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from pydantic import Field, field_validator
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.rights.creative_commons import plain_words
 from gaucho_pipeline.rights.licenses import RESERVED, License, parse_license, unknown
 from gaucho_pipeline.sources.base import (
@@ -87,13 +87,15 @@ class INaturalist:
             if taxon.get("is_active") and taxon.integer("id") is not None:
                 return JsonObject(id=taxon["id"], name=plain(taxon["name"]), rank=plain(taxon.get("rank")))
         if named:
-            raise GauchoError(f"inaturalist: the taxon {self.spec.taxon!r} is no longer in use there")
+            raise GauchoError(_("inaturalist: the taxon {taxon!r} is no longer in use there", taxon=self.spec.taxon))
         near = ", ".join(plain(taxon.get("name")) for taxon in results[:3])
-        raise GauchoError(f"inaturalist: there is no taxon {self.spec.taxon!r}{f'; near it are {near}' if near else ''}")
+        raise GauchoError(
+            _("inaturalist: there is no taxon {taxon!r}{near}", taxon=self.spec.taxon, near=f"; near it are {near}" if near else "")
+        )
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         if answer is None:
-            raise GauchoError(f"inaturalist: the id of {self.spec.taxon!r} is not known")
+            raise GauchoError(_("inaturalist: the id of {taxon!r} is not known", taxon=self.spec.taxon))
         self._taxon = int(str(answer["id"]))
         return ApiPage(next=(self._request(self._taxon, None),))
 
@@ -145,7 +147,7 @@ class INaturalist:
 
     def _results(self, answer: JsonObject) -> list[JsonObject]:
         if not isinstance(answer.get("results"), list):
-            raise GauchoError(f"{self.origin}: the answer is not one of the API's")
+            raise GauchoError(_("{origin}: the answer is not one of the API's", origin=self.origin))
         return answer.children("results")
 
     def _record(self, observation: JsonObject, photo: JsonObject) -> Record | None:

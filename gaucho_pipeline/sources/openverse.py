@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.rights.licenses import License, agreed, parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
@@ -100,9 +100,11 @@ class Openverse:
         try:
             results, page_count = answer["results"], int(str(answer["page_count"]))
         except (ValueError, KeyError):
-            raise GauchoError(f"openverse: page {page} of {self.spec.query!r} is not an answer of the API") from None
+            raise GauchoError(
+                _("openverse: page {page} of {query!r} is not an answer of the API", page=page, query=self.spec.query)
+            ) from None
         if not isinstance(results, list):
-            raise GauchoError(f"openverse: page {page} of {self.spec.query!r} has no list of results")
+            raise GauchoError(_("openverse: page {page} of {query!r} has no list of results", page=page, query=self.spec.query))
         records, bad = [], []
         for number, item in enumerate(results, start=1):
             record = self._record(JsonObject(item)) if isinstance(item, dict) else None

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
@@ -79,6 +79,6 @@ def read_request(path: Path) -> StageRequest:
     try:
         return StageRequest.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ConfigError(f"{path}: there is no such request") from None
+        raise ConfigError(_("{path}: there is no such request", path=path)) from None
     except ValidationError as error:
-        raise ConfigError(f"{path}: is not a request: {error.errors()[0]['msg']}") from None
+        raise ConfigError(_("{path}: is not a request: {errors}", path=path, errors=error.errors()[0]["msg"])) from None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 
 FORGOTTEN = "forgotten"
@@ -71,4 +71,6 @@ def _read(path: Path | None) -> tuple[Tombstone, ...]:
     except FileNotFoundError:
         return ()
     except ValidationError as error:
-        raise ConfigError(f"{path}: {error.errors()[0]['msg']}; it names images that must not come back") from None
+        raise ConfigError(
+            _("{path}: {errors}; it names images that must not come back", path=path, errors=error.errors()[0]["msg"])
+        ) from None

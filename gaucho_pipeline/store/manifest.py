@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationErr
 
 from gaucho_pipeline.assets.metrics import Metrics
 from gaucho_pipeline.assets.table import ASSETS
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.prompts.templates import ConceptWords
 
@@ -70,7 +70,14 @@ class Manifest(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             what = f"{self.asset} of {self.concept}: its specification has no {'.'.join(map(str, first['loc']))}"
-            raise GauchoError(f"{what}; it is of another version: gaucho run {self.concept} --select {self.asset} --force") from None
+            raise GauchoError(
+                _(
+                    "{what}; it is of another version: gaucho run {concept} --select {asset} --force",
+                    what=what,
+                    concept=self.concept,
+                    asset=self.asset,
+                )
+            ) from None
 
     @field_validator("asset")
     @classmethod
@@ -120,7 +127,9 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise GauchoError(f"{folder / MANIFEST}: is damaged, or of another version ({str(error).splitlines()[0]})") from None
+        raise GauchoError(
+            _("{folder}: is damaged, or of another version ({error})", folder=folder / MANIFEST, error=str(error).splitlines()[0])
+        ) from None
 
 
 def fingerprint(asset: str, slug: str, provenance: Provenance) -> str:

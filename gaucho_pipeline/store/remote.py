@@ -24,7 +24,7 @@ from filelock import FileLock
 
 from gaucho_pipeline.assets.rows import CrawledImage, read_rows
 from gaucho_pipeline.assets.table import RAW_CRAWL
-from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
+from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.files.digests import is_file_of
 from gaucho_pipeline.files.writing import write_atomically, written_atomically
 from gaucho_pipeline.store.artifact import Artifact, file_names
@@ -57,7 +57,7 @@ def required_remote() -> RemoteStore:
     """The same, for whoever cannot do without. Raises ConfigError if none is named."""
     if found := remote_from_environment():
         return found
-    raise ConfigError(f"{STORE_VARIABLE}: is not set; it names the store, such as s3://bucket/prefix")
+    raise ConfigError(_("{store_variable}: is not set; it names the store, such as s3://bucket/prefix", store_variable=STORE_VARIABLE))
 
 
 class RemoteStore:
@@ -106,11 +106,25 @@ class RemoteStore:
         try:
             manifest = Manifest.model_validate_json(content)
         except ValueError:
-            raise GauchoError(f"{self.url}: {_manifest_path(asset, concept, fingerprint)} is no manifest, or of another version") from None
+            raise GauchoError(
+                _(
+                    "{url}: {manifest_path} is no manifest, or of another version",
+                    url=self.url,
+                    manifest_path=_manifest_path(asset, concept, fingerprint),
+                )
+            ) from None
         if (manifest.asset, manifest.concept, manifest.fingerprint) != (asset, concept, fingerprint) or not manifest.files:
-            raise GauchoError(f"{self.url}: {_manifest_path(asset, concept, fingerprint)} is another artifact's")
+            raise GauchoError(
+                _("{url}: {manifest_path} is another artifact's", url=self.url, manifest_path=_manifest_path(asset, concept, fingerprint))
+            )
         if asset != RAW_CRAWL.name and fingerprint_of(asset, concept, manifest.provenance) != fingerprint:
-            raise GauchoError(f"{self.url}: {_manifest_path(asset, concept, fingerprint)} was made from something else than it says")
+            raise GauchoError(
+                _(
+                    "{url}: {manifest_path} was made from something else than it says",
+                    url=self.url,
+                    manifest_path=_manifest_path(asset, concept, fingerprint),
+                )
+            )
         folder = local.root / ".fetching" / asset / concept / fingerprint
         folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{folder}.lock"):  # what a killed run has fetched is still there
@@ -128,7 +142,7 @@ class RemoteStore:
         for name, sha256 in manifest.files.items():
             target = folder / name
             if not target.resolve().is_relative_to(folder.resolve()):
-                raise GauchoError(f"{self.url}: {name!r} leads out of its artifact")
+                raise GauchoError(_("{url}: {name!r} leads out of its artifact", url=self.url, name=name))
             self._get_object(sha256, target)
         for name in file_names(folder):
             if name not in manifest.files:
@@ -194,7 +208,7 @@ class RemoteStore:
         if self._exists(_object_path(sha256)):
             return
         if not is_file_of(path, sha256):
-            raise GauchoError(f"{path}: is not what was written, and is not shared; see: gaucho fsck")
+            raise GauchoError(_("{path}: is not what was written, and is not shared; see: gaucho fsck", path=path))
         self._put(_object_path(sha256), path)
 
     def _get_object(self, sha256: str, target: Path) -> None:
@@ -209,9 +223,21 @@ class RemoteStore:
                     sha.update(chunk)
                     file.write(chunk)
                 if sha.hexdigest() != sha256:
-                    raise GauchoError(f"{self.url}: {_object_path(sha256)} is damaged; remove it, and have it shared again")
+                    raise GauchoError(
+                        _(
+                            "{url}: {object_path} is damaged; remove it, and have it shared again",
+                            url=self.url,
+                            object_path=_object_path(sha256),
+                        )
+                    )
         except FileNotFoundError:
-            raise GauchoError(f"{self.url}: {_object_path(sha256)} is gone; have its artifact shared again: gaucho share") from None
+            raise GauchoError(
+                _(
+                    "{url}: {object_path} is gone; have its artifact shared again: gaucho share",
+                    url=self.url,
+                    object_path=_object_path(sha256),
+                )
+            ) from None
 
     def _put_manifest(self, manifest: Manifest) -> None:
         from obstore.exceptions import AlreadyExistsError
@@ -252,7 +278,9 @@ class RemoteStore:
             raise
         except BaseError as error:
             first = str(error).strip().splitlines()[0]
-            raise TransientError(f"{STORE_VARIABLE}: {self.url} cannot be reached: {first}") from None
+            raise TransientError(
+                _("{store_variable}: {url} cannot be reached: {first}", store_variable=STORE_VARIABLE, url=self.url, first=first)
+            ) from None
 
 
 @lru_cache(maxsize=4)
@@ -261,7 +289,9 @@ def _open(url: str) -> ObjectStore:
         from obstore.exceptions import BaseError
         from obstore.store import from_url
     except ImportError:
-        raise ConfigError(f"{STORE_VARIABLE}: needs obstore; install: pip install 'gaucho-pipeline[s3]'") from None
+        raise ConfigError(
+            _("{store_variable}: needs obstore; install: pip install 'gaucho-pipeline[s3]'", store_variable=STORE_VARIABLE)
+        ) from None
     client: dict[str, Any] = dict(_CLIENT)
     if os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true"):  # which is not read once other options are given
         client["allow_http"] = True

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from gaucho_pipeline.errors import ForgottenError, GauchoError, TransientError
+from gaucho_pipeline.errors import ForgottenError, GauchoError, TransientError, _
 from gaucho_pipeline.files.writing import umask, write_atomically
 from gaucho_pipeline.store.artifact import Artifact, file_digests
 from gaucho_pipeline.store.manifest import _FINGERPRINT, MANIFEST, Manifest, _read_manifest
@@ -46,7 +46,11 @@ class Store:
                 pass
         except OSError as error:
             raise GauchoError(
-                f"{self.root}: the data folder cannot be written ({error.strerror}); name another with --data or GAUCHO_DATA"
+                _(
+                    "{root}: the data folder cannot be written ({strerror}); name another with --data or GAUCHO_DATA",
+                    root=self.root,
+                    strerror=error.strerror,
+                )
             ) from None
 
     def home(self, asset: str, concept: str) -> Path:
@@ -132,7 +136,9 @@ class Store:
             try:
                 stack.enter_context(FileLock(home / ".lock", timeout=_SECONDS_OF_A_LOOK))
             except Timeout:
-                raise TransientError(f"{asset} of {concept} is being made by another process; wait for it to end") from None
+                raise TransientError(
+                    _("{asset} of {concept} is being made by another process; wait for it to end", asset=asset, concept=concept)
+                ) from None
             for other in home.iterdir():
                 if other.is_dir() and other.name != key:
                     shutil.rmtree(other)
@@ -214,7 +220,7 @@ class Store:
         """Keeps bytes as they came; returns their SHA-256. Raises ForgottenError for an image that must not come back."""
         sha = hashlib.sha256(content).hexdigest()
         if sha in self._forgotten:
-            raise ForgottenError(f"image {sha[:12]} was forgotten, and is not taken in again")
+            raise ForgottenError(_("image {sha} was forgotten, and is not taken in again", sha=sha[:12]))
         path = self.blob_path(sha)
         if not path.exists() or path.read_bytes() != content:  # a disk may have changed what exists
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from gaucho_pipeline.assets.metrics import CheckpointMetrics
 from gaucho_pipeline.assets.rows import ClassImage, Credit, TrainImage, read_rows, to_json, write_rows
 from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.files.writing import write_atomically
@@ -66,7 +67,7 @@ def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> _
     encoded, class_images = prepare(base, spec, words, images, reporter)
     notes = notes_on_words(base.family, words.token, encoded.train.captions)
     for note in notes:
-        reporter.info(f"note: {note}")
+        reporter.info(_("note: {note}", note=note))
     lesson = Lesson(words, encoded, digest([row.pixels for row in train + validation]))
     return _Trained(train_all(base, spec, lesson, staging / "state", reporter), train, validation, class_images, notes)
 
@@ -103,15 +104,36 @@ def _write_losses(study: Study, best_step: int, staging: Path) -> None:
 
 def _report(metrics: CheckpointMetrics, reporter: Reporter) -> None:
     loss = metrics.validation_loss
-    reporter.info(f"validation loss {loss.base:.4f} before, {loss.tuned:.4f} after; best at step {metrics.best_step}")
+    reporter.info(
+        _(
+            "validation loss {base:.4f} before, {tuned:.4f} after; best at step {best_step}",
+            base=loss.base,
+            tuned=loss.tuned,
+            best_step=metrics.best_step,
+        )
+    )
     if loss.interval:
-        reporter.info(f"learned: {metrics.learned} (the loss changed by {loss.interval[0]:.4f} to {loss.interval[1]:.4f})")
+        reporter.info(
+            _(
+                "learned: {learned} (the loss changed by {low:.4f} to {high:.4f})",
+                learned=metrics.learned,
+                low=loss.interval[0],
+                high=loss.interval[1],
+            )
+        )
 
 
 def _load(spec: TrainingSpec, reporter: Reporter) -> tuple[Loaded, TrainingSpec]:
     """The base model, and the specification with the side of its pictures."""
     device = base_models.best_device()
-    reporter.info(f"loading {spec.base_model} on {device}{', its denoiser in four bits' if spec.quantization else ''}")
+    reporter.info(
+        _(
+            "loading {base_model} on {device}{in_four_bits}",
+            base_model=spec.base_model,
+            device=device,
+            in_four_bits=", its denoiser in four bits" if spec.quantization else "",
+        )
+    )
     base = base_models.load(spec.base_model, spec.revision, device, spec.quantization)
     return base, spec.model_copy(update={"resolution": spec.resolution or base.resolution})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.rows import ClassImage
 from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.digests import digest, file_digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.images.decoding import BadImage, decode, png_bytes
@@ -43,14 +43,14 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
             if sha in seen:
                 raise BadImage("duplicate", "the same bytes again")
         except BadImage as error:
-            reporter.info(f"class image left out: {file.name}: {error}")
+            reporter.info(_("class image left out: {name}: {error}", name=file.name, error=error))
             continue
         seen.add(sha)
         write_atomically(into / f"{sha}.png", png_bytes(picture))
         credit = {"author": spec.author or "", "source": spec.source or "", "license": rights.id, "license_url": rights.url}
         rows.append(ClassImage(file=f"{into.name}/{sha}.png", title=path.stem, sha256=sha, pixels=sha, **credit))
     if not rows:
-        raise ConfigError(f"training.class_images: {folder} holds no image that can be read")
+        raise ConfigError(_("training.class_images: {folder} holds no image that can be read", folder=folder))
     return rows
 
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageOps
 
 from gaucho_pipeline.assets.rows import TrainImage
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families.base import Conditioning, Family
 from gaucho_pipeline.images.decoding import to_tensor
 from gaucho_pipeline.training.posteriors import Posterior, PosteriorCache
@@ -37,7 +37,7 @@ def split(rows: Sequence[TrainImage], validation_fraction: float, seed: int) -> 
     At least one of each. Raises GauchoError with fewer than two images.
     """
     if len(rows) < 2:
-        raise GauchoError("training needs at least two images: one to learn from and one to measure with")
+        raise GauchoError(_("training needs at least two images: one to learn from and one to measure with"))
     ordered = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row.pixels}".encode()).digest())
     count = min(max(1, round(validation_fraction * len(rows))), len(rows) - 1)
     return ordered[count:], ordered[:count]
@@ -126,7 +126,9 @@ def encode_files(
                 with Image.open(file) as image:
                     pictures = views_of(image.convert("RGB"), pixels, spec, resolution, family.bucket_multiple)
             except OSError as error:
-                raise GauchoError(f"{file}: cannot be read ({error}); make it again: gaucho run --select curated_set --force") from None
+                raise GauchoError(
+                    _("{file}: cannot be read ({error}); make it again: gaucho run --select curated_set --force", file=file, error=error)
+                ) from None
             views = [encode_picture(family, picture, file.name) for picture in pictures]
             cache.put(pixels, shape, views)
         found.append(views)
@@ -140,7 +142,7 @@ def encode_picture(family: Family, picture: Image.Image, name: str) -> Posterior
     vae = family.pipeline.vae
     mean, std = family.encode_images(to_tensor(picture)[None].to(vae.device, vae.dtype))
     if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):
-        raise GauchoError(f"{name}: the VAE gives no finite latents for it; exclude it in curation")
+        raise GauchoError(_("{name}: the VAE gives no finite latents for it; exclude it in curation", name=name))
     return Posterior(mean[0].float().cpu(), std[0].float().cpu())
 
 

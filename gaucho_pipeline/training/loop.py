@@ -15,7 +15,7 @@ import torch
 
 from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError
+from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.models.base_models import Loaded, is_out_of_memory
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.spec import JsonObject
@@ -94,10 +94,16 @@ class Trainer:
                     saved = time.monotonic()
                     save_took = saved - started
                 if self._is_asked and state.step < self.max_steps and not state.ended:
-                    raise TransientError(f"asked to stop: saved at step {state.step} of {self.max_steps}; run the same again to go on")
+                    raise TransientError(
+                        _(
+                            "asked to stop: saved at step {step} of {max_steps}; run the same again to go on",
+                            step=state.step,
+                            max_steps=self.max_steps,
+                        )
+                    )
                 progress.advance(note=f"validation loss {state.curve[-1].validation:.4f} (base {state.curve[0].validation:.4f})")
         if state.ended:
-            reporter.info(f"ended at step {state.step} of {self.max_steps}: {state.ended}")
+            reporter.info(_("ended at step {step} of {max_steps}: {ended}", step=state.step, max_steps=self.max_steps, ended=state.ended))
         processes.barrier()
         self.model.method.set_weights(load_best(state_file.parent, state.best_step))
         self.steps_run, self.seconds = state.step - first, time.monotonic() - began
@@ -117,7 +123,13 @@ class Trainer:
         self._is_asked, accelerator = stops > 0, self.model.accelerator
         norm = accelerator.clip_grad_norm_(self.parameters, self.spec.max_grad_norm or math.inf)
         if not accelerator.scaler and norm is not None and not torch.isfinite(norm):
-            raise NotFinite(f"the gradient is not finite at step {self.state.step} ({_names(examples)}); lower training.learning_rate")
+            raise NotFinite(
+                _(
+                    "the gradient is not finite at step {step} ({names}); lower training.learning_rate",
+                    step=self.state.step,
+                    names=_names(examples),
+                )
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average:
@@ -132,8 +144,11 @@ class Trainer:
             if not torch.isfinite(losses).all():
                 bad = [example for example, loss in zip(part, losses, strict=True) if not torch.isfinite(loss)]
                 raise NotFinite(
-                    f"the loss is not finite at step {self.state.step} ({_names(bad)}); "
-                    "lower training.learning_rate, or exclude the image in curation"
+                    _(
+                        "the loss is not finite at step {step} ({names}); lower training.learning_rate, or exclude the image in curation",
+                        step=self.state.step,
+                        names=_names(bad),
+                    )
                 )
             self.model.accelerator.backward(losses.sum())
             total += losses.sum().item()
@@ -168,10 +183,25 @@ class Trainer:
         )
         self.model.set_gradient_checkpointing(state.gradient_checkpointing)
         self.model.eval_batch_size = state.micro_batch
-        reporter.info(f"{spec.method}, rate {float(spec.learning_rate):g}: {self.max_steps} steps of {spec.batch_size} on {count} images")
         reporter.info(
-            f"{state.micro_batch} images at once ({found.why}){', parts computed twice' if state.gradient_checkpointing else ''}; "
-            f"about {found.memory_bytes / 1e9:.1f} GB, and {found.seconds * (self.max_steps - state.step) / 60:.0f} min for the steps"
+            _(
+                "{method}, rate {learning_rate:g}: {max_steps} steps of {batch_size} on {count} images",
+                method=spec.method,
+                learning_rate=float(spec.learning_rate),
+                max_steps=self.max_steps,
+                batch_size=spec.batch_size,
+                count=count,
+            )
+        )
+        reporter.info(
+            _(
+                "{micro_batch} images at once ({why}){how}; about {memory_bytes:.1f} GB, and {seconds:.0f} min for the steps",
+                micro_batch=state.micro_batch,
+                why=found.why,
+                how=", parts computed twice" if state.gradient_checkpointing else "",
+                memory_bytes=found.memory_bytes / 1e9,
+                seconds=found.seconds * (self.max_steps - state.step) / 60,
+            )
         )
 
     def _take_less_memory(self, reporter: Reporter) -> None:
@@ -181,11 +211,19 @@ class Trainer:
             torch.cuda.empty_cache()
         if state.micro_batch > 1:
             self.model.eval_batch_size = state.micro_batch = state.micro_batch // 2
-            reporter.info(f"memory ran out at step {state.step}: {state.micro_batch} images at once from here on; the result is the same")
+            reporter.info(
+                _(
+                    "memory ran out at step {step}: {micro_batch} images at once from here on; the result is the same",
+                    step=state.step,
+                    micro_batch=state.micro_batch,
+                )
+            )
         elif not state.gradient_checkpointing and self.spec.gradient_checkpointing is None:
             state.gradient_checkpointing = True
             self.model.set_gradient_checkpointing(True)
-            reporter.info(f"memory ran out at step {state.step}: parts are computed twice from here on; the result is the same")
+            reporter.info(
+                _("memory ran out at step {step}: parts are computed twice from here on; the result is the same", step=state.step)
+            )
         else:
             raise GauchoError(
                 f"memory ran out at step {state.step} with one image at once; lower training.resolution, or take a smaller base_model"
@@ -203,7 +241,7 @@ class Trainer:
             errors = processes.broadcast(errors, self.model.device)
             loss, state = errors.mean().item(), self.state
             if not math.isfinite(loss):
-                raise NotFinite(f"the weights are not finite at step {state.step}; lower training.learning_rate")
+                raise NotFinite(_("the weights are not finite at step {step}; lower training.learning_rate", step=state.step))
             if self._first_errors is None:
                 self._first_errors = errors
             low, high = interval(self._first_errors, errors)
@@ -262,7 +300,9 @@ class Trainer:
         for file in damaged if processes.is_first() else ():
             file.replace(file.with_suffix(".damaged"))
             then = f"goes on from step {content['state']['step']}" if content else "begins again"
-            reporter.info(f"{file.name}, where the training stood, is damaged and was put aside; the training {then}")
+            reporter.info(
+                _("{name}, where the training stood, is damaged and was put aside; the training {then}", name=file.name, then=then)
+            )
         if content is None:
             return
         self.state, self._first_errors = TrainerState.from_json(JsonObject(content["state"])), content["first_errors"]
@@ -275,7 +315,7 @@ class Trainer:
             self.average.to(self.model.device)
         if content["scaler"]:
             self.model.accelerator.scaler.load_state_dict(content["scaler"])
-        reporter.info(f"going on from step {self.state.step} of {self.max_steps}")
+        reporter.info(_("going on from step {step} of {max_steps}", step=self.state.step, max_steps=self.max_steps))
 
 
 def lr_factor(step: int, max_steps: int, spec: TrainingSpec) -> float:
@@ -303,7 +343,7 @@ def _optimizer(spec: TrainingSpec, groups: list[dict[str, Any]], device: torch.d
     try:
         import bitsandbytes
     except ImportError:
-        raise ConfigError("training.optimizer: adamw_8bit needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'") from None
+        raise ConfigError(_("training.optimizer: adamw_8bit needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'")) from None
     found: torch.optim.Optimizer = bitsandbytes.optim.AdamW8bit(groups, betas=spec.betas, weight_decay=spec.weight_decay)
     return found
 

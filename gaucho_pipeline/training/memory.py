@@ -15,7 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.models.base_models import is_out_of_memory
 from gaucho_pipeline.stage.harness import SIDE_BY_SIDE_VARIABLE
 from gaucho_pipeline.training.examples import Example
@@ -81,7 +81,7 @@ def plan(model: TunedModel, objective: Objective, spec: TrainingSpec) -> Plan:
         checkpointing, why = True, "one image does not fit otherwise"
         tried = trial()
     if tried is None:
-        raise GauchoError("memory does not hold one image; lower training.resolution, or take a smaller base_model")
+        raise GauchoError(_("memory does not hold one image; lower training.resolution, or take a smaller base_model"))
     if spec.micro_batch != "auto":
         size = spec.micro_batch
     else:
@@ -140,7 +140,7 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     one @ one
     wait_for(device)
     started = time.monotonic()
-    for _ in range(repeats):
+    for _repeat in range(repeats):
         one @ one
     wait_for(device)
     return repeats * 2 * side**3 / max(time.monotonic() - started, 1e-9)

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from gaucho_pipeline.assets.metrics import BaseTuned, CheckpointMetrics, Losses, NoiseLevelLoss, PromptLosses, Resources, ValidationLoss
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
@@ -128,7 +128,7 @@ def read_back(study: Study, folder: Path) -> float:
     # in half precision single values may differ by much where weights were learned in single precision: the mean tells
     close = difference.max() < 1e-3 if is_exact else difference.mean() < 0.05 * before.std()
     if not close:
-        raise GauchoError(f"what was stored, read back, predicts something else (by {difference.max().item():.3g})")
+        raise GauchoError(_("what was stored, read back, predicts something else (by {item:.3g})", item=difference.max().item()))
     return float(difference.max())
 
 

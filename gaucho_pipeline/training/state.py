@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from gaucho_pipeline.assets.rows import Loss, parse_row, to_json
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.files.writing import sync_folder, written_atomically
 from gaucho_pipeline.methods.base import Weights
@@ -102,7 +102,9 @@ def load_state(path: Path, inputs: JsonObject) -> tuple[SavedState | None, list[
             damaged.append(file)
             continue
         if differing := [key for key in {**then, **inputs} if then.get(key) != inputs.get(key)]:
-            raise GauchoError(f"{path}: is of a training with another {', '.join(differing)}; remove it to begin again")
+            raise GauchoError(
+                _("{path}: is of a training with another {differing}; remove it to begin again", path=path, differing=", ".join(differing))
+            )
         return content, damaged
     return None, damaged
 

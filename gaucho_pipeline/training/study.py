@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from gaucho_pipeline.assets.metrics import TrialResult
 from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models.base_models import Loaded
@@ -63,7 +64,7 @@ def train_all(base: Loaded, spec: TrainingSpec, lesson: Lesson, states: Path, re
         return Study(trainer, [], {"while training": trainer.state.curve}, "while training")
     results, curves, took = list[TrialResult](), dict[str, list[Loss]](), list[tuple[int, float, Plan | None]]()
     for number, (values, tried) in enumerate(trials):
-        reporter.info(f"trial {number + 1} of {len(trials)}: {_named(values)}")
+        reporter.info(_("trial {number} of {count}: {named}", number=number + 1, count=len(trials), named=_named(values)))
         trainer = _new_trainer(base, tried, lesson, states / str(number), reporter)
         result = TrialResult(values=values, loss=None, best_step=0, steps=0, kept=False)
         try:
@@ -71,7 +72,7 @@ def train_all(base: Loaded, spec: TrainingSpec, lesson: Lesson, states: Path, re
             state = trainer.state
             result = result.model_copy(update={"loss": round(state.best_loss, 5), "best_step": state.best_step, "steps": state.step})
         except NotFinite as error:
-            reporter.info(f"trial {number + 1} came to nothing: {error}")
+            reporter.info(_("trial {number} came to nothing: {error}", number=number + 1, error=error))
         curves[_named(values)] = trainer.state.curve
         results.append(result)
         took.append((trainer.steps_run, trainer.seconds, trainer.plan))
@@ -79,7 +80,7 @@ def train_all(base: Loaded, spec: TrainingSpec, lesson: Lesson, states: Path, re
         trainer.model.method.detach()
         del trainer  # or the next one would stand beside it in memory
     if all(result.loss is None for result in results):
-        raise NotFinite("no trial of the study came to anything finite; lower training.learning_rate")
+        raise NotFinite(_("no trial of the study came to anything finite; lower training.learning_rate"))
     best = min(range(len(results)), key=lambda place: math.inf if (loss := results[place].loss) is None else loss)
     trainer = _new_trainer(base, trials[best][1], lesson, states / str(best), reporter)
     trainer.run(states / str(best) / "training.pt", reporter)
@@ -98,6 +99,16 @@ def _new_trainer(base: Loaded, tried: TrainingSpec, lesson: Lesson, state: Path,
 
 def _named(values: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items())
+
+
+def _lowest(rows: Sequence[tuple[float, float]], low: float, high: float) -> tuple[float, float]:
+    """The rate at which the loss was lowest, and that loss. Raises GauchoError if no rate lowered it."""
+    rate, loss = min(rows, key=lambda row: row[1] if math.isfinite(row[1]) else math.inf)
+    if rate == rows[0][0]:
+        raise GauchoError(
+            _("learning_rate: find: no rate from {low:g} to {high:g} lowered the validation loss; set one", low=low, high=high)
+        )
+    return rate, loss
 
 
 def find_rate(base: Loaded, spec: TrainingSpec, lesson: Lesson, kept: Path, reporter: Reporter) -> float:
@@ -129,10 +140,16 @@ def find_rate(base: Loaded, spec: TrainingSpec, lesson: Lesson, kept: Path, repo
     finally:
         trainer.end()
         trainer.model.method.detach()
-    rate, loss = min(rows, key=lambda row: row[1] if math.isfinite(row[1]) else math.inf)
-    if rate == rows[0][0]:
-        raise GauchoError(f"learning_rate: find: no rate from {low:g} to {high:g} lowered the validation loss; set one")
+    rate, loss = _lowest(rows, low, high)
     found = float(f"{rate / RATE_DIVISOR:.2g}")
-    reporter.info(f"learning_rate: find took {found:g}: the loss was lowest, {loss:.4f} after {rows[0][1]:.4f}, at {rate:.2g}")
+    reporter.info(
+        _(
+            "learning_rate: find took {found:g}: the loss was lowest, {loss:.4f} after {rows:.4f}, at {rate:.2g}",
+            found=found,
+            loss=loss,
+            rows=rows[0][1],
+            rate=rate,
+        )
+    )
     write_atomically(kept, json.dumps({"learning_rate": found, "tried": rows}))
     return found

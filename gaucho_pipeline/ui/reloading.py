@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.orchestration.dagster_internals import WorkspaceProcessContext
 from gaucho_pipeline.project.project import Project
 
@@ -41,9 +41,9 @@ class Reloader(threading.Thread):
     def _tell(self) -> None:
         try:
             slugs = Project(self._project.concepts_file, self._project.store.root).slugs
-            click.echo(f"{self._project.concepts_file} has changed: {len(slugs)} concepts")
+            click.echo(_("{concepts_file} has changed: {count} concepts", concepts_file=self._project.concepts_file, count=len(slugs)))
         except ConfigError as error:
-            click.echo(f"{error}; what is shown is the file as it was before", err=True)
+            click.echo(_("{error}; what is shown is the file as it was before", error=error), err=True)
 
 
 def _stamp(file: Path) -> Stamp:

@@ -21,7 +21,7 @@ from dagster_webserver.version import __version__
 from filelock import FileLock, Timeout
 
 from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
-from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models.base_models import gpu_names
 from gaucho_pipeline.orchestration.dagster_internals import DAEMON_PROGRAM, shared_code_server, workspace_context
@@ -88,7 +88,7 @@ class _Ending:
         runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
         workers = [worker.pid for run in runs if (worker := worker_of(instance, run)) and worker.pid in pids and is_running(worker)]
         if workers:
-            click.echo(f"{len(workers)} at work: what it has learned is saved, and the same goes on from there", err=True)
+            click.echo(_("{count} at work: what it has learned is saved, and the same goes on from there", count=len(workers)), err=True)
         for pid in workers if self._was_asked else ():
             os.kill(pid, signal.SIGINT)
         psutil.wait_procs([each for each in self._family if each.pid in workers], timeout=SECONDS_TO_SAVE)
@@ -110,7 +110,7 @@ def _alone(home: Path, address: str) -> Iterator[None]:
             yield
     except Timeout:
         other = file.read_text(encoding="utf-8") if file.exists() else "another address"
-        raise ConfigError(f"gaucho ui: this project is served at {other} already; end that one first") from None
+        raise ConfigError(_("gaucho ui: this project is served at {other} already; end that one first", other=other)) from None
 
 
 def _check_free(port: int) -> None:
@@ -119,7 +119,7 @@ def _check_free(port: int) -> None:
         try:
             probe.bind((UI_HOST, port))
         except OSError:
-            raise ConfigError(f"--port: {port} is taken on this machine; name another one") from None
+            raise ConfigError(_("--port: {port} is taken on this machine; name another one", port=port)) from None
 
 
 @contextlib.contextmanager
@@ -143,7 +143,15 @@ def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project
         app = Guard(create_app_from_workspace_process_context(context), port, project.store.root)
         reloader = Reloader(context, _MODULE, project)
         site = f"http://{PAGES_HOST}:{port}{page_address(GALLERY_SITE.name, ALL, 'index.html')}"
-        click.echo(f"The web UI:  http://{UI_HOST}:{port}\nThe gallery: {site}\nThe history: {dagster_home(project)}\nCtrl-C ends it.")
+        click.echo(
+            _(
+                "The web UI:  http://{ui_host}:{port}\nThe gallery: {site}\nThe history: {dagster_home}\nCtrl-C ends it.",
+                ui_host=UI_HOST,
+                port=port,
+                site=site,
+                dagster_home=dagster_home(project),
+            )
+        )
         reloader.start()
         try:
             uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.rows import CrawledImage, ImageMention, TrainImage, parse_rows, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.files.writing import write_atomically
@@ -61,16 +61,16 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
     store, forgotten = project.store, Forgotten(project.forgotten_file)
     done = Forgetting(_identify(store, forgotten, image))
     holders = [(artifact, own) for artifact in all_artifacts(store) if (own := _rows_of(artifact, done.sha256))]
-    done.concepts = sorted({artifact.manifest.concept for artifact, _ in holders})
+    done.concepts = sorted({artifact.manifest.concept for artifact, _unused in holders})
     if busy := busy_with(store, done.concepts):
-        raise GauchoError(f"{', '.join(busy)}: at work; wait for the end, then forget")
-    rows = [row for _, own in holders for row in own]
+        raise GauchoError(_("{busy}: at work; wait for the end, then forget", busy=", ".join(busy)))
+    rows = [row for _unused, own in holders for row in own]
     names = {name for row in rows for name in (row.key, row.url) if name} | {f"sha1:{row.sha1}" for row in rows if row.sha1}
     if names or done.sha256 not in forgotten.sha256:
         forgotten.add(done.sha256, sorted(names), reason)  # first, so that it does not come back whatever happens now
     remote = remote_from_environment()
     if remote:
-        whole = [artifact for artifact, _ in holders if artifact.manifest.asset != CHECKPOINT.name]
+        whole = [artifact for artifact, _unused in holders if artifact.manifest.asset != CHECKPOINT.name]
         pictures = {artifact.manifest.files[str(row.file)] for artifact, own in holders for row in own if _has(artifact, row)}
         remote.withdraw([*whole, *_sites(store, done)], {done.sha256} | pictures)
     for artifact, own in holders:
@@ -90,7 +90,7 @@ def _identify(store: Store, forgotten: Forgotten, image: str) -> str:
         which = (
             f"{len(found)} images are meant: {', '.join(sha[:12] for sha in sorted(found))}; name one" if found else "no image here is that"
         )
-        raise ConfigError(f"{image}: {which} (its SHA-256, its address, or its page)")
+        raise ConfigError(_("{image}: {which} (its SHA-256, its address, or its page)", image=image, which=which))
     return str(found.pop())
 
 

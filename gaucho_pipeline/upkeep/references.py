@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from gaucho_pipeline.assets.rows import CrawledImage, read_rows
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, RAW_CRAWL
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.approvals import Approval, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
@@ -133,7 +133,9 @@ def images_of(crawl: Artifact) -> list[str]:
     try:
         return [row.sha256 for row in read_rows(crawl.folder / "images.jsonl", CrawledImage)]
     except (OSError, LookupError, TypeError) as error:
-        raise GauchoError(f"{crawl.folder / 'images.jsonl'}: cannot be read ({error}); see: gaucho fsck") from None
+        raise GauchoError(
+            _("{folder}: cannot be read ({error}); see: gaucho fsck", folder=crawl.folder / "images.jsonl", error=error)
+        ) from None
 
 
 def gone_concepts(project: Project) -> list[str]:

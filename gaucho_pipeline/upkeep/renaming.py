@@ -11,7 +11,7 @@ import yaml
 from gaucho_pipeline.assets.table import CONCEPT_ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.concepts.file import load_concepts
-from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.project.approvals import move_approval, read_approvals
 from gaucho_pipeline.project.project import Project
@@ -28,7 +28,7 @@ def rename(project: Project, old: str, new: str) -> int:
     while a stage is at work on it.
     """
     if not SLUG.fullmatch(new) or len(new) > 64:
-        raise ConfigError(f"{new}: must be a slug: small letters, digits and _")
+        raise ConfigError(_("{new}: must be a slug: small letters, digits and _", new=new))
     store, journal = project.store, project.store.root / ".fetched" / f"{old}.jsonl"
     is_begun = old not in project.slugs and new in project.slugs
     if is_begun and not (_homes(store, old) or journal.exists() or old in read_approvals(project)):
@@ -36,14 +36,14 @@ def rename(project: Project, old: str, new: str) -> int:
     if not is_begun:
         project.concept(old)
         if new in project.slugs:
-            raise ConfigError(f"{project.concepts_file}: there is a concept {new!r} already")
+            raise ConfigError(_("{concepts_file}: there is a concept {new!r} already", concepts_file=project.concepts_file, new=new))
         if _homes(store, new):
-            raise ConfigError(f"{store.root}: something of a concept {new!r} stands there; see: gaucho gc --removed")
+            raise ConfigError(_("{root}: something of a concept {new!r} stands there; see: gaucho gc --removed", root=store.root, new=new))
     if busy := busy_with(store, {old}):
-        raise GauchoError(f"{', '.join(busy)}: at work; wait for the end, then rename")
+        raise GauchoError(_("{busy}: at work; wait for the end, then rename", busy=", ".join(busy)))
     for artifact in (each for asset in CONCEPT_ASSETS for each in store.all(asset.name, old)):
         if damaged := artifact.damaged():
-            raise GauchoError(f"{artifact.folder / damaged[0]}: is damaged; first run: gaucho fsck --repair")
+            raise GauchoError(_("{folder}: is damaged; first run: gaucho fsck --repair", folder=artifact.folder / damaged[0]))
     if not is_begun:
         _rename_in_file(project.concepts_file, old, new)
     count = sum(_move(store, asset.name, old, new) for asset in CONCEPT_ASSETS)

@@ -1,0 +1,46 @@
+"""Sentences that a person meets: each goes through `_`, with named placeholders, and no value is read as one."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.errors import _
+
+PACKAGE = Path(__file__).parents[1] / "gaucho_pipeline"
+ON_THEIR_OWN = {"making", "packed"}
+"""Programs of their own: what made the small model, and what runs packed work, which has no more than the standard library."""
+BEFORE_IMPORTS = {"launch.py", "stage_server.py", "stage_client.py"}
+SPEAKING = {"echo", "secho", "info", "Finding", "NotFinite", "Interrupted"}
+
+
+def test_values_stand_in_the_place_of_placeholders() -> None:
+    assert _("{path}: {share:.0%} of {count:,}", path="a", share=0.5, count=1234) == "a: 50% of 1,234"
+    assert _("a text with {token} in it") == "a text with {token} in it"
+    assert _("{title} is shown", title="{evil.__class__}") == "{evil.__class__} is shown"
+
+
+def spoken(path: Path) -> Iterator[tuple[int, ast.JoinedStr]]:
+    """Texts with values in them that are told to a person, without `_`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, (ast.Name, ast.Attribute)):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            is_ours = name.endswith("Error") and name not in ("ValueError", "AssertionError", "AttributeError", "TypeError")
+            if is_ours or name in SPEAKING:
+                yield from ((node.lineno, each) for each in node.args if isinstance(each, ast.JoinedStr))
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not ON_THEIR_OWN & {*path.parts} and path.name not in BEFORE_IMPORTS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_sentence_with_values_goes_through_it(path: Path) -> None:
+    found = []
+    for line, text in spoken(path):
+        words = "".join(str(part.value) for part in text.values if isinstance(part, ast.Constant))
+        if any(word.isalpha() and len(word) > 1 for word in words.split()):
+            found.append(f"{path.name}:{line}: {words}")
+    assert found == []
