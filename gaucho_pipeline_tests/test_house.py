@@ -112,3 +112,9 @@ def test_no_function_is_too_long_to_read_or_has_too_many_parameters() -> None:
 def test_what_is_not_public_in_dagster_is_imported_in_one_module() -> None:
     asking = [path.name for path in MODULES if re.search(r"^\s*(?:from|import) dagster\._", path.read_text(encoding="utf-8"), re.MULTILINE)]
     assert asking == ["dagster_internals.py"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_that_is_named_elsewhere_exists(path: Path) -> None:
+    named = re.findall(r"`([a-z_/]+\.py)`", path.read_text(encoding="utf-8"))
+    assert [name for name in named if not ((path.parent / name).exists() or (PACKAGE / name).exists())] == []

@@ -1,6 +1,6 @@
 """What must hold of an artifact before anything is made from it: Dagster shows these as asset checks, and every run obeys them.
 
-Which check is which asset's is in `assets.py`. Each looks at the artifact alone, without torch.
+Which check is which asset's is in `table.py`. Each looks at the artifact alone, without torch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is counted and measured of each asset: a typed model that its stage fills, its manifest keeps, and everything else reads.
 
-Which model is which asset's is in `assets.py`. What the numbers must be for an artifact to be used is in `asset_checks.py`.
+Which model is which asset's is in `table.py`. What the numbers must be for an artifact to be used is in `checks.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The assets: every fact about each of them, in one table. A new asset is one entry here, and its stage.
 
-What an artifact is, is in `artifacts.py`; what each is made from now, and whether it is up to date, in `pipeline.py`; how Dagster shows
-them, in `orchestration/`. Light to import.
+What an artifact is, is in `store/artifact.py`; what each is made from now, and whether it is up to date, in `project/project.py`; how
+Dagster shows them, in `orchestration/`. Light to import.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`gaucho run`: asks what is not up to date, has it made, and says what was done and why.
 
-What is up to date is decided in `pipeline.py`; how an asset is made from the command line is in `orchestration/runner.py`.
+What is up to date is decided in `project/project.py`; how an asset is made from the command line is in `orchestration/runner.py`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What people write in `concepts.yaml`: concepts, each with a part for each stage, and how long things are kept.
 
-The keys of the parts are in `parts/`. The file itself, with its lines, defaults and messages, is read in `concepts_file.py`. What a
-specification makes out of date is in `pipeline.py`; what a stage does with it is in the stage.
+The keys of the parts are in a module for each. The file itself, with its lines, defaults and messages, is read in `file.py`. What a
+specification makes out of date is in `project/project.py`; what a stage does with it is in the stage.
 """
 
 from __future__ import annotations

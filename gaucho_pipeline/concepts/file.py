@@ -1,6 +1,6 @@
 """Reading `concepts.yaml`: safely, with the defaults put in and paths made absolute, and with messages that name line, key and remedy.
 
-What the keys mean, and which values they may have, is in `concepts.py` and `parts/`.
+What the keys mean, and which values they may have, is in `concept.py` and the module of each part.
 """
 
 from __future__ import annotations

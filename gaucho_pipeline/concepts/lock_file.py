@@ -1,6 +1,6 @@
 """Names that resolve to ids, kept with the answer in `concepts.lock.json` beside `concepts.yaml`, which people commit.
 
-A name that is kept is not asked again. Nothing here asks; what a changed answer means is decided in `listing.py`.
+A name that is kept is not asked again. Nothing here asks; what a changed answer means is decided in `crawl/listing.py`.
 """
 
 from __future__ import annotations

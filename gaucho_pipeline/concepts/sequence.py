@@ -1,4 +1,4 @@
-"""The part `sequence:` of a concept: what is to unfold in time. Stories are in `stories.py`."""
+"""The part `sequence:` of a concept: what is to unfold in time. Stories are in `prompts/stories.py`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Plain grounds around what a picture shows: a frame of one colour, or the backdrop that an object was photographed on.
 
 A frame is cut off to the last pixel; of a backdrop a margin is left, so that the object stands free. What the filters make of either is
-in `filters.py`.
+in `filters/registry.py`.
 """
 
 from __future__ import annotations

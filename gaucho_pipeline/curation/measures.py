@@ -1,7 +1,7 @@
 """What is measured of a picture: pure functions from bytes to numbers, independent of any threshold.
 
-What the numbers decide is in `filters.py`, which pictures are alike in `duplicates.py`. A change of what is measured raises VERSION,
-so that nothing measured before is taken for it.
+What the numbers decide is in `filters/registry.py`, which pictures are alike in `duplicates.py`. A change of what is measured raises
+VERSION, so that nothing measured before is taken for it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Fifteen scenes (five places at three times of day), eight kinds of things, and made-up names that each
 stand for one fixed variant of a thing. Here belong the drawing, the names and the captions; nothing here
-trains, and the demo's own subjects are never drawn here (they are in `demo_subjects.py`).
+trains, and the demo's own subjects are never drawn here (they are in `demo/subjects.py`).
 
 Coordinates: a picture is the unit square with the origin at the upper left; a thing is drawn in a box of
 its own, u from -0.5 to 0.5 across and v from 0 (its foot) to 1 (its top).

@@ -1,6 +1,6 @@
 """Families of base models, by the diffusers class that a model names. A new family is a module of its own and a line here.
 
-What every family knows is in `base.py`. How a model is found, pinned and loaded is in `gaucho_pipeline/models/base_models.py`.
+What every family knows is in `base.py`. How a model is found, pinned and loaded is in `models/base_models.py`.
 """
 
 from gaucho_pipeline.families.base import Family

@@ -1,4 +1,4 @@
-"""Parts of a picture as boxes: left, top, right and bottom, as shares of its sides. Light to import, as `filters.py` is."""
+"""Parts of a picture as boxes: left, top, right and bottom, as shares of its sides. Light to import, as `registry.py` is."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the measures decide of one picture: each exclusion has a name, a score, a threshold, and a sentence for the curator.
 
-A new filter is a key and an entry here, and what it measures in `measures.py`. Light to import: `parts/curation.py` has its keys.
+A new filter is a key and an entry here, and what it measures in `measures.py`. Light to import: `concepts/curation.py` has its keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures from prompts and seeds, with and without what was learned. What each of them says of itself is in `provenance.py`."""
+"""Pictures from prompts and seeds, with and without what was learned. What each of them says of itself is in `provenance/labels.py`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which files are images, by their first bytes and whatever they are called; and what stands in a folder.
 
-Nothing is decoded here (`images.py`), and nothing heavy is imported: versions hash folders.
+Nothing is decoded here (`decoding.py`), and nothing heavy is imported: versions hash folders.
 """
 
 from __future__ import annotations

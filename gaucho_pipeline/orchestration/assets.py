@@ -1,7 +1,7 @@
 """The assets in Dagster: a specification and an artifact for each stage and concept, and the site.
 
 An asset finds that its result stands, or starts the stage's program; it does no work itself. The facts about each are in the table of
-`gaucho_pipeline/assets/table.py`.
+`assets/table.py`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The asset checks, as Dagster shows them. What each looks at is in `asset_checks.py`.
+"""The asset checks, as Dagster shows them. What each looks at is in `assets/checks.py`.
 
 Beside an asset's own checks there is `up_to_date`: Dagster does not hand staleness down, so that it calls fresh what exists below
 something stale, and it does not look at the site when there are a hundred concepts and more. The check says it there.

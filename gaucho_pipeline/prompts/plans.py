@@ -1,6 +1,6 @@
 """Plans of prompts by name, as data: contexts, light and styles, by what kind of subject a concept is. A new plan is an entry here.
 
-What a name stands for is part of a version (`concepts.py`): another text makes stale what was drawn with it, and nothing else.
+What a name stands for is part of a version (`concepts/concept.py`): another text makes stale what was drawn with it, and nothing else.
 """
 
 from __future__ import annotations

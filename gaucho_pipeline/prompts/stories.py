@@ -1,7 +1,7 @@
 """Stories: what a sequence shows, beat by beat, as people write it in `concepts.yaml`, and the ready-made ones. A new one is an entry here.
 
-What a name stands for is part of a version (`concepts.py`): another text makes stale what was drawn of it, and nothing else. How a story
-is drawn is in `sequence/`. Light to import.
+What a name stands for is part of a version (`concepts/concept.py`): another text makes stale what was drawn of it, and nothing else. How
+a story is drawn is in `sequence/`. Light to import.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The prompts that names stand for: the concept's own, and those on which the base model must stay as it was. Plans are in `plans.py`.
 
-What a name stands for is part of a version (`concepts.py`): another text makes stale what was made with it, and nothing else.
+What a name stands for is part of a version (`concepts/concept.py`): another text makes stale what was made with it, and nothing else.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def verify_file(path: Path, store: Store) -> Finding:
         raise ConfigError(_("{path}: there is no such file", path=path)) from None
     except ConfigError:
         raise
-    except Exception as error:  # as `images.py` says: Pillow raises eleven kinds on broken files
+    except Exception as error:  # as `images/decoding.py` says: Pillow raises eleven kinds on broken files
         raise ConfigError(_("{path}: is no picture that can be read ({error})", path=path, error=error)) from None
     return _finding(content, mime, facts, pixels, store)
 

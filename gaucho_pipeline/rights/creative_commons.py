@@ -1,6 +1,6 @@
 """Which licences Creative Commons has published, and how people write them: codes, titles in three languages, addresses of deeds.
 
-Facts and their reading only; what a licence allows is decided in `rights.py`. Versions and jurisdictions are those of the list at
+Facts and their reading only; what a licence allows is decided in `licenses.py`. Versions and jurisdictions are those of the list at
 https://creativecommons.org/licenses/list.en.
 """
 

@@ -1,6 +1,7 @@
 """The contract of a scorer: one figure of pictures, which an encoder's vectors give. Light to import: no encoder is loaded here.
 
-How sure a figure is follows from drawing pictures and images again (`intervals.py`), so that every scorer takes the rows it is to look at.
+How sure a figure is follows from drawing pictures and images again (`evaluation/intervals.py`), so that every scorer takes the rows it is
+to look at.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The contract of a source: its part of the specification becomes requests to an API, and answers become records.
 
 A source never fetches: politeness, retries, rights, files and resuming belong to the engine. Each source has a module of its own, with its
-keys of `concepts.yaml` beside it, and a line in `registry.py`. Light to import: `parts/crawl.py` has its keys.
+keys of `concepts.yaml` beside it, and a line in `registry.py`. Light to import: `concepts/crawl.py` has its keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An artifact: an immutable folder that is filled in a staging place and renamed into place when it is whole.
 
 `DATA/<asset>/<concept>/<fingerprint>/manifest.json`; `current.json` beside the fingerprints names the one that was
-made or found last. The bytes of images stand once, in `DATA/blobs/`. What an asset is made from is in `pipeline.py`.
+made or found last. The bytes of images stand once, in `DATA/blobs/`. What an asset is made from is in `project/project.py`.
 """
 
 from __future__ import annotations
