@@ -45,6 +45,13 @@ def start_stage_server() -> None:
     atexit.register(stack.close)
 
 
+def forked_stages() -> list[psutil.Process]:
+    """The stages that the server of this process's tests has forked, and that still run."""
+    folder = os.environ[SERVER_VARIABLE]
+    server = next(each for each in psutil.process_iter(["cmdline"]) if folder in (each.info["cmdline"] or []))
+    return server.children()
+
+
 def gaucho(project: Path, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """`gaucho …` on the concepts file and the data below a folder, in this process; the stages that it runs have their own."""
     start_stage_server()
@@ -154,9 +161,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kills a program, and waits until the stage that it had forked is gone, too: the server ends that a moment later."""
     process.send_signal(signal.SIGKILL)
     process.wait()
-    if folder := os.environ.get(SERVER_VARIABLE):
-        server = next(each for each in psutil.process_iter(["cmdline"]) if folder in (each.info["cmdline"] or []))
-        wait_until(lambda: not server.children())
+    if SERVER_VARIABLE in os.environ:
+        wait_until(lambda: not forked_stages())
 
 
 def _weights(path: Path) -> dict[str, Any]:

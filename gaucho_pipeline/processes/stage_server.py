@@ -40,7 +40,8 @@ SWITCH_VARIABLE = "GAUCHO_FORK_STAGES"
 """`0` has every stage start as a program of its own."""
 _PER_STAGE = ("GAUCHO_", "DAGSTER_")
 """Prefixes of variables that may differ from stage to stage: no library reads them when it is loaded."""
-_OF_THE_SHELL = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "PYTEST_CURRENT_TEST"})
+_NOT_COMPARED = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "COLUMNS", "LINES", "PYTEST_CURRENT_TEST", "SF_PARTNER"})
+"""Those of shells and tests, and one that Dagster sets for a database driver when it is imported."""
 _SECONDS_BETWEEN_LOOKS = 0.5
 _MAX_REQUEST_BYTES = 16 * 2**20
 
@@ -169,7 +170,7 @@ def _serve(listener: socket.socket, owner: int, environment: dict[str, str]) -> 
 
 def _compared(environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that libraries may have read when they were loaded."""
-    return {name: value for name, value in environment.items() if not name.startswith(_PER_STAGE) and name not in _OF_THE_SHELL}
+    return {name: value for name, value in environment.items() if not name.startswith(_PER_STAGE) and name not in _NOT_COMPARED}
 
 
 def _receive(connection: socket.socket, environment: dict[str, str]) -> tuple[Job | None, list[int]]:

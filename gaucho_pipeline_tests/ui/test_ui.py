@@ -17,7 +17,7 @@ from selenium import webdriver
 from gaucho_pipeline.demo.site import QuietHandler
 from gaucho_pipeline.ui.guard import artifact_file
 from gaucho_pipeline_tests.browsing import browser as browser
-from gaucho_pipeline_tests.programs import gaucho
+from gaucho_pipeline_tests.programs import forked_stages, gaucho, wait_until
 from gaucho_pipeline_tests.replay import serving
 from gaucho_pipeline_tests.web_ui import LAUNCH, REPOSITORY, served, start_folder, status_of
 
@@ -220,6 +220,7 @@ def test_launching_live_logs_and_terminating_work_as_ever(browser: webdriver.Chr
     assert (folder / "data" / "raw_crawl" / "araucaria" / "current.json").exists()
     endless = launched(ui, "__ASSET_JOB", ["curation_spec", "curated_set", "training_spec", "checkpoint"])
     ui.wait(endless, "STARTED", "SUCCESS")
+    wait_until(lambda: bool(forked_stages()))  # a run of the web UI has its stages forked, too
     done = ui.ask("mutation($r: String!){terminateRun(runId:$r){__typename}}", r=endless)
     assert done["terminateRun"]["__typename"] == "TerminateRunSuccess"
     assert ui.wait(endless, "CANCELED", "SUCCESS", "FAILURE") == "CANCELED"
