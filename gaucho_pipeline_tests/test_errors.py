@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -44,3 +45,12 @@ def test_every_sentence_with_values_goes_through_it(path: Path) -> None:
         if any(word.isalpha() and len(word) > 1 for word in words.split()):
             found.append(f"{path.name}:{line}: {words}")
     assert found == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_placeholder_has_its_value_and_every_value_its_placeholder(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_" and node.keywords:
+            sentence = ast.literal_eval(node.args[0])
+            named = {name for _text, name, _spec, _conversion in Formatter().parse(sentence) if name is not None}
+            assert named == {keyword.arg for keyword in node.keywords}, f"{path.name}:{node.lineno}: {sentence}"
