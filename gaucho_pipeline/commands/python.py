@@ -93,15 +93,7 @@ class Project:
 
     def _artifact(self, asset: str, concept: str) -> Artifact:
         _check(asset)
-        found = self._read()
-        if ASSETS[asset].is_partitioned:
-            found.concept(concept)
-        artifact = found.store.current(asset, concept)
-        if artifact is None:
-            raise GauchoError(
-                _("{asset} of {concept} was never made; run: gaucho run {concept} --select {asset}", asset=asset, concept=concept)
-            )
-        return artifact
+        return self._read().artifact(asset, concept)
 
 
 def _check(asset: str) -> None:

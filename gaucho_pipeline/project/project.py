@@ -282,10 +282,17 @@ class Project:
 
     def checkpoint(self, slug: str) -> Artifact:
         """What was learned of a concept last. Raises ConfigError if there is no such concept, GauchoError if nothing was learned of it."""
-        self.concept(slug)
-        found = self.store.current(CHECKPOINT.name, slug)
+        return self.artifact(CHECKPOINT.name, slug)
+
+    def artifact(self, asset: str, slug: str = ALL) -> Artifact:
+        """The artifact that counts. Raises ConfigError if there is no such concept, GauchoError if it was never made."""
+        is_partitioned = ASSETS[asset].is_partitioned
+        if is_partitioned:
+            self.concept(slug)
+        found = self.store.current(asset, slug)
         if found is None:
-            raise GauchoError(_("checkpoint of {slug} was never made; run: gaucho run {slug} --select checkpoint", slug=slug))
+            command = f"gaucho run {slug} --select {asset}" if is_partitioned else "gaucho run"
+            raise GauchoError(_("{asset} of {slug} was never made; run: {command}", asset=asset, slug=slug, command=command))
         return found
 
     def trained_on(self, checkpoint: Artifact) -> Artifact:
