@@ -29,10 +29,10 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.models.memory import peak_bytes, reset_peak
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import SilentReporter
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.memory import peak_bytes, reset_peak
 from gaucho_pipeline.training.preparing import ImagePaths, prepare
 from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.tiny_models import new_family

@@ -14,7 +14,7 @@ from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt, prior_prompts
-from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_prompts
+from gaucho_pipeline.training.examples import Encoded, ImageSet
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
@@ -46,7 +46,7 @@ def encoded(captions: Sequence[str] = (), views: Sequence[Sequence[Posterior]] =
 
 @lru_cache(maxsize=64)
 def _encoded(prompt: str) -> Conditioning:
-    return encode_prompts(_reader(), [prompt])[prompt]
+    return _reader().encode_prompts([prompt])[prompt]
 
 
 @lru_cache(maxsize=1)

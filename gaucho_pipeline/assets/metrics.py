@@ -134,6 +134,7 @@ class Resources(Metrics):
     predicted_seconds: float = Field(description="Seconds that were predicted then for the steps, without measuring and saving")
     seconds: float = Field(description="Seconds that the steps of the last run took")
     share_of_peak: float | None = Field(description="Operations a second, as a share of what products of large matrices reach here")
+    peaks: dict[str, int] = Field({}, description="The most memory that was taken in each phase, in bytes")
     watt_hours: float | None = Field(
         description="Energy of loading, encoding and the steps of the last run; null where the device does not tell"
     )

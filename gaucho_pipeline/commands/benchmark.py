@@ -8,8 +8,8 @@ from gaucho_pipeline.assets.rows import TrainImage, read_rows
 from gaucho_pipeline.concepts.concept import Concept
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.evaluation.dreambench import Row, score_subject, table
-from gaucho_pipeline.gallery.generation import draw_once, open_base, tune
-from gaucho_pipeline.gallery.samples import samples_of
+from gaucho_pipeline.gallery.generation import draw_samples, open_base
+from gaucho_pipeline.gallery.samples import Model, samples_of
 from gaucho_pipeline.images.decoding import decode
 from gaucho_pipeline.images.picture_cache import PictureCache
 from gaucho_pipeline.models.encoders import Encoder, load_encoders
@@ -59,9 +59,10 @@ def _draw_and_score(
     prompts, seeds = dreambench(concept.subject)[:limit], tuple(range(1, _PICTURES_EACH + 1))
     spec = concept.gallery.model_copy(update={"prompts": prompts, "seeds": seeds, "class_pictures": False, "language": "en"})
     samples = samples_of(spec, concept.words)
-    drawer = tune(open_base(checkpoint.manifest, spec), checkpoint.manifest, checkpoint.folder)
-    progress = reporter.progress(f"{slug}: generating", len(samples), "pictures")
-    pictures, _ = draw_once(PictureCache(project.store.root / ".pictures"), drawer, samples, progress)
+    root, progress = project.store.root, reporter.progress(f"{slug}: generating", len(samples), "pictures")
+    drawer = open_base(checkpoint.manifest, spec, root / ".pictures" / "waiting")
+    caches: dict[Model, PictureCache] = {"tuned": PictureCache(root / ".pictures")}
+    pictures = draw_samples(drawer, checkpoint.manifest, checkpoint.folder, caches, samples, progress)[0]["tuned"]
     curated = project.trained_on(checkpoint)
     images = [decode((curated.folder / row.file).read_bytes()) for row in read_rows(curated.folder / "images.jsonl", TrainImage)]
     return score_subject(slug, encoders, pictures, [sample.without_token for sample in samples], images)

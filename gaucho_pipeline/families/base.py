@@ -12,10 +12,10 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from inspect import signature
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from gaucho_pipeline.families.model_files import Configs
+from gaucho_pipeline.families.parts import Parts, WholePipeline
 from gaucho_pipeline.families.samplers import SAMPLERS, SamplerName
 from gaucho_pipeline.spec import JsonObject
 
@@ -26,6 +26,8 @@ Keys = Mapping[str, Any]
 """Keys of a part of concepts.yaml."""
 Conditioning = dict[str, Any]
 """What a denoiser is told of one prompt, or of a batch of them: tensors by name."""
+EncodedPrompts = dict[tuple[bool, str], Conditioning]
+"""By whether it is a negative prompt, and its text."""
 
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _MAX_LATENTS = 4096
@@ -52,8 +54,19 @@ def drawing_with(num_inference_steps: int, guidance_scale: float) -> Recommended
     return Recommended(gallery={"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale})
 
 
+@dataclass(frozen=True)
+class Sampling:
+    """How pictures are drawn, beside prompts and seeds."""
+
+    num_inference_steps: int
+    guidance_scale: float
+    side: int
+    """In pixels; pictures are square."""
+    negative_prompt: str = ""
+
+
 class Family(ABC):
-    """One family, around a loaded pipeline of it."""
+    """One family, around a pipeline of it whose parts are in memory when they are needed (`families/parts.py`)."""
 
     code_version: ClassVar[str] = "1"
     """Raised when this family alone trains or draws something else of the same input: it makes what it taught stale, no more."""
@@ -79,43 +92,59 @@ class Family(ABC):
     """Whether its text encoder is a language model that knows Portuguese; the others read English."""
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ()
     """Those that `training.train_text_encoder` teaches; readers of single files know those of Stable Diffusion only."""
-    prompt_arguments: ClassVar[dict[str, str]] = {}
-    """What its pipeline calls the parts of an encoded prompt, by our names; none: it is handed prompts, and encodes them at every call."""
+    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds"}
+    """What its pipeline calls the parts of an encoded prompt, by our names."""
+    takes_negative_prompts: ClassVar[bool] = True
+    """Whether it can be told what not to draw; one whose guidance was distilled into it cannot."""
     without: ClassVar[tuple[str, ...]] = ()
     """Components that are not loaded."""
     max_sequence_length: ClassVar[int | None] = None
     """Tokens of a prompt, where the pipeline takes that as an argument."""
 
-    def __init__(self, pipeline: Any) -> None:
-        self.pipeline = pipeline
-        self._encoded: dict[str, Conditioning] = {}
+    def __init__(self, pipeline: Any, parts: Parts | None = None) -> None:
+        self.pipeline, self.parts = pipeline, parts or WholePipeline(pipeline)
+        self.encoded: EncodedPrompts = {}
+        """What was read of prompts that are drawn, and of what is not to be drawn."""
+
+    @property
+    def device(self) -> torch.device:
+        return self.parts.device
 
     @property
     def network(self) -> Any:
-        """The denoiser."""
-        return getattr(self.pipeline, self.denoiser)
+        """The denoiser, in memory."""
+        return self.part(self.denoiser)
+
+    @property
+    def vae(self) -> Any:
+        """The VAE, in memory."""
+        return self.part("vae")
+
+    @property
+    def text_encoders(self) -> tuple[str, ...]:
+        """The parts that read prompts."""
+        return self.parts.text_encoders
+
+    def part(self, name: str) -> Any:
+        """A part of the pipeline, in memory."""
+        self.parts.need(name)
+        return getattr(self.pipeline, name)
+
+    @property
+    def config(self) -> Any:
+        """The denoiser's configuration, by attribute and by key."""
+        return self.parts.config(self.denoiser)
 
     @property
     def resolution(self) -> int:
         """Side of the pictures that it was made for, in pixels."""
-        size = self.network.config.sample_size
+        size = self.config["sample_size"]
         return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
 
     @property
     def bucket_multiple(self) -> int:
         """Sides of what is learned from are multiples of this, in pixels: what the denoiser halves comes out whole."""
         return max(self.pixel_multiple, 32)
-
-    def forget(self, *components: str) -> None:
-        """Takes components out of memory that are not needed any more."""
-        for name in components:
-            if getattr(self.pipeline, name, None) is not None:
-                setattr(self.pipeline, name, None)
-
-    @property
-    def text_encoders(self) -> tuple[str, ...]:
-        """Components that read prompts."""
-        return tuple(name for name in self.pipeline.components if name.startswith("text_encoder"))
 
     def offers(self, token: str) -> bool:
         """Whether a word that this model knows is one that it keeps for users' concepts."""
@@ -140,39 +169,77 @@ class Family(ABC):
     def generate(
         self, prompts: Sequence[str], negative_prompt: str, steps: int, guidance: float, seeds: Sequence[int], side: int
     ) -> list[Any]:
-        """A square picture of each prompt, from its own seed. What the pipeline does not take is left out."""
+        """A square picture of each prompt, from its own seed: read, denoised and decoded."""
+        return self.decode(self.denoise(prompts, seeds, Sampling(steps, guidance, side, negative_prompt)))
+
+    def is_guided(self, guidance: float) -> bool:
+        """Whether prompts are weighed against a negative one (classifier-free guidance), which acts then and only then."""
+        return self.takes_negative_prompts and guidance > 1
+
+    def read(self, prompts: Sequence[str], sampling: Sampling) -> None:
+        """Encodes prompts that are to be drawn, and the negative one where it acts, each once; the text encoders are not needed then."""
+        import torch
+
+        with torch.no_grad():
+            for prompt in dict.fromkeys(prompts):
+                if (False, prompt) not in self.encoded:
+                    self.encoded[False, prompt] = self.encode_prompt(prompt)
+            for prompt in self._negative_prompts(sampling):
+                if (True, prompt) not in self.encoded:
+                    self.encoded[True, prompt] = self.encode_negative(prompt)
+
+    def _negative_prompts(self, sampling: Sampling) -> list[str]:
+        return [self.negative_text(sampling.negative_prompt)] if self.is_guided(sampling.guidance_scale) else []
+
+    def negative_text(self, negative_prompt: str) -> str:
+        """What is encoded of a negative prompt."""
+        return negative_prompt
+
+    def denoise(self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> torch.Tensor:
+        """Latents of a picture of each prompt, from its own seed, as the contract has them."""
         import torch
 
         generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-        keys: dict[str, Any] = {"num_inference_steps": steps, "generator": generators, "height": side, "width": side}
-        keys |= self.guidance_keys(negative_prompt, guidance, len(prompts))
-        if not self.prompt_arguments:
-            keys["prompt"] = list(prompts)
-        else:
-            keys |= self._encoded_keys("", prompts)
-            if "negative_prompt" in keys:
-                del keys["negative_prompt"]
-                keys |= self._encoded_keys("negative_", [negative_prompt] * len(prompts))
-        pictures: list[Any] = self.pipeline(**keys).images
-        return pictures
+        latents = self.call_pipeline(self.prompt_keys(prompts, sampling) | {"generator": generators}, sampling)
+        return self.unpacked(latents, sampling.side)
 
-    def _encoded_keys(self, prefix: str, prompts: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Prompts as the pipeline takes them when they are encoded; each is encoded once."""
-        import torch
+    def call_pipeline(self, keys: dict[str, Any], sampling: Sampling) -> torch.Tensor:
+        """What the pipeline gives for encoded prompts before it decodes; the VAE and the text encoders are not needed."""
+        self.parts.need(self.denoiser)
+        size = {"num_inference_steps": sampling.num_inference_steps, "height": sampling.side, "width": sampling.side}
+        found: torch.Tensor = self.pipeline(
+            **keys, **size, **self.guidance_keys(sampling.guidance_scale), output_type="latent", return_dict=False
+        )[0]
+        return found
 
-        for prompt in dict.fromkeys(prompts):
-            if prompt not in self._encoded:
-                with torch.no_grad():
-                    self._encoded[prompt] = self.encode_prompt(prompt)
-        return self.argument_keys(prefix, self.collate([self._encoded[prompt] for prompt in prompts]))
+    def prompt_keys(self, prompts: Sequence[str], sampling: Sampling) -> dict[str, Any]:
+        """Encoded prompts as the pipeline's arguments, and the negative one where it acts."""
+        self.read(prompts, sampling)
+        return self.conditioning_keys([self.encoded[False, prompt] for prompt in prompts], sampling)
+
+    def conditioning_keys(self, conditionings: Sequence[Conditioning], sampling: Sampling) -> dict[str, Any]:
+        """The same of what was encoded before."""
+        self.read([], sampling)
+        keys = self.argument_keys("", self.collate(conditionings))
+        if not self.is_guided(sampling.guidance_scale):
+            return keys
+        return keys | self.argument_keys("negative_", self.collate([self.negative(sampling, conditionings[0])] * len(conditionings)))
+
+    def negative(self, sampling: Sampling, like: Conditioning) -> Conditioning:
+        """What prompts are weighed against; `like`: one of them."""
+        return self.encoded[True, self.negative_text(sampling.negative_prompt)]
 
     def argument_keys(self, prefix: str, batch: Conditioning) -> dict[str, torch.Tensor]:
         """A batch of encoded prompts under the names that the pipeline's arguments have."""
         return {f"{prefix}{argument}": batch[name] for name, argument in self.prompt_arguments.items()}
 
+    def unpacked(self, latents: torch.Tensor, side: int) -> torch.Tensor:
+        """What the pipeline's denoising ends with, as the contract has latents."""
+        return latents
+
     def forget_prompts(self) -> None:
         """Has prompts encoded again: the text encoders are others now."""
-        self._encoded = {}
+        self.encoded = {}
 
     @property
     def sampler(self) -> str:
@@ -186,17 +253,15 @@ class Family(ABC):
         kind = getattr(diffusers, SAMPLERS[name].scheduler)
         self.pipeline.scheduler = kind.from_config(self.pipeline.scheduler.config)
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
-        """How the pipeline is told of guidance, and of what not to draw."""
-        taken = signature(type(self.pipeline).__call__).parameters
-        keys: dict[str, bool | float | list[str] | None] = {"guidance_scale": guidance, "negative_prompt": [negative_prompt] * count}
-        return {name: value for name, value in keys.items() if name in taken}
+    def guidance_keys(self, guidance: float) -> dict[str, Any]:
+        """How the pipeline is told of guidance, and whatever else it is told at every call."""
+        return {"guidance_scale": guidance}
 
     # ------------------------------------------------------------------------------------------ encoded once, and kept
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of the latents of pictures, (n, 3, height, width) from -1 to 1."""
-        posterior, config = self.pipeline.vae.encode(pixels).latent_dist, self.pipeline.vae.config
+        posterior, config = self.vae.encode(pixels).latent_dist, self.vae.config
         shift = getattr(config, "shift_factor", None) or 0.0
         return (posterior.mean - shift) * config.scaling_factor, posterior.std * config.scaling_factor
 
@@ -204,7 +269,13 @@ class Family(ABC):
         """Pictures of latents."""
         import torch
 
-        vae, config = self.pipeline.vae, self.pipeline.vae.config
+        with torch.no_grad():
+            return self._decode(latents)
+
+    def _decode(self, latents: torch.Tensor) -> list[Any]:
+        import torch
+
+        vae, config = self.vae, self.vae.config
         shift, kept_in = getattr(config, "shift_factor", None) or 0.0, vae.dtype
         if kept_in == torch.float16 and getattr(config, "force_upcast", False):
             vae.to(torch.float32)  # as its pipeline does: half is too narrow for it
@@ -213,9 +284,25 @@ class Family(ABC):
         pictures: list[Any] = self.pipeline.image_processor.postprocess(decoded.float())
         return pictures
 
-    @abstractmethod
     def encode_prompt(self, prompt: str) -> Conditioning:
         """What the denoiser is told of one prompt, without the dimension of a batch."""
+        self.parts.need(*self.text_encoders)
+        return self._encode_prompt(prompt)
+
+    @abstractmethod
+    def _encode_prompt(self, prompt: str) -> Conditioning:
+        """The same, with the text encoders in memory."""
+
+    def encode_negative(self, negative_prompt: str) -> Conditioning:
+        """The same of a negative prompt."""
+        return self.encode_prompt(negative_prompt)
+
+    def encode_prompts(self, prompts: Sequence[str]) -> dict[str, Conditioning]:
+        """What the denoiser is told of each distinct prompt."""
+        import torch
+
+        with torch.no_grad():
+            return {prompt: self.encode_prompt(prompt) for prompt in dict.fromkeys(prompts)}
 
     def collate(self, conditionings: Sequence[Conditioning]) -> Conditioning:
         """One batch of several; what is shorter than the longest is filled up with zeros, masks too."""

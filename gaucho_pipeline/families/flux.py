@@ -24,6 +24,7 @@ class Flux(Family):
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),
     }
     max_sequence_length = 512
+    takes_negative_prompts = False  # its guidance was distilled into it
     guidance = 1.0
     """What a model with an embedded guidance is told while it is taught; diffusers' script trains at 3.5."""
 
@@ -31,13 +32,12 @@ class Flux(Family):
     def resolution(self) -> int:
         return 1024
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
-        return {"guidance_scale": guidance}  # its own guidance is embedded, and knows no negative prompt
+    def unpacked(self, latents: torch.Tensor, side: int) -> torch.Tensor:
+        found: torch.Tensor = type(self.pipeline)._unpack_latents(latents, side, side, self.pipeline.vae_scale_factor)
+        return found
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
-        embeds, pooled, _ = self.pipeline.encode_prompt(
-            prompt, None, device=self.pipeline.device, max_sequence_length=self.max_sequence_length
-        )
+    def _encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, pooled, _ = self.pipeline.encode_prompt(prompt, None, device=self.device, max_sequence_length=self.max_sequence_length)
         return {"embeds": embeds[0], "pooled": pooled[0]}
 
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
@@ -46,7 +46,7 @@ class Flux(Family):
         packed = self.network(
             hidden_states=own._pack_latents(noisy, count, channels, height, width),
             timestep=t,
-            guidance=noisy.new_full((count,), self.guidance) if self.network.config.guidance_embeds else None,
+            guidance=noisy.new_full((count,), self.guidance) if self.config.guidance_embeds else None,
             pooled_projections=conditioning["pooled"],
             encoder_hidden_states=conditioning["embeds"],
             txt_ids=noisy.new_zeros(conditioning["embeds"].shape[1], 3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, Sampling, drawing_with
 
 if TYPE_CHECKING:
     import torch
@@ -33,22 +33,31 @@ class Flux2Klein(Family):
         return 1024
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        posterior, own, norm = self.pipeline.vae.encode(pixels).latent_dist, type(self.pipeline), self.pipeline.vae.bn
+        posterior, own, norm = self.vae.encode(pixels).latent_dist, type(self.pipeline), self.vae.bn
         mean = norm.running_mean.view(1, -1, 1, 1)
-        std = (norm.running_var.view(1, -1, 1, 1) + self.pipeline.vae.config.batch_norm_eps).sqrt()
+        std = (norm.running_var.view(1, -1, 1, 1) + self.vae.config.batch_norm_eps).sqrt()
         return (own._patchify_latents(posterior.mean) - mean) / std, own._patchify_latents(posterior.std) / std
 
-    def decode(self, latents: torch.Tensor) -> list[Any]:
-        own, norm = type(self.pipeline), self.pipeline.vae.bn
-        std = (norm.running_var.view(1, -1, 1, 1) + self.pipeline.vae.config.batch_norm_eps).sqrt()
-        plain = own._unpatchify_latents(latents * std + norm.running_mean.view(1, -1, 1, 1))
-        pictures: list[Any] = self.pipeline.image_processor.postprocess(self.pipeline.vae.decode(plain).sample.float())
+    def is_guided(self, guidance: float) -> bool:
+        return guidance > 1 and not self.pipeline.config.is_distilled
+
+    def call_pipeline(self, keys: dict[str, Any], sampling: Sampling) -> torch.Tensor:
+        self.parts.need("vae")  # by whose statistics the pipeline ends, before it decodes
+        return super().call_pipeline(keys, sampling)
+
+    def _decode(self, latents: torch.Tensor) -> list[Any]:
+        """Pictures of latents, or of what the pipeline ends with: that is as the VAE takes it, and normalising it again would round."""
+        if latents.shape[1] != self.vae.config.latent_channels:
+            own, norm = type(self.pipeline), self.vae.bn
+            std = (norm.running_var.view(1, -1, 1, 1) + self.vae.config.batch_norm_eps).sqrt()
+            latents = own._unpatchify_latents(latents * std + norm.running_mean.view(1, -1, 1, 1))
+        pictures: list[Any] = self.pipeline.image_processor.postprocess(self.vae.decode(latents).sample.float())
         return pictures
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
+    def _encode_prompt(self, prompt: str) -> Conditioning:
         embeds, ids = self.pipeline.encode_prompt(
             prompt,
-            device=self.pipeline.device,
+            device=self.device,
             max_sequence_length=self.max_sequence_length,
             text_encoder_out_layers=self.hidden_layers,
         )

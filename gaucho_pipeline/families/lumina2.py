@@ -19,11 +19,18 @@ class Lumina2(Family):
     architecture = "lumina-2"
     recommended: ClassVar[Recommended] = drawing_with(30, 4.0)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
+    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "mask": "prompt_attention_mask"}
     max_sequence_length = 256
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
-        embeds, mask, _, _ = self.pipeline.encode_prompt(
-            prompt, False, device=self.pipeline.device, max_sequence_length=self.max_sequence_length
+    def _encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, mask, _, _ = self.pipeline.encode_prompt(prompt, False, device=self.device, max_sequence_length=self.max_sequence_length)
+        return {"embeds": embeds[0], "mask": mask[0]}
+
+    def encode_negative(self, negative_prompt: str) -> Conditioning:
+        """Without the instruction that its pipeline puts before prompts."""
+        self.parts.need(*self.text_encoders)
+        embeds, mask = self.pipeline._get_gemma_prompt_embeds(
+            [negative_prompt], device=self.device, max_sequence_length=self.max_sequence_length
         )
         return {"embeds": embeds[0], "mask": mask[0]}
 

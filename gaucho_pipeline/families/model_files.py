@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
@@ -21,7 +22,8 @@ _MAX_HEADER_BYTES = 100_000_000
 _CONFIGS = ("config.json", "scheduler_config.json")
 _MODELS = ("unet", "transformer", "vae", "text_encoder")
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
-_WEIGHTS = ("diffusion_pytorch_model", "model")
+_WEIGHT_FILE = re.compile(r"(diffusion_pytorch_model|model)(\.(?P<variant>(?!non_ema)[a-z0-9_]+))?(-\d+-of-\d+)?\.safetensors")
+"""A file of weights, as diffusers and transformers name them; `non_ema` ones are for training on by their makers."""
 
 
 def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tuple[Configs, int]:
@@ -41,7 +43,7 @@ def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tup
         if name.startswith(_MODELS):
             if name not in configs:
                 raise ConfigError(_("{part} has no config.json; fetch the whole model again", part=part))
-            count += sum(count_weights(file) for file in _weight_files(part))
+            count += sum(count_weights(file) for file in weight_files(part))
         elif name == "scheduler" and name not in configs:
             raise ConfigError(_("{part} has no scheduler_config.json; fetch the whole model again", part=part))
         elif name.startswith("tokenizer") and not any(any(part.glob(each)) for each in _VOCABULARIES):
@@ -69,10 +71,18 @@ def _read_object(file: Path) -> JsonObject:
     return JsonObject(value)
 
 
-def _weight_files(part: Path) -> list[Path]:
-    """The files of a part's weights: those of no variant, else those of fp16. Raises ConfigError where there are none."""
-    found = sorted(file for file in part.glob("*.safetensors") if file.name.startswith(_WEIGHTS) and "non_ema" not in file.name)
-    plain = [file for file in found if ".fp16" not in file.name]
+def variant_of(part: Path) -> str | None:
+    """The variant in which a part's weights are taken: none where there are plain ones, else bf16 before fp16 before any other."""
+    variants = {found["variant"] for file in part.glob("*.safetensors") if (found := _WEIGHT_FILE.fullmatch(file.name))}
+    return None if None in variants or not variants else min(variants, key=lambda variant: (variant != "bf16", variant != "fp16", variant))
+
+
+def weight_files(part: Path) -> list[Path]:
+    """The files of a part's weights, of one variant. Raises ConfigError where there are none, or one that is named is not there."""
+    variant = variant_of(part)
+    found = [
+        file for file in sorted(part.glob("*.safetensors")) if (named := _WEIGHT_FILE.fullmatch(file.name)) and named["variant"] == variant
+    ]
     if not found:
         if any(part.glob("*.bin")):
             raise ConfigError(
@@ -84,13 +94,15 @@ def _weight_files(part: Path) -> list[Path]:
             )
         raise ConfigError(_("{part} holds no weights (no .safetensors); fetch them", part=part))
     for index in part.glob("*.safetensors.index*.json"):
+        if (f".{variant}." in index.name) != (variant is not None):
+            continue
         shards = _read_object(index).get("weight_map")
         for shard in sorted(set(shards.values())) if isinstance(shards, dict) else ():
             if not isinstance(shard, str) or not (part / shard).is_file():
                 raise ConfigError(
                     _("{part} lacks {shard}, which {name} names; fetch it", part=part, shard=str(shard)[:60], name=index.name)
                 )
-    return plain or found
+    return found
 
 
 def count_weights(file: Path) -> int:

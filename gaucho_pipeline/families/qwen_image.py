@@ -23,29 +23,37 @@ class QwenImage(Family):
         "attention": (*ATTENTION, *ADDED_ATTENTION),
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),
     }
+    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "mask": "prompt_embeds_mask"}
     max_sequence_length = 512
 
     @property
     def resolution(self) -> int:
         return 1024
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
-        return {"true_cfg_scale": guidance, "negative_prompt": [negative_prompt or " "] * count}
+    def guidance_keys(self, guidance: float) -> dict[str, Any]:
+        return {"true_cfg_scale": guidance}
+
+    def negative_text(self, negative_prompt: str) -> str:
+        return negative_prompt or " "  # an empty one has no tokens at all
+
+    def unpacked(self, latents: torch.Tensor, side: int) -> torch.Tensor:
+        found: torch.Tensor = type(self.pipeline)._unpack_latents(latents, side, side, self.pipeline.vae_scale_factor)
+        return found.squeeze(2)
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        posterior, config = self.pipeline.vae.encode(pixels.unsqueeze(2)).latent_dist, self.pipeline.vae.config
+        posterior, config = self.vae.encode(pixels.unsqueeze(2)).latent_dist, self.vae.config
         mean, std = (pixels.new_tensor(values).view(1, -1, 1, 1) for values in (config.latents_mean, config.latents_std))
         return (posterior.mean[:, :, 0] - mean) / std, posterior.std[:, :, 0] / std
 
-    def decode(self, latents: torch.Tensor) -> list[Any]:
-        config = self.pipeline.vae.config
-        mean, std = (latents.new_tensor(values).view(1, -1, 1, 1) for values in (config.latents_mean, config.latents_std))
-        decoded = self.pipeline.vae.decode((latents * std + mean).unsqueeze(2)).sample[:, :, 0]
+    def _decode(self, latents: torch.Tensor) -> list[Any]:
+        config = self.vae.config
+        mean, std = (latents.new_tensor(values).view(1, -1, 1, 1, 1) for values in (config.latents_mean, config.latents_std))
+        decoded = self.vae.decode(latents.unsqueeze(2) / (1.0 / std) + mean).sample[:, :, 0]  # as the pipeline rounds
         pictures: list[Any] = self.pipeline.image_processor.postprocess(decoded.float())
         return pictures
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
-        embeds, mask = self.pipeline.encode_prompt(prompt, device=self.pipeline.device, max_sequence_length=self.max_sequence_length)
+    def _encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, mask = self.pipeline.encode_prompt(prompt, device=self.device, max_sequence_length=self.max_sequence_length)
         return {"embeds": embeds[0], "mask": embeds.new_ones(embeds.shape[1]).long() if mask is None else mask[0]}
 
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
 
@@ -20,21 +20,27 @@ class Sana(Family):
     recommended: ClassVar[Recommended] = drawing_with(20, 4.5)
     pixel_multiple = 32
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
+    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "mask": "prompt_attention_mask"}
     max_sequence_length = 300
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        latents = self.pipeline.vae.encode(pixels).latent * self.pipeline.vae.config.scaling_factor
+        latents = self.vae.encode(pixels).latent * self.vae.config.scaling_factor
         return latents, latents.new_zeros(latents.shape)
 
-    def guidance_keys(self, negative_prompt: str, guidance: float, count: int) -> dict[str, bool | float | list[str] | None]:
-        own = {"use_resolution_binning": False, "complex_human_instruction": None}  # the side that is asked for, the prompt that was taught
-        return super().guidance_keys(negative_prompt, guidance, count) | own
+    def guidance_keys(self, guidance: float) -> dict[str, Any]:
+        own = {"use_resolution_binning": False, "negative_prompt": None}  # the side that is asked for; what is not to be drawn is encoded
+        return super().guidance_keys(guidance) | own
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
+    def _decode(self, latents: torch.Tensor) -> list[Any]:
+        decoded = self.vae.decode(latents.to(self.vae.dtype) / self.vae.config.scaling_factor).sample
+        pictures: list[Any] = self.pipeline.image_processor.postprocess(decoded.float())
+        return pictures
+
+    def _encode_prompt(self, prompt: str) -> Conditioning:
         embeds, mask, _, _ = self.pipeline.encode_prompt(
             prompt,
             False,
-            device=self.pipeline.device,
+            device=self.device,
             max_sequence_length=self.max_sequence_length,
             complex_human_instruction=None,
         )
@@ -45,7 +51,7 @@ class Sana(Family):
             noisy,
             encoder_hidden_states=conditioning["embeds"],
             encoder_attention_mask=conditioning["mask"],
-            timestep=t * 1000 * self.network.config.timestep_scale,
+            timestep=t * 1000 * self.config.timestep_scale,
             return_dict=False,
         )[0]
         return predicted

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import Conditioning, Family
+from gaucho_pipeline.families.base import Conditioning, Family, Sampling
 from gaucho_pipeline.families.model_files import Configs
 from gaucho_pipeline.families.target_modules import TARGET_MODULES
 from gaucho_pipeline.spec import JsonObject
@@ -18,7 +19,6 @@ class StableDiffusion(Family):
     """https://huggingface.co/docs/diffusers/api/pipelines/stable_diffusion/text2img."""
 
     pipeline_class = "StableDiffusionPipeline"
-    prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds"}
     architecture = "stable-diffusion-v1"
     denoiser = "unet"
     pixel_multiple = 8
@@ -47,7 +47,7 @@ class StableDiffusion(Family):
     @property
     def is_second(self) -> bool:
         """Whether it is of the second generation, which projects by matrices where the first does by convolutions."""
-        return bool(self.network.config.use_linear_projection)
+        return bool(self.config.use_linear_projection)
 
     def file_metadata(self) -> dict[str, str]:
         name = {(True, True): "stable-diffusion-v2-768-v", (True, False): "stable-diffusion-v2-512"}
@@ -58,7 +58,7 @@ class StableDiffusion(Family):
 
     @property
     def resolution(self) -> int:
-        size = self.network.config.sample_size or 64  # as the pipeline itself takes it where it is not said
+        size = self.config.sample_size or 64  # as the pipeline itself takes it where it is not said
         return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
 
     @cached_property
@@ -77,8 +77,8 @@ class StableDiffusion(Family):
         count = self.noise_scheduler.config.num_train_timesteps
         return (t * count).round().long().clamp(max=count - 1)
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
-        embeds, _ = self.pipeline.encode_prompt(prompt, self.pipeline.device, 1, False)
+    def _encode_prompt(self, prompt: str) -> Conditioning:
+        embeds, _ = self.pipeline.encode_prompt(prompt, self.device, 1, False)
         return {"embeds": embeds[0]}
 
     def draw_noise_levels(self, count: int, generator: torch.Generator, latents: torch.Tensor) -> torch.Tensor:
@@ -114,21 +114,12 @@ class StableDiffusion(Family):
         predicted: torch.Tensor = self.network(noisy, self.timesteps(t), conditioning["embeds"]).sample
         return predicted
 
-    def denoise(
-        self, conditionings: Conditioning, negative_prompt: str, steps: int, guidance: float, side: int, latents: torch.Tensor, seed: int
-    ) -> torch.Tensor:
-        """Latents that the pipeline denoised, from this noise and a batch of encoded prompts; `seed`: of samplers that draw noise."""
+    def is_guided(self, guidance: float) -> bool:
+        return guidance > 1 and not self.config.get("time_cond_proj_dim")  # which a model has that was distilled with its guidance
+
+    def denoise_from(self, latents: torch.Tensor, conditionings: Sequence[Conditioning], seed: int, sampling: Sampling) -> torch.Tensor:
+        """Latents that the pipeline denoised, from this noise and encoded prompts; `seed`: of samplers that draw noise."""
         import torch
 
-        encoded = self.argument_keys("", conditionings) | self._encoded_keys("negative_", [negative_prompt] * len(latents))
-        found: torch.Tensor = self.pipeline(
-            **encoded,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            height=side,
-            width=side,
-            latents=latents,
-            generator=torch.Generator().manual_seed(seed),
-            output_type="latent",
-        ).images
-        return found
+        keys = self.conditioning_keys(conditionings, sampling)
+        return self.call_pipeline(keys | {"latents": latents, "generator": torch.Generator().manual_seed(seed)}, sampling)

@@ -23,9 +23,9 @@ class StableDiffusion3(Family):
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 256
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
+    def _encode_prompt(self, prompt: str) -> Conditioning:
         embeds, _, pooled, _ = self.pipeline.encode_prompt(
-            prompt, None, None, device=self.pipeline.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
+            prompt, None, None, device=self.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
         )
         return {"embeds": embeds[0], "pooled": pooled[0]}
 

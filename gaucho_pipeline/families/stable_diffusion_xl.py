@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import Conditioning, Recommended, drawing_with
+from gaucho_pipeline.families.base import Conditioning, Recommended, Sampling, drawing_with
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ class StableDiffusionXL(StableDiffusion):
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "stable-diffusion-xl-v1-base"
     sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard",)
+    code_version = "2"
     recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
     without: ClassVar[tuple[str, ...]] = ()
@@ -27,10 +28,22 @@ class StableDiffusionXL(StableDiffusion):
         name = f"{self.architecture}/lora"
         return {"modelspec.architecture": name, "modelspec.prediction_type": kind, "ss_base_model_version": "sdxl_base_v1-0"}
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
-        device = self.pipeline.device
+    def _encode_prompt(self, prompt: str) -> Conditioning:
+        device = self.device
         embeds, _, pooled, _ = self.pipeline.encode_prompt(prompt, device=device, do_classifier_free_guidance=False)
         return {"embeds": embeds[0], "pooled": pooled[0]}
+
+    def _negative_prompts(self, sampling: Sampling) -> list[str]:
+        return [] if self._is_nothing(sampling.negative_prompt) else super()._negative_prompts(sampling)
+
+    def negative(self, sampling: Sampling, like: Conditioning) -> Conditioning:
+        if self._is_nothing(sampling.negative_prompt):
+            return {name: value * 0 for name, value in like.items()}
+        return super().negative(sampling, like)
+
+    def _is_nothing(self, negative_prompt: str) -> bool:
+        """Whether prompts are weighed against zeros, as the pipeline does where it is given no negative prompt."""
+        return not negative_prompt and bool(self.pipeline.config.force_zeros_for_empty_prompt)
 
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         height, width = (side * self.pipeline.vae_scale_factor for side in noisy.shape[-2:])

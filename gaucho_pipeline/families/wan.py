@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, Sampling, drawing_with
 from gaucho_pipeline.families.model_files import Configs
 from gaucho_pipeline.spec import JsonObject
 
@@ -43,55 +43,48 @@ class Wan(Family):
     def resolution(self) -> int:
         return 480  # the smaller side that its makers trained on: the denoiser itself takes any
 
-    def generate(
-        self, prompts: Sequence[str], negative_prompt: str, steps: int, guidance: float, seeds: Sequence[int], side: int
-    ) -> list[Any]:
-        """A clip of one frame for each prompt, from its own seed."""
-        return [
-            self.generate_clip(prompt, negative_prompt, steps, guidance, seed, side, 1)[0]
-            for prompt, seed in zip(prompts, seeds, strict=True)
-        ]
+    def denoise(self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> torch.Tensor:
+        """Latents of a clip of one frame for each prompt, from its own seed."""
+        import torch
 
-    def generate_clip(self, prompt: str, negative_prompt: str, steps: int, guidance: float, seed: int, side: int, frames: int) -> list[Any]:
-        """So many frames that follow one another, square: of the one and a multiple of what its VAE packs that the model draws."""
+        clips = [self.denoise_clip(prompt, seed, sampling, 1) for prompt, seed in zip(prompts, seeds, strict=True)]
+        return torch.cat(clips).squeeze(2)
+
+    def denoise_clip(self, prompt: str, seed: int, sampling: Sampling, frames: int) -> torch.Tensor:
+        """Latents of a clip, (1, channels, packed frames, height, width), that has at least so many frames."""
         import torch
 
         packed = self.pipeline.vae_scale_factor_temporal
-        whole = 1 + -(-(frames - 1) // packed) * packed
-        found: list[Any] = self.pipeline(
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            num_frames=whole,
-            height=side,
-            width=side,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-            max_sequence_length=self.max_sequence_length,
-            generator=torch.Generator().manual_seed(seed),
-            output_type="pil",
-        ).frames[0]
-        return found[:frames]
+        keys = self.prompt_keys([prompt], sampling) | {"num_frames": 1 + -(-(frames - 1) // packed) * packed}
+        return self.call_pipeline(keys | {"generator": torch.Generator().manual_seed(seed)}, sampling)
+
+    def generate_clip(self, prompt: str, seed: int, sampling: Sampling, frames: int) -> list[Any]:
+        """So many frames that follow one another, square."""
+        return self._decode_clips(self.denoise_clip(prompt, seed, sampling, frames))[0][:frames]
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        posterior = self.pipeline.vae.encode(pixels.unsqueeze(2)).latent_dist
+        posterior = self.vae.encode(pixels.unsqueeze(2)).latent_dist
         mean, deviation = self._statistics(pixels)
         return ((posterior.mean - mean) / deviation).squeeze(2), (posterior.std / deviation).squeeze(2)
 
-    def decode(self, latents: torch.Tensor) -> list[Any]:
+    def _decode(self, latents: torch.Tensor) -> list[Any]:
+        return [clip[0] for clip in self._decode_clips(latents.unsqueeze(2))]
+
+    def _decode_clips(self, latents: torch.Tensor) -> list[list[Any]]:
         mean, deviation = self._statistics(latents)
-        decoded = self.pipeline.vae.decode(latents.unsqueeze(2) * deviation + mean).sample
-        pictures: list[Any] = [clip[0] for clip in self.pipeline.video_processor.postprocess_video(decoded.float(), output_type="pil")]
-        return pictures
+        decoded = self.vae.decode(latents.to(self.vae.dtype) / (1.0 / deviation) + mean).sample  # as the pipeline rounds
+        clips: list[list[Any]] = self.pipeline.video_processor.postprocess_video(decoded.float(), output_type="pil")
+        return clips
 
     def _statistics(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and standard deviation of each channel of latents, as the VAE states them."""
-        config = self.pipeline.vae.config
+        config = self.vae.config
         mean, deviation = (like.new_tensor(values).view(1, -1, 1, 1, 1) for values in (config.latents_mean, config.latents_std))
         return mean, deviation
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
+    def _encode_prompt(self, prompt: str) -> Conditioning:
         embeds, _ = self.pipeline.encode_prompt(
-            prompt, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length, device=self.pipeline.device
+            prompt, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length, device=self.device
         )
         return {"embeds": embeds[0]}
 

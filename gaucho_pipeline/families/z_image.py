@@ -28,10 +28,13 @@ class ZImage(Family):
     def resolution(self) -> int:
         return 1024
 
-    def encode_prompt(self, prompt: str) -> Conditioning:
+    def is_guided(self, guidance: float) -> bool:
+        return guidance > 0
+
+    def _encode_prompt(self, prompt: str) -> Conditioning:
         prompts = [prompt]  # the pipeline writes into the list that it is given
         embeds, _ = self.pipeline.encode_prompt(
-            prompts, device=self.pipeline.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
+            prompts, device=self.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
         )
         return {"embeds": embeds[0]}
 

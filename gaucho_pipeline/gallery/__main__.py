@@ -22,7 +22,7 @@ from gaucho_pipeline.files.digests import digest, file_digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.gallery.contact_sheet import contact_sheet
 from gaucho_pipeline.gallery.facts import DrawnWith, facts_of
-from gaucho_pipeline.gallery.generation import Drawer, Settings, draw_once, open_base, tune
+from gaucho_pipeline.gallery.generation import Settings, draw_samples, open_base
 from gaucho_pipeline.gallery.png_info import png_info
 from gaucho_pipeline.gallery.samples import MODELS, Model, Sample, samples_of, untranslated
 from gaucho_pipeline.images.decoding import pixels_digest, shows_nothing
@@ -119,7 +119,7 @@ def _draw(request: StageRequest, trained: Manifest, spec: GallerySpec, tuned_fol
     """All pictures; those that show nothing are drawn again by both models with another seed, a few times at most."""
     samples = samples_of(spec, request.concept_words)
     kept: Mapping[Model, PictureCache] = {"base": PictureCache(request.data / ".pictures"), "tuned": PictureCache(tuned_folder)}
-    models = _Models(trained, spec, request.inputs["checkpoint"], kept, reporter)
+    models = _Models(trained, spec, request.inputs["checkpoint"], kept, tuned_folder / "waiting", reporter)
     found = _Gallery(list(samples), {model: [Image.new("RGB", (1, 1))] * len(samples) for model in MODELS}, 0, 0)
     settings, wanted = models.draw(found, list(range(len(samples))), "generating"), _blank(found, range(len(samples)))
     for turn in range(1, _ROUNDS):
@@ -151,16 +151,17 @@ def _blank(found: _Gallery, numbers: Iterable[int]) -> list[int]:
 
 @dataclass(frozen=True)
 class _Models:
-    """The base model and the tuned one, opened one after the other for each round of drawing."""
+    """The base model and the tuned one, opened for each round of drawing."""
 
     trained: Manifest
     spec: GallerySpec
     checkpoint: Path
     kept: Mapping[Model, PictureCache]
+    waiting: Path
     reporter: Reporter
 
     def draw(self, found: _Gallery, wanted: list[int], what: str) -> Settings:
-        """Draws the wanted samples with the base model, then with the tuned one; returns the settings that both had."""
+        """Draws the wanted samples with the base model and with the tuned one; returns the settings that both had."""
         progress = self.reporter.progress(what, 2 * len(wanted), "pictures")
         self.reporter.info(
             _(
@@ -169,16 +170,14 @@ class _Models:
                 best_device=base_models.best_device(),
             )
         )
-        drawer: Drawer = open_base(self.trained, self.spec)
-        settings = drawer.settings
+        drawer = open_base(self.trained, self.spec, self.waiting)
+        settings, samples = drawer.settings, [found.samples[number] for number in wanted]
+        started = time.monotonic()
+        pictures, generated = draw_samples(drawer, self.trained, self.checkpoint, self.kept, samples, progress)
+        found.seconds += time.monotonic() - started
+        found.generated += generated
         for model in MODELS:
-            if model == "tuned":
-                drawer = tune(drawer, self.trained, self.checkpoint)
-            started = time.monotonic()
-            pictures, generated = draw_once(self.kept[model], drawer, [found.samples[number] for number in wanted], progress)
-            found.seconds += time.monotonic() - started
-            found.generated += generated
-            for number, picture in zip(wanted, pictures, strict=True):
+            for number, picture in zip(wanted, pictures[model], strict=True):
                 found.pictures[model][number] = picture
         return settings
 

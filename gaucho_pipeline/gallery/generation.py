@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import torch
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
 
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.families.base import EncodedPrompts, Sampling
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.gallery.samples import Sample
+from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.gallery.samples import MODELS, Model, Sample
 from gaucho_pipeline.images.picture_cache import PictureCache
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import is_out_of_memory
-from gaucho_pipeline.models.trained import add_learned, load_base
+from gaucho_pipeline.models.trained import add_learned, learned_text_encoders, load_base
 from gaucho_pipeline.stage.reporter import Progress
 from gaucho_pipeline.store.manifest import Manifest
 
@@ -46,47 +51,118 @@ class Settings:
         return digest(own | {"prompt": sample.prompt, "seed": sample.seed})
 
 
-@dataclass(frozen=True)
+@dataclass
 class Drawer:
-    """A model that draws, base or tuned, and all that shapes what it draws beside prompt and seed."""
+    """A base model that draws, and all that shapes what it draws beside prompt and seed; with what a checkpoint learned, once it is tuned.
+
+    Pictures are made in turn: prompts are read, all samples denoised, all latents decoded. Each part of the model is in memory for its own
+    turn only; latents wait on disk, so that a run that was killed goes on with them.
+    """
 
     family: Family
     spec: GallerySpec
-    side: int
     settings: Settings
+    waiting: Path
+    """The folder in which latents wait."""
 
-    def draw(self, samples: list[Sample]) -> Iterator[tuple[Sample, Image.Image]]:
-        """Draws the samples in turn, several at once, fewer where memory runs out. Each picture's noise depends on its own seed alone.
+    @property
+    def sampling(self) -> Sampling:
+        """How pictures are drawn, as the family takes it."""
+        spec = self.spec
+        return Sampling(spec.num_inference_steps, spec.guidance_scale, self.settings.side, spec.negative_prompt)
+
+    def read(self, samples: Sequence[Sample]) -> EncodedPrompts:
+        """What the text encoders say of the samples' prompts, as they are now."""
+        self.family.forget_prompts()
+        self.family.read([sample.prompt for sample in samples], self.sampling)
+        return dict(self.family.encoded)
+
+    def denoise(self, samples: Sequence[Sample], encoded: EncodedPrompts, advance: Callable[[int], None]) -> list[Batch]:
+        """Latents of the samples, several at once, fewer where memory runs out. Each picture's noise depends on its own seed alone.
 
         Raises GauchoError if one alone does not fit into memory.
         """
-        count, start = self.spec.batch_size, 0
+        self.family.encoded = dict(encoded)
+        found, count, start = list[Batch](), self.spec.batch_size, 0
         while start < len(samples):
-            batch = samples[start : start + count]
+            batch = Batch(tuple(samples[start : start + count]), self._path(samples[start : start + count]))
             try:
-                pictures = self._draw(batch)
+                if not batch.is_whole():
+                    batch.put(
+                        self.family.denoise([each.prompt for each in batch.samples], [each.seed for each in batch.samples], self.sampling)
+                    )
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error):
                     raise
                 if count == 1:
-                    raise GauchoError(_("memory ran out for one picture; lower gallery.size, or take a smaller base_model")) from None
+                    raise GauchoError(_too_large()) from None
                 count //= 2
                 continue
-            yield from zip(batch, pictures, strict=True)
-            start += len(batch)
+            found.append(batch)
+            start += len(batch.samples)
+            advance(len(batch.samples))
+        return found
 
-    def _draw(self, batch: list[Sample]) -> list[Image.Image]:
-        prompts, seeds, spec = [sample.prompt for sample in batch], [sample.seed for sample in batch], self.spec
-        return self.family.generate(prompts, spec.negative_prompt, spec.num_inference_steps, spec.guidance_scale, seeds, self.side)
+    def decode(self, batches: Sequence[Batch]) -> Iterator[tuple[Sample, Image.Image]]:
+        """The pictures of what was denoised; it waits no more then."""
+        for batch in batches:
+            yield from zip(batch.samples, self._pictures(batch.get(self.family.device, self.family.vae.dtype)), strict=True)
+            batch.path.unlink()
+
+    def _pictures(self, latents: torch.Tensor) -> list[Image.Image]:
+        """The pictures of latents, in parts where memory runs out. Raises GauchoError if one alone does not fit into memory."""
+        try:
+            return self.family.decode(latents)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if len(latents) == 1:
+                raise GauchoError(_too_large()) from None
+        half = len(latents) // 2
+        return self._pictures(latents[:half]) + self._pictures(latents[half:])
+
+    def draw(self, samples: Sequence[Sample]) -> Iterator[tuple[Sample, Image.Image]]:
+        """The samples' pictures, in their order."""
+        return self.decode(self.denoise(samples, self.read(samples), lambda count: None))
+
+    def _path(self, samples: Sequence[Sample]) -> Path:
+        return self.waiting / f"{digest([self.settings.key(sample) for sample in samples])}.safetensors"
 
 
-def open_base(trained: Manifest, spec: GallerySpec) -> Drawer:
+@dataclass(frozen=True)
+class Batch:
+    """Samples that were denoised together, which are decoded together: in the last digits a picture depends on its batch."""
+
+    samples: tuple[Sample, ...]
+    path: Path
+    """Of their latents."""
+
+    def is_whole(self) -> bool:
+        """Whether the latents are there."""
+        try:
+            load_file(self.path)
+        except (OSError, SafetensorError):
+            return False
+        return True
+
+    def put(self, latents: torch.Tensor) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, save({"latents": latents.cpu().contiguous()}))
+
+    def get(self, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+        return load_file(self.path)["latents"].to(device, dtype)
+
+
+def _too_large() -> str:
+    return _("memory ran out for one picture; lower gallery.size, or take a smaller base_model")
+
+
+def open_base(trained: Manifest, spec: GallerySpec, waiting: Path) -> Drawer:
     """The base model that a checkpoint was trained on, with the gallery's sampler, at the gallery's or the training's size."""
     training, loaded = trained.training_spec(), load_base(trained)
     device, family = loaded.device, loaded.family
     if spec.sampler:
         family.use_sampler(spec.sampler)
-    side = spec.size or training.resolution or family.resolution
     settings = Settings(
         code=(_CODE_VERSION, family.code_version),
         base_model=trained.provenance.base_model,
@@ -96,27 +172,45 @@ def open_base(trained: Manifest, spec: GallerySpec) -> Drawer:
         guidance_scale=spec.guidance_scale,
         sampler=family.sampler,
         denoiser=family.denoiser,
-        side=side,
+        side=spec.size or training.resolution or family.resolution,
     )
-    return Drawer(family, spec, side, settings)
+    return Drawer(family, spec, settings, waiting)
 
 
-def tune(base: Drawer, trained: Manifest, checkpoint: Path) -> Drawer:
-    """The same model with what a checkpoint learned, made part of its weights; the base model is gone then.
+def tuned(settings: Settings, trained: Manifest) -> Settings:
+    """The settings of the same model with what a checkpoint learned."""
+    return replace(settings, checkpoint=trained.data_version)
 
-    Raises GauchoError if it does not load.
+
+def draw_samples(
+    drawer: Drawer, trained: Manifest, checkpoint: Path, caches: Mapping[Model, PictureCache], samples: Sequence[Sample], progress: Progress
+) -> tuple[dict[Model, list[Image.Image]], int]:
+    """The samples' pictures by each model that has a cache, base before tuned, and how many had to be drawn.
+
+    The drawer is tuned then. Raises GauchoError if what was learned does not load, or one picture does not fit into memory.
     """
-    add_learned(base.family, trained, checkpoint)
-    return Drawer(base.family, base.spec, base.side, replace(base.settings, checkpoint=trained.data_version))
-
-
-def draw_once(cache: PictureCache, drawer: Drawer, samples: list[Sample], progress: Progress) -> tuple[list[Image.Image], int]:
-    """The samples' pictures in their order, those that stand among them, and how many had to be drawn."""
-    found = {sample: picture for sample in samples if (picture := cache.get(drawer.settings.key(sample)))}
-    missing = [sample for sample in samples if sample not in found]
-    progress.skip(len(found))
-    for sample, picture in drawer.draw(missing):
-        cache.put(drawer.settings.key(sample), picture)
-        found[sample] = picture
-        progress.advance(1)
-    return [found[sample] for sample in samples], len(missing)
+    models = [model for model in MODELS if model in caches]
+    settings: dict[Model, Settings] = {"base": drawer.settings, "tuned": tuned(drawer.settings, trained)}
+    found: dict[Model, dict[Sample, Image.Image]] = {
+        model: {sample: picture for sample in samples if (picture := caches[model].get(settings[model].key(sample)))} for model in models
+    }
+    missing = {model: [sample for sample in samples if sample not in found[model]] for model in models}
+    progress.skip(sum(map(len, found.values())))
+    family, encoded, batches = drawer.family, dict[Model, EncodedPrompts](), dict[Model, list[Batch]]()
+    for model in models:
+        if model == "tuned" and (learned := learned_text_encoders(family, trained, checkpoint)):
+            add_learned(family, trained, checkpoint, learned)
+        encoded[model] = drawer.read(missing[model])
+    family.parts.drop(*family.text_encoders)
+    for model in models:
+        drawer.settings = settings[model]
+        if model == "tuned":
+            add_learned(family, trained, checkpoint, (family.denoiser,))
+        batches[model] = drawer.denoise(missing[model], encoded[model], progress.advance)
+    family.parts.drop(family.denoiser)
+    for model in models:
+        drawer.settings = settings[model]
+        for sample, picture in drawer.decode(batches[model]):
+            caches[model].put(settings[model].key(sample), picture)
+            found[model][sample] = picture
+    return {model: [found[model][sample] for sample in samples] for model in models}, sum(map(len, missing.values()))

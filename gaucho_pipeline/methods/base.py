@@ -84,8 +84,12 @@ class Method(ABC):
     @property
     def modules(self) -> dict[str, Any]:
         """What learns, by component: the denoiser, and where that is asked for the text encoders."""
-        names = (self.family.denoiser, *(self.family.trainable_text_encoders if self.spec.train_text_encoder else ()))
-        return {name: getattr(self.family.pipeline, name) for name in names}
+        return {name: self.family.part(name) for name in self.names}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts that learn."""
+        return (self.family.denoiser, *(self.family.trainable_text_encoders if self.spec.train_text_encoder else ()))
 
     def rate_of(self, component: str) -> float:
         """The learning rate of a component."""
@@ -133,15 +137,26 @@ class Method(ABC):
     def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
         """For the model card: Python that loads base model and checkpoint as `pipe`, and a sentence on other programs."""
 
-    @staticmethod
-    @abstractmethod
-    def load(family: Family, folder: Path) -> None:
-        """Puts what a checkpoint's folder holds on a freshly loaded base model. Raises GauchoError if it does not load."""
+    @classmethod
+    def load(cls, family: Family, folder: Path) -> None:
+        """Puts what a checkpoint's folder holds on a base model, all of it. Raises GauchoError if it does not load."""
+        for part in cls.parts_in(family, folder):
+            cls.load_part(family, folder, part)
 
     @staticmethod
     @abstractmethod
-    def fuse(family: Family) -> None:
-        """Makes what `load` has put there part of the model's own weights."""
+    def parts_in(family: Family, folder: Path) -> tuple[str, ...]:
+        """The parts of which a checkpoint's folder holds something. Raises GauchoError if it cannot be read."""
+
+    @staticmethod
+    @abstractmethod
+    def load_part(family: Family, folder: Path, part: str) -> None:
+        """Puts what a checkpoint's folder holds on one part, now or when that is loaded. Raises GauchoError if it does not load."""
+
+    @staticmethod
+    @abstractmethod
+    def fuse_part(family: Family, part: str) -> None:
+        """Makes what `load_part` has put there part of the model's own weights."""
 
 
 def tensors_digest(tensors: Weights, *settings: object) -> str:

@@ -77,19 +77,21 @@ class DreamBooth(Method):
         return load, f"`gaucho export {slug} FOLDER` makes a whole pipeline of it and the base model."
 
     @staticmethod
-    def load(family: Family, folder: Path) -> None:
-        from safetensors import SafetensorError
-
-        for name in (family.denoiser, *family.trainable_text_encoders):
-            if not (folder / name).is_dir():
-                continue
-            own = getattr(family.pipeline, name)
-            try:
-                learned = type(own).from_pretrained(folder / name, dtype=own.dtype, use_safetensors=True)
-            except (OSError, ValueError, SafetensorError) as error:
-                raise GauchoError(_("{folder} does not load: {error}", folder=folder / name, error=error)) from None
-            setattr(family.pipeline, name, learned.to(own.device).eval())
+    def parts_in(family: Family, folder: Path) -> tuple[str, ...]:
+        return tuple(name for name in (family.denoiser, *family.trainable_text_encoders) if (folder / name).is_dir())
 
     @staticmethod
-    def fuse(family: Family) -> None:
+    def load_part(family: Family, folder: Path, part: str) -> None:
+        from safetensors import SafetensorError
+
+        def load(kind: Any) -> Any:
+            try:
+                return kind.from_pretrained(folder / part, use_safetensors=True)
+            except (OSError, ValueError, SafetensorError) as error:
+                raise GauchoError(_("{folder} does not load: {error}", folder=folder / part, error=error)) from None
+
+        family.parts.take_from(part, load)
+
+    @staticmethod
+    def fuse_part(family: Family, part: str) -> None:
         """Nothing: they are the model's own weights already."""

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
+from gaucho_pipeline.spec import JsonObject
 
 ADAPTER = Path("adapter")
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
+_SETTINGS_KEY = "lora_adapter_metadata"
+"""Under which diffusers keeps PEFT's settings in a file's metadata."""
 TEXT_ENCODER_MODULES = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
@@ -35,8 +39,9 @@ class Lora(Method):
         import torch
         from peft import LoraConfig
 
+        modules = self.modules  # which may be loaded now: that draws numbers, too
         torch.manual_seed(self.spec.seed)  # before the adapter is drawn, not after
-        for name, module in self.modules.items():
+        for name, module in modules.items():
             targets = list(self.spec.target_modules) if name == self.family.denoiser else list(TEXT_ENCODER_MODULES)
             config = LoraConfig(
                 r=self.spec.rank, lora_alpha=self.spec.effective_alpha, init_lora_weights="gaussian", target_modules=targets
@@ -137,19 +142,91 @@ class Lora(Method):
         save_file(half, path, metadata)
 
     @staticmethod
-    def load(family: Family, folder: Path, name: str | None = None) -> None:
-        """As the contract has it; `name` tells adapters of several concepts from one another."""
-        from safetensors import SafetensorError
-
-        try:
-            family.pipeline.load_lora_weights(folder / ADAPTER, weight_name=DIFFUSERS_FILE, adapter_name=name)
-        except (OSError, ValueError, SafetensorError) as error:
-            raise GauchoError(_("{folder} does not load: {error}", folder=folder / ADAPTER, error=error)) from None
+    def parts_in(family: Family, folder: Path) -> tuple[str, ...]:
+        weights, _unused = _read_adapter(folder)
+        return tuple(dict.fromkeys(name.split(".", 1)[0] for name in weights))
 
     @staticmethod
-    def fuse(family: Family) -> None:
-        family.pipeline.fuse_lora()
-        family.pipeline.unload_lora_weights()
+    def load_part(family: Family, folder: Path, part: str) -> None:
+        load_adapter(family, folder, part)
+
+    @staticmethod
+    def fuse_part(family: Family, part: str) -> None:
+        family.parts.change(part, "fuse", _fuse)
+
+
+def load_adapter(family: Family, folder: Path, part: str, name: str = "default_0") -> None:
+    """Puts a part's adapter on it; `name` tells adapters of several concepts from one another.
+
+    Raises GauchoError if the file does not load, or fits the part not.
+    """
+    weights, settings = _read_adapter(folder)
+    own = {name: tensor for name, tensor in weights.items() if name.startswith(f"{part}.")}
+
+    def load(module: Any) -> None:
+        try:
+            if hasattr(module, "load_lora_adapter"):
+                module.load_lora_adapter(dict(own), prefix=part, adapter_name=name, metadata=dict(settings) or None)
+            else:  # a text encoder, of transformers
+                type(family.pipeline).load_lora_into_text_encoder(
+                    dict(own), network_alphas=None, text_encoder=module, prefix=part, adapter_name=name, metadata=dict(settings) or None
+                )
+        except (ValueError, RuntimeError, KeyError, TypeError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise GauchoError(_("{folder} does not load: {error}", folder=folder / ADAPTER, error=first)) from None
+
+    family.parts.change(part, f"adapter {name}", load)
+
+
+def set_strengths(family: Family, parts: Mapping[str, Collection[str]], strengths: Mapping[str, float]) -> None:
+    """Draws with these adapters from now on, each as strong as is said; `parts`: the adapters of each part, by name."""
+    from diffusers.utils.peft_utils import set_weights_and_activate_adapters
+
+    def use(names: list[str], module: Any) -> None:
+        set_weights_and_activate_adapters(module, names, [strengths[name] for name in names])
+
+    for part, own in parts.items():
+        family.parts.change(part, "strengths", partial(use, [name for name in strengths if name in own]))
+
+
+def unload_adapters(family: Family, parts: Mapping[str, Collection[str]]) -> None:
+    """Has the model be what it was before `load_adapter`."""
+    for part, names in parts.items():
+        family.parts.change(part, "strengths", _unload)
+        for label in ("strengths", *(f"adapter {name}" for name in names)):
+            family.parts.forget_changes(part, label)
+
+
+def _unload(module: Any) -> None:
+    from diffusers.utils.peft_utils import recurse_remove_peft_layers
+
+    recurse_remove_peft_layers(module)
+    for name in ("peft_config", "_hf_peft_config_loaded"):
+        if hasattr(module, name):
+            delattr(module, name)
+
+
+def _fuse(module: Any) -> None:
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for layer in module.modules():
+        if isinstance(layer, BaseTunerLayer):
+            layer.merge()
+    _unload(module)
+
+
+def _read_adapter(folder: Path) -> tuple[Weights, JsonObject]:
+    """An adapter as it was saved, and PEFT's settings of each part, by `<part>.<key>`. Raises GauchoError if it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    path = folder / ADAPTER / DIFFUSERS_FILE
+    try:
+        with safe_open(path, "pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            settings = json.loads((file.metadata() or {}).get(_SETTINGS_KEY, "{}"))
+    except (OSError, ValueError, SafetensorError) as error:
+        raise GauchoError(_("{folder} does not load: {error}", folder=path.parent, error=error)) from None
+    return weights, JsonObject(settings)
 
 
 def _of(weights: Weights, component: str) -> Weights:

@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from safetensors import SafetensorError
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.models import EMBEDDED
@@ -27,6 +25,8 @@ from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
+
+    from gaucho_pipeline.models.memory import PeakMeter
 
 EMBEDDED_FOLDER = Path(__file__).parents[1] / "embedded" / "model"
 _LOCK_KIND = "base model"
@@ -120,14 +120,23 @@ def is_recognised(model: str, revision: str | None, lock_file: LockFile) -> bool
 
 @dataclass(frozen=True)
 class Loaded:
-    """A base model in memory, float32 or half, on its device."""
+    """A base model whose parts are in memory when they are needed, float32 or half, on its device."""
 
     family: Family
     """What its family knows, around the pipeline."""
     device: torch.device
 
+    @cached_property
+    def peaks(self) -> PeakMeter:
+        """Measures what memory is taken, phase by phase."""
+        from gaucho_pipeline.models.memory import PeakMeter
+
+        return PeakMeter(self.device)
+
     @property
     def pipeline(self) -> Any:
+        """The pipeline with all its parts in memory."""
+        self.family.parts.need_all()
         return self.family.pipeline
 
     @property
@@ -137,40 +146,23 @@ class Loaded:
 
 
 def load(model: str, revision: str | None, device: torch.device, quantization: str | None = None) -> Loaded:
-    """Loads a pipeline (safetensors only) in the type that the device computes in, from a variant where only that exists.
+    """Opens a pipeline whose parts are loaded when they are needed: safetensors only, in the type that the device computes in.
 
-    `quantization` as in `training.quantization`. Raises ConfigError where that cannot be had here.
-
-    Raises GauchoError if it cannot be had, or is of a family that is not known, or of a kind that cannot be taught.
+    `quantization` as in `training.quantization`. Raises ConfigError where that cannot be had here, or the model cannot be taught;
+    GauchoError if it cannot be had.
     """
     quiet_libraries()
-    import diffusers
+    from gaucho_pipeline.models.parts import PartsInTurn, Source
 
     family, folder = family_of(model, revision), folder_of(model)
-    keys: dict[str, Any] = {"dtype": compute_dtype(device), "use_safetensors": True, "revision": None if folder else revision}
-    if "safety_checker" in family.without:
-        keys["requires_safety_checker"] = False
-    keys |= dict.fromkeys(family.without)
-    if quantization:
-        keys["quantization_config"] = _four_bits(family, device)
-    loader, where = getattr(diffusers, family.pipeline_class), str(folder or model)
     check_folder(model, revision)
-    try:
-        pipeline = loader.from_pretrained(where, **keys)
-    except (OSError, ValueError, SafetensorError) as error:
-        try:
-            pipeline = loader.from_pretrained(where, variant="fp16", **keys)  # some models are published in half precision only
-        except (OSError, ValueError, SafetensorError):
-            first = str(error).strip().splitlines()[0]
-            raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=model, first=first)) from None
-    configs = {name: part.config for name, part in pipeline.components.items() if isinstance(getattr(part, "config", None), Mapping)}
-    if reason := family.refusal(configs):
+    quantized: dict[str, Any] = {family.denoiser: _four_bits(device)} if quantization else {}
+    source = Source(model, str(folder or model), revision, model_index(model, revision), compute_dtype(device), quantized)
+    parts = PartsInTurn(source, family, device)
+    configs = {family.denoiser: parts.config(family.denoiser), "vae": parts.config("vae"), "scheduler": parts.pipeline.scheduler.config}
+    if reason := family.refusal({name: JsonObject(config) for name, config in configs.items()}):
         raise GauchoError(_("training.base_model: {model} {reason}", model=model, reason=reason))
-    if not quantization:
-        _check_finite(model, pipeline)
-    pipeline.set_progress_bar_config(disable=True)
-    pipeline.to(device)
-    return Loaded(family(pipeline), device)
+    return Loaded(family(parts.pipeline, parts), device)
 
 
 def check_folder(model: str, revision: str | None) -> int | None:
@@ -190,42 +182,15 @@ def check_folder(model: str, revision: str | None) -> int | None:
     return count
 
 
-def _check_finite(model: str, pipeline: Any) -> None:
-    """Raises GauchoError if a weight is no number: it would make every picture black, and every loss too."""
-    import torch
-
-    for part, component in pipeline.components.items():
-        for name, weight in component.named_parameters() if isinstance(component, torch.nn.Module) else ():
-            if weight.is_meta:
-                raise GauchoError(
-                    _(
-                        "training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model again",
-                        model=model,
-                        part=part,
-                        name=name,
-                    )
-                )
-            if not torch.isfinite(weight).all():
-                raise GauchoError(
-                    _(
-                        "training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model again",
-                        model=model,
-                        part=part,
-                        name=name,
-                    )
-                )
-
-
-def _four_bits(family: type[Family], device: torch.device) -> Any:
+def _four_bits(device: torch.device) -> Any:
     """https://huggingface.co/docs/diffusers/quantization/bitsandbytes; the denoiser only, which is what is large while it is taught."""
-    from diffusers.quantizers import PipelineQuantizationConfig
+    from diffusers import BitsAndBytesConfig
 
     if find_spec("bitsandbytes") is None:
         raise ConfigError(_("training.quantization: nf4 needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'"))
     if device.type != "cuda":
         raise ConfigError(_("training.quantization: nf4 needs a CUDA GPU"))
-    settings = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": compute_dtype(device)}
-    return PipelineQuantizationConfig(quant_backend="bitsandbytes_4bit", quant_kwargs=settings, components_to_quantize=[family.denoiser])
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype(device))
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:

@@ -5,13 +5,13 @@ How a base model is found and loaded is in `base_models.py`, what a method keeps
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.methods.lora import Lora
+from gaucho_pipeline.methods.lora import Lora, load_adapter, set_strengths, unload_adapters
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.store.manifest import Manifest
 
@@ -22,26 +22,50 @@ def load_base(trained: Manifest) -> base_models.Loaded:
     return base_models.load(spec.base_model, spec.revision, base_models.best_device(), spec.quantization)
 
 
-def add_learned(family: Family, trained: Manifest, checkpoint: Path) -> None:
-    """Makes what a checkpoint learned part of the base model's weights. Raises GauchoError if it does not load."""
+def add_learned(family: Family, trained: Manifest, checkpoint: Path, parts: Collection[str] | None = None) -> None:
+    """Makes what a checkpoint learned part of the base model's weights, of these parts or of all.
+
+    Raises GauchoError if it does not load.
+    """
     spec = trained.training_spec()
     method = METHODS[spec.method]
-    method.load(family, checkpoint)
+    for part in method.parts_in(family, checkpoint):
+        if parts is None or part in parts:
+            method.load_part(family, checkpoint, part)
+            if not spec.quantization:  # quantized weights would round what is added to them
+                method.fuse_part(family, part)
     family.forget_prompts()
-    if not spec.quantization:  # four bits would round what is added to them
-        method.fuse(family)
 
 
-def load_adapters(family: Family, checkpoints: Mapping[str, tuple[Manifest, Path]]) -> None:
-    """Loads the adapters of several concepts beside one another, each under its slug; how strong each is, is set afterwards.
+def learned_text_encoders(family: Family, trained: Manifest, checkpoint: Path) -> tuple[str, ...]:
+    """The text encoders that a checkpoint taught. Raises GauchoError if it cannot be read."""
+    return tuple(part for part in METHODS[trained.training_spec().method].parts_in(family, checkpoint) if part != family.denoiser)
 
-    Raises ConfigError if the checkpoints do not go together, GauchoError if one does not load.
-    """
-    manifests = {slug: manifest for slug, (manifest, _unused) in checkpoints.items()}
-    if whole := [slug for slug, made in manifests.items() if not METHODS[made.training_spec().method].is_adapter]:
-        raise ConfigError(_("{whole}: only a LoRA has a strength, and goes with others", whole=", ".join(whole)))
-    if len({str(made.provenance.base_model) for made in manifests.values()}) > 1:
-        raise ConfigError(_("{manifests}: were not trained on the same base model", manifests=", ".join(manifests)))
-    for slug, (_unused, folder) in checkpoints.items():
-        Lora.load(family, folder, slug)
-    family.forget_prompts()
+
+class Adapters:
+    """The adapters of several concepts beside one another on a base model, each under its slug; how strong each is, may change."""
+
+    def __init__(self, family: Family, checkpoints: Mapping[str, tuple[Manifest, Path]]) -> None:
+        """Raises ConfigError if the checkpoints do not go together, GauchoError if one does not load."""
+        manifests = {slug: manifest for slug, (manifest, _unused) in checkpoints.items()}
+        if whole := [slug for slug, made in manifests.items() if not METHODS[made.training_spec().method].is_adapter]:
+            raise ConfigError(_("{whole}: only a LoRA has a strength, and goes with others", whole=", ".join(whole)))
+        if len({str(made.provenance.base_model) for made in manifests.values()}) > 1:
+            raise ConfigError(_("{manifests}: were not trained on the same base model", manifests=", ".join(manifests)))
+        self._family, self._parts = family, dict[str, list[str]]()
+        for slug, (_unused, folder) in checkpoints.items():
+            for part in Lora.parts_in(family, folder):
+                load_adapter(family, folder, part, slug)
+                self._parts.setdefault(part, []).append(slug)
+        family.forget_prompts()
+
+    def use(self, strengths: Mapping[str, float]) -> None:
+        """Draws with the adapters of these concepts from now on."""
+        set_strengths(self._family, self._parts, strengths)
+        if self._parts.keys() - {self._family.denoiser}:
+            self._family.forget_prompts()
+
+    def unload(self) -> None:
+        """Has the base model be what it was."""
+        unload_adapters(self._family, self._parts)
+        self._family.forget_prompts()

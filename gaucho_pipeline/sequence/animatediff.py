@@ -40,18 +40,19 @@ class AnimateDiff(SequenceMethod):
                 _("sequence.method: animatediff is for Stable Diffusion 1.5; this is of the second generation: take storyboard")
             )
         assert spec.motion_adapter  # the specification sees to it
+        family.parts.need_all()
         pipeline = family.pipeline
-        adapter = _load_adapter(spec.motion_adapter, pipeline.dtype)
+        adapter = _load_adapter(spec.motion_adapter, family.network.dtype)
         scheduler = DDIMScheduler.from_config(pipeline.scheduler.config, **_SCHEDULE)
         try:
-            opened = AnimateDiffPipeline.from_pipe(pipeline, motion_adapter=adapter, scheduler=scheduler, dtype=pipeline.dtype)
+            opened = AnimateDiffPipeline.from_pipe(pipeline, motion_adapter=adapter, scheduler=scheduler, dtype=family.network.dtype)
         except (ValueError, RuntimeError, TypeError, KeyError) as error:
             first = " ".join(str(error).split())[:200]
             raise GauchoError(
                 _("sequence.motion_adapter: {model} does not go with the base model: {first}", model=spec.motion_adapter.model, first=first)
             ) from None
         opened.set_progress_bar_config(disable=True)
-        opened.to(pipeline.device)
+        opened.to(family.device)
         return type(family)(opened)
 
     @torch.inference_mode()

@@ -22,7 +22,7 @@ from gaucho_pipeline.images.decoding import shows_nothing
 from gaucho_pipeline.images.picture_cache import PictureCache
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
-from gaucho_pipeline.models.trained import add_learned, load_adapters, load_base
+from gaucho_pipeline.models.trained import Adapters, add_learned, load_base
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.prompts.templates import ConceptWords, fill_in_concepts
 from gaucho_pipeline.sequence.base import Drawing, Strengths
@@ -115,11 +115,6 @@ class _Easel:
     use: Callable[[Strengths], None] = lambda strengths: None
     version: dict[str, str] = field(default_factory=dict)
     """What was learned, as far as it is drawn with."""
-
-    def set_strengths(self, strengths: Strengths) -> None:
-        """Draws with the adapters of these concepts from now on."""
-        self.family.pipeline.set_adapters(list(strengths), list(strengths.values()))
-        self.family.forget_prompts()
 
     def draw(self, story: PreparedStory, model: Model) -> None:
         """Draws a story, or takes what exists."""
@@ -245,13 +240,13 @@ def _progress(stories: Sequence[PreparedStory], studio: Studio, family: Family, 
 
 def _draw_mixed(stories: Sequence[PreparedStory], easel: _Easel, checkpoints: Checkpoints, models: Sequence[Model]) -> None:
     """Draws stories in which concepts have strengths of their own, with adapters beside one another."""
-    load_adapters(easel.family, checkpoints)
-    easel.use = easel.set_strengths
+    adapters = Adapters(easel.family, checkpoints)
+    easel.use = adapters.use
     easel.version = {slug: made.data_version for slug, (made, _) in checkpoints.items()}
     for story in stories:
         for model in models:
             easel.draw(story, model)
-    easel.family.pipeline.unload_lora_weights()
+    adapters.unload()
     easel.use = lambda strengths: None
 
 

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from gaucho_pipeline.errors import GauchoError, _
-from gaucho_pipeline.families.base import Conditioning
+from gaucho_pipeline.families.base import Conditioning, Sampling
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.models.base_models import is_out_of_memory
 from gaucho_pipeline.prompts.stories import Frame, Story
@@ -37,15 +37,15 @@ class Storyboard(SequenceMethod):
     def draw(self, drawing: Drawing) -> list[Image.Image]:
         family, spec, frames = cast("StableDiffusion", drawing.family), drawing.spec, drawing.story.frames()
         encoded = _encode(drawing)
-        own, following = (family.collate([encoded[getattr(frame, which)] for frame in frames]) for which in ("beat", "following"))
+        own, following = ([encoded[getattr(frame, which)] for frame in frames] for which in ("beat", "following"))
         memory = _Memory()
-        turn = _FramesInTurn(drawing, frames, following, memory, spec.batch_size)
-        latents = noises(drawing.story, (family.network.config.in_channels, *_latent_sides(family, drawing.side)))
-        latents = latents.to(family.pipeline.device, family.network.dtype)
+        turn = _FramesInTurn(drawing, frames, family.collate(following), memory, spec.batch_size)
+        sampling = Sampling(spec.num_inference_steps, spec.guidance_scale, drawing.side, spec.negative_prompt)
+        family.read([], sampling)
+        latents = noises(drawing.story, (family.config["in_channels"], *_latent_sides(family, drawing.side)))
+        latents = latents.to(family.device, family.network.dtype)
         with _attending(family.network, memory), kept(family.network, drawing.steps, turn):
-            found = family.denoise(
-                own, spec.negative_prompt, spec.num_inference_steps, spec.guidance_scale, drawing.side, latents, drawing.story.seed
-            )
+            found = family.denoise_from(latents, own, drawing.story.seed, sampling)
         return [family.decode(found[number : number + 1])[0] for number in range(len(frames))]
 
 

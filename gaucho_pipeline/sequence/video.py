@@ -11,6 +11,7 @@ from typing import ClassVar
 import torch
 from PIL import Image
 
+from gaucho_pipeline.families.base import Sampling
 from gaucho_pipeline.families.wan import Wan
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.base import Drawing, SequenceMethod
@@ -40,16 +41,10 @@ class Video(SequenceMethod):
         family, spec, beat = drawing.family, drawing.spec, drawing.story.beats[number]
         assert isinstance(family, Wan)
         drawing.use(drawing.strengths[number])
+        sampling = Sampling(spec.num_inference_steps, spec.guidance_scale, drawing.side, spec.negative_prompt)
+        family.read([drawing.prompts[number]], sampling)
         with kept(family.network, drawing.steps.of(number)):
-            return family.generate_clip(
-                drawing.prompts[number],
-                spec.negative_prompt,
-                spec.num_inference_steps,
-                spec.guidance_scale,
-                drawing.story.seed,
-                drawing.side,
-                lead + beat.frames,
-            )
+            return family.generate_clip(drawing.prompts[number], drawing.story.seed, sampling, lead + beat.frames)
 
 
 def leads(story: Story) -> list[int]:

@@ -69,7 +69,9 @@ def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> _
     for note in notes:
         reporter.info(_("note: {note}", note=note))
     lesson = Lesson(words, encoded, digest([row.pixels for row in train + validation]))
-    return _Trained(train_all(base, spec, lesson, staging / "state", reporter), train, validation, class_images, notes)
+    with base.peaks.phase("training"):
+        study = train_all(base, spec, lesson, staging / "state", reporter)
+    return _Trained(study, train, validation, class_images, notes)
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -80,11 +82,15 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     watt_hours, study, words = meter.stop(), trained.study, request.concept_words
     trainer, method = study.trainer, study.trainer.model.method
     family = type(trainer.model.family)
-    metrics = measure(study, words, watt_hours, str(license_of(trainer.spec.base_model)))
+    with trainer.model.peaks.phase("measuring"):
+        metrics = measure(study, words, watt_hours, str(license_of(trainer.spec.base_model)))
     licenses = ", ".join(sorted({row.license for row in trained.learned_from}))
     method.save(staging, CheckpointInfo(request.concept, f"{words.token} {words.class_noun}", licenses, len(trained.train)))
     version = data_version(method.weights(), trainer.spec, [*trained.train, *trained.validation, *trained.class_images])
     metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(trained.notes)})
+    if metrics.resources:
+        resources = metrics.resources.model_copy(update={"peaks": dict(trainer.model.peaks.phases)})
+        metrics = metrics.model_copy(update={"resources": resources})
     _write_losses(study, metrics.best_step, staging)
     _copy_images(trained.validation, request.inputs["curated_set"], staging, "validation")
     write_rows(staging / "train.jsonl", trained.train)

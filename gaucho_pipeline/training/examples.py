@@ -112,12 +112,12 @@ def encode_files(
     resolution: int,
     cache: PosteriorCache,
     advance: Callable[[], None] = lambda: None,
-) -> list[list[Posterior]]:
+) -> list[Sequence[Posterior]]:
     """The views of each image, encoded unless the cache has them; `files` gives the hash of each one's pixels.
 
     Raises GauchoError if an image cannot be read, or has no finite latents.
     """
-    found = []
+    found = list[Sequence[Posterior]]()
     shape = [spec.aspect_buckets, spec.crops, spec.random_flip, list(spec.further_resolutions), resolution, family.bucket_multiple]
     for file, pixels in files.items():
         views = cache.get(pixels, shape)
@@ -129,8 +129,7 @@ def encode_files(
                 raise GauchoError(
                     _("{file}: cannot be read ({error}); make it again: gaucho run --select curated_set --force", file=file, error=error)
                 ) from None
-            views = [encode_picture(family, picture, file.name) for picture in pictures]
-            cache.put(pixels, shape, views)
+            views = cache.put(pixels, shape, [encode_picture(family, picture, file.name) for picture in pictures])
         found.append(views)
         advance()
     return found
@@ -139,17 +138,11 @@ def encode_files(
 @torch.no_grad()
 def encode_picture(family: Family, picture: Image.Image, name: str) -> Posterior:
     """A picture, encoded as it is. Raises GauchoError if it has no finite latents."""
-    vae = family.pipeline.vae
+    vae = family.vae
     mean, std = family.encode_images(to_tensor(picture)[None].to(vae.device, vae.dtype))
     if not (torch.isfinite(mean).all() and torch.isfinite(std).all()):
         raise GauchoError(_("{name}: the VAE gives no finite latents for it; exclude it in curation", name=name))
     return Posterior(mean[0].float().cpu(), std[0].float().cpu())
-
-
-@torch.no_grad()
-def encode_prompts(family: Family, prompts: Sequence[str]) -> dict[str, Conditioning]:
-    """What the denoiser is told of each distinct prompt."""
-    return {prompt: family.encode_prompt(prompt) for prompt in dict.fromkeys(prompts)}
 
 
 # ---------------------------------------------------------------------------------------------- drawn by number

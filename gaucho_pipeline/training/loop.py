@@ -169,7 +169,7 @@ class Trainer:
         """Takes the model out of memory, too; nothing is to be asked of it any more."""
         self.model.method.release()
         self.end()
-        self.model.family.forget(self.model.family.denoiser)
+        self.model.family.parts.drop(*self.model.method.names)
 
     # ------------------------------------------------------------------------------------------ memory
 

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
-import psutil
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.models.base_models import is_out_of_memory
-from gaucho_pipeline.stage.harness import SIDE_BY_SIDE_VARIABLE
+from gaucho_pipeline.models.memory import free_bytes, give_back, peak_bytes, resident_bytes
 from gaucho_pipeline.training.examples import Example
 from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.tuned import TunedModel
 
-_CGROUP = Path("/sys/fs/cgroup")
 _MARGIN = 0.85
 """The share of what is free that may be planned with."""
 _GRADIENT_BYTES = 4
@@ -104,9 +98,9 @@ def try_out(model: TunedModel, loss: Callable[[], torch.Tensor], gradients: int 
         forget_gradients(model)
 
     act()
-    _give_back()
+    give_back(model.device)
     before = resident_bytes(model.device)
-    reset_peak(model.device)
+    model.peaks.restart()
     started = time.monotonic()
     act()
     seconds = time.monotonic() - started
@@ -144,59 +138,6 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
         one @ one
     wait_for(device)
     return repeats * 2 * side**3 / max(time.monotonic() - started, 1e-9)
-
-
-def peak_bytes(device: torch.device) -> int:
-    """The most memory taken since the process began or the peak was reset: the GPU's where there is one, else the process's."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    return _status("VmHWM") or int(psutil.Process().memory_info().rss)
-
-
-def resident_bytes(device: torch.device) -> int:
-    """Memory taken now."""
-    return int(torch.cuda.memory_allocated(device)) if device.type == "cuda" else int(psutil.Process().memory_info().rss)
-
-
-def free_bytes(device: torch.device) -> int:
-    """Memory that can still be had: of the GPU, or of the machine or the container that this runs in, shared with who stands beside."""
-    if device.type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return int(torch.cuda.mem_get_info(device)[0]) + kept
-    free, others = int(psutil.virtual_memory().available), int(os.environ.get(SIDE_BY_SIDE_VARIABLE, "1"))
-    try:
-        limit = (_CGROUP / "memory.max").read_text(encoding="utf-8").strip()
-        used = int((_CGROUP / "memory.current").read_text(encoding="utf-8"))
-        lines = (_CGROUP / "memory.stat").read_text(encoding="utf-8").splitlines()
-        used -= next((int(line.split()[1]) for line in lines if line.startswith("inactive_file ")), 0)  # files that were read: given back
-    except (OSError, ValueError):
-        return free // others
-    return (min(free, int(limit) - used) if limit.isdigit() else free) // others
-
-
-def reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
-    except OSError:
-        return  # no Linux: the peak is that of the whole run
-
-
-def _status(name: str) -> int:
-    """A figure of this process in bytes, as Linux tells it; 0 elsewhere."""
-    try:
-        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return 0
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith(f"{name}:")), 0)
-
-
-def _give_back() -> None:
-    """Has memory that was freed leave the process, so that its peak tells what is taken again (malloc_trim(3), of Linux's C library)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def wait_for(device: torch.device) -> None:

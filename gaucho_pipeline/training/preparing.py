@@ -10,13 +10,14 @@ import torch
 
 from gaucho_pipeline.assets.rows import ClassImage, TrainImage
 from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
+from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
 from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt, fill_in, instance_prompt, prior_prompts
 from gaucho_pipeline.stage.reporter import Reporter
-from gaucho_pipeline.training.class_images import generated_images, own_images
-from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_files, encode_prompts
-from gaucho_pipeline.training.posteriors import PosteriorCache
+from gaucho_pipeline.training.class_images import generated_images, own_images, sampling_of
+from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_files
+from gaucho_pipeline.training.posteriors import FirstViews, PosteriorCache
 
 OTHER_TOKEN = "xqv"
 """A word that means nothing, to see whether the concept answers to its own token only."""
@@ -43,27 +44,42 @@ def prepare(
     Raises GauchoError if an image cannot be read or has no finite latents.
     """
     family, side = base.family, spec.resolution or base.resolution
-    class_files, class_rows = _class_files(base, spec, words.class_noun, images, reporter)
-    family.pipeline.vae.to(torch.float32)  # half precision spoils posteriors
-    whole = spec.model_copy(update={"crops": 1, "random_flip": False, "further_resolutions": ()})
-    wanted = [(_files(images, images.train), spec), (_files(images, images.validation), whole), (class_files, whole)]
-    cache = _cache(base, spec, images)
-    progress = reporter.progress("encoding", sum(len(files) for files, _ in wanted), "images")
-    train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance) for files, how in wanted)
+    with base.peaks.phase("text encoders"):
+        conditionings = _encode_prompts(base, spec, words, images.train)
+    with base.peaks.phase("class images"):
+        class_files, class_rows = _class_files(base, spec, words.class_noun, images, reporter)
+    with base.peaks.phase("images"):
+        family.vae.to(torch.float32)  # half precision spoils posteriors
+        whole = spec.model_copy(update={"crops": 1, "random_flip": False, "further_resolutions": ()})
+        wanted = [(_files(images, images.train), spec), (_files(images, images.validation), whole), (class_files, whole)]
+        cache = _cache(base, spec, images)
+        progress = reporter.progress("encoding", sum(len(files) for files, _ in wanted), "images")
+        train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance) for files, how in wanted)
+        family.parts.drop("vae")
     captions = [fill_in(row.caption, words) for row in images.train]
-    other = words._replace(token=OTHER_TOKEN)
-    prompts = [instance_prompt(words), instance_prompt(other), *prior_prompts(words.class_noun), *captions]
     names = [Path(row.file).name for row in images.train]
     class_prompts = [class_prompt(words.class_noun)] * len(of_class)
     encoded = Encoded(
         train=ImageSet(names, captions, train),
-        validation=[views[0] for views in validation],
-        conditionings=encode_prompts(family, prompts),
+        validation=FirstViews(validation),
+        conditionings=conditionings,
         class_images=ImageSet([file.name for file in class_files], class_prompts, of_class) if of_class else None,
     )
-    reads = any(trial.train_text_encoder for _, trial in spec.trials())
-    family.forget("vae", *(() if reads else family.text_encoders))
     return encoded, class_rows
+
+
+def _encode_prompts(base: Loaded, spec: TrainingSpec, words: ConceptWords, rows: Sequence[TrainImage]) -> dict[str, Conditioning]:
+    """What the denoiser is told of every prompt of a training; the text encoders leave memory then, unless they learn."""
+    family, noun = base.family, words.class_noun
+    captions = [fill_in(row.caption, words) for row in rows]
+    prompts = [instance_prompt(words), instance_prompt(words._replace(token=OTHER_TOKEN)), *prior_prompts(noun), *captions]
+    found = family.encode_prompts(prompts)
+    trials = [trial for _, trial in spec.trials()]
+    for wanted in (trial.class_images or ClassImages() for trial in trials if trial.prior == "class_images" and trial.prior_loss_weight):
+        family.read([class_prompt(noun)], sampling_of(wanted, spec.resolution or base.resolution))
+    if not any(trial.train_text_encoder for trial in trials):
+        family.parts.drop(*family.text_encoders)
+    return found
 
 
 def _files(images: ImagePaths, rows: Sequence[TrainImage]) -> Mapping[Path, str]:

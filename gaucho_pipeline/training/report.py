@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.learned import interval, verdict
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.memory import flops_of, peak_bytes, peak_flops
+from gaucho_pipeline.training.memory import flops_of, peak_flops
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
 from gaucho_pipeline.training.study import Study
@@ -46,7 +45,7 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
         train_images=len(encoded.train),
         validation_images=len(encoded.validation),
         images_per_second=round(trainer.steps_run * spec.batch_size / max(trainer.seconds, 1e-6), 2),
-        peak_memory_bytes=peak_bytes(model.device),
+        peak_memory_bytes=model.peaks.highest,
         trainable_parameters=sum(parameter.numel() for parameter in trainer.parameters),
         reload_difference=0.0,
         device=torch.cuda.get_device_name(model.device) if model.device.type == "cuda" else str(model.device),
@@ -120,10 +119,11 @@ def read_back(study: Study, folder: Path) -> float:
     conditioning = None if spec.train_text_encoder else trainer.encoded.conditionings[prompt]
     before = _prediction(trainer.model.family, latents, prompt, conditioning)
     trainer.release()
-    gc.collect()
-    fresh = base_models.load(spec.base_model, spec.revision, device, spec.quantization).family
-    METHODS[spec.method].load(fresh, folder)
-    difference = (before - _prediction(fresh, latents, prompt, conditioning)).abs()
+    with trainer.model.peaks.phase("reading back"):
+        fresh = base_models.load(spec.base_model, spec.revision, device, spec.quantization).family
+        METHODS[spec.method].load(fresh, folder)
+        after = _prediction(fresh, latents, prompt, conditioning)
+    difference = (before - after).abs()
     is_exact = base_models.compute_dtype(device) is torch.float32
     # in half precision single values may differ by much where weights were learned in single precision: the mean tells
     close = difference.max() < 1e-3 if is_exact else difference.mean() < 0.05 * before.std()

@@ -10,7 +10,8 @@ from gaucho_pipeline.families import Family
 
 def notes_on_words(family: Family, token: str, captions: Sequence[str]) -> list[str]:
     """What is odd about the token and the captions for this model's tokenizers, a sentence each; nothing for ordinary ones."""
-    found, tokenizers = list[str](), [each for name, each in family.pipeline.components.items() if name.startswith("tokenizer")]
+    found = list[str]()
+    tokenizers = [each for name, each in family.pipeline.components.items() if name.startswith("tokenizer") and each is not None]
     for tokenizer in tokenizers:
         pieces = _pieces(tokenizer, f" {token}")
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in pieces:

@@ -30,7 +30,9 @@ class TunedModel:
         self.family, self.device = base.family, base.device
         self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base_models.compute_dtype(base.device)])
         self.method = METHODS[spec.method](base.family, spec)
+        self.family.parts.hold(*self.method.names)
         self.method.attach()
+        self.peaks = base.peaks
         self._conditionings, self._is_reading = conditionings, spec.train_text_encoder
         self._is_checkpointing: bool | None = None  # of the model that is given it may be either
         self.eval_batch_size = 0

@@ -90,8 +90,6 @@ def test_photographs_come_through_the_vae_as_photographs(base: base_models.Loade
 
 
 def test_known_pictures_are_predicted_better_with_their_own_caption(base: base_models.Loaded) -> None:
-    from gaucho_pipeline.training.examples import encode_prompts
-
     pairs = [world.sample(i, seed=999) for i in range(24)]
     pipeline = base.pipeline
     pixels = torch.stack([to_tensor(picture) for picture, _ in pairs])
@@ -100,7 +98,7 @@ def test_known_pictures_are_predicted_better_with_their_own_caption(base: base_m
         noise = torch.randn(latents.shape, generator=torch.Generator().manual_seed(1))
         timesteps = torch.linspace(200, 950, len(latents)).long()
         noisy, target = pipeline.scheduler.add_noise(latents, noise, timesteps), pipeline.scheduler.get_velocity(latents, noise, timesteps)
-        states = encode_prompts(base.family, [caption for _, caption in pairs])
+        states = base.family.encode_prompts([caption for _, caption in pairs])
         own = torch.stack([states[caption]["embeds"] for _, caption in pairs])
         losses = [(pipeline.unet(noisy, timesteps, s).sample - target).square().mean().item() for s in (own, own.roll(1, 0))]
     assert losses[0] < 0.5 * losses[1]

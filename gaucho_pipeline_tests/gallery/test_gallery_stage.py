@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
 from gaucho_pipeline.gallery.__main__ import run
-from gaucho_pipeline.gallery.generation import Drawer
+from gaucho_pipeline.gallery.generation import Batch, Drawer
+from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE, Lora
@@ -217,7 +218,7 @@ def test_a_model_in_trouble_draws_nothing_and_that_is_reported(project: Project,
 def test_a_base_model_that_draws_nothing_itself_is_reported_as_such(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Drawer, "_draw", lambda self, batch: [Image.new("RGB", (64, 64))] * len(batch))
+    monkeypatch.setattr(Embedded, "decode", lambda self, latents: [Image.new("RGB", (64, 64))] * len(latents))
     request = project.request("sample_gallery", "araucaria").model_copy(update={"data": tmp_path / "data"})
     (tmp_path / "staging").mkdir()
     with pytest.raises(GauchoError, match="those of the base model too: it is no matter of the training"):
@@ -226,14 +227,14 @@ def test_a_base_model_that_draws_nothing_itself_is_reported_as_such(
 
 def spoil(monkeypatch: pytest.MonkeyPatch, seeds: set[int]) -> None:
     """Has the tuned model draw nothing with some seeds."""
-    draw = Drawer._draw
+    decode = Drawer.decode
 
-    def half_black(self: Drawer, batch: list[Any]) -> list[Image.Image]:
-        found = draw(self, batch)
-        is_bad = [sample.seed in seeds and self.settings.checkpoint and sample.kind == "concept" for sample in batch]
-        return [Image.new("RGB", picture.size) if bad else picture for bad, picture in zip(is_bad, found, strict=True)]
+    def half_black(self: Drawer, batches: list[Batch]) -> Iterator[tuple[Sample, Image.Image]]:
+        for sample, picture in decode(self, batches):
+            is_bad = sample.seed in seeds and self.settings.checkpoint and sample.kind == "concept"
+            yield sample, Image.new("RGB", picture.size) if is_bad else picture
 
-    monkeypatch.setattr(Drawer, "_draw", half_black)
+    monkeypatch.setattr(Drawer, "decode", half_black)
 
 
 def test_what_shows_nothing_is_drawn_again_with_another_seed_by_both_models(
@@ -262,15 +263,21 @@ def test_what_shows_nothing_whatever_the_seed_is_counted(
 def test_fewer_are_drawn_at_once_where_memory_runs_out(
     project: Project, gallery: tuple[Path, StageResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw, sizes = Drawer._draw, list[int]()
+    denoise, decode, sizes = Embedded.denoise, Embedded.decode, list[int]()
 
-    def narrow(self: Drawer, batch: list[Any]) -> list[Image.Image]:
-        sizes.append(len(batch))
-        if len(batch) > 2:
+    def narrow(self: Embedded, prompts: list[str], *keys: Any) -> torch.Tensor:
+        sizes.append(len(prompts))
+        if len(prompts) > 2:
             raise torch.OutOfMemoryError("out of memory")
-        return draw(self, batch)
+        return denoise(self, prompts, *keys)
 
-    monkeypatch.setattr(Drawer, "_draw", narrow)
+    def narrower(self: Embedded, latents: torch.Tensor) -> list[Image.Image]:
+        if len(latents) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return decode(self, latents)
+
+    monkeypatch.setattr(Embedded, "denoise", narrow)
+    monkeypatch.setattr(Embedded, "decode", narrower)
     result = run_gallery(project, tmp_path / "staging")
     assert sizes == [6, 4, 2, 2, 2]  # eight at once, four, two
     for key, picture in pictures(tmp_path / "staging").items():
@@ -278,11 +285,12 @@ def test_fewer_are_drawn_at_once_where_memory_runs_out(
     assert metrics_of(result).pictures == 12
 
 
-def test_one_picture_that_does_not_fit_is_reported(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(self: Drawer, batch: list[Any]) -> list[Image.Image]:
+@pytest.mark.parametrize("part", ["denoise", "decode"])
+def test_one_picture_that_does_not_fit_is_reported(part: str, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*keys: Any) -> Any:
         raise torch.OutOfMemoryError("out of memory")
 
-    monkeypatch.setattr(Drawer, "_draw", none)
+    monkeypatch.setattr(Embedded, part, none)
     with pytest.raises(GauchoError, match=r"memory ran out for one picture; lower gallery\.size"):
         run_gallery(project, tmp_path / "staging")
 
@@ -321,7 +329,7 @@ def test_prompts_are_encoded_once_by_each_models_own_text_encoder(
     (tmp_path / "staging").mkdir()
     run(request.model_copy(update={"spec": request.spec | changes}), tmp_path / "staging", Reporter(None))
     prompts = [prompt.format(token="mtl", class_noun="tree") for prompt in PROMPTS]
-    assert sorted(asked) == sorted(["a car", *prompts] * 2)
+    assert sorted(asked) == sorted(["a car", *prompts] * 2)  # once for each model
 
 
 def test_the_sheet_that_dagster_shows_is_there(gallery: tuple[Path, StageResult]) -> None:

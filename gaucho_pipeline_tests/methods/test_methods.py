@@ -62,7 +62,8 @@ def test_what_is_stored_reads_back_and_can_be_made_part_of_the_model(keys: dict[
     fresh = base_models.load("embedded", None, torch.device("cpu")).family
     METHODS[trainer.spec.method].load(fresh, tmp_path)
     assert torch.allclose(predicted(fresh), learned, atol=1e-5)
-    METHODS[trainer.spec.method].fuse(fresh)
+    for part in METHODS[trainer.spec.method].parts_in(fresh, tmp_path):
+        METHODS[trainer.spec.method].fuse_part(fresh, part)
     assert torch.allclose(predicted(fresh), learned, atol=1e-4)
     assert not any("lora" in name for name, _ in fresh.network.named_parameters())
 
@@ -82,15 +83,15 @@ def test_weights_that_were_put_back_are_those_that_were_given(keys: dict[str, An
 def test_all_that_is_asked_for_learns_in_float32_and_nothing_else(keys: dict[str, Any], tmp_path: Path) -> None:
     trainer = new_trainer(max_steps=2, learning_rate=1e-3, **keys)
     before = copied(trainer)
-    pipeline = trainer.model.family.pipeline
-    others = {name: p.clone() for name, p in pipeline.text_encoder.named_parameters() if not p.requires_grad}
+    text_encoder = trainer.model.family.part("text_encoder")
+    others = {name: p.clone() for name, p in text_encoder.named_parameters() if not p.requires_grad}
     trainer.run(tmp_path / "training.pt", _silent())
     after = copied(trainer)
     assert all(parameter.dtype is torch.float32 for parameter in trainer.parameters)
     assert {name.split(".")[0] for name in after} == ({"unet", "text_encoder"} if keys.get("train_text_encoder") else {"unet"})
     for component in {name.split(".")[0] for name in after}:
         assert any(not torch.equal(before[name], after[name]) for name in after if name.startswith(component)), component
-    assert all(torch.equal(p, others[name]) for name, p in pipeline.text_encoder.named_parameters() if name in others)
+    assert all(torch.equal(p, others[name]) for name, p in text_encoder.named_parameters() if name in others)
 
 
 def _silent() -> Any:
@@ -202,7 +203,6 @@ def test_two_text_encoders_are_numbered() -> None:
 
 
 def test_a_file_that_is_not_one_is_reported(tmp_path: Path) -> None:
-    family = base_models.load("embedded", None, torch.device("cpu")).family
     for name, file in (("lora", ADAPTER / DIFFUSERS_FILE), ("dreambooth", Path("unet/diffusion_pytorch_model.safetensors"))):
         trainer = new_trainer(method=name)
         trainer.model.method.save(tmp_path / name, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3)) if name == "dreambooth" else single_file(
@@ -210,7 +210,13 @@ def test_a_file_that_is_not_one_is_reported(tmp_path: Path) -> None:
         )
         (tmp_path / name / file).write_bytes(b"nothing")
         with pytest.raises(GauchoError, match="does not load"):
-            METHODS[name].load(family, tmp_path / name)
+            predicted(loaded_with(name, tmp_path / name))
+
+
+def loaded_with(method: str, folder: Path) -> Family:
+    family = base_models.load("embedded", None, torch.device("cpu")).family
+    METHODS[method].load(family, folder)
+    return family
 
 
 def _made(folder: Path) -> Path:

@@ -12,6 +12,7 @@ import diffusers
 import huggingface_hub
 import pytest
 import torch
+import transformers
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import ConfigError, GauchoError
@@ -43,18 +44,29 @@ def test_a_folder_without_a_model_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_model_of_a_hub_is_loaded_at_its_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every part of it, its configuration and the pipeline around them."""
     asked: list[tuple[str, Any]] = []
-    real = diffusers.StableDiffusionPipeline.from_pretrained
 
-    def from_pretrained(name: str, **keys: Any) -> Any:
-        asked.append((name, keys["revision"]))
-        assert keys["use_safetensors"] is True
-        return real(str(EMBEDDED_FOLDER), safety_checker=None, requires_safety_checker=False)
+    def elsewhere(cls: Any, method: str) -> None:
+        real = getattr(cls, method).__func__
+
+        def of_the_hub(own: Any, name: str, *, revision: str | None = None, **keys: Any) -> Any:
+            if name != str(EMBEDDED_FOLDER):  # where the one before has led
+                asked.append((name, revision))
+            assert method != "from_pretrained" or keys["use_safetensors"] is True
+            return real(own, str(EMBEDDED_FOLDER), **keys)
+
+        monkeypatch.setattr(cls, method, classmethod(of_the_hub))
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", recorded_hub(asked))
-    monkeypatch.setattr(diffusers.StableDiffusionPipeline, "from_pretrained", from_pretrained)
-    base_models.load("owner/name", "b" * 40, torch.device("cpu"))
-    assert asked == [("owner/name", "b" * 40)] * 2
+    for cls in (diffusers.StableDiffusionPipeline, diffusers.UNet2DConditionModel, diffusers.AutoencoderKL, transformers.CLIPTextModel):
+        elsewhere(cls, "from_pretrained")
+    for cls in (diffusers.UNet2DConditionModel, diffusers.AutoencoderKL):
+        elsewhere(cls, "load_config")
+    loaded = base_models.load("owner/name", "b" * 40, torch.device("cpu"))
+    assert loaded.pipeline.unet
+    assert len(asked) >= 8
+    assert set(asked) == {("owner/name", "b" * 40)}
 
 
 def recorded_hub(asked: list[tuple[str, Any]]) -> Callable[..., str]:
@@ -181,8 +193,19 @@ def test_four_bits_are_refused_where_they_cannot_be_had(monkeypatch: pytest.Monk
 
 
 def test_four_bits_are_asked_of_the_denoiser_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base_models, "find_spec", lambda name: object())
-    monkeypatch.setattr(base_models, "compute_dtype", lambda device: torch.bfloat16)
-    found = base_models._four_bits(FAMILIES["FluxPipeline"], torch.device("cuda"))
-    assert found.components_to_quantize == ["transformer"]
-    assert found.quant_kwargs == {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.bfloat16}
+    asked = dict[str, Any]()
+
+    def as_asked(cls: Any) -> Any:
+        real = cls.from_pretrained.__func__
+
+        def from_pretrained(own: Any, name: str, *, quantization_config: Any = None, **keys: Any) -> Any:
+            asked[keys["subfolder"]] = quantization_config
+            return real(own, name, **keys)
+
+        monkeypatch.setattr(cls, "from_pretrained", classmethod(from_pretrained))
+
+    monkeypatch.setattr(base_models, "_four_bits", lambda device: "in four bits")
+    for cls in (diffusers.UNet2DConditionModel, diffusers.AutoencoderKL, transformers.CLIPTextModel):
+        as_asked(cls)
+    assert base_models.load("embedded", None, torch.device("cpu"), "nf4").pipeline
+    assert asked == {"unet": "in four bits", "vae": None, "text_encoder": None}

@@ -93,8 +93,8 @@ def test_runs_of_the_web_ui_that_were_killed_end_and_give_their_places_back(tmp_
         wait_until(lambda: run_status(port, again) == "STARTED")
         wait_until(lambda: bool(worker_of(instance, instance.get_run_by_id(again))))  # type: ignore[arg-type]
         worker(instance, again).kill()
-        done = ask(port, "mutation($r: String!){terminateRun(runId:$r){__typename}}", r=again)
-        assert done["terminateRun"]["__typename"] == "TerminateRunSuccess"
+        done = ask(port, "mutation($r: String!){terminateRun(runId:$r){__typename ... on PythonError{message stack}}}", r=again)
+        assert done["terminateRun"] == {"__typename": "TerminateRunSuccess"}
         assert run_status(port, again) in ("CANCELED", "FAILURE")
         third = launch(port, "chimarrao", "training_spec", "checkpoint")
         wait_until(lambda: instance.event_log_storage.get_concurrency_info("gpu").active_run_ids == {third})

@@ -13,7 +13,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods.base import CheckpointInfo
-from gaucho_pipeline.methods.lora import Lora
+from gaucho_pipeline.methods.lora import Lora, load_adapter
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.animatediff import AnimateDiff, prompts_over_time
 from gaucho_pipeline_tests import tiny_models
@@ -89,7 +89,7 @@ def adapted(motion: dict[str, Any], folder: Path, strength: float) -> Family:
     method.set_weights({name: weight + 0.5 * torch.randn(weight.shape, generator=generator) for name, weight in method.weights().items()})
     method.save(folder, CheckpointInfo("x", "chmrr tree", "CC0-1.0", 1))
     family = opened(motion)
-    Lora.load(family, folder, "araucaria")
+    load_adapter(family, folder, family.denoiser, "araucaria")
     family.pipeline.set_adapters(["araucaria"], [strength])
     return family
 

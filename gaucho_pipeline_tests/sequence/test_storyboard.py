@@ -39,9 +39,7 @@ def test_the_first_frame_is_what_the_pipeline_itself_draws_of_its_noise(family: 
     pictures = Storyboard().draw(drawing)
     channels, side = family.network.config.in_channels, SIDE // family.pipeline.vae_scale_factor
     latents = noises(drawing.story, (channels, side, side))[:1]
-    own = family.pipeline(
-        drawing.prompts[0], negative_prompt="", latents=latents, num_inference_steps=3, guidance_scale=3.0, height=SIDE, width=SIDE
-    ).images[0]
+    own = family.pipeline(drawing.prompts[0], latents=latents, num_inference_steps=3, guidance_scale=3.0, height=SIDE, width=SIDE).images[0]
     assert np.abs(pixels([own]) - pixels(pictures[:1])).max() <= 1
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods.base import CheckpointInfo
-from gaucho_pipeline.methods.lora import Lora
+from gaucho_pipeline.methods.lora import Lora, load_adapter
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.video import Video, joined, leads
 from gaucho_pipeline_tests.drawing_stories import BEATS, SIDE, assert_goes_on_to_the_same_bytes, bytes_of, drawing_of
@@ -55,7 +55,7 @@ def adapted(folder: Path, strength: float) -> Family:
     method.set_weights({name: weight + torch.randn(weight.shape, generator=generator) for name, weight in method.weights().items()})
     method.save(folder, CheckpointInfo("x", "chmrr tree", "CC0-1.0", 1))
     family = new_family("WanPipeline")
-    Lora.load(family, folder, "araucaria")
+    load_adapter(family, folder, family.denoiser, "araucaria")
     family.pipeline.set_adapters(["araucaria"], [strength])
     return family
 

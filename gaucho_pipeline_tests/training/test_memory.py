@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.models import memory as taken_memory
 from gaucho_pipeline.training import memory
 from gaucho_pipeline.training.memory import Plan, plan
 from gaucho_pipeline_tests.trainers import copied, encoded, new_trainer, posteriors, same
@@ -99,12 +100,12 @@ def test_what_is_taken_is_seen_although_a_stage_keeps_what_it_freed(variables: d
     code = """
 import torch
 from gaucho_pipeline.errors import GauchoError
-from gaucho_pipeline.training import memory
+from gaucho_pipeline.models import memory
 device = torch.device("cpu")
 def work():
     return sum(tensor.sum() for tensor in [torch.ones(1_000_000) for _ in range(50)])
 work()
-memory._give_back()
+memory.give_back(device)
 before = memory.resident_bytes(device)
 memory.reset_peak(device)
 work()
@@ -116,15 +117,15 @@ print(memory.peak_bytes(device) - before)
 
 def test_the_peak_is_that_since_it_was_reset() -> None:
     def taken() -> int:
-        before = memory.resident_bytes(CPU)
-        memory.reset_peak(CPU)
+        before = taken_memory.resident_bytes(CPU)
+        taken_memory.reset_peak(CPU)
         big = torch.ones(50_000_000)
         del big
-        return memory.peak_bytes(CPU) - before
+        return taken_memory.peak_bytes(CPU) - before
 
     assert taken() == pytest.approx(2e8, rel=0.2)
-    memory.reset_peak(CPU)
-    assert memory.peak_bytes(CPU) - memory.resident_bytes(CPU) < 1e8
+    taken_memory.reset_peak(CPU)
+    assert taken_memory.peak_bytes(CPU) - taken_memory.resident_bytes(CPU) < 1e8
 
 
 def test_what_is_free_is_shared_with_who_stands_beside(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -91,5 +91,5 @@ def test_reading_back_takes_the_trained_model_out_of_memory_first(tmp_path: Path
     trainer = new_trainer(method="dreambooth")
     trainer.model.method.save(tmp_path, CheckpointInfo("x", "mtl tree", "CC0-1.0", 3))
     read_back(Study(trainer, [], {}, ""), tmp_path)
-    assert trainer.model.family.network is None
+    assert trainer.model.family.pipeline.unet is None
     assert (trainer.optimizer, trainer.parameters) == (None, [])

@@ -1,0 +1,114 @@
+"""The parts of a base model, as a family asks for them: text encoders, VAE and denoiser, in memory when they are needed.
+
+What loads them in turn is in `models/parts.py`; here is the contract, and the plain case of a pipeline that is in memory as a whole.
+"""
+
+from __future__ import annotations
+
+import gc
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+Change = Callable[[Any], None]
+"""Changes a module in place: has it learn, or gives it what was learned."""
+
+
+class Parts(ABC):
+    """The parts of one pipeline, whose attributes are None where they are not in memory."""
+
+    pipeline: Any
+    device: torch.device
+
+    @property
+    @abstractmethod
+    def text_encoders(self) -> tuple[str, ...]:
+        """The parts that read prompts, whether they are in memory or not."""
+
+    @abstractmethod
+    def need(self, *names: str) -> None:
+        """Has parts in memory, together. Raises GauchoError if one does not load."""
+
+    @abstractmethod
+    def need_all(self) -> None:
+        """Has every part in memory together, for whoever takes the pipeline as it is."""
+
+    @abstractmethod
+    def config(self, name: str) -> Mapping[str, Any]:
+        """The configuration of a part, whether it is in memory or not."""
+
+    @abstractmethod
+    def stored_dtype(self, name: str) -> torch.dtype:
+        """The type of numbers in which a part was published; known once it was in memory."""
+
+    @abstractmethod
+    def change(self, name: str, label: str, change: Change) -> None:
+        """Changes a part, now or when it is loaded, and each time that it is loaded again; a later change of the same label replaces it."""
+
+    @abstractmethod
+    def forget_changes(self, name: str, label: str) -> None:
+        """Does not make a change any more where the part is loaded again."""
+
+    @abstractmethod
+    def hold(self, *names: str) -> None:
+        """Has parts stay in memory, whatever else is needed: they learn."""
+
+    @abstractmethod
+    def take_from(self, name: str, load: Callable[[Any], Any]) -> None:
+        """Takes a part from elsewhere, from now on. `load`: gives it, from its class."""
+
+    def drop(self, *names: str) -> None:
+        """Takes parts out of memory."""
+        dropped = [name for name in names if getattr(self.pipeline, name, None) is not None]
+        for name in dropped:
+            setattr(self.pipeline, name, None)
+        if dropped:
+            gc.collect()
+
+
+class WholePipeline(Parts):
+    """A pipeline all of whose parts are in memory."""
+
+    def __init__(self, pipeline: Any) -> None:
+        import torch
+
+        self.pipeline = pipeline
+        modules = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
+        self.device = torch.device(next((str(module.device) for module in modules.values()), "cpu"))
+        self._text_encoders = tuple(name for name in modules if name.startswith("text_encoder"))
+        self._configs: dict[str, Any] = {name: module.config for name, module in modules.items()}
+        self._dtypes = {name: next(module.parameters()).dtype for name, module in modules.items()}
+
+    @property
+    def text_encoders(self) -> tuple[str, ...]:
+        return self._text_encoders
+
+    def need(self, *names: str) -> None:
+        """They are there, but for those that were dropped."""
+
+    def need_all(self) -> None:
+        """The same."""
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._configs[name]
+        return found
+
+    def stored_dtype(self, name: str) -> torch.dtype:
+        return self._dtypes[name]
+
+    def change(self, name: str, label: str, change: Change) -> None:
+        if (module := getattr(self.pipeline, name)) is not None:
+            change(module)
+
+    def forget_changes(self, name: str, label: str) -> None:
+        """Nothing is loaded again."""
+
+    def hold(self, *names: str) -> None:
+        """They stay anyhow."""
+
+    def take_from(self, name: str, load: Callable[[Any], Any]) -> None:
+        own = getattr(self.pipeline, name)
+        setattr(self.pipeline, name, load(type(own)).to(own.device, own.dtype).eval())

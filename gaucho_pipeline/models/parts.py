@@ -1,0 +1,255 @@
+"""Parts of a base model in memory in turn: text encoders, VAE and denoiser are loaded when they are needed.
+
+Of those that take more than a gigabyte no two are in memory together, but for the text encoders of one model, which read together, and for
+what learns. A part that was changed (an adapter, learned weights) is changed again when it is loaded again. Which model is loaded, and in
+which type, is for `base_models.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.families.model_files import variant_of
+from gaucho_pipeline.families.parts import Change, Parts
+from gaucho_pipeline.models.memory import give_back
+from gaucho_pipeline.spec import JsonObject
+
+LARGE_BYTES = 1_000_000_000
+"""What a part takes at least so that others leave memory for it."""
+VARIANTS = (None, "fp16", "bf16")
+"""Endings of files that weights are published in, tried in turn where a hub does not say which there are."""
+_LIBRARIES = ("diffusers", "transformers")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a base model is, and how its parts are loaded."""
+
+    name: str
+    """As the specification has it."""
+    where: str
+    """Its folder, or its id on a hub."""
+    revision: str | None
+    index: JsonObject
+    """Its `model_index.json`."""
+    dtype: torch.dtype
+    quantization: Mapping[str, Any] = field(default_factory=dict)
+    """Of parts whose weights are quantized: how, as their library has it."""
+
+    @property
+    def is_folder(self) -> bool:
+        return Path(self.where).is_absolute()
+
+
+class PartsInTurn(Parts):
+    """The parts of a pipeline that was opened without them."""
+
+    def __init__(self, source: Source, family: type[Family], device: torch.device) -> None:
+        self._source, self.device = source, device
+        names = [family.denoiser, "vae", *(name for name in source.index if name.startswith("text_encoder"))]
+        self._classes = {name: _class_of(source, name) for name in names if _is_there(source.index.get(name))}
+        stand_ins = {name: _stand_in(source, name, self._classes[name]) for name in (family.denoiser, "vae")}
+        self._configs = {name: module.config for name, module in stand_ins.items()}
+        absent = dict.fromkeys((*family.without, *(name for name in source.index if name.startswith("text_encoder"))))
+        self.pipeline = _open(source, family, stand_ins | absent)
+        for name in stand_ins:
+            setattr(self.pipeline, name, None)  # which the pipeline took its scales from
+        self._changes: dict[str, dict[str, Change]] = {name: {} for name in self._classes}
+        self._taken: dict[str, Callable[[Any], Any]] = {}
+        self._bytes: dict[str, int] = {}
+        self._stored: dict[str, torch.dtype] = {}
+        self._held: set[str] = set()
+
+    @property
+    def text_encoders(self) -> tuple[str, ...]:
+        return tuple(name for name in self._classes if name.startswith("text_encoder"))
+
+    def need(self, *names: str) -> None:
+        missing = [name for name in names if name in self._classes and getattr(self.pipeline, name, None) is None]
+        for name in missing:
+            if self._size_of(name) >= LARGE_BYTES:
+                self.drop(*(other for other in self._classes if other not in {*names, *self._held} and self._is_large(other)))
+            setattr(self.pipeline, name, self._load(name))
+
+    def config(self, name: str) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self._configs[name] if name in self._configs else getattr(self.pipeline, name).config
+        return found
+
+    def stored_dtype(self, name: str) -> torch.dtype:
+        return self._stored[name]
+
+    def change(self, name: str, label: str, change: Change) -> None:
+        self._changes[name].pop(label, None)
+        self._changes[name][label] = change
+        if (module := getattr(self.pipeline, name)) is not None:
+            change(module)
+
+    def forget_changes(self, name: str, label: str) -> None:
+        self._changes[name].pop(label, None)
+
+    def hold(self, *names: str) -> None:
+        self._held |= {*names}
+
+    def take_from(self, name: str, load: Callable[[Any], Any]) -> None:
+        self._taken[name] = load
+        self.drop(name)
+
+    def drop(self, *names: str) -> None:
+        super().drop(*names)
+        self._held -= {*names}
+        give_back(self.device)
+
+    def need_all(self) -> None:
+        self.hold(*self._classes)
+        self.need(*self._classes)
+
+    # ------------------------------------------------------------------------------------------ loading
+
+    def _size_of(self, name: str) -> int:
+        """The bytes of a part in memory, by its files where it was not loaded yet; as much as can be where they are on a hub."""
+        if name in self._bytes:
+            return self._bytes[name]
+        if not self._source.is_folder:
+            return 0 if name == "vae" else LARGE_BYTES
+        files = (Path(self._source.where) / name).glob("*.safetensors")
+        return sum(file.stat().st_size for file in files)
+
+    def _is_large(self, name: str) -> bool:
+        return getattr(self.pipeline, name, None) is not None and self._bytes.get(name, 0) >= LARGE_BYTES
+
+    @torch.inference_mode(False)  # who draws may be in it, and what is loaded then can never learn
+    def _load(self, name: str) -> Any:
+        kind = self._classes[name]
+        module = self._taken[name](kind).to(self._source.dtype) if name in self._taken else self._from_source(name, kind)
+        if name not in self._source.quantization:
+            _check_finite(self._source.name, name, module)
+            _own_memory(module)
+            module.to(self.device)
+        module.eval()
+        self._bytes[name] = sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
+        for change in self._changes[name].values():
+            change(module)
+        return module
+
+    def _from_source(self, name: str, kind: Any) -> Any:
+        """A part as it is published; where a hub does not say in which variant, whichever there is."""
+        source = self._source
+        keys: dict[str, Any] = {"subfolder": name, "dtype": source.dtype, "use_safetensors": True}
+        keys |= {} if source.is_folder else {"revision": source.revision}
+        if name in source.quantization:
+            keys["quantization_config"] = source.quantization[name]
+        first: Exception | None = None
+        for variant in (variant_of(Path(source.where) / name),) if source.is_folder else VARIANTS:
+            try:
+                module = kind.from_pretrained(source.where, variant=variant, **keys)
+                self._stored[name] = _stored_dtype(source, name, variant) or source.dtype
+                return module
+            except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise
+                first = first or error
+        text = str(first).strip().splitlines()[0]
+        raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}")) from None
+
+
+def _stored_dtype(source: Source, name: str, variant: str | None) -> torch.dtype | None:
+    """The type of a part's weights on disk; None where its files cannot be looked at."""
+    ending = f".{variant}" if variant else ""
+    for start in ("diffusion_pytorch_model", "model"):
+        if source.is_folder:
+            folder = Path(source.where) / name
+            files = [*folder.glob(f"{start}{ending}.safetensors"), *folder.glob(f"{start}{ending}-*-of-*.safetensors")]
+        else:
+            from huggingface_hub import try_to_load_from_cache
+
+            cached = try_to_load_from_cache(source.where, f"{name}/{start}{ending}.safetensors", revision=source.revision)
+            files = [Path(cached)] if isinstance(cached, str) else []
+        for file in files:
+            with safe_open(file, "pt") as opened:
+                dtype: torch.dtype = opened.get_tensor(min(opened.keys())).dtype
+                return dtype
+    return None
+
+
+def _is_there(value: object) -> bool:
+    """Whether an entry of `model_index.json` names a class: of what a model was saved without, it names none."""
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
+
+
+def _class_of(source: Source, name: str) -> Any:
+    library, kind = map(str, source.index.array(name))
+    found = getattr(import_module(library), kind, None) if library in _LIBRARIES else None
+    if not (isinstance(found, type) and issubclass(found, torch.nn.Module)):
+        raise ConfigError(
+            _("training.base_model: {model}: its {part} is a {kind}, which is not known here", model=source.name, part=name, kind=kind[:60])
+        )
+    return found
+
+
+def _stand_in(source: Source, name: str, kind: Any) -> Any:
+    """A part without weights: pipelines take scales and sizes from its configuration when they are opened."""
+    with torch.device("meta"):
+        return kind.from_config(_config_of(source, name, kind))
+
+
+def _config_of(source: Source, name: str, kind: Any) -> Any:
+    try:
+        return kind.load_config(source.where, subfolder=name, revision=None if source.is_folder else source.revision)
+    except OSError as error:
+        text = str(error).strip().splitlines()[0]
+        raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}")) from None
+
+
+def _open(source: Source, family: type[Family], parts: dict[str, Any]) -> Any:
+    """The pipeline with everything but its parts: tokenizers, scheduler, processors."""
+    import diffusers
+
+    keys: dict[str, Any] = {"use_safetensors": True, "revision": None if source.is_folder else source.revision, **parts}
+    if "safety_checker" in family.without:
+        keys["requires_safety_checker"] = False
+    try:
+        pipeline = getattr(diffusers, family.pipeline_class).from_pretrained(source.where, **keys)
+    except (OSError, ValueError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=first)) from None
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def _check_finite(model: str, part: str, module: torch.nn.Module) -> None:
+    """Raises GauchoError if a weight is no number: it would make every picture black, and every loss too."""
+    for name, weight in module.named_parameters():
+        if weight.is_meta:
+            raise GauchoError(
+                _(
+                    "training.base_model: {model} is damaged: {part}.{name} is missing; fetch the model again",
+                    model=model,
+                    part=part,
+                    name=name,
+                )
+            )
+        if not torch.isfinite(weight).all():
+            raise GauchoError(
+                _(
+                    "training.base_model: {model} is damaged: {part}.{name} is not finite; fetch the model again",
+                    model=model,
+                    part=part,
+                    name=name,
+                )
+            )
+
+
+def _own_memory(module: torch.nn.Module) -> None:
+    """Copies weights out of the file that they are mapped from, one after the other: mapped ones are slower, and may be read again."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.device.type == "cpu":
+            tensor.data = tensor.data.clone()
