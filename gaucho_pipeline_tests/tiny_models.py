@@ -88,6 +88,20 @@ def _vae(channels: int = 4, blocks: int = 2, **keys: Any) -> Any:
     )  # fmt: skip
 
 
+def _qwen_vae() -> Any:
+    return diffusers.AutoencoderKLQwenImage(
+        base_dim=24, z_dim=4, dim_mult=[1, 2, 4], num_res_blocks=1, temperal_downsample=[False, True], latents_mean=[0.1] * 4,
+        latents_std=[1.3] * 4,
+    )  # fmt: skip
+
+
+def _flux2_vae() -> Any:
+    return diffusers.AutoencoderKLFlux2(
+        sample_size=32, down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, block_out_channels=(8, 8),
+        layers_per_block=1, latent_channels=4, norm_num_groups=2,
+    )  # fmt: skip
+
+
 def _betas(cls: Any, **keys: Any) -> Any:
     return cls(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, **keys)
 
@@ -152,12 +166,8 @@ def flux2_klein() -> Any:
         joint_attention_dim=16,
         timestep_guidance_channels=32, axes_dims_rope=[4, 4, 4, 4], guidance_embeds=False,
     )  # fmt: skip
-    vae = diffusers.AutoencoderKLFlux2(
-        sample_size=32, down_block_types=("DownEncoderBlock2D",) * 2, up_block_types=("UpDecoderBlock2D",) * 2, block_out_channels=(8, 8),
-        layers_per_block=1, latent_channels=4, norm_num_groups=2,
-    )  # fmt: skip
     return diffusers.Flux2KleinPipeline(
-        transformer=transformer, scheduler=_flow(**_DYNAMIC), vae=vae, text_encoder=_qwen3(transformers.Qwen3ForCausalLM),
+        transformer=transformer, scheduler=_flow(**_DYNAMIC), vae=_flux2_vae(), text_encoder=_qwen3(transformers.Qwen3ForCausalLM),
         tokenizer=tokenizer(512),
     )  # fmt: skip
 
@@ -166,10 +176,6 @@ def qwen_image() -> Any:
     transformer = diffusers.QwenImageTransformer2DModel(
         patch_size=2, in_channels=16, out_channels=4, num_layers=2, attention_head_dim=16, num_attention_heads=3, joint_attention_dim=16,
         guidance_embeds=False, axes_dims_rope=(8, 4, 4),
-    )  # fmt: skip
-    vae = diffusers.AutoencoderKLQwenImage(
-        base_dim=24, z_dim=4, dim_mult=[1, 2, 4], num_res_blocks=1, temperal_downsample=[False, True], latents_mean=[0.1] * 4,
-        latents_std=[1.3] * 4,
     )  # fmt: skip
     text = {
         "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
@@ -185,7 +191,7 @@ def qwen_image() -> Any:
         vision_end_token_id=63,
     )  # fmt: skip
     return diffusers.QwenImagePipeline(
-        transformer=transformer, scheduler=_flow(**_DYNAMIC), vae=vae, tokenizer=tokenizer(1024),
+        transformer=transformer, scheduler=_flow(**_DYNAMIC), vae=_qwen_vae(), tokenizer=tokenizer(1024),
         text_encoder=transformers.Qwen2_5_VLForConditionalGeneration(config),
     )  # fmt: skip
 
@@ -247,6 +253,64 @@ def wan() -> Any:
     )  # fmt: skip
 
 
+def krea2() -> Any:
+    transformer = diffusers.Krea2Transformer2DModel(
+        in_channels=16, num_layers=2, attention_head_dim=16, num_attention_heads=2, num_key_value_heads=1, intermediate_size=32,
+        timestep_embed_dim=32, text_hidden_dim=16, num_text_layers=2, text_num_attention_heads=2, text_num_key_value_heads=2,
+        text_intermediate_size=16, num_layerwise_text_blocks=1, num_refiner_text_blocks=1, axes_dims_rope=(8, 4, 4),
+    )  # fmt: skip
+    text = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
+        "vocab_size": 64, "head_dim": 8, "rope_parameters": {"rope_type": "default", "mrope_section": [2, 1, 1], "rope_theta": 10000.0},
+    }  # fmt: skip
+    vision = {
+        "depth": 1, "hidden_size": 16, "intermediate_size": 16, "num_heads": 2, "out_hidden_size": 16, "patch_size": 14,
+        "deepstack_visual_indexes": [0],
+    }  # fmt: skip
+    config = transformers.Qwen3VLConfig(
+        text_config=text, vision_config=vision, image_token_id=60, video_token_id=61, vision_start_token_id=62, vision_end_token_id=63
+    )
+    pipeline = diffusers.Krea2Pipeline(
+        transformer=transformer, scheduler=_flow(**_DYNAMIC), vae=_qwen_vae(), tokenizer=tokenizer(1024),
+        text_encoder=transformers.Qwen3VLModel(config), text_encoder_select_layers=(1, 2),
+    )  # fmt: skip
+    return pipeline
+
+
+def ernie_image() -> Any:
+    transformer = diffusers.ErnieImageTransformer2DModel(
+        hidden_size=32, num_attention_heads=2, num_layers=2, ffn_hidden_size=32, in_channels=16, out_channels=16, text_in_dim=16,
+        rope_axes_dim=(8, 4, 4),
+    )  # fmt: skip
+    with torch.no_grad():  # which begin as nothing, and would say nothing
+        for layer in (transformer.final_linear, transformer.final_norm.linear, transformer.adaLN_modulation[1]):
+            layer.weight.normal_(std=0.2)
+    text = {
+        "vocab_size": 64, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "num_key_value_heads": 2, "head_dim": 8, "model_type": "mistral",
+    }  # fmt: skip
+    vision = {
+        "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "head_dim": 8, "image_size": 28,
+        "patch_size": 14, "model_type": "pixtral",
+    }  # fmt: skip
+    config = transformers.Mistral3Config(text_config=text, vision_config=vision)
+    return diffusers.ErnieImagePipeline(
+        transformer=transformer, scheduler=_flow(shift=3.0), vae=_flux2_vae(), tokenizer=tokenizer(512),
+        text_encoder=transformers.Mistral3Model(config), pe=None, pe_tokenizer=None,
+    )  # fmt: skip
+
+
+def chroma() -> Any:
+    transformer = diffusers.ChromaTransformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=2, attention_head_dim=16, num_attention_heads=2,
+        joint_attention_dim=32, axes_dims_rope=(4, 4, 8), approximator_num_channels=8, approximator_hidden_dim=32, approximator_layers=1,
+    )  # fmt: skip
+    return diffusers.ChromaPipeline(
+        transformer=transformer, scheduler=_flow(**_DYNAMIC), vae=_vae(shift_factor=0.1159, scaling_factor=0.3611), text_encoder=_t5(),
+        tokenizer=tokenizer(512), image_encoder=None, feature_extractor=None,
+    )  # fmt: skip
+
+
 TINY: dict[str, Callable[[], Any]] = {
     "StableDiffusionPipeline": stable_diffusion,
     "StableDiffusionXLPipeline": stable_diffusion_xl,
@@ -258,6 +322,9 @@ TINY: dict[str, Callable[[], Any]] = {
     "SanaPipeline": sana,
     "Lumina2Pipeline": lumina2,
     "WanPipeline": wan,
+    "Krea2Pipeline": krea2,
+    "ErnieImagePipeline": ernie_image,
+    "ChromaPipeline": chroma,
 }
 """By the class that `model_index.json` names."""
 

@@ -129,6 +129,7 @@ class Resources(Metrics):
 
     micro_batch: int = Field(description="Images that were computed at once, in the end")
     gradient_checkpointing: bool = Field(description="Whether parts were computed twice to save memory")
+    blocks_wait: bool = Field(False, description="Whether blocks waited in the machine's memory while others were computed")
     why: str = Field(description="Why so")
     predicted_memory_bytes: int = Field(description="Memory that was predicted after a trial of one image")
     predicted_seconds: float = Field(description="Seconds that were predicted then for the steps, without measuring and saving")

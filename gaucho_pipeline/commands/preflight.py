@@ -16,6 +16,7 @@ import psutil
 
 from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, RAW_CRAWL
 from gaucho_pipeline.concepts.file import error_at
+from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.crawl.contact import user_agent
@@ -93,6 +94,16 @@ def _check_overrides(project: Project, slug: str) -> None:
         raise error_at(project.concepts_file, ("concepts", slug, "curation", "overrides"), str(error)) from None
 
 
+def _check_sibling(training: TrainingSpec, gallery: GallerySpec) -> None:
+    """Raises ConfigError if the model that draws is not whole, or what is learned would not fit it; asks nobody."""
+    assert gallery.base_model
+    base_models.identity(gallery.base_model, gallery.revision)
+    base_models.check_folder(gallery.base_model, gallery.revision)
+    if base_models.folder_of(training.base_model) and base_models.folder_of(gallery.base_model):
+        taught = base_models.denoiser_config(training.base_model, training.revision)
+        base_models.check_sibling(taught, base_models.denoiser_config(gallery.base_model, gallery.revision))
+
+
 def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: bool) -> None:
     """Raises GauchoError if the base model is not there, is not whole, cannot be taught, or is more than this machine can."""
     training = project.concept(slug).training
@@ -104,6 +115,8 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
             return  # nothing is known of it yet, and nobody is asked
         spec = project.on_its_base_model(slug).training
         count = base_models.check_folder(training.base_model, training.revision)
+        if (drawing := project.concept(slug).gallery).base_model:
+            _check_sibling(training, drawing)
         if (images := training.class_images) and images.folder and not images_of(images.folder):
             raise ConfigError(_("training.class_images: {folder} holds no image", folder=images.folder))
     except ConfigError as error:

@@ -113,10 +113,22 @@ class Concept(Spec):
         found: Part = getattr(self, name)
         return found.resolved(self.subject)
 
-    def for_family(self, family: type[Family]) -> Concept:
-        """The concept as it is on a base model of a family: see `Part.for_family`. Raises ConfigError where it cannot be."""
+    def for_family(self, family: type[Family], drawing: type[Family] | None = None) -> Concept:
+        """The concept as it is on a base model of a family: see `Part.for_family`. `drawing`: that of `gallery.base_model`.
+
+        Raises ConfigError where it cannot be.
+        """
+        if drawing and drawing.pipeline_class != family.pipeline_class:
+            raise ConfigError(
+                _(
+                    "gallery.base_model: it is a {drawing}, and what is taught a {taught}; take a sibling of it",
+                    drawing=drawing.pipeline_class,
+                    taught=family.pipeline_class,
+                )
+            )
         parts = {name: value for name in PARTS if isinstance(value := getattr(self, name), Part)}
-        return self.model_copy(update={name: part.for_family(family) for name, part in parts.items()})
+        found = {name: part.for_family(drawing or family if name == "gallery" else family) for name, part in parts.items()}
+        return self.model_copy(update=found)
 
     def spec(self, part: str) -> JsonObject:
         """A stage's specification as a JSON value: all keys of its part."""

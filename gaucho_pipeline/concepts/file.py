@@ -76,6 +76,7 @@ def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
         whole = concept.with_paths_below(folder)
         parts = {
             "training": _with_absolute(whole.training, "base_model", folder),
+            "gallery": _with_absolute(whole.gallery, "base_model", folder) if whole.gallery.base_model else whole.gallery,
             "curation": _with_absolute_models(whole.curation, ("relevance", "captioner", "context"), folder),
             "evaluation": _with_absolute_models(whole.evaluation, ENCODERS, folder),
         }

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from gaucho_pipeline.concepts.models import ModelSpec, check_pinned
 from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
@@ -33,6 +34,10 @@ Prompt = Annotated[str, AfterValidator(_prompt)]
 class GallerySpec(Part):
     """What to generate, with the base model and with the tuned one."""
 
+    base_model: Annotated[Text | None, Absent(None)] = Field(
+        None, description="A sibling of training.base_model that draws instead of it, such as one distilled to few steps; absent: the same"
+    )
+    revision: Annotated[str | None, Absent(None)] = Field(None, description="Commit of that model on a hub; required for a hub id")
     plan: str = Field("heritage", description=f"The prompts to use where none are given: {', '.join(PLANS)}")
     prompts: tuple[Prompt, ...] = Field((), max_length=200, description="Prompts with {token} and {class_noun}")
     language: Annotated[Literal["en", "pt"], Absent("en")] = Field(
@@ -80,6 +85,8 @@ class GallerySpec(Part):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
+        if self.base_model:
+            check_pinned(self.base_model, self.revision)
         if self.language == "pt" and not self.prompts:
             raise ValueError("language: pt goes with prompts; the plans are English")
         if self.glossary and self.language != "pt":
@@ -93,6 +100,13 @@ class GallerySpec(Part):
     def for_family(self, family: type[Family]) -> Self:
         """The same with what a family recommends where nobody has set a key. Raises ConfigError if the family cannot draw it."""
         found = self.with_recommended(family.recommended.gallery)
+        if found.negative_prompt and not family.takes_negative_prompts:
+            raise ConfigError(
+                _(
+                    "gallery.negative_prompt: the guidance of this {pipeline_class} was distilled into it, and knows none; remove it",
+                    pipeline_class=family.pipeline_class,
+                )
+            )
         if found.sampler and family.denoiser != "unet":
             raise ConfigError(_("gallery.sampler: {pipeline_class} has one sampler, its own", pipeline_class=family.pipeline_class))
         if found.size and found.size % family.pixel_multiple:
@@ -108,6 +122,9 @@ class GallerySpec(Part):
     def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
         past = {"historical": True} if historical else {}
         return JsonObject(token=words.token, class_noun=words.class_noun, **past)
+
+    def models(self) -> dict[str, ModelSpec | None]:
+        return {"base_model": ModelSpec(model=self.base_model, revision=self.revision) if self.base_model else None}
 
     def for_model(self, prompt: str) -> tuple[str, list[str]]:
         """What the base model reads of a prompt, and the words of it that the glossary does not hold."""

@@ -46,8 +46,9 @@ class ClassImages(Spec):
 _CLASS_IMAGES_CODE_VERSION = "2"
 """Raised when the images of the class are learned from in another way: of trainings with that prior alone."""
 _STUDIED_ALIKE = (
-    "study", "method", "base_model", "revision", "quantization", "class_images", "validation_fraction", "validation_noises", "seed",
-    "resolution", "further_resolutions", "aspect_buckets", "crops", "random_flip",
+    "study", "method", "base_model", "revision", "quantization", "precision", "class_images", "validation_fraction", "validation_noises",
+    "seed",
+    "resolution", "further_resolutions", "aspect_buckets", "upscale", "crops", "random_flip", "allow_distilled",
 )  # fmt: skip
 """What a study's trials share: how they are taught and stored, what they are measured on, and what is encoded once for all of them."""
 
@@ -62,13 +63,25 @@ class TrainingSpec(Part):
     )
     base_model: Text = Field(EMBEDDED, description="'embedded', a folder, or a hub id such as owner/name")
     revision: str | None = Field(None, description="Commit of the hub's model; required for a hub id")
-    quantization: Annotated[Literal["nf4"] | None, Absent(None)] = Field(
-        None, description="nf4: the base model's denoiser in four bits, for cards that it does not fit (the extra bitsandbytes; lora only)"
+    quantization: Annotated[Literal["int8", "nf4"] | None, Absent(None)] = Field(
+        None,
+        description="For cards that the base model does not fit, lora only. int8: the weights of denoiser and text encoders in eight bits "
+        "(the extra torchao); nf4: the denoiser's in four (the extra bitsandbytes)",
+    )
+    precision: Annotated[Literal["bf16"] | None, Absent(None)] = Field(
+        None, description="bf16: compute in bfloat16 on a CPU, too, where that has AMX or AVX512-BF16; GPUs do so anyhow"
+    )
+    allow_distilled: Annotated[bool, Absent(False)] = Field(
+        False,
+        description="Teach a base model that was distilled to few steps all the same: it goes grey, and its sibling is the one to teach",
     )
     resolution: int | None = Field(None, ge=32, le=2048, multiple_of=8, description="Side in pixels; the model's own if absent")
     further_resolutions: Annotated[tuple[int, ...], Absent(())] = Field((), description="Sides that images are learned from at, too")
     aspect_buckets: Annotated[bool, Absent(False)] = Field(
         True, description="Images keep about their shape, at as many pixels as the square of the resolution; false: their middle square"
+    )
+    upscale: Annotated[bool, Absent(False)] = Field(
+        False, description="Enlarge images that are smaller than the resolution; false: they are learned from at their own size"
     )
     crops: Annotated[int, Absent(1)] = Field(
         1, ge=1, le=8, description="Views of each image: the whole one, and with more than one also cuts at random places"
@@ -193,6 +206,11 @@ class TrainingSpec(Part):
         return self.pinned
 
     @property
+    def computed(self) -> tuple[str | None, str | None]:
+        """Quantization and precision: how the base model is loaded."""
+        return self.quantization, self.precision
+
+    @property
     def effective_alpha(self) -> float:
         return self.alpha if self.alpha is not None else float(self.rank)
 
@@ -219,6 +237,14 @@ class TrainingSpec(Part):
                         pixel_multiple=family.pixel_multiple,
                     )
                 )
+        if family.taught_instead and not found.allow_distilled:
+            raise ConfigError(
+                _(
+                    "training.base_model: it was distilled to few steps, and goes grey when it is taught; teach {taught_instead}, "
+                    "or set allow_distilled: true",
+                    taught_instead=family.taught_instead,
+                )
+            )
         name = found.target_modules
         if isinstance(name, str) and name not in family.target_modules:
             known = ", ".join(family.target_modules)

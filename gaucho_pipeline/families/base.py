@@ -54,6 +54,14 @@ def drawing_with(num_inference_steps: int, guidance_scale: float) -> Recommended
     return Recommended(gallery={"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale})
 
 
+def learning_with(learning_rate: float, num_inference_steps: int, guidance_scale: float) -> Recommended:
+    """A recommendation for a transformer: rank 32 (what peers' pages name for all of them), a rate, and how it is drawn with."""
+    return Recommended(
+        training={"rank": 32, "learning_rate": learning_rate},
+        gallery={"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale},
+    )
+
+
 @dataclass(frozen=True)
 class Sampling:
     """How pictures are drawn, beside prompts and seeds."""
@@ -78,7 +86,21 @@ class Family(ABC):
     pixel_multiple: ClassVar[int] = 16
     """Sides of pictures are multiples of this."""
     target_modules: ClassVar[dict[str, tuple[str, ...]]]
-    """What `training.target_modules` may name, as PEFT's suffixes."""
+    """What `training.target_modules` may name: PEFT's suffixes, or paths in which `*` stands for the number of a block."""
+    not_adapted: ClassVar[Mapping[str, str]] = {}
+    """Linear layers inside blocks that `attention_ff` leaves as they are, by suffix, each with the reason."""
+    blocks: ClassVar[tuple[str, ...]] = ("transformer_blocks",)
+    """The lists of blocks that the denoiser is made of."""
+    unswapped_blocks: ClassVar[tuple[str, ...]] = ()
+    """Those lists of blocks that stay on the card where others wait: they are never computed twice, so that their weights must stay."""
+    training_shift: ClassVar[float | None] = None
+    """How noise levels are shifted in training, where that is not what the sampler does; each family names its source."""
+    taught_instead: ClassVar[str] = ""
+    """The model to teach instead of this one, which was distilled to few steps; empty for one that is taught."""
+    reads_sizes: ClassVar[bool] = False
+    """Whether the denoiser is told of each image's size and cut, as `sizes` beside its prompt."""
+    reader: ClassVar[str] = "ComfyUI"
+    """The programs that read its single file, beside diffusers; empty: none is known."""
     recommended: ClassVar[Recommended] = Recommended()
     encoders: ClassVar[dict[str, dict[str, str]]] = {
         "clip": {"model": "openai/clip-vit-large-patch14", "revision": "32bd64288804d66eefd0ccbe215aa642df71cc41"},
@@ -130,6 +152,11 @@ class Family(ABC):
         self.parts.need(name)
         return getattr(self.pipeline, name)
 
+    @classmethod
+    def swapped_blocks(cls) -> tuple[str, ...]:
+        """The lists of blocks that can wait in the machine's memory while others are computed; none for UNets, whose parts meet again."""
+        return () if cls.denoiser == "unet" else tuple(name for name in cls.blocks if name not in cls.unswapped_blocks)
+
     @property
     def config(self) -> Any:
         """The denoiser's configuration, by attribute and by key."""
@@ -151,13 +178,24 @@ class Family(ABC):
         return False
 
     @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        """Whether a class that stands for some models of a family stands for this one: by name, `model_index.json`, the denoiser's own."""
+        return False
+
+    def to_single_file(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """An adapter by `<part>.<path>.lora_A/B.weight`, in the names that readers of single files know."""
+        return dict(weights)
+
+    @classmethod
     def refusal(cls, configs: Configs) -> str | None:
         """Why a model of this configuration cannot be taught, in the words that follow its name; None if it can."""
         size = configs.get(cls.denoiser, JsonObject()).get("sample_size")
         sides = [size] if not isinstance(size, (list, tuple)) else list(size)
         right = all(isinstance(side, int) and not isinstance(side, bool) and 0 < side <= _MAX_LATENTS for side in sides)
-        if size is not None and not (right and len(sides) in (1, 2) and len(set(sides)) == 1):
+        if size is not None and not (right and len(sides) in (1, 2)):
             return f"says that its sample_size is {str(size)[:40]}, which is none; correct {cls.denoiser}/config.json"
+        if len(set(sides)) > 1:
+            return f"draws pictures that are not square (sample_size {size}); take a model that draws squares"
         return None
 
     def file_metadata(self) -> dict[str, str]:
@@ -175,6 +213,11 @@ class Family(ABC):
     def is_guided(self, guidance: float) -> bool:
         """Whether prompts are weighed against a negative one (classifier-free guidance), which acts then and only then."""
         return self.takes_negative_prompts and guidance > 1
+
+    @property
+    def has_distilled_guidance(self) -> bool:
+        """Whether guidance is an input of the denoiser, which was distilled with it."""
+        return False
 
     def read(self, prompts: Sequence[str], sampling: Sampling) -> None:
         """Encodes prompts that are to be drawn, and the negative one where it acts, each once; the text encoders are not needed then."""
@@ -314,7 +357,8 @@ class Family(ABC):
         """How noisy each picture of a step is, (count,): logit-normal (arXiv 2403.03206), shifted as the sampler shifts."""
         import torch
 
-        return self.shift(torch.sigmoid(torch.randn(count, generator=generator)), latents)
+        t = torch.sigmoid(torch.randn(count, generator=generator))
+        return self.shift(t, latents) if self.training_shift is None else _shifted(t, self.training_shift)
 
     def validation_noise_levels(self, count: int) -> torch.Tensor:
         """Evenly spread, (count,)."""
@@ -327,7 +371,7 @@ class Family(ABC):
         config = self.pipeline.scheduler.config
         if not getattr(config, "use_dynamic_shifting", False):
             shift = config.get("shift") or config.get("flow_shift") or 1.0  # named so by samplers that are not for flows alone
-            return shift * t / (1 + (shift - 1) * t)
+            return _shifted(t, float(shift))
         return _exponential_shift(t, self.mu(latents))
 
     def mu(self, latents: torch.Tensor) -> float:
@@ -355,6 +399,11 @@ class Family(ABC):
     @abstractmethod
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         """What the denoiser says, in the shape of `noisy`; packing and signs are seen to here."""
+
+
+def _shifted(t: torch.Tensor, shift: float) -> torch.Tensor:
+    """Noise levels moved towards noise by a constant (arXiv 2403.03206, 5.3.2)."""
+    return shift * t / (1 + (shift - 1) * t)
 
 
 def _exponential_shift(t: torch.Tensor, mu: float) -> torch.Tensor:

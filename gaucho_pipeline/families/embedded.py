@@ -33,6 +33,14 @@ class Embedded(StableDiffusion):
 
     encoders: ClassVar[dict[str, dict[str, str]]] = {"clip": {"model": "embedded"}}  # it knows the embedded world, and no other
 
+    architecture = "gaucho-pipeline-embedded"
+    reader = ""
+
+    def file_metadata(self) -> dict[str, str]:
+        """No Stable Diffusion: whoever takes a file of it for one finds nothing that fits."""
+        own = {"modelspec.architecture": f"{self.architecture}/lora", "ss_base_model_version": self.architecture}
+        return own | {"modelspec.prediction_type": super().file_metadata()["modelspec.prediction_type"]}
+
     def offers(self, token: str) -> bool:
         from gaucho_pipeline.embedded.world import reserved_names
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, learning_with
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
 
-_FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2", "proj_mlp")
+_FEED_FORWARD = (
+    "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2", "proj_mlp", "single_transformer_blocks.*.proj_out",
+)  # fmt: skip
+_MODULATIONS = ("norm1.linear", "norm1_context.linear", "norm.linear")
+"""DiffSynth-Studio names them for FLUX.1 (`examples/flux`), and ComfyUI reads them."""
 
 
 class Flux(Family):
@@ -18,10 +23,13 @@ class Flux(Family):
     pipeline_class = "FluxPipeline"
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "flux-1-dev"
-    recommended: ClassVar[Recommended] = drawing_with(28, 3.5)
+    code_version = "2"
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 28, 3.5)
+    """The rate of diffusers' `examples/dreambooth/README_flux.md`; drawn as its makers do."""
+    blocks: ClassVar[tuple[str, ...]] = ("transformer_blocks", "single_transformer_blocks")
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *ADDED_ATTENTION),
-        "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),
+        "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD, *_MODULATIONS),
     }
     max_sequence_length = 512
     takes_negative_prompts = False  # its guidance was distilled into it
@@ -31,6 +39,10 @@ class Flux(Family):
     @property
     def resolution(self) -> int:
         return 1024
+
+    @property
+    def has_distilled_guidance(self) -> bool:
+        return bool(self.config["guidance_embeds"])
 
     def unpacked(self, latents: torch.Tensor, side: int) -> torch.Tensor:
         found: torch.Tensor = type(self.pipeline)._unpack_latents(latents, side, side, self.pipeline.vae_scale_factor)
@@ -55,3 +67,15 @@ class Flux(Family):
         )[0]
         predicted: torch.Tensor = own._unpack_latents(packed, height * factor, width * factor, factor)
         return predicted
+
+
+class FluxSchnell(Flux):
+    """FLUX.1-schnell, distilled to few steps: it has no guidance at all."""
+
+    architecture = "flux-1-schnell"
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 4, 0.0)
+    taught_instead = "black-forest-labs/FLUX.1-dev, or Chroma1, whose licence is open"
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return config.get("guidance_embeds") is not True

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, Sampling, drawing_with
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, Sampling, learning_with
+from gaucho_pipeline.families.model_files import Configs
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
 
-_ADDED = (*ADDED_ATTENTION, "to_qkv_mlp_proj")
+_ADDED = (*ADDED_ATTENTION, "to_qkv_mlp_proj", "single_transformer_blocks.*.attn.to_out")
+"""The last of them is no list, as those of other blocks are (huggingface/diffusers#13011)."""
 _FEED_FORWARD = ("ff.linear_in", "ff.linear_out", "ff_context.linear_in", "ff_context.linear_out")
 
 
@@ -18,7 +21,10 @@ class Flux2Klein(Family):
 
     pipeline_class = "Flux2KleinPipeline"
     architecture = "flux-2-klein"
-    recommended: ClassVar[Recommended] = drawing_with(50, 4.0)
+    code_version = "2"
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 50, 4.0)
+    """Those of musubi-tuner for FLUX.2-klein-base-4B; for the 9B OneTrainer has 3e-5."""
+    blocks: ClassVar[tuple[str, ...]] = ("transformer_blocks", "single_transformer_blocks")
     reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *_ADDED),
@@ -27,6 +33,13 @@ class Flux2Klein(Family):
     max_sequence_length = 512
     hidden_layers = (9, 18, 27)
     """The layers of the text encoder that are read."""
+
+    @classmethod
+    def refusal(cls, configs: Configs) -> str | None:
+        layers = configs.get("text_encoder", JsonObject()).get("num_hidden_layers")
+        if isinstance(layers, int) and layers < max(cls.hidden_layers):
+            return f"has a text encoder of {layers} layers, of which number {max(cls.hidden_layers)} is read; fetch the whole model again"
+        return super().refusal(configs)
 
     @property
     def resolution(self) -> int:
@@ -82,3 +95,15 @@ class Flux2Klein(Family):
         )[0]
         predicted: torch.Tensor = own._unpack_latents_with_ids(packed, places)
         return predicted
+
+
+class Flux2KleinDistilled(Flux2Klein):
+    """FLUX.2-klein without *base* in its name, distilled to four steps."""
+
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 4, 1.0)
+    takes_negative_prompts = False
+    taught_instead = "its sibling with base in the name, such as black-forest-labs/FLUX.2-klein-base-4B"
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return index.get("is_distilled") is True

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, learning_with
+from gaucho_pipeline.families.single_files import fused
 
 if TYPE_CHECKING:
     import torch
+
+_FUSED = (r"(.*)\.attn\.", ("to_q", "to_k", "to_v"), r"diffusion_model.\1.attention.qkv")
+_RENAMED = (
+    (r"(.*)\.attn\.to_out\.0", r"diffusion_model.\1.attention.out"),
+    (r"(.*)\.feed_forward\.linear_(\d)", r"diffusion_model.\1.feed_forward.w\2"),
+    (r"(.*)", r"diffusion_model.\1"),
+)
 
 _FEED_FORWARD = ("feed_forward.linear_1", "feed_forward.linear_2", "feed_forward.linear_3")
 
@@ -17,7 +26,12 @@ class Lumina2(Family):
 
     pipeline_class = "Lumina2Pipeline"
     architecture = "lumina-2"
-    recommended: ClassVar[Recommended] = drawing_with(30, 4.0)
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 30, 4.0)
+    """The rate of diffusers' `examples/dreambooth/README_lumina2.md`."""
+    code_version = "2"
+    blocks: ClassVar[tuple[str, ...]] = ("noise_refiner", "context_refiner", "layers")
+    unswapped_blocks: ClassVar[tuple[str, ...]] = ("noise_refiner", "context_refiner")
+    not_adapted: ClassVar[dict[str, str]] = {"norm1.linear": "diffusers' script for Lumina 2 leaves modulations as they are"}
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "mask": "prompt_attention_mask"}
     max_sequence_length = 256
@@ -33,6 +47,10 @@ class Lumina2(Family):
             [negative_prompt], device=self.device, max_sequence_length=self.max_sequence_length
         )
         return {"embeds": embeds[0], "mask": mask[0]}
+
+    def to_single_file(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """In its makers' own names, which ComfyUI reads: there query, key and value are one matrix."""
+        return fused(weights, _FUSED, _RENAMED)
 
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         return -self.network(

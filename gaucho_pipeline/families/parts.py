@@ -6,6 +6,7 @@ What loads them in turn is in `models/parts.py`; here is the contract, and the p
 from __future__ import annotations
 
 import gc
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
 
 Change = Callable[[Any], None]
 """Changes a module in place: has it learn, or gives it what was learned."""
+
+
+def is_text_encoder(name: str) -> bool:
+    """Whether a name in `model_index.json` is that of a part that reads prompts."""
+    return re.fullmatch(r"text_encoder(_\d)?", name) is not None
 
 
 class Parts(ABC):
@@ -57,6 +63,14 @@ class Parts(ABC):
         """Has parts stay in memory, whatever else is needed: they learn."""
 
     @abstractmethod
+    def swap(self, name: str) -> bool:
+        """Has a part's blocks wait in the machine's memory while others are computed (`models/block_swap.py`); whether they do."""
+
+    def is_swapped(self, name: str) -> bool:
+        """Whether a part's blocks wait so."""
+        return False
+
+    @abstractmethod
     def take_from(self, name: str, load: Callable[[Any], Any]) -> None:
         """Takes a part from elsewhere, from now on. `load`: gives it, from its class."""
 
@@ -78,7 +92,7 @@ class WholePipeline(Parts):
         self.pipeline = pipeline
         modules = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
         self.device = torch.device(next((str(module.device) for module in modules.values()), "cpu"))
-        self._text_encoders = tuple(name for name in modules if name.startswith("text_encoder"))
+        self._text_encoders = tuple(name for name in modules if is_text_encoder(name))
         self._configs: dict[str, Any] = {name: module.config for name, module in modules.items()}
         self._dtypes = {name: next(module.parameters()).dtype for name, module in modules.items()}
 
@@ -108,6 +122,9 @@ class WholePipeline(Parts):
 
     def hold(self, *names: str) -> None:
         """They stay anyhow."""
+
+    def swap(self, name: str) -> bool:
+        return False
 
     def take_from(self, name: str, load: Callable[[Any], Any]) -> None:
         own = getattr(self.pipeline, name)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, learning_with
 
 if TYPE_CHECKING:
     import torch
 
+_MODULATIONS = ("img_mod.1", "txt_mod.1")
+"""DiffSynth-Studio names them for Qwen-Image."""
 _FEED_FORWARD = ("img_mlp.net.0.proj", "img_mlp.net.2", "txt_mlp.net.0.proj", "txt_mlp.net.2")
 
 
@@ -17,11 +19,14 @@ class QwenImage(Family):
 
     pipeline_class = "QwenImagePipeline"
     architecture = "qwen-image"
-    recommended: ClassVar[Recommended] = drawing_with(50, 4.0)
+    recommended: ClassVar[Recommended] = learning_with(5e-5, 50, 4.0)
+    """musubi-tuner's `docs/qwen_image.md`, whose rate goes with its shift; diffusers' script has 2e-4."""
+    code_version = "2"
+    training_shift: ClassVar[float | None] = 2.2
     reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *ADDED_ATTENTION),
-        "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),
+        "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD, *_MODULATIONS),
     }
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "mask": "prompt_embeds_mask"}
     max_sequence_length = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, learning_with
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +17,10 @@ class Sana(Family):
 
     pipeline_class = "SanaPipeline"
     architecture = "sana"
-    recommended: ClassVar[Recommended] = drawing_with(20, 4.5)
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 20, 4.5)
+    """The rate of diffusers' `examples/dreambooth/README_sana.md`."""
+    code_version = "2"
+    reader = ""
     pixel_multiple = 32
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": ATTENTION, "attention_ff": (*ATTENTION, *_FEED_FORWARD)}
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "mask": "prompt_attention_mask"}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import Conditioning, Family, Sampling
+from gaucho_pipeline.families.base import Conditioning, Family, Recommended, Sampling, drawing_with
 from gaucho_pipeline.families.model_files import Configs
 from gaucho_pipeline.families.target_modules import TARGET_MODULES
 from gaucho_pipeline.spec import JsonObject
@@ -21,6 +22,8 @@ class StableDiffusion(Family):
     pipeline_class = "StableDiffusionPipeline"
     architecture = "stable-diffusion-v1"
     denoiser = "unet"
+    reader = "ComfyUI, A1111 and Forge"
+    blocks: ClassVar[tuple[str, ...]] = ("down_blocks", "mid_block", "up_blocks")
     pixel_multiple = 8
     sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard", "animatediff")
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = TARGET_MODULES
@@ -123,3 +126,19 @@ class StableDiffusion(Family):
 
         keys = self.conditioning_keys(conditionings, sampling)
         return self.call_pipeline(keys | {"latents": latents, "generator": torch.Generator().manual_seed(seed)}, sampling)
+
+
+def is_named_distilled(name: str) -> bool:
+    """Whether a model's name says that it was distilled to few steps."""
+    return re.search(r"turbo|lightning|lcm|hyper-?sd", name, re.IGNORECASE) is not None
+
+
+class StableDiffusionDistilled(StableDiffusion):
+    """SD-Turbo, LCM and their kind, distilled to few steps: known by name, or by a guidance that is an input."""
+
+    recommended: ClassVar[Recommended] = drawing_with(4, 0.0)
+    taught_instead = "the model that it was distilled from, such as stable-diffusion-v1-5/stable-diffusion-v1-5"
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return is_named_distilled(name) or bool(config.get("time_cond_proj_dim"))

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, learning_with
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
 
-_ATTENTION = (*(f"attn.{name}" for name in ATTENTION), "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out")
+_ATTENTION = (
+    *(f"{own}.{name}" for own in ("attn", "attn2") for name in ATTENTION),
+    "attn.add_q_proj",
+    "attn.add_k_proj",
+    "attn.add_v_proj",
+    "attn.to_add_out",
+)
 _FEED_FORWARD = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
 
 
@@ -19,7 +26,12 @@ class StableDiffusion3(Family):
     pipeline_class = "StableDiffusion3Pipeline"
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "stable-diffusion-v3.5"
-    recommended: ClassVar[Recommended] = drawing_with(28, 7.0)
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 28, 7.0)
+    code_version = "2"
+    not_adapted: ClassVar[dict[str, str]] = {
+        "norm1.linear": "diffusers' script for SD 3 leaves modulations as they are",
+        "norm1_context.linear": "diffusers' script for SD 3 leaves modulations as they are",
+    }
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 256
 
@@ -38,3 +50,14 @@ class StableDiffusion3(Family):
             return_dict=False,
         )[0]
         return predicted
+
+
+class StableDiffusion3Turbo(StableDiffusion3):
+    """Stable Diffusion 3.5 Large Turbo, distilled to four steps; its files say so by their name alone."""
+
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 4, 0.0)
+    taught_instead = "stabilityai/stable-diffusion-3.5-medium, or its large sibling"
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return "turbo" in name.lower()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from gaucho_pipeline.families.base import Conditioning, Recommended, Sampling, drawing_with
-from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion, is_named_distilled
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -20,6 +21,7 @@ class StableDiffusionXL(StableDiffusion):
     sequence_methods: ClassVar[tuple[str, ...]] = ("storyboard",)
     code_version = "2"
     recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
+    reads_sizes = True
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
     without: ClassVar[tuple[str, ...]] = ()
 
@@ -47,7 +49,20 @@ class StableDiffusionXL(StableDiffusion):
 
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         height, width = (side * self.pipeline.vae_scale_factor for side in noisy.shape[-2:])
-        sizes = noisy.new_tensor([[height, width, 0, 0, height, width]]).repeat(len(noisy), 1)
-        added = {"text_embeds": conditioning["pooled"], "time_ids": sizes}
+        sizes = conditioning.get("sizes")  # (n, 6): height, width, top, left, height and width of the cut
+        if sizes is None:
+            sizes = noisy.new_tensor([[height, width, 0, 0, height, width]]).repeat(len(noisy), 1)
+        added = {"text_embeds": conditioning["pooled"], "time_ids": sizes.to(noisy)}
         predicted: torch.Tensor = self.network(noisy, self.timesteps(t), conditioning["embeds"], added_cond_kwargs=added).sample
         return predicted
+
+
+class StableDiffusionXLDistilled(StableDiffusionXL):
+    """SDXL-Turbo, Lightning, LCM and their kind, distilled to few steps: known by name, or by a guidance that is an input."""
+
+    recommended: ClassVar[Recommended] = drawing_with(4, 0.0)
+    taught_instead = "stabilityai/stable-diffusion-xl-base-1.0"
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return is_named_distilled(name) or bool(config.get("time_cond_proj_dim"))

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, Sampling, drawing_with
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, Sampling, learning_with
 from gaucho_pipeline.families.model_files import Configs
+from gaucho_pipeline.families.single_files import renamed
 from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
+
+_RENAMED = (
+    (r"(.*)\.attn1\.to_([qkv])", r"diffusion_model.\1.self_attn.\2"),
+    (r"(.*)\.attn1\.to_out\.0", r"diffusion_model.\1.self_attn.o"),
+    (r"(.*)\.attn2\.to_([qkv])", r"diffusion_model.\1.cross_attn.\2"),
+    (r"(.*)\.attn2\.to_out\.0", r"diffusion_model.\1.cross_attn.o"),
+    (r"(.*)\.ffn\.net\.0\.proj", r"diffusion_model.\1.ffn.0"),
+    (r"(.*)\.ffn\.net\.2", r"diffusion_model.\1.ffn.2"),
+    (r"(.*)", r"diffusion_model.\1"),
+)
 
 _FEED_FORWARD = ("ffn.net.0.proj", "ffn.net.2")
 
@@ -20,7 +31,9 @@ class Wan(Family):
 
     pipeline_class = "WanPipeline"
     architecture = "wan2.1-t2v"
-    recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
+    recommended: ClassVar[Recommended] = learning_with(2e-4, 50, 5.0)
+    """The rate of musubi-tuner's `docs/wan.md`."""
+    blocks: ClassVar[tuple[str, ...]] = ("blocks",)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": ATTENTION,
         "attention_ff": (*ATTENTION, *_FEED_FORWARD),
@@ -81,6 +94,10 @@ class Wan(Family):
         config = self.vae.config
         mean, deviation = (like.new_tensor(values).view(1, -1, 1, 1, 1) for values in (config.latents_mean, config.latents_std))
         return mean, deviation
+
+    def to_single_file(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """In its makers' own names, which ComfyUI reads."""
+        return renamed(weights, _RENAMED)
 
     def _encode_prompt(self, prompt: str) -> Conditioning:
         embeds, _ = self.pipeline.encode_prompt(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, drawing_with
+from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, learning_with
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +20,14 @@ class ZImage(Family):
 
     pipeline_class = "ZImagePipeline"
     architecture = "z-image"
-    recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 50, 5.0)
+    """musubi-tuner's `docs/zimage.md`."""
+    code_version = "2"
+    training_shift = 2.0  # that page's: its sampler's own, 6, leaves 3.7 % of the draws below half noise
+    blocks: ClassVar[tuple[str, ...]] = ("noise_refiner", "context_refiner", "layers")
+    not_adapted: ClassVar[dict[str, str]] = {
+        "adaLN_modulation.0": "DiffSynth-Studio and diffusers' script for Z-Image leave modulations as they are"
+    }
     reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 512
@@ -46,3 +54,14 @@ class ZImage(Family):
 
         clips = list(noisy.unsqueeze(2).unbind(0))
         return -torch.stack(self.network(clips, 1 - t, conditioning["embeds"], return_dict=False)[0]).squeeze(2)
+
+
+class ZImageTurbo(ZImage):
+    """Z-Image-Turbo, distilled to eight steps; its files say so by their name alone."""
+
+    recommended: ClassVar[Recommended] = learning_with(1e-4, 9, 0.0)
+    taught_instead = "Tongyi-MAI/Z-Image"
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return "turbo" in name.lower()

@@ -44,10 +44,11 @@ class Settings:
     denoiser: str
     side: int
     checkpoint: str | None = None
+    has_distilled_guidance: bool = False
 
     def key(self, sample: Sample) -> str:
         """What a picture is kept under: the hash of all that makes it."""
-        own = {name: value for name, value in asdict(self).items() if name != "checkpoint" or value is not None}
+        own = {name: value for name, value in asdict(self).items() if name not in ("checkpoint", "has_distilled_guidance") or value}
         return digest(own | {"prompt": sample.prompt, "seed": sample.seed})
 
 
@@ -159,20 +160,22 @@ def _too_large() -> str:
 
 def open_base(trained: Manifest, spec: GallerySpec, waiting: Path) -> Drawer:
     """The base model that a checkpoint was trained on, with the gallery's sampler, at the gallery's or the training's size."""
-    training, loaded = trained.training_spec(), load_base(trained)
+    training, drawing = trained.training_spec(), (spec.base_model, spec.revision) if spec.base_model else None
+    loaded = load_base(trained, drawing)
     device, family = loaded.device, loaded.family
     if spec.sampler:
         family.use_sampler(spec.sampler)
     settings = Settings(
         code=(_CODE_VERSION, family.code_version),
-        base_model=trained.provenance.base_model,
-        computed=(device.type, str(base_models.compute_dtype(device)), training.quantization),
-        negative_prompt=spec.negative_prompt,
+        base_model=base_models.identity(*drawing) if drawing else trained.provenance.base_model,
+        computed=(device.type, str(loaded.dtype), training.quantization),
+        negative_prompt=spec.negative_prompt if family.is_guided(spec.guidance_scale) else "",
         num_inference_steps=spec.num_inference_steps,
         guidance_scale=spec.guidance_scale,
         sampler=family.sampler,
         denoiser=family.denoiser,
         side=spec.size or training.resolution or family.resolution,
+        has_distilled_guidance=family.has_distilled_guidance,
     )
     return Drawer(family, spec, settings, waiting)
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
-from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
+from gaucho_pipeline.files.clock import now
+from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights, tensors_digest
 from gaucho_pipeline.spec import JsonObject
 
 ADAPTER = Path("adapter")
@@ -42,7 +44,7 @@ class Lora(Method):
         modules = self.modules  # which may be loaded now: that draws numbers, too
         torch.manual_seed(self.spec.seed)  # before the adapter is drawn, not after
         for name, module in modules.items():
-            targets = list(self.spec.target_modules) if name == self.family.denoiser else list(TEXT_ENCODER_MODULES)
+            targets = _expanded(self.spec.target_modules, module) if name == self.family.denoiser else list(TEXT_ENCODER_MODULES)
             config = LoraConfig(
                 r=self.spec.rank, lora_alpha=self.spec.effective_alpha, init_lora_weights="gaussian", target_modules=targets
             )
@@ -94,9 +96,11 @@ class Lora(Method):
     @staticmethod
     def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
         is_unet = family.denoiser == "unet"
-        readers = "ComfyUI, A1111 and Forge" if is_unet else "ComfyUI"
-        text = f"`{slug}.safetensors` is for {readers}, with strength 1 beside the same base model: in ComfyUI with *Load LoRA*"
-        text += f", in A1111 and Forge with `<lora:{slug}:1>` in the prompt." if is_unet else "."
+        if family.reader:
+            text = f"`{slug}.safetensors` is for {family.reader}, with strength 1 beside the same base model: in ComfyUI with *Load LoRA*"
+            text += f", in A1111 and Forge with `<lora:{slug}:1>` in the prompt." if is_unet else "."
+        else:
+            text = f"`{slug}.safetensors` is the same in half precision, for diffusers: no other program is known that reads it."
         return f'pipe = {family.pipeline_class}.from_pretrained("{base}")\npipe.load_lora_weights("adapter")', text
 
     def _save_diffusers(self, folder: Path) -> None:
@@ -119,7 +123,10 @@ class Lora(Method):
         from safetensors.torch import save_file
 
         is_unet, spec = self.family.denoiser == "unet", self.spec
-        named = to_kohya(self.weights(), spec.effective_alpha) if is_unet else to_folded(self.weights(), spec.effective_alpha / spec.rank)
+        if is_unet:
+            named = to_kohya(self.weights(), spec.effective_alpha)
+        else:
+            named = self.family.to_single_file(to_folded(self.weights(), spec.effective_alpha / spec.rank))
         metadata = {
             "modelspec.sai_model_spec": "1.0.1",
             "modelspec.implementation": "https://github.com/huggingface/diffusers",
@@ -138,8 +145,10 @@ class Lora(Method):
                 "ss_tag_frequency": json.dumps({path.stem: {info.words: info.images}}, ensure_ascii=False),
                 "ss_dataset_dirs": json.dumps({path.stem: {"n_repeats": 1, "img_count": info.images}}),
             }
-        half = {name: tensor if name.endswith(".alpha") else tensor.to(torch.float16) for name, tensor in named.items()}
-        save_file(half, path, metadata)
+        is_folded = not is_unet and spec.effective_alpha != spec.rank
+        single = (".alpha", ".lora_B.weight") if is_folded else (".alpha",)  # half precision spoils what was folded
+        half = {name: tensor if name.endswith(single) else tensor.to(torch.float16) for name, tensor in named.items()}
+        save_file(half, path, metadata | {"sshs_model_hash": tensors_digest(half), "modelspec.date": now()[:10]})
 
     @staticmethod
     def parts_in(family: Family, folder: Path) -> tuple[str, ...]:
@@ -227,6 +236,18 @@ def _read_adapter(folder: Path) -> tuple[Weights, JsonObject]:
     except (OSError, ValueError, SafetensorError) as error:
         raise GauchoError(_("{folder} does not load: {error}", folder=path.parent, error=error)) from None
     return weights, JsonObject(settings)
+
+
+def _expanded(targets: Sequence[str], network: Any) -> list[str]:
+    """Target modules with each path in which `*` stands for a block's number as the paths that there are."""
+    found = list[str]()
+    for target in targets:
+        if "*" not in target:
+            found.append(target)
+            continue
+        pattern = re.compile(re.escape(target).replace(re.escape("*"), r"\d+"))
+        found += [path for path, _unused in network.named_modules() if pattern.fullmatch(path)]
+    return found
 
 
 def _of(weights: Weights, component: str) -> Weights:

@@ -6,20 +6,23 @@ Naming and identity need no heavy import; torch and diffusers are imported where
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
-from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.families import FAMILIES, Family, member_of
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.model_files import read_model
+from gaucho_pipeline.families.parts import is_text_encoder
 from gaucho_pipeline.files.digests import weights_digest
 from gaucho_pipeline.spec import JsonObject
 
@@ -51,7 +54,7 @@ def identity(model: str, revision: str | None) -> dict[str, str | None]:
     """
     folder = folder_of(model)
     if folder and not (folder / "model_index.json").is_file():
-        raise ConfigError(_("{folder} holds no model (no model_index.json)", folder=folder))
+        model_index(model, revision)
     return part_identity(model, revision)
 
 
@@ -68,13 +71,41 @@ def model_index(model: str, revision: str | None) -> JsonObject:
 
     Raises ConfigError if it is not there or is no such file, GauchoError if a hub cannot be asked.
     """
+    value = _json_file(model, revision, "model_index.json")
+    if value is None:
+        if model.endswith(_SINGLE_FILES):
+            raise ConfigError(
+                _(
+                    "{model} is a single file; diffusers makes a folder of it: {command}, then name that folder",
+                    model=model,
+                    command=_CONVERTS.format(file=Path(model).name),
+                )
+            )
+        raise ConfigError(_("{place} holds no model (no model_index.json)", place=folder_of(model) or model))
+    if not isinstance(value.get("_class_name"), str):
+        raise ConfigError(_("{place}: its model_index.json names no pipeline", place=folder_of(model) or model))
+    return value
+
+
+_SINGLE_FILES = (".safetensors", ".ckpt")
+_CONVERTS = (
+    "python -c \"from diffusers import StableDiffusionPipeline as P; P.from_single_file('{file}').save_pretrained('model')\" "
+    "(StableDiffusionXLPipeline for an SDXL file)"
+)
+
+
+def _json_file(model: str, revision: str | None, file: str) -> JsonObject | None:
+    """A file of a model, from its folder or from the hub; None if it is not there, or is no JSON object.
+
+    Raises ConfigError for a name that no hub has, GauchoError if a hub cannot be asked.
+    """
     folder = folder_of(model)
     if folder is None:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
         try:
-            path = Path(hf_hub_download(model, "model_index.json", revision=revision))
+            path = Path(hf_hub_download(model, file, revision=revision))
         except HFValidationError as error:
             raise ConfigError(_("{model} is no name that a hub has: {error}", model=model, error=error)) from None
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -83,14 +114,16 @@ def model_index(model: str, revision: str | None) -> JsonObject:
                 _("{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?", model=model, first=first)
             ) from None
     else:
-        path = folder / "model_index.json"
+        path = folder / file
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        raise ConfigError(_("{place} holds no model (no model_index.json)", place=folder or model)) from None
-    if not isinstance(value, dict) or not isinstance(value.get("_class_name"), str):
-        raise ConfigError(_("{place}: its model_index.json names no pipeline", place=folder or model))
-    return JsonObject(value)
+        return None
+    return JsonObject(value) if isinstance(value, dict) else None
+
+
+_TELLING = ("is_distilled", "guidance_embeds", "time_cond_proj_dim")
+"""Keys of `model_index.json` and of the denoiser's configuration that tell a distilled model; kept in the lock file."""
 
 
 def family_of(model: str, revision: str | None, lock_file: LockFile | None = None) -> type[Family]:
@@ -100,22 +133,59 @@ def family_of(model: str, revision: str | None, lock_file: LockFile | None = Non
     """
     if model == EMBEDDED:
         return Embedded
-    name, kept = f"{model}@{revision}", None
-    if folder_of(model) is None and lock_file:
-        kept = lock_file.get(_LOCK_KIND, name)
-    class_name = kept["id"] if kept else model_index(model, revision)["_class_name"]
+    name, is_folder = f"{model}@{revision}", folder_of(model) is not None
+    kept = lock_file.get(_LOCK_KIND, name) if lock_file and not is_folder else None
+    index = JsonObject({"_class_name": kept["id"], **kept}) if kept else model_index(model, revision)
+    class_name = str(index["_class_name"])
     if class_name not in FAMILIES:
         raise ConfigError(
             _("{model} is a {class_name}; what can be taught: {families}", model=model, class_name=class_name, families=", ".join(FAMILIES))
         )
-    if folder_of(model) is None and lock_file and not kept:
-        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", JsonObject(id=class_name))
-    return FAMILIES[class_name]
+    family = FAMILIES[class_name]
+    config = JsonObject(kept) if kept else _json_file(model, revision, f"{family.denoiser}/config.json") or JsonObject()
+    if lock_file and not is_folder and not kept:
+        told = {key: value for key in _TELLING if (value := index.get(key, config.get(key))) is not None}
+        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", JsonObject(id=class_name, **told))
+    return member_of(family, f"{Path(model).name} {index.get('_name_or_path') or ''}", index, config)
+
+
+_MAY_DIFFER = ("guidance_embeds", "sample_size", "dtype", "torch_dtype")
+"""Keys of a denoiser's configuration in which a model and its distilled sibling may differ."""
+
+
+def check_sibling(taught: Mapping[str, Any], drawing: Mapping[str, Any]) -> None:
+    """Raises ConfigError if what a denoiser learned does not fit another one, by their configurations."""
+    for key in sorted({*taught, *drawing}):
+        differs = taught.get(key) != drawing.get(key) and not key.startswith("_") and key not in _MAY_DIFFER
+        if differs:
+            raise ConfigError(
+                _(
+                    "gallery.base_model: it has {key} {own}, and the model that was taught {taught}: what was learned does not fit it",
+                    key=key,
+                    own=drawing.get(key),
+                    taught=taught.get(key),
+                )
+            )
+
+
+def denoiser_config(model: str, revision: str | None) -> JsonObject:
+    """The configuration of a model's denoiser. Raises ConfigError for a model that is none, GauchoError if a hub cannot be asked."""
+    return _json_file(model, revision, f"{family_of(model, revision).denoiser}/config.json") or JsonObject()
 
 
 def is_recognised(model: str, revision: str | None, lock_file: LockFile) -> bool:
     """Whether the family of a base model is known without asking anybody."""
     return folder_of(model) is not None or lock_file.get(_LOCK_KIND, f"{model}@{revision}") is not None
+
+
+class Loading(NamedTuple):
+    """How a base model is loaded, where that changes what it computes: `training.quantization` and `training.precision`."""
+
+    quantization: str | None = None
+    precision: str | None = None
+
+
+PLAIN = Loading()
 
 
 @dataclass(frozen=True)
@@ -125,6 +195,8 @@ class Loaded:
     family: Family
     """What its family knows, around the pipeline."""
     device: torch.device
+    dtype: torch.dtype
+    """What its denoiser computes in."""
 
     @cached_property
     def peaks(self) -> PeakMeter:
@@ -145,24 +217,24 @@ class Loaded:
         return self.family.resolution
 
 
-def load(model: str, revision: str | None, device: torch.device, quantization: str | None = None) -> Loaded:
-    """Opens a pipeline whose parts are loaded when they are needed: safetensors only, in the type that the device computes in.
+def load(model: str, revision: str | None, device: torch.device, how: Loading = PLAIN) -> Loaded:
+    """Opens a pipeline whose parts are loaded when they are needed: safetensors only, in the type that is computed in.
 
-    `quantization` as in `training.quantization`. Raises ConfigError where that cannot be had here, or the model cannot be taught;
-    GauchoError if it cannot be had.
+    Raises ConfigError where what is asked for cannot be had here, or the model cannot be taught; GauchoError if it cannot be had.
     """
     quiet_libraries()
     from gaucho_pipeline.models.parts import PartsInTurn, Source
 
     family, folder = family_of(model, revision), folder_of(model)
     check_folder(model, revision)
-    quantized: dict[str, Any] = {family.denoiser: _four_bits(device)} if quantization else {}
-    source = Source(model, str(folder or model), revision, model_index(model, revision), compute_dtype(device), quantized)
-    parts = PartsInTurn(source, family, device)
+    index, dtype = model_index(model, revision), compute_dtype(device, how.precision)
+    quantized = _quantized(family, index, device, dtype, how.quantization)
+    placed = frozenset(quantized) if how.quantization == "nf4" else frozenset[str]()
+    parts = PartsInTurn(Source(model, str(folder or model), revision, index, dtype, quantized, placed), family, device)
     configs = {family.denoiser: parts.config(family.denoiser), "vae": parts.config("vae"), "scheduler": parts.pipeline.scheduler.config}
     if reason := family.refusal({name: JsonObject(config) for name, config in configs.items()}):
         raise GauchoError(_("training.base_model: {model} {reason}", model=model, reason=reason))
-    return Loaded(family(parts.pipeline, parts), device)
+    return Loaded(family(parts.pipeline, parts), device, dtype)
 
 
 def check_folder(model: str, revision: str | None) -> int | None:
@@ -182,7 +254,25 @@ def check_folder(model: str, revision: str | None) -> int | None:
     return count
 
 
-def _four_bits(device: torch.device) -> Any:
+def _quantized(family: type[Family], index: JsonObject, device: torch.device, dtype: torch.dtype, name: str | None) -> dict[str, Any]:
+    """How the parts of a model are quantized, as their libraries have it. Raises ConfigError where that cannot be had here."""
+    if name is None:
+        return {}
+    if name == "nf4":
+        return {family.denoiser: _four_bits(device, dtype)}
+    if find_spec("torchao") is None:
+        raise ConfigError(_("training.quantization: int8 needs the extra: pip install 'gaucho-pipeline[torchao]'"))
+    logging.getLogger("torchao").setLevel(logging.ERROR)  # kernels of GPUs that are not here
+    import diffusers
+    import transformers
+    from torchao.quantization import Int8WeightOnlyConfig
+
+    readers = [part for part in index if is_text_encoder(part)]
+    found = {part: transformers.TorchAoConfig(Int8WeightOnlyConfig(version=2)) for part in readers}
+    return {**found, family.denoiser: diffusers.TorchAoConfig(Int8WeightOnlyConfig(version=2))}
+
+
+def _four_bits(device: torch.device, dtype: torch.dtype) -> Any:
     """https://huggingface.co/docs/diffusers/quantization/bitsandbytes; the denoiser only, which is what is large while it is taught."""
     from diffusers import BitsAndBytesConfig
 
@@ -190,24 +280,42 @@ def _four_bits(device: torch.device) -> Any:
         raise ConfigError(_("training.quantization: nf4 needs the extra: pip install 'gaucho-pipeline[bitsandbytes]'"))
     if device.type != "cuda":
         raise ConfigError(_("training.quantization: nf4 needs a CUDA GPU"))
-    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype(device))
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
 
 
-def compute_dtype(device: torch.device) -> torch.dtype:
-    """What a denoiser computes in on a device: bfloat16 where the GPU has it, else float16; float32 elsewhere."""
+_BF16_FLAGS = ("amx_bf16", "avx512_bf16")
+
+
+def compute_dtype(device: torch.device, precision: str | None = None) -> torch.dtype:
+    """What a denoiser computes in on a device: bfloat16 where the GPU has it, else float16; float32 elsewhere.
+
+    `precision` as in `training.precision`. Raises ConfigError where that cannot be had here.
+    """
     import torch
 
     if device.type != "cuda":
-        return torch.float32
+        if precision == "bf16" and not has_bf16():
+            raise ConfigError(_("training.precision: bf16 needs a CPU with AMX or AVX512-BF16, which this one has not; leave it out"))
+        return torch.bfloat16 if precision == "bf16" else torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def has_bf16() -> bool:
+    """Whether this machine's CPU multiplies bfloat16 itself (proc(5), /proc/cpuinfo)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return any(flag in flags for flag in _BF16_FLAGS)
 
 
 def quiet_libraries() -> None:
     """Keeps the libraries' own progress bars and advice out of a log that has its own."""
-    from transformers.utils import logging
+    from transformers.utils import logging as transformers_logging
 
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
     from diffusers.utils import logging as diffusers_logging
 
     diffusers_logging.set_verbosity_error()

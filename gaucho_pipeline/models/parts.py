@@ -19,10 +19,13 @@ from safetensors import SafetensorError, safe_open
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.model_files import variant_of
-from gaucho_pipeline.families.parts import Change, Parts
-from gaucho_pipeline.models.memory import give_back
+from gaucho_pipeline.families.parts import Change, Parts, is_text_encoder
+from gaucho_pipeline.models.block_swap import BlockSwap, blocks_of
+from gaucho_pipeline.models.memory import free_bytes, give_back
 from gaucho_pipeline.spec import JsonObject
 
+CARD_SHARE = 0.9
+"""What a part may take of a card's free memory; blocks of one that takes more wait in the machine's."""
 LARGE_BYTES = 1_000_000_000
 """What a part takes at least so that others leave memory for it."""
 VARIANTS = (None, "fp16", "bf16")
@@ -44,6 +47,8 @@ class Source:
     dtype: torch.dtype
     quantization: Mapping[str, Any] = field(default_factory=dict)
     """Of parts whose weights are quantized: how, as their library has it."""
+    placed: frozenset[str] = frozenset()
+    """Parts that their library puts on the card itself."""
 
     @property
     def is_folder(self) -> bool:
@@ -55,11 +60,12 @@ class PartsInTurn(Parts):
 
     def __init__(self, source: Source, family: type[Family], device: torch.device) -> None:
         self._source, self.device = source, device
-        names = [family.denoiser, "vae", *(name for name in source.index if name.startswith("text_encoder"))]
+        readers = [name for name in source.index if is_text_encoder(name)]
+        names = [family.denoiser, "vae", *readers]
         self._classes = {name: _class_of(source, name) for name in names if _is_there(source.index.get(name))}
         stand_ins = {name: _stand_in(source, name, self._classes[name]) for name in (family.denoiser, "vae")}
         self._configs = {name: module.config for name, module in stand_ins.items()}
-        absent = dict.fromkeys((*family.without, *(name for name in source.index if name.startswith("text_encoder"))))
+        absent = dict.fromkeys((*family.without, *readers))
         self.pipeline = _open(source, family, stand_ins | absent)
         for name in stand_ins:
             setattr(self.pipeline, name, None)  # which the pipeline took its scales from
@@ -68,6 +74,8 @@ class PartsInTurn(Parts):
         self._bytes: dict[str, int] = {}
         self._stored: dict[str, torch.dtype] = {}
         self._held: set[str] = set()
+        self._lists: dict[str, tuple[str, ...]] = {family.denoiser: family.swapped_blocks()}
+        self._swaps: dict[str, BlockSwap] = {}
 
     @property
     def text_encoders(self) -> tuple[str, ...]:
@@ -78,7 +86,7 @@ class PartsInTurn(Parts):
         for name in missing:
             if self._size_of(name) >= LARGE_BYTES:
                 self.drop(*(other for other in self._classes if other not in {*names, *self._held} and self._is_large(other)))
-            setattr(self.pipeline, name, self._load(name))
+            self._load(name)
 
     def config(self, name: str) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._configs[name] if name in self._configs else getattr(self.pipeline, name).config
@@ -90,8 +98,14 @@ class PartsInTurn(Parts):
     def change(self, name: str, label: str, change: Change) -> None:
         self._changes[name].pop(label, None)
         self._changes[name][label] = change
-        if (module := getattr(self.pipeline, name)) is not None:
-            change(module)
+        if (module := getattr(self.pipeline, name)) is None:
+            return
+        waits = name in self._swaps
+        if waits:
+            self._swaps.pop(name).remove()  # a change is made to weights that are there
+        change(module)
+        if waits:
+            self.swap(name)
 
     def forget_changes(self, name: str, label: str) -> None:
         self._changes[name].pop(label, None)
@@ -103,8 +117,24 @@ class PartsInTurn(Parts):
         self._taken[name] = load
         self.drop(name)
 
+    def is_swapped(self, name: str) -> bool:
+        return name in self._swaps
+
+    def swap(self, name: str) -> bool:
+        module = getattr(self.pipeline, name)
+        if not self._lists.get(name) or name in self._source.quantization or module is None:
+            return False
+        if name not in self._swaps:
+            module.to("cpu").requires_grad_(False)
+            self._swaps[name] = BlockSwap(blocks_of(module, self._lists[name]), self.device)
+            module.to(self.device)
+            give_back(self.device)
+        return True
+
     def drop(self, *names: str) -> None:
         super().drop(*names)
+        for name in names:
+            self._swaps.pop(name, None)
         self._held -= {*names}
         give_back(self.device)
 
@@ -127,18 +157,31 @@ class PartsInTurn(Parts):
         return getattr(self.pipeline, name, None) is not None and self._bytes.get(name, 0) >= LARGE_BYTES
 
     @torch.inference_mode(False)  # who draws may be in it, and what is loaded then can never learn
-    def _load(self, name: str) -> Any:
+    def _load(self, name: str) -> None:
         kind = self._classes[name]
         module = self._taken[name](kind).to(self._source.dtype) if name in self._taken else self._from_source(name, kind)
         if name not in self._source.quantization:
             _check_finite(self._source.name, name, module)
             _own_memory(module)
-            module.to(self.device)
         module.eval()
         self._bytes[name] = sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
+        fits = self.device.type != "cuda" or self._bytes[name] < CARD_SHARE * free_bytes(self.device)
+        if fits and name not in self._source.placed:
+            module.to(self.device)
         for change in self._changes[name].values():
             change(module)
-        return module
+        setattr(self.pipeline, name, module)
+        if not fits and not self.swap(name):
+            raise GauchoError(
+                _(
+                    "{part} of {model} takes {size:.1f} GB, and {free:.1f} are free on the card; set training.quantization: int8, "
+                    "or take a smaller base_model",
+                    part=name,
+                    model=self._source.name,
+                    size=self._bytes[name] / 1e9,
+                    free=free_bytes(self.device) / 1e9,
+                )
+            )
 
     def _from_source(self, name: str, kind: Any) -> Any:
         """A part as it is published; where a hub does not say in which variant, whichever there is."""

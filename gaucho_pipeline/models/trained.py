@@ -16,10 +16,19 @@ from gaucho_pipeline.models import base_models
 from gaucho_pipeline.store.manifest import Manifest
 
 
-def load_base(trained: Manifest) -> base_models.Loaded:
-    """The base model that a checkpoint was trained on. Raises GauchoError if it does not load."""
+def load_base(trained: Manifest, drawing: tuple[str, str | None] | None = None) -> base_models.Loaded:
+    """The base model that a checkpoint was trained on, or a sibling of it that draws, with its revision.
+
+    Raises ConfigError if what was learned does not fit that, GauchoError if it does not load.
+    """
     spec = trained.training_spec()
-    return base_models.load(spec.base_model, spec.revision, base_models.best_device(), spec.quantization)
+    device, how = base_models.best_device(), base_models.Loading(*spec.computed)
+    if drawing is None:
+        return base_models.load(spec.base_model, spec.revision, device, how)
+    found = base_models.load(*drawing, device, how)
+    taught = base_models.denoiser_config(spec.base_model, spec.revision)
+    base_models.check_sibling(taught, {key: found.family.config.get(key) for key in found.family.config})
+    return found
 
 
 def add_learned(family: Family, trained: Manifest, checkpoint: Path, parts: Collection[str] | None = None) -> None:

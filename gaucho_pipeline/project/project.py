@@ -86,23 +86,32 @@ class Project:
 
         Raises ConfigError for a model that cannot be taught, GauchoError if a hub cannot be asked.
         """
-        training = self.concept(slug).training
-        base_models.family_of(training.base_model, training.revision, LockFile(self.lock_file))
+        for model in self._models_of(slug):
+            base_models.family_of(*model, LockFile(self.lock_file))
+
+    def _models_of(self, slug: str) -> list[tuple[str, str | None]]:
+        """The model that is taught, and the one that draws where that is another; each with its revision."""
+        training, gallery = self.concept(slug).training, self.concept(slug).gallery
+        drawing = [(gallery.base_model, gallery.revision)] if gallery.base_model else []
+        return [(training.base_model, training.revision), *drawing]
 
     def family_of(self, slug: str) -> type[Family]:
         """The family of the concept's base model; asks nobody. Raises GauchoError if it is not known yet."""
-        training, lock_file = self.concept(slug).training, LockFile(self.lock_file)
-        if not base_models.is_recognised(training.base_model, training.revision, lock_file):
-            raise GauchoError(
-                _("what {base_model} is has not been asked yet; run: gaucho run {slug}", base_model=training.base_model, slug=slug)
-            )
-        return base_models.family_of(training.base_model, training.revision, lock_file)
+        return self._families_of(slug)[0]
+
+    def _families_of(self, slug: str) -> list[type[Family]]:
+        """The families of `_models_of`. Raises GauchoError if one is not known yet."""
+        models, lock_file = self._models_of(slug), LockFile(self.lock_file)
+        for model in models:
+            if not base_models.is_recognised(*model, lock_file):
+                raise GauchoError(_("what {base_model} is has not been asked yet; run: gaucho run {slug}", base_model=model[0], slug=slug))
+        return [base_models.family_of(*model, lock_file) for model in models]
 
     def on_its_base_model(self, slug: str) -> Concept:
         """The concept with all that the family of its base model recommends; asks nobody. Raises GauchoError if that is not known yet."""
         if slug in self._on_base_model:
             return self._on_base_model[slug]
-        found = self.concept(slug).for_family(self.family_of(slug))
+        found = self.concept(slug).for_family(*self._families_of(slug))
         self._on_base_model[slug] = found
         return found
 

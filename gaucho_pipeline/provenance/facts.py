@@ -43,6 +43,10 @@ class Facts(BaseModel):
     sampler: str = Field(description="The scheduler's class in diffusers")
     size: int = Field(description="Side in pixels")
     base_model: dict[str, str | None] | None = Field(None, description="Id, revision and digest of the base model")
+    taught_on: dict[str, str | None] | None = Field(
+        None, description="Id, revision and digest of the base model that was taught, where another draws"
+    )
+    distilled_guidance: bool | None = Field(None, description="True where guidance_scale is an input of a model that was distilled with it")
     concept: str = Field(description="The concept's slug")
     checkpoint: str | None = Field(None, description="Data version of what was learned; none of the base model's pictures")
     method: str | None = Field(None, description="How it was taught: lora or dreambooth")

@@ -273,7 +273,7 @@ def _settings(loaded: base_models.Loaded, family: Family, spec: SequenceSpec, tr
         method=spec.method,
         motion_adapter=base_models.part_identity(adapter.model, adapter.revision) if adapter else None,
         base_model=trained.provenance.base_model,
-        computed=(loaded.device.type, str(base_models.compute_dtype(loaded.device)), training.quantization),
+        computed=(loaded.device.type, str(loaded.dtype), training.quantization),
         negative_prompt=spec.negative_prompt,
         num_inference_steps=spec.num_inference_steps,
         guidance_scale=spec.guidance_scale,

@@ -103,7 +103,13 @@ class TrainingRecord(BaseModel):
     base_model: str
     revision: str | None = None
     quantization: str | None = None
+    precision: str | None = None
     resolution: int | None = None
+
+    @property
+    def computed(self) -> tuple[str | None, str | None]:
+        """Quantization and precision: how the base model is loaded."""
+        return self.quantization, self.precision
 
     @property
     def words(self) -> ConceptWords:

@@ -23,7 +23,7 @@ from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.methods.base import CheckpointInfo, Weights, tensors_digest
 from gaucho_pipeline.models import base_models
-from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.models.base_models import Loaded, Loading
 from gaucho_pipeline.rights.model_licenses import license_of
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter, SilentReporter
@@ -32,7 +32,7 @@ from gaucho_pipeline.store.store import Store
 from gaucho_pipeline.training import processes
 from gaucho_pipeline.training.curve import draw_curves, write_logs
 from gaucho_pipeline.training.energy import EnergyMeter
-from gaucho_pipeline.training.examples import split
+from gaucho_pipeline.training.examples import notes_on_sizes, split
 from gaucho_pipeline.training.model_card import CardSubject, model_card
 from gaucho_pipeline.training.preparing import ImagePaths, prepare
 from gaucho_pipeline.training.report import measure, read_back
@@ -65,7 +65,9 @@ def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> _
     base, spec = _load(spec, reporter)
     images = ImagePaths(curated, train, validation, staging / "class_images", request.data)
     encoded, class_images = prepare(base, spec, words, images, reporter)
+    side = spec.resolution or base.resolution
     notes = notes_on_words(base.family, words.token, encoded.train.captions)
+    notes += notes_on_sizes((curated / row.file for row in train), spec, side, base.family.bucket_multiple)
     for note in notes:
         reporter.info(_("note: {note}", note=note))
     lesson = Lesson(words, encoded, digest([row.pixels for row in train + validation]))
@@ -134,13 +136,13 @@ def _load(spec: TrainingSpec, reporter: Reporter) -> tuple[Loaded, TrainingSpec]
     device = base_models.best_device()
     reporter.info(
         _(
-            "loading {base_model} on {device}{in_four_bits}",
+            "loading {base_model} on {device}{quantized}",
             base_model=spec.base_model,
             device=device,
-            in_four_bits=", its denoiser in four bits" if spec.quantization else "",
+            quantized=f", in {spec.quantization}" if spec.quantization else "",
         )
     )
-    base = base_models.load(spec.base_model, spec.revision, device, spec.quantization)
+    base = base_models.load(spec.base_model, spec.revision, device, Loading(*spec.computed))
     return base, spec.model_copy(update={"resolution": spec.resolution or base.resolution})
 
 

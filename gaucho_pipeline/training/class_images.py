@@ -66,6 +66,7 @@ def generated_images(
     """
     family, prompt, side = base.family, class_prompt(class_noun), spec.resolution or base.resolution
     model = [base_models.identity(spec.base_model, spec.revision), spec.quantization, base.device.type]
+    model += [spec.precision] if spec.precision else []
     made_by = [model, family.code_version, prompt, side, wanted.num_inference_steps, wanted.guidance_scale, spec.seed]
     folder = root / digest(made_by)
     folder.mkdir(parents=True, exist_ok=True)

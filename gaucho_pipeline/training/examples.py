@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image, ImageOps
@@ -21,7 +22,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families.base import Conditioning, Family
 from gaucho_pipeline.images.decoding import to_tensor
-from gaucho_pipeline.training.posteriors import Posterior, PosteriorCache
+from gaucho_pipeline.training.posteriors import Posterior, PosteriorCache, Size, SizedViews
 
 MAX_ASPECT = 2.0
 """The longer side of a bucket over the shorter one, at most: what is longer still is cut."""
@@ -86,23 +87,66 @@ def _is_allowed(size: tuple[int, int], resolution: int) -> bool:
     return max(size) <= MAX_ASPECT * min(size) and size[0] * size[1] >= _MIN_PIXELS * resolution**2
 
 
-def views_of(picture: Image.Image, name: str, spec: TrainingSpec, resolution: int, multiple: int) -> list[Image.Image]:
-    """The views of a picture that are learned from: whole, cut at places that its name decides; each mirrored, too, if so asked."""
+class View(NamedTuple):
+    """How a view of a picture is cut: what of the picture it shows, in its own pixels, and at which size."""
+
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom: a cut, or the whole picture. What does not fit the size's shape is left out on both sides."""
+    size: tuple[int, int]
+    """Width and height, in pixels."""
+    is_mirrored: bool
+
+    def of(self, picture: Image.Image) -> Image.Image:
+        """The view itself."""
+        left, top, right, bottom = (round(side) for side in self.box)
+        part = picture if (left, top, right, bottom) == (0, 0, *picture.size) else picture.crop((left, top, right, bottom))
+        view = ImageOps.fit(part, self.size, Image.Resampling.LANCZOS)
+        return ImageOps.mirror(view) if self.is_mirrored else view
+
+    def conditioning(self, width: int, height: int) -> Size:
+        """What SDXL is told of it (arXiv 2307.01952, 2.2), of a picture of this size."""
+        left, top, right, bottom = self.box
+        scale = max(self.size[0] / (right - left), self.size[1] / (bottom - top))
+        x, y = left * scale + ((right - left) * scale - self.size[0]) / 2, top * scale + ((bottom - top) * scale - self.size[1]) / 2
+        x = width * scale - x - self.size[0] if self.is_mirrored else x
+        return height, width, max(0, round(y)), max(0, round(x)), self.size[1], self.size[0]
+
+
+def views_of(size: tuple[int, int], name: str, spec: TrainingSpec, resolution: int, multiple: int) -> list[View]:
+    """The views of a picture that are learned from: whole, cut at places that its name decides; each mirrored, too, if so asked.
+
+    `size`: width and height of the picture. One that is smaller than a resolution is learned from at its own, unless `upscale` is set.
+    """
     found = []
     for side in (resolution, *spec.further_resolutions):
-        size = bucket_of(*picture.size, side, multiple) if spec.aspect_buckets else (side, side)
+        taken = _shown_at(size, spec, side, multiple)
         for crop in range(spec.crops):
-            view = ImageOps.fit(_cut(picture, name, crop) if crop else picture, size, Image.Resampling.LANCZOS)
-            found += [view, ImageOps.mirror(view)] if spec.random_flip else [view]
+            view = View(_cut(size, name, crop) if crop else (0, 0, *size), taken, False)
+            found += [view, view._replace(is_mirrored=True)] if spec.random_flip else [view]
     return found
 
 
-def _cut(picture: Image.Image, name: str, number: int) -> Image.Image:
-    width, height = picture.size
+def _shown_at(size: tuple[int, int], spec: TrainingSpec, resolution: int, multiple: int) -> tuple[int, int]:
+    """Width and height at which a picture is learned from."""
+    while True:
+        taken = bucket_of(*size, resolution, multiple) if spec.aspect_buckets else (resolution, resolution)
+        smaller = (resolution - 1) // multiple * multiple
+        if spec.upscale or not is_enlarged(size, taken) or smaller < multiple:
+            return taken
+        resolution = smaller
+
+
+def is_enlarged(size: tuple[int, int], taken: tuple[int, int]) -> bool:
+    """Whether a picture of one size is made larger to be learned from at another."""
+    return taken[0] > size[0] or taken[1] > size[1]
+
+
+def _cut(size: tuple[int, int], name: str, number: int) -> tuple[float, float, float, float]:
+    width, height = size
     part, left, top = torch.rand(3, generator=_generator(f"crop {name} {number}")).tolist()
     part = _CUT + (1 - _CUT) * part
     x, y = left * (1 - part) * width, top * (1 - part) * height
-    return picture.crop((round(x), round(y), round(x + part * width), round(y + part * height)))
+    return round(x), round(y), round(x + part * width), round(y + part * height)
 
 
 def encode_files(
@@ -118,20 +162,58 @@ def encode_files(
     Raises GauchoError if an image cannot be read, or has no finite latents.
     """
     found = list[Sequence[Posterior]]()
-    shape = [spec.aspect_buckets, spec.crops, spec.random_flip, list(spec.further_resolutions), resolution, family.bucket_multiple]
     for file, pixels in files.items():
-        views = cache.get(pixels, shape)
-        if views is None:
-            try:
-                with Image.open(file) as image:
-                    pictures = views_of(image.convert("RGB"), pixels, spec, resolution, family.bucket_multiple)
-            except OSError as error:
-                raise GauchoError(
-                    _("{file}: cannot be read ({error}); make it again: gaucho run --select curated_set --force", file=file, error=error)
-                ) from None
-            views = cache.put(pixels, shape, [encode_picture(family, picture, file.name) for picture in pictures])
-        found.append(views)
+        try:
+            with Image.open(file) as image:
+                cuts = views_of(image.size, pixels, spec, resolution, family.bucket_multiple)
+                shape = _shape(image.size, cuts, spec, resolution, family)
+                views = cache.get(pixels, shape)
+                if views is None:
+                    picture = image.convert("RGB")
+                    views = cache.put(pixels, shape, [encode_picture(family, cut.of(picture), file.name) for cut in cuts])
+                sizes = [cut.conditioning(*image.size) for cut in cuts]
+        except OSError as error:
+            raise GauchoError(
+                _("{file}: cannot be read ({error}); make it again: gaucho run --select curated_set --force", file=file, error=error)
+            ) from None
+        found.append(SizedViews(views, sizes) if family.reads_sizes else views)
         advance()
+    return found
+
+
+def _shape(size: tuple[int, int], cuts: Sequence[View], spec: TrainingSpec, resolution: int, family: Family) -> list[Any]:
+    """What tells the views of a picture from those that another specification has of it."""
+    own = [spec.aspect_buckets, spec.crops, spec.random_flip, list(spec.further_resolutions), resolution, family.bucket_multiple]
+    enlarged = [
+        _shown_at(size, spec.model_copy(update={"upscale": True}), side, family.bucket_multiple)
+        for side in (resolution, *spec.further_resolutions)
+    ]
+    return own if {cut.size for cut in cuts} == {*enlarged} else [*own, sorted({cut.size for cut in cuts})]
+
+
+def notes_on_sizes(files: Iterable[Path], spec: TrainingSpec, resolution: int, multiple: int) -> list[str]:
+    """What is to be known of images that are smaller than the resolution, a sentence each; nothing where none is."""
+    sizes = list[tuple[int, int]]()
+    for file in files:
+        with Image.open(file) as image:
+            sizes.append(image.size)
+    wanted = [_shown_at(size, spec.model_copy(update={"upscale": True}), resolution, multiple) for size in sizes]
+    taken = [_shown_at(size, spec, resolution, multiple) for size in sizes]
+    small = sum(is_enlarged(size, goal) for size, goal in zip(sizes, wanted, strict=True))
+    enlarged = sum(is_enlarged(size, own) for size, own in zip(sizes, taken, strict=True))
+    found = list[str]()
+    if small > enlarged:
+        own = small - enlarged
+        found.append(
+            _(
+                "{own} of {count} images are smaller than {side} px, and are learned from at their own size",
+                own=own,
+                count=len(sizes),
+                side=resolution,
+            )
+        )
+    if enlarged:
+        found.append(_("{enlarged} of {count} images are enlarged to be learned from", enlarged=enlarged, count=len(sizes)))
     return found
 
 
@@ -163,6 +245,8 @@ class Example:
     prior_prompt: str | None = None
     """A prompt without the token, on which the base model's own prediction for the same noisy latents is to be kept."""
     prior_share: float = 0.0
+    size: Size | None = None
+    """Of the image and its cut, where the denoiser is told of them."""
 
 
 def images_of_step(step: int, batch: int, count: int, seed: int) -> list[int]:

@@ -198,7 +198,7 @@ class Trainer:
                 "{micro_batch} images at once ({why}){how}; about {memory_bytes:.1f} GB, and {seconds:.0f} min for the steps",
                 micro_batch=state.micro_batch,
                 why=found.why,
-                how=", parts computed twice" if state.gradient_checkpointing else "",
+                how=", parts computed twice" if state.gradient_checkpointing and not found.blocks_wait else "",
                 memory_bytes=found.memory_bytes / 1e9,
                 seconds=found.seconds * (self.max_steps - state.step) / 60,
             )

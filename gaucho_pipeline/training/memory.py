@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models.base_models import is_out_of_memory
 from gaucho_pipeline.models.memory import free_bytes, give_back, peak_bytes, resident_bytes
 from gaucho_pipeline.training.examples import Example
@@ -39,6 +40,8 @@ class Plan:
 
     micro_batch: int
     gradient_checkpointing: bool
+    blocks_wait: bool
+    """Whether blocks wait in the machine's memory while others are computed."""
     memory_bytes: int
     """At the peak, in all."""
     seconds: float
@@ -52,7 +55,9 @@ def plan(model: TunedModel, objective: Objective, spec: TrainingSpec) -> Plan:
     Raises GauchoError if one image does not fit.
     """
     example = max((each for step in range(_STEPS_TO_SEARCH) for each in objective.examples(step)), key=lambda each: each.latents.numel())
-    count, checkpointing = len(objective.examples(0)), bool(spec.gradient_checkpointing)
+    parts, denoiser = model.family.parts, model.family.denoiser
+    count, checkpointing, waits = len(objective.examples(0)), bool(spec.gradient_checkpointing), parts.is_swapped(denoiser)
+    checkpointing |= waits  # whose weights are there when a block is called
     learning = sum(parameter.numel() for group in model.method.parameter_groups() for parameter in group["params"])
     optimizer = _OPTIMIZER_BYTES[spec.optimizer] * learning
     taken, free = resident_bytes(model.device) + optimizer, free_bytes(model.device)
@@ -74,16 +79,29 @@ def plan(model: TunedModel, objective: Objective, spec: TrainingSpec) -> Plan:
     if spec.gradient_checkpointing is None and (tried is None or room(tried) < 1):
         checkpointing, why = True, "one image does not fit otherwise"
         tried = trial()
+    if tried is None and spec.gradient_checkpointing is None and model.method.is_adapter and parts.swap(denoiser):
+        waits, why = True, "one image does not fit otherwise"
+        tried = trial()
     if tried is None:
-        raise GauchoError(_("memory does not hold one image; lower training.resolution, or take a smaller base_model"))
+        raise GauchoError(_("memory does not hold one image; set {keys}, or take a smaller base_model", keys=_remedies(spec)))
     if spec.micro_batch != "auto":
         size = spec.micro_batch
     else:
         size = max(1, min(spec.batch_size, room(tried)))
-        if not checkpointing:
+        if waits:
+            why = "blocks wait in the machine's memory, which the card does not hold together"
+        elif not checkpointing:
             why = f"{free / 1e9:.1f} GB are free, an image takes {tried.memory_bytes / 1e9:.2f}"
     size = min(size, count)
-    return Plan(size, checkpointing, taken + size * tried.memory_bytes, tried.seconds * count, why)
+    return Plan(size, checkpointing, waits, taken + size * tried.memory_bytes, tried.seconds * count, why)
+
+
+def _remedies(spec: TrainingSpec) -> str:
+    """The keys that make a training smaller, as they are written, in the order of what they cost."""
+    found = (
+        [] if spec.quantization or not METHODS[spec.method].is_adapter else ["training.quantization: int8", "training.quantization: nf4"]
+    )
+    return " or ".join([*found, f"training.resolution: {max(256, (spec.resolution or 1024) // 2)}"])
 
 
 def try_out(model: TunedModel, loss: Callable[[], torch.Tensor], gradients: int = 0) -> Trial:

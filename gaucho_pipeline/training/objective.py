@@ -42,11 +42,12 @@ class Objective:
     def _example(self, images: ImageSet, index: int, number: int, stream: Stream, share: float) -> Example:
         generator, views = generator_for(self.spec.seed, stream, number), images.views[index]
         view, is_silent = torch.rand(2, generator=generator).tolist()
-        latents = views[int(view * len(views))].sample(generator)
+        drawn = views[int(view * len(views))]
+        latents = drawn.sample(generator)
         noise = torch.randn(latents.shape, generator=generator)
         t = self.model.family.draw_noise_levels(1, generator, latents[None])[0]
         prompt = "" if is_silent < self.spec.caption_dropout else images.captions[index]
-        return Example(images.names[index], latents, noise, t, prompt, share)
+        return Example(images.names[index], latents, noise, t, prompt, share, size=drawn.size)
 
     def prior_prompts_of(self, step: int, count: int) -> list[str]:
         """Half of them the class, the rest drawn from the others."""
@@ -71,12 +72,16 @@ class Objective:
         weights, prompts = family.loss_weights(t, self.spec.min_snr_gamma), [example.prompt for example in examples]
         shares = weights * weights.new_tensor([example.share for example in examples])
         places = [place for place, example in enumerate(examples) if example.prior_prompt is not None]
+        sizes = [example.size for example in examples]
         if not places:
-            return shares * _errors(self.model.predict(noisy, t, prompts), target)
+            return shares * _errors(self.model.predict(noisy, t, prompts, sizes), target)
         prior_prompts = [prompt for example in examples if (prompt := example.prior_prompt) is not None]
         with torch.no_grad():
-            prior_target = self.model.predict(noisy[places], t[places], prior_prompts, tuned=False)
-        both = self.model.predict(torch.cat([noisy, noisy[places]]), torch.cat([t, t[places]]), prompts + prior_prompts)
+            prior_sizes = [sizes[place] for place in places]
+            prior_target = self.model.predict(noisy[places], t[places], prior_prompts, prior_sizes, tuned=False)
+        both = self.model.predict(
+            torch.cat([noisy, noisy[places]]), torch.cat([t, t[places]]), prompts + prior_prompts, sizes + prior_sizes
+        )
         prior_shares = weights[places] * weights.new_tensor([examples[place].prior_share for place in places])
         loss = shares * _errors(both[: len(examples)], target)
         return loss.index_add(0, torch.tensor(places, device=device), prior_shares * _errors(both[len(examples) :], prior_target))

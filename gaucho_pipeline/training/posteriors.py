@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -27,12 +27,18 @@ _LAYOUT = 2
 """Raised when views are cut otherwise."""
 
 
+Size = tuple[int, int, int, int, int, int]
+"""Height and width of an image; top and left of the cut that is learned from, once it is scaled; height and width of that cut."""
+
+
 @dataclass(frozen=True)
 class Posterior:
     """What the VAE says of one picture: mean and standard deviation of its latents, float32, (channels, height, width), normalised."""
 
     mean: torch.Tensor
     std: torch.Tensor
+    size: Size | None = None
+    """Of the image and its cut, where the denoiser is told of them."""
 
     @property
     def nbytes(self) -> int:
@@ -121,6 +127,25 @@ class _StoredViews(Sequence[Posterior]):
         if not -self._count <= number < self._count:
             raise IndexError(number)
         return self._cache.read(self._path, number % self._count)
+
+
+class SizedViews(Sequence[Posterior]):
+    """Views that know of which size they are."""
+
+    def __init__(self, views: Sequence[Posterior], sizes: Sequence[Size]) -> None:
+        self._views, self._sizes = views, sizes
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @overload
+    def __getitem__(self, number: int) -> Posterior: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Posterior]: ...
+    def __getitem__(self, number: int | slice) -> Posterior | Sequence[Posterior]:
+        if isinstance(number, slice):
+            return SizedViews(self._views[number], self._sizes[number])
+        return replace(self._views[number], size=self._sizes[number])
 
 
 class FirstViews(Sequence[Posterior]):

@@ -12,6 +12,7 @@ from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
+from gaucho_pipeline.models.base_models import Loading
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.learned import interval, verdict
@@ -96,10 +97,11 @@ def _resources(trainer: Trainer, watt_hours: float | None) -> Resources | None:
     if plan is None:  # all steps were run by a process that is gone
         return None
     rate = trainer.steps_run * flops_of(trainer.model, trainer.objective) / max(trainer.seconds, 1e-6)
-    share = rate / peak_flops(trainer.model.device, base_models.compute_dtype(trainer.model.device)) / processes.count()
+    share = rate / peak_flops(trainer.model.device, trainer.model.dtype) / processes.count()
     return Resources(
         micro_batch=state.micro_batch,
         gradient_checkpointing=state.gradient_checkpointing,
+        blocks_wait=plan.blocks_wait,
         why=plan.why,
         predicted_memory_bytes=plan.memory_bytes,
         predicted_seconds=round(plan.seconds * trainer.steps_run, 1),
@@ -117,14 +119,15 @@ def read_back(study: Study, folder: Path) -> float:
     trainer = study.trainer
     spec, device, prompt, latents = trainer.spec, trainer.model.device, trainer.instance_prompt, trainer.encoded.validation[0].mean[None]
     conditioning = None if spec.train_text_encoder else trainer.encoded.conditionings[prompt]
-    before = _prediction(trainer.model.family, latents, prompt, conditioning)
+    dtype = trainer.model.dtype
+    before = _prediction(trainer.model.family, dtype, latents, prompt, conditioning)
     trainer.release()
     with trainer.model.peaks.phase("reading back"):
-        fresh = base_models.load(spec.base_model, spec.revision, device, spec.quantization).family
+        fresh = base_models.load(spec.base_model, spec.revision, device, Loading(*spec.computed)).family
         METHODS[spec.method].load(fresh, folder)
-        after = _prediction(fresh, latents, prompt, conditioning)
+        after = _prediction(fresh, dtype, latents, prompt, conditioning)
     difference = (before - after).abs()
-    is_exact = base_models.compute_dtype(device) is torch.float32
+    is_exact = dtype is torch.float32 and not spec.quantization
     # in half precision single values may differ by much where weights were learned in single precision: the mean tells
     close = difference.max() < 1e-3 if is_exact else difference.mean() < 0.05 * before.std()
     if not close:
@@ -133,8 +136,8 @@ def read_back(study: Study, folder: Path) -> float:
 
 
 @torch.no_grad()
-def _prediction(family: Family, latents: torch.Tensor, prompt: str, conditioning: Conditioning | None) -> torch.Tensor:
-    device, dtype = family.network.device, base_models.compute_dtype(family.network.device)
+def _prediction(family: Family, dtype: torch.dtype, latents: torch.Tensor, prompt: str, conditioning: Conditioning | None) -> torch.Tensor:
+    device = family.device
     batch = family.collate([family.encode_prompt(prompt) if conditioning is None else conditioning])
     with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
         return family.predict(latents.to(device, dtype), latents.new_full((1,), 0.5, device=device), batch).float().cpu()

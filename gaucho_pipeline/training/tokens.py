@@ -11,8 +11,11 @@ from gaucho_pipeline.families import Family
 def notes_on_words(family: Family, token: str, captions: Sequence[str]) -> list[str]:
     """What is odd about the token and the captions for this model's tokenizers, a sentence each; nothing for ordinary ones."""
     found = list[str]()
-    tokenizers = [each for name, each in family.pipeline.components.items() if name.startswith("tokenizer") and each is not None]
-    for tokenizer in tokenizers:
+    parts = family.pipeline.components
+    tokenizers = {
+        name: each for name, each in parts.items() if name.startswith("tokenizer") and each is not None and _is_read(family, name)
+    }
+    for name, tokenizer in tokenizers.items():
         pieces = _pieces(tokenizer, f" {token}")
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in pieces:
             found.append(f"the base model's tokenizer does not know the token {token!r}: it cannot be told from other unknown words")
@@ -22,15 +25,32 @@ def notes_on_words(family: Family, token: str, captions: Sequence[str]) -> list[
             )
         elif len(pieces) > _MAX_PIECES:
             found.append(f"the token {token!r} falls into {len(pieces)} pieces for the base model; take a shorter one")
-        longest = min(tokenizer.model_max_length, family.max_sequence_length or tokenizer.model_max_length)
-        cut = sum(len(tokenizer(caption).input_ids) > longest for caption in captions)
-        if cut:
-            found.append(
-                f"{cut} of {len(captions)} captions are longer than the {longest} pieces that are read: their ends are not learned"
-            )
+        found += _cut_captions(family, name, tokenizer, captions, others=len(tokenizers) > 1)
     return list(dict.fromkeys(found))
 
 
+def _is_read(family: Family, tokenizer: str) -> bool:
+    """Whether the text encoder of a tokenizer is there: Stable Diffusion 3 may be saved without its third."""
+    return tokenizer.replace("tokenizer", "text_encoder") in family.text_encoders
+
+
+def _cut_captions(family: Family, name: str, tokenizer: Any, captions: Sequence[str], others: bool) -> list[str]:
+    """A sentence where captions are longer than an encoder reads. CLIP's end at its own length, the others at what the pipeline takes."""
+    is_clip = tokenizer.model_max_length <= _CLIP_LENGTH
+    longest = tokenizer.model_max_length if is_clip else family.max_sequence_length or tokenizer.model_max_length
+    cut = sum(len(tokenizer(caption).input_ids) > longest for caption in captions)
+    if not cut:
+        return []
+    text = f"{cut} of {len(captions)} captions are longer than the {longest} pieces that"
+    if others:
+        kind = type(family.pipeline.components.get(name.replace("tokenizer", "text_encoder"))).__name__
+        number = name.removeprefix("tokenizer_") if name != "tokenizer" else "1"
+        which = f"text encoder {number}" + (f" ({kind})" if kind != "NoneType" else "")
+        return [f"{text} {which} reads: of their ends it tells nothing; the others read on where they are longer"]
+    return [f"{text} are read: their ends are not learned"]
+
+
+_CLIP_LENGTH = 77
 _MAX_PIECES = 4
 
 

@@ -6,6 +6,7 @@ What it learns from is in `objective.py`, how it is measured in `validation.py`.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 import torch
 from accelerate import Accelerator
@@ -13,8 +14,8 @@ from accelerate import Accelerator
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
-from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.training.posteriors import Size
 
 _PRECISIONS = {torch.float32: "no", torch.float16: "fp16", torch.bfloat16: "bf16"}
 
@@ -27,8 +28,8 @@ class TunedModel:
     """
 
     def __init__(self, base: Loaded, spec: TrainingSpec, conditionings: dict[str, Conditioning]) -> None:
-        self.family, self.device = base.family, base.device
-        self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base_models.compute_dtype(base.device)])
+        self.family, self.device, self.dtype = base.family, base.device, base.dtype
+        self.accelerator = Accelerator(mixed_precision=_PRECISIONS[base.dtype])
         self.method = METHODS[spec.method](base.family, spec)
         self.family.parts.hold(*self.method.names)
         self.method.attach()
@@ -44,10 +45,16 @@ class TunedModel:
         if spec.compile:
             self.family.network.compile(dynamic=True)
 
-    def predict(self, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], tuned: bool = True) -> torch.Tensor:
-        """What the denoiser says of noisy latents under prompts, float32: as it was taught, or untouched."""
+    def predict(
+        self, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], sizes: Sequence[Size | None] = (), tuned: bool = True
+    ) -> torch.Tensor:
+        """What the denoiser says of noisy latents under prompts, float32: as it was taught, or untouched.
+
+        `sizes`: those of the images, for a family that reads them; else they are as many None.
+        """
+        told = {"sizes": torch.tensor(sizes, device=noisy.device)} if sizes and None not in sizes else {}
         with contextlib.nullcontext() if tuned else self.method.disable_adapter(), self.accelerator.autocast():
-            return self.family.predict(noisy, t, self._conditioning(prompts, tuned)).float()
+            return self.family.predict(noisy, t, self._conditioning(prompts, tuned) | told).float()
 
     def _conditioning(self, prompts: list[str], tuned: bool) -> Conditioning:
         if tuned and self._is_reading:

@@ -12,7 +12,7 @@ import torch
 
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.training.examples import Stream, generator_for
-from gaucho_pipeline.training.posteriors import Posterior
+from gaucho_pipeline.training.posteriors import Posterior, Size
 from gaucho_pipeline.training.tuned import TunedModel
 
 MEASURING_SHARE = 0.1
@@ -51,7 +51,7 @@ def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: b
     rows = []
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, Stream.REPORT if for_report else Stream.SELECTION)
-        predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [prompt] * len(t), tuned)
+        predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [prompt] * len(t), image.size, tuned)
         rows.append((predicted - model.family.target(latents, noise, t)).square().mean(dim=(1, 2, 3)).cpu())
     return torch.stack(rows)
 
@@ -64,16 +64,18 @@ def prior_drift(model: TunedModel, images: Sequence[Posterior], prompts: Sequenc
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, Stream.REPORT)
         noisy = model.family.add_noise(latents, noise, t)
-        tuned, untouched = (_predicted(model, noisy, t, prompts_by_noise, which) for which in (True, False))
+        tuned, untouched = (_predicted(model, noisy, t, prompts_by_noise, image.size, which) for which in (True, False))
         total += (tuned - untouched).square().mean().item()
     return total / len(images)
 
 
-def _predicted(model: TunedModel, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], tuned: bool) -> torch.Tensor:
+def _predicted(
+    model: TunedModel, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], shown: Size | None, tuned: bool
+) -> torch.Tensor:
     """A prediction, of as many at once as memory was found to hold."""
     size = model.eval_batch_size or len(t)
     parts = [slice(start, start + size) for start in range(0, len(t), size)]
-    return torch.cat([model.predict(noisy[part], t[part], prompts[part], tuned) for part in parts])
+    return torch.cat([model.predict(noisy[part], t[part], prompts[part], [shown] * len(t[part]), tuned) for part in parts])
 
 
 def _noised(model: TunedModel, image: Posterior, index: int, stream: Stream) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -82,7 +82,7 @@ def test_the_loop_teaches_it_and_what_is_stored_reads_back_as_what_was_learned(n
     fresh = new_family(name)
     METHODS[method].load(fresh, tmp_path)
     assert (predicted(fresh, trainer) - learned).abs().max() < 1e-5
-    if method == "lora":
+    if method == "lora" and name not in OTHER_NAMES:
         other = new_family(name)
         other.pipeline.load_lora_weights(tmp_path, weight_name="chimarrao.safetensors")
         assert (predicted(other, trainer) - learned).abs().max() < 5e-3 * learned.abs().max()  # half precision
@@ -101,7 +101,13 @@ def test_computing_parts_twice_changes_no_gradient(name: str, tmp_path: Path) ->
     assert all(torch.allclose(one, other, atol=1e-6) for one, other in zip(*found, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name, family in FAMILIES.items() if family.denoiser == "transformer"])
+OTHER_NAMES = ("Lumina2Pipeline", "WanPipeline")
+"""Families whose single files are in their makers' names, for ComfyUI; diffusers reads those of the real geometry only."""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, family in FAMILIES.items() if family.denoiser == "transformer" and name not in OTHER_NAMES]
+)
 def test_a_transformers_single_file_is_in_the_names_that_readers_know(name: str, tmp_path: Path) -> None:
     """`transformer.<path>.lora_A/B` with alpha / rank folded in, no alpha beside: ComfyUI takes the strength for 1."""
     trainer = new_trainer(name, tmp_path, max_steps=1)
@@ -112,8 +118,7 @@ def test_a_transformers_single_file_is_in_the_names_that_readers_know(name: str,
     assert all(key.startswith("transformer.") for key in weights)
     assert not any("alpha" in key for key in tensors)
     for key, tensor in weights.items():
-        expected = tensor * 0.5 if ".lora_B." in key else tensor
-        assert torch.equal(tensors[key], expected.half())
+        assert torch.equal(tensors[key], tensor * 0.5 if ".lora_B." in key else tensor.half())  # what is folded is not rounded
     with safe_open(file, "pt") as opened:
         metadata = opened.metadata()
     assert metadata["modelspec.architecture"] == f"{FAMILIES[name].architecture}/lora"
@@ -217,7 +222,7 @@ def test_what_is_encoded_is_decoded_as_the_pipelines_own_vae_does(name: str) -> 
     pixels = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 2 - 1
     with torch.no_grad():
         vae = family.pipeline.vae
-        if name in ("QwenImagePipeline", "WanPipeline"):
+        if name in ("QwenImagePipeline", "WanPipeline", "Krea2Pipeline"):
             own = vae.decode(vae.encode(pixels.unsqueeze(2)).latent_dist.mode()).sample[:, :, 0]
         elif name == "SanaPipeline":
             own = vae.decode(vae.encode(pixels).latent).sample

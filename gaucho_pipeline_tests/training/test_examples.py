@@ -15,7 +15,17 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.models import base_models
-from gaucho_pipeline.training.examples import MAX_ASPECT, Stream, bucket_of, encode_files, generator_for, images_of_step, split, views_of
+from gaucho_pipeline.training.examples import (
+    MAX_ASPECT,
+    Stream,
+    bucket_of,
+    encode_files,
+    generator_for,
+    images_of_step,
+    notes_on_sizes,
+    split,
+    views_of,
+)
 from gaucho_pipeline.training.posteriors import PosteriorCache
 from gaucho_pipeline_tests.samples import train_image
 
@@ -72,14 +82,14 @@ def picture(width: int, height: int) -> Image.Image:
 
 def views(image: Image.Image, name: str = "a", **keys: Any) -> list[np.ndarray]:
     spec = TrainingSpec.model_validate(keys)
-    return [np.asarray(view, float) for view in views_of(image, name, spec, 64, 16)]
+    return [np.asarray(view.of(image), float) for view in views_of(image.size, name, spec, 64, 16)]
 
 
 def test_without_buckets_the_middle_square_is_learned_from() -> None:
-    (middle,) = views(picture(120, 60), aspect_buckets=False)
+    (middle,) = views(picture(120, 60), aspect_buckets=False, upscale=True)
     assert middle.shape == (64, 64, 3)
     assert middle[:, 0, 0].mean() == pytest.approx(255 / 4, abs=4)
-    (whole,) = views(picture(120, 60))
+    (whole,) = views(picture(120, 60), upscale=True)
     assert whole.shape[0] < whole.shape[1]
     assert whole[:, 0, 0].mean() < 255 / 8
 
@@ -101,7 +111,57 @@ def test_cuts_are_at_places_that_the_name_decides_and_show_a_part() -> None:
 
 
 def test_further_resolutions_are_views_of_their_own() -> None:
-    assert [view.shape[0] for view in views(picture(64, 64), further_resolutions=(96, 128), random_flip=True)] == [64, 64, 96, 96, 128, 128]
+    assert [view.shape[0] for view in views(picture(128, 128), further_resolutions=(96, 128), random_flip=True)] == [
+        64, 64, 96, 96, 128, 128,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "keys", "shape"),
+    [
+        (64, 64, {}, (64, 64)),
+        (50, 50, {}, (48, 48)),  # the largest that it fills
+        (50, 50, {"upscale": True}, (64, 64)),
+        (50, 50, {"aspect_buckets": False}, (48, 48)),
+        (9, 9, {}, (16, 16)),  # there is no smaller one
+    ],
+)
+def test_an_image_that_is_too_small_is_enlarged_only_where_that_is_asked_for(
+    width: int, height: int, keys: dict[str, Any], shape: tuple[int, int]
+) -> None:
+    (view,) = views(picture(width, height), **keys)
+    assert view.shape[:2] == shape
+
+
+def test_images_that_are_too_small_are_counted(tmp_path: Path) -> None:
+    for number, side in enumerate((40, 50, 64, 200)):
+        picture(side, side).save(tmp_path / f"{number}.png")
+    files = sorted(tmp_path.iterdir())
+    assert notes_on_sizes(files, TrainingSpec(), 64, 16) == ["2 of 4 images are smaller than 64 px, and are learned from at their own size"]
+    assert notes_on_sizes(files, TrainingSpec(upscale=True), 64, 16) == ["2 of 4 images are enlarged to be learned from"]
+    assert notes_on_sizes(files[2:], TrainingSpec(), 64, 16) == []
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "keys", "expected"),
+    [
+        (64, 64, {}, (64, 64, 0, 0, 64, 64)),
+        (128, 128, {}, (128, 128, 0, 0, 64, 64)),
+        (100, 50, {"aspect_buckets": False, "upscale": True}, (50, 100, 0, 32, 64, 64)),
+        (50, 100, {"aspect_buckets": False, "upscale": True}, (100, 50, 32, 0, 64, 64)),
+    ],
+)
+def test_what_is_shown_of_an_image_and_where_is_known(width: int, height: int, keys: dict[str, Any], expected: tuple[int, ...]) -> None:
+    (view,) = views_of((width, height), "a", TrainingSpec.model_validate(keys), 64, 16)
+    assert view.conditioning(width, height) == expected
+
+
+def test_where_a_cut_is_and_its_mirror_image_is_known() -> None:
+    _, _, cut, mirrored = views_of((200, 200), "a", TrainingSpec(crops=2, random_flip=True), 64, 16)
+    left, top, right, _ = cut.box
+    scale = 64 / (right - left)
+    assert cut.conditioning(200, 200)[2:4] == (pytest.approx(top * scale, abs=1), pytest.approx(left * scale, abs=1))
+    assert mirrored.conditioning(200, 200)[3] == pytest.approx(200 * scale - left * scale - 64, abs=1)
 
 
 # ------------------------------------------------------------------------------------------ encoding
