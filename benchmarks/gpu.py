@@ -106,7 +106,7 @@ def every_family_in_half_precision(place: Path) -> str:
             family = new_family(name)
             family.pipeline.to(DEVICE, dtype)
             try:
-                trained(new_trainer(here, Loaded(family, DEVICE), 32, method=method), here)
+                trained(new_trainer(here, Loaded(family, DEVICE, base_models.compute_dtype(DEVICE)), 32, method=method), here)
             except GauchoError as error:  # of one of them; the others are tried all the same
                 failed.append(f"{here.name}: {error}")
         count += 1

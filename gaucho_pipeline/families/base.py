@@ -178,6 +178,11 @@ class Family(ABC):
         return False
 
     @classmethod
+    def call_arguments(cls, guidance_scale: float) -> str:
+        """How its pipeline is told of guidance, as Python, for whoever draws with it elsewhere."""
+        return f"guidance_scale={guidance_scale:g}"
+
+    @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
         """Whether a class that stands for some models of a family stands for this one: by name, `model_index.json`, the denoiser's own."""
         return False

@@ -78,4 +78,4 @@ class FluxSchnell(Flux):
 
     @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
-        return config.get("guidance_embeds") is not True
+        return config.get("guidance_embeds") is False or "schnell" in name.lower()

@@ -55,7 +55,7 @@ class Flux2Klein(Family):
         return guidance > 1 and not self.pipeline.config.is_distilled
 
     def call_pipeline(self, keys: dict[str, Any], sampling: Sampling) -> torch.Tensor:
-        self.parts.need("vae")  # by whose statistics the pipeline ends, before it decodes
+        self.parts.need("vae", self.denoiser)  # by whose statistics the pipeline ends, before it decodes
         return super().call_pipeline(keys, sampling)
 
     def _decode(self, latents: torch.Tensor) -> list[Any]:

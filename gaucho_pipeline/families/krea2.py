@@ -30,6 +30,10 @@ class Krea2(QwenImage):
     def is_guided(self, guidance: float) -> bool:
         return guidance > 0
 
+    @classmethod
+    def call_arguments(cls, guidance_scale: float) -> str:
+        return f"guidance_scale={guidance_scale:g}"
+
     def guidance_keys(self, guidance: float) -> dict[str, Any]:
         return {"guidance_scale": guidance}
 

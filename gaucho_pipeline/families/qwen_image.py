@@ -35,6 +35,10 @@ class QwenImage(Family):
     def resolution(self) -> int:
         return 1024
 
+    @classmethod
+    def call_arguments(cls, guidance_scale: float) -> str:
+        return f'negative_prompt=" ", true_cfg_scale={guidance_scale:g}'
+
     def guidance_keys(self, guidance: float) -> dict[str, Any]:
         return {"true_cfg_scale": guidance}
 

@@ -30,6 +30,10 @@ class Sana(Family):
         latents = self.vae.encode(pixels).latent * self.vae.config.scaling_factor
         return latents, latents.new_zeros(latents.shape)
 
+    @classmethod
+    def call_arguments(cls, guidance_scale: float) -> str:
+        return f"{super().call_arguments(guidance_scale)}, complex_human_instruction=None"  # it was taught without
+
     def guidance_keys(self, guidance: float) -> dict[str, Any]:
         own = {"use_resolution_binning": False, "negative_prompt": None}  # the side that is asked for; what is not to be drawn is encoded
         return super().guidance_keys(guidance) | own

@@ -56,6 +56,10 @@ class Wan(Family):
     def resolution(self) -> int:
         return 480  # the smaller side that its makers trained on: the denoiser itself takes any
 
+    @classmethod
+    def call_arguments(cls, guidance_scale: float) -> str:
+        return f"{super().call_arguments(guidance_scale)}, num_frames=1"
+
     def denoise(self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> torch.Tensor:
         """Latents of a clip of one frame for each prompt, from its own seed."""
         import torch

@@ -61,6 +61,8 @@ class CheckpointInfo:
     """Of the training images, comma-separated."""
     images: int
     """How many it learned from."""
+    authors: str = ""
+    """Of the training images, comma-separated."""
 
 
 class Method(ABC):

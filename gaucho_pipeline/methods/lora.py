@@ -134,6 +134,7 @@ class Lora(Method):
             "modelspec.resolution": f"{spec.resolution}x{spec.resolution}",
             "modelspec.trigger_phrase": info.words,
             "modelspec.license": info.licenses,
+            "modelspec.author": f"images by {info.authors}" if info.authors else "",
         } | self.family.file_metadata()
         if is_unet:
             metadata |= {

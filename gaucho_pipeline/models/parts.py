@@ -7,9 +7,12 @@ which type, is for `base_models.py`.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +68,7 @@ class PartsInTurn(Parts):
         self._classes = {name: _class_of(source, name) for name in names if _is_there(source.index.get(name))}
         stand_ins = {name: _stand_in(source, name, self._classes[name]) for name in (family.denoiser, "vae")}
         self._configs = {name: module.config for name, module in stand_ins.items()}
-        absent = dict.fromkeys((*family.without, *readers))
+        absent = dict.fromkeys((*family.without, *readers, *_saved_without(source, family)))
         self.pipeline = _open(source, family, stand_ins | absent)
         for name in stand_ins:
             setattr(self.pipeline, name, None)  # which the pipeline took its scales from
@@ -218,9 +221,24 @@ def _stored_dtype(source: Source, name: str, variant: str | None) -> torch.dtype
             files = [Path(cached)] if isinstance(cached, str) else []
         for file in files:
             with safe_open(file, "pt") as opened:
-                dtype: torch.dtype = opened.get_tensor(min(opened.keys())).dtype
-                return dtype
+                counts = Counter[str]()
+                for key in opened.keys():  # noqa: SIM118
+                    numbers = opened.get_slice(key)
+                    counts[numbers.get_dtype()] += math.prod(numbers.get_shape())
+            return _DTYPES.get(max(counts, key=lambda kind: counts[kind], default=""))
     return None
+
+
+_DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
+"""By safetensors' names; a few weights of a model may be kept in another."""
+
+
+def _saved_without(source: Source, family: type[Family]) -> list[str]:
+    """The parts and tokenizers that a pipeline takes and a model was saved without, such as the third encoder of Stable Diffusion 3."""
+    import diffusers
+
+    taken = signature(getattr(diffusers, family.pipeline_class).__init__).parameters
+    return [name for name in taken if name.startswith(("text_encoder", "tokenizer")) and not _is_there(source.index.get(name))]
 
 
 def _is_there(value: object) -> bool:

@@ -365,7 +365,7 @@ def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: M
         "from diffusers import DiffusionPipeline\n"
         f'pipe = DiffusionPipeline.from_pretrained("{base}")\n'
         f'pipe.load_lora_weights("{folders.slug}.safetensors")\n'
-        f'pipe("{prompt}", num_inference_steps={drawn.num_inference_steps}, guidance_scale={drawn.guidance_scale:g}).images[0]'
+        f'pipe(prompt="{prompt}", num_inference_steps={drawn.num_inference_steps}, guidance_scale={drawn.guidance_scale:g})[0]'
     )
     text = texts["settings"].format(steps=drawn.num_inference_steps, guidance=f"{drawn.guidance_scale:g}", size=size)
     return Usage(METHODS[spec.method].is_adapter, base, code, text if size else text.replace(",  px", ""))

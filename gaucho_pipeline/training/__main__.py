@@ -87,7 +87,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     with trainer.model.peaks.phase("measuring"):
         metrics = measure(study, words, watt_hours, str(license_of(trainer.spec.base_model)))
     licenses = ", ".join(sorted({row.license for row in trained.learned_from}))
-    method.save(staging, CheckpointInfo(request.concept, f"{words.token} {words.class_noun}", licenses, len(trained.train)))
+    authors = ", ".join(sorted({row.author for row in trained.learned_from if row.author}))
+    method.save(staging, CheckpointInfo(request.concept, f"{words.token} {words.class_noun}", licenses, len(trained.train), authors))
     version = data_version(method.weights(), trainer.spec, [*trained.train, *trained.validation, *trained.class_images])
     metrics = metrics.model_copy(update={"reload_difference": read_back(study, staging), "notes": tuple(trained.notes)})
     if metrics.resources:

@@ -78,16 +78,17 @@ def _head(slug: str, words: ConceptWords, spec: TrainingSpec) -> str:
         "instance_prompt": instance_prompt(words),
         "license": "other",
         "license_name": "as-the-base-model-and-the-images",
+        "license_link": "#limits-and-what-the-result-can-bear",
     } | ({} if "/" not in spec.base_model else {"base_model": spec.base_model})
     return f"---\n{yaml.safe_dump(value, allow_unicode=True, sort_keys=False)}---"
 
 
 def _use(slug: str, words: ConceptWords, spec: TrainingSpec, family: type[Family]) -> str:
     gallery = GallerySpec().with_recommended(family.recommended.gallery)
-    drawn = f"num_inference_steps={gallery.num_inference_steps}, guidance_scale={gallery.guidance_scale:g}"
+    drawn = f"num_inference_steps={gallery.num_inference_steps}, {family.call_arguments(gallery.guidance_scale)}"
     base = "the embedded model's folder" if spec.base_model == "embedded" else spec.base_model
     load, elsewhere = METHODS[spec.method].how_to_load(slug, family, base)
-    text = f'## How to use it\n\n```python\n{load}\npipe("{instance_prompt(words)}", {drawn}).images[0]\n```\n\n{elsewhere}'
+    text = f'## How to use it\n\n```python\n{load}\npipe(prompt="{instance_prompt(words)}", {drawn})[0]\n```\n\n{elsewhere}'
     return text + f" Sampler settings: {gallery.num_inference_steps} steps, guidance {gallery.guidance_scale:g}."
 
 

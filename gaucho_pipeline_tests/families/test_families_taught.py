@@ -44,7 +44,7 @@ def new_trainer(name: str, folder: Path, pipeline: Any = None, **keys: Any) -> T
         rows.append(train_image(index, file=f"{index}.png", caption="a photo of {token} {class_noun}" + " on a table" * index))
     plain = {"rank": 4, "alpha": 2, "learning_rate": 0.01, "batch_size": 2, "max_steps": 12, "validation_steps": 12, "resolution": SIDE}
     spec = TrainingSpec.model_validate(plain | {"early_stopping": False, "keep_best": False} | keys).for_family(type(family))
-    base = Loaded(family, torch.device("cpu"))
+    base = Loaded(family, torch.device("cpu"), torch.float32)
     images = ImagePaths(folder, rows[:2], rows[2:], folder / "class_images")
     encoded, _ = prepare(base, spec, ConceptWords("chmrr", "drink"), images, Reporter(None))
     return Trainer(base, spec, ConceptWords("chmrr", "drink"), encoded)
