@@ -16,7 +16,7 @@ from gaucho_pipeline.assets.table import ASSETS, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.commands import drawing, sharing, status, upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.commands.init import STARTS
-from gaucho_pipeline.commands.planning import plan_crawls, plan_runs, print_plan
+from gaucho_pipeline.commands.planning import memory_plan, plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.commands.run import RunRequest, run_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.processes import json_log
@@ -44,16 +44,23 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
     "--jobs", type=click.IntRange(1, 64), help="Concepts at once; as many as the pool of devices in dagster.yaml allows, if not given."
 )
 @click.option("--plan", is_flag=True, help="Say what would be made, why and at what cost; with --select raw_crawl: what would be fetched.")
+@click.option(
+    "--memory", type=click.FloatRange(1, 1000), metavar="GB", help="With --plan: for a card of so many gigabytes, not the one here."
+)
 @click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names again, and report those that have changed.")
 @click.option("--yes", "is_meant", is_flag=True, help="Teach a large base model although there is no GPU.")
 @click.option("--log-json", is_flag=True, help="Tell everything as JSON Lines, for programs that collect logs.")
 @click.pass_obj
 @reports_errors
-def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool, refresh_lock: bool, **options: Any) -> None:
+def run(
+    project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool, memory: float | None, refresh_lock: bool, **options: Any
+) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
     request = RunRequest(concepts, **options)
     if log_json:
         json_log.install()
+    if memory and not plan:
+        raise ConfigError(_("--memory: goes with --plan"))
     if refresh_lock and not (plan and request.select == RAW_CRAWL.name):
         raise ConfigError(_("--refresh-lock: goes with --select raw_crawl --plan"))
     if plan and request.select == RAW_CRAWL.name:
@@ -61,6 +68,8 @@ def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool,
         return
     if plan:
         print_plan(plan_runs(project, concepts, request.select))
+        for line in memory_plan(project, concepts or project.slugs, memory):
+            click.echo(line)
         return
     if failures := run_concepts(project, request):
         raise GauchoError("; ".join(failures))

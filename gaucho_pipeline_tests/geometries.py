@@ -45,6 +45,17 @@ GEOMETRIES: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 """By the class that `model_index.json` names."""
 
+SIDES = {"StableDiffusionPipeline": 512, "WanPipeline": 480}
+"""Of pictures, in pixels, where it is not 1024."""
+LABELS = {
+    "StableDiffusionPipeline": "Stable Diffusion 1.5", "StableDiffusionXLPipeline": "Stable Diffusion XL",
+    "StableDiffusion3Pipeline": "Stable Diffusion 3.5 Medium", "FluxPipeline": "FLUX.1-dev", "Flux2KleinPipeline": "FLUX.2-klein-base-4B",
+    "ZImagePipeline": "Z-Image", "QwenImagePipeline": "Qwen-Image", "SanaPipeline": "Sana 1.6B", "Lumina2Pipeline": "Lumina 2",
+    "WanPipeline": "Wan 2.1 1.3B", "Krea2Pipeline": "Krea 2", "ErnieImagePipeline": "ERNIE-Image (the geometry of its class)",
+    "ChromaPipeline": "Chroma1",
+}  # fmt: skip
+"""The model whose geometry it is."""
+
 
 def on_meta(name: str) -> Any:
     """The denoiser of a family without numbers."""

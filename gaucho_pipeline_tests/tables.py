@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gaucho_pipeline.concepts.schema import concepts_schema, schema_text
+from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.models.footprint import CARDS, RUNGS, footprint
 from gaucho_pipeline.spec import JsonObject
+from gaucho_pipeline_tests.geometries import LABELS, SIDES, on_meta
 
 ROOT = Path(__file__).parents[1]
 _HEAD = """\
@@ -21,7 +24,8 @@ recommends; `defaults` holds keys of the parts for all concepts.
 
 def pages() -> dict[Path, str]:
     """What `make tables` writes, by path."""
-    return {ROOT / "docs" / "keys.md": keys_page(), ROOT / "docs" / "concepts.schema.json": schema_text()}
+    docs = ROOT / "docs"
+    return {docs / "keys.md": keys_page(), docs / "concepts.schema.json": schema_text(), docs / "cards.md": cards_page()}
 
 
 def keys_page() -> str:
@@ -103,6 +107,47 @@ def _range(about: JsonObject) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
+
+
+_CARDS_HEAD = """\
+# Which model fits which card
+
+Made by `make tables` from the geometry of each family alone, for LoRA of the rank that the family recommends, one image at a time, at
+the side that the model draws: **nothing here was measured on a card of that size.** Of SD 1.5 at 512 px a card of 141 GB took 7.2 GB for
+four images at once, where this arithmetic has {sd15:.1f}. Before a first step a trial says what a training really takes;
+`gaucho run --plan --memory 12` says this for your own model and settings.
+
+- **all**: all on the card;
+- **twice**: parts are computed twice, which takes about a third more time;
+- **wait**: blocks wait in the machine's memory, which needs room for the whole denoiser there, and takes the time to copy them;
+- **no**: it does not fit so.
+
+None of them changes a result, and each is chosen by itself. Text encoders are in memory before the denoiser, and may wait in the same
+way; a smaller `resolution` and fewer bits (`quantization: int8` or `nf4`, which do change results) are for you to set. The last two columns
+are the smallest of these cards on which it fits in eight and in four bits.
+
+| model | weights | side | 8 GB | 12 GB | 16 GB | 24 GB | int8 from | nf4 from |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+_SHORT = {RUNGS[0]: "all", RUNGS[1]: "twice", RUNGS[2]: "wait", None: "no"}
+
+
+def cards_page() -> str:
+    """What fits which card, of every family at its real geometry."""
+    rows = [_card_row(name, family) for name, family in FAMILIES.items()]
+    sd15 = footprint(FAMILIES["StableDiffusionPipeline"], on_meta("StableDiffusionPipeline"), {}, 512)
+    four = sd15.training(RUNGS[0]) + 3 * sd15.image
+    return _CARDS_HEAD.format(sd15=four / 1e9) + "".join(rows)
+
+
+def _card_row(name: str, family: type[Family]) -> str:
+    denoiser, rank = on_meta(name), int(family.recommended.training.get("rank", 16))
+    side = SIDES.get(name, 1024)
+    plain, *fewer = (footprint(family, denoiser, {}, side, rank, bits) for bits in (None, "int8", "nf4"))
+    cells = [_SHORT[plain.rung_for(card * 1e9)] for card in CARDS]
+    least = [next((f"{card} GB" for card in CARDS if each.rung_for(card * 1e9)), "no") for each in fewer]
+    count = sum(parameter.numel() for parameter in denoiser.parameters()) / 1e9
+    return f"| {LABELS[name]} | {count:.1f} B | {side} px | {' | '.join(cells)} | {' | '.join(least)} |\n"
 
 
 if __name__ == "__main__":

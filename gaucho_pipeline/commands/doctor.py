@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from gaucho_pipeline.assets.table import GALLERY_SITE
+from gaucho_pipeline.commands.planning import memory_plan
 from gaucho_pipeline.commands.preflight import problems
 from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.errors import GauchoError, _
@@ -69,6 +70,8 @@ def _configuration(project: Project) -> Iterator[Finding]:
             yield Finding(
                 _("base model"), _("{model} ({place}); licence {license_of}", model=model, place=place, license_of=license_of(model)), True
             )
+    for line in memory_plan(project, concepts, None):
+        yield Finding(_("a card"), line, "does not fit" not in line)
     for slug in concepts:
         if unknown := _untranslated(project, slug):
             yield Finding(

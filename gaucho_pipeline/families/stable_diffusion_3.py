@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Family, Recommended, learning_with
@@ -36,10 +39,23 @@ class StableDiffusion3(Family):
     max_sequence_length = 256
 
     def _encode_prompt(self, prompt: str) -> Conditioning:
-        embeds, _, pooled, _ = self.pipeline.encode_prompt(
-            prompt, None, None, device=self.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
-        )
+        with self._denoisers_configuration():
+            embeds, _, pooled, _ = self.pipeline.encode_prompt(
+                prompt, None, None, device=self.device, do_classifier_free_guidance=False, max_sequence_length=self.max_sequence_length
+            )
         return {"embeds": embeds[0], "pooled": pooled[0]}
+
+    @contextlib.contextmanager
+    def _denoisers_configuration(self) -> Iterator[None]:
+        """Has the pipeline know how wide its denoiser is, which it asks where the third encoder is not there."""
+        if getattr(self.pipeline, self.denoiser) is not None:
+            yield
+            return
+        object.__setattr__(self.pipeline, self.denoiser, SimpleNamespace(config=self.config))  # past what the pipeline registers
+        try:
+            yield
+        finally:
+            object.__setattr__(self.pipeline, self.denoiser, None)
 
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         predicted: torch.Tensor = self.network(

@@ -44,7 +44,7 @@ class Lora(Method):
         modules = self.modules  # which may be loaded now: that draws numbers, too
         torch.manual_seed(self.spec.seed)  # before the adapter is drawn, not after
         for name, module in modules.items():
-            targets = _expanded(self.spec.target_modules, module) if name == self.family.denoiser else list(TEXT_ENCODER_MODULES)
+            targets = expanded_targets(self.spec.target_modules, module) if name == self.family.denoiser else list(TEXT_ENCODER_MODULES)
             config = LoraConfig(
                 r=self.spec.rank, lora_alpha=self.spec.effective_alpha, init_lora_weights="gaussian", target_modules=targets
             )
@@ -239,7 +239,7 @@ def _read_adapter(folder: Path) -> tuple[Weights, JsonObject]:
     return weights, JsonObject(settings)
 
 
-def _expanded(targets: Sequence[str], network: Any) -> list[str]:
+def expanded_targets(targets: Sequence[str], network: Any) -> list[str]:
     """Target modules with each path in which `*` stands for a block's number as the paths that there are."""
     found = list[str]()
     for target in targets:

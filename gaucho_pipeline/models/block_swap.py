@@ -70,3 +70,9 @@ def blocks_of(module: torch.nn.Module, lists: Sequence[str]) -> list[torch.nn.Mo
         blocks = module.get_submodule(name)
         found += list(blocks) if isinstance(blocks, torch.nn.ModuleList) else [blocks]
     return found
+
+
+def longest_list(module: torch.nn.Module) -> list[torch.nn.Module]:
+    """The blocks of a text encoder, whichever it calls them: the longest list of modules in it."""
+    lists = [list(each) for each in module.modules() if isinstance(each, torch.nn.ModuleList)]
+    return max(lists, key=len, default=[])

@@ -23,7 +23,7 @@ from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.model_files import variant_of
 from gaucho_pipeline.families.parts import Change, Parts, is_text_encoder
-from gaucho_pipeline.models.block_swap import BlockSwap, blocks_of
+from gaucho_pipeline.models.block_swap import BlockSwap, blocks_of, longest_list
 from gaucho_pipeline.models.memory import free_bytes, give_back
 from gaucho_pipeline.spec import JsonObject
 
@@ -125,11 +125,14 @@ class PartsInTurn(Parts):
 
     def swap(self, name: str) -> bool:
         module = getattr(self.pipeline, name)
-        if not self._lists.get(name) or name in self._source.quantization or module is None:
+        if module is None or name in self._source.quantization:
+            return False
+        blocks = longest_list(module) if is_text_encoder(name) else blocks_of(module, self._lists.get(name, ()))
+        if not blocks:
             return False
         if name not in self._swaps:
             module.to("cpu").requires_grad_(False)
-            self._swaps[name] = BlockSwap(blocks_of(module, self._lists[name]), self.device)
+            self._swaps[name] = BlockSwap(blocks, self.device)
             module.to(self.device)
             give_back(self.device)
         return True

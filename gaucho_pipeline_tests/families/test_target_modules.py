@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from gaucho_pipeline.families import FAMILIES
-from gaucho_pipeline.methods.lora import _expanded
+from gaucho_pipeline.methods.lora import expanded_targets
 from gaucho_pipeline_tests.geometries import GEOMETRIES, on_meta
 
 BILLIONS = {
@@ -31,7 +31,7 @@ def network(name: str) -> Any:
 
 def adapted(name: str, targets: str) -> set[str]:
     """The modules that PEFT adapts, by path."""
-    wanted = _expanded(FAMILIES[name].target_modules[targets], network(name))
+    wanted = expanded_targets(FAMILIES[name].target_modules[targets], network(name))
     return {path for path, _ in network(name).named_modules() if any(path == each or path.endswith(f".{each}") for each in wanted)}
 
 

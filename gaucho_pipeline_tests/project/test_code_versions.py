@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,9 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.demo.site import QuietHandler
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.evaluation.__main__ import run as evaluate
+from gaucho_pipeline.families.base import Sampling
 from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.parts import WholePipeline
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.gallery.generation import Drawer, Settings
@@ -279,23 +283,30 @@ def test_training_on_the_same_images_loses_what_it_did(tmp_path: Path) -> None:
     hold("training", ASSETS["checkpoint"].code_version, result, "gaucho_pipeline/assets/table.py", relative=0.005)
 
 
-def test_the_gallery_asks_for_the_same_pictures_as_it_did() -> None:
+def test_the_gallery_asks_for_the_same_pictures_as_it_did(tmp_path: Path) -> None:
     asked: list[dict[str, Any]] = []
 
-    class Pipeline:
-        def __call__(
-            self, prompt: list[str], generator: list[torch.Generator], guidance_scale: float, negative_prompt: list[str], **request: Any
-        ) -> Any:
-            keys = {"prompt": prompt, "guidance_scale": guidance_scale, "negative_prompt": negative_prompt}
-            asked.append(request | keys | {"seeds": [each.initial_seed() for each in generator]})
-            return type("Output", (), {"images": [Image.new("RGB", (8, 8))] * len(generator)})
-
     class Asked(StableDiffusion):
-        prompt_arguments: ClassVar[dict[str, str]] = {}  # so that the prompts are seen
+        def __init__(self) -> None:
+            self.pipeline = SimpleNamespace(components={}, vae=SimpleNamespace(dtype=torch.float32))
+            self.parts, self.encoded = WholePipeline(self.pipeline), {}
 
-    for spec in (GallerySpec(), GallerySpec(prompts=("{token} by {class_noun}",), seeds=tuple(range(10)), negative_prompt="text")):
+        def read(self, prompts: Sequence[str], sampling: Sampling) -> None:
+            """Prompts are seen when they are denoised."""
+
+        def denoise(self, prompts: Sequence[str], seeds: Sequence[int], sampling: Sampling) -> torch.Tensor:
+            keys = {"num_inference_steps": sampling.num_inference_steps, "height": sampling.side, "width": sampling.side}
+            told = {"prompt": list(prompts), "guidance_scale": sampling.guidance_scale}
+            asked.append(keys | told | {"negative_prompt": [sampling.negative_prompt] * len(prompts), "seeds": list(seeds)})
+            return torch.zeros(len(prompts), 1)
+
+        def decode(self, latents: torch.Tensor) -> list[Any]:
+            return [Image.new("RGB", (8, 8))] * len(latents)
+
+    specs = GallerySpec(), GallerySpec(prompts=("{token} by {class_noun}",), seeds=tuple(range(10)), negative_prompt="text")
+    for number, spec in enumerate(specs):
         resolved = spec.resolved(None)
-        list(Drawer(Asked(Pipeline()), resolved, 512, SETTINGS).draw(samples_of(resolved, ConceptWords("mtl", "tree"))))
+        list(Drawer(Asked(), resolved, SETTINGS, tmp_path / str(number)).draw(samples_of(resolved, ConceptWords("mtl", "tree"))))
     hold("gallery", ASSETS["sample_gallery"].code_version, asked, "gaucho_pipeline/assets/table.py")
 
 
