@@ -100,8 +100,8 @@ def _check_sibling(training: TrainingSpec, gallery: GallerySpec) -> None:
     base_models.identity(gallery.base_model, gallery.revision)
     base_models.check_folder(gallery.base_model, gallery.revision)
     if base_models.folder_of(training.base_model) and base_models.folder_of(gallery.base_model):
-        taught = base_models.denoiser_config(training.base_model, training.revision)
-        base_models.check_sibling(taught, base_models.denoiser_config(gallery.base_model, gallery.revision))
+        trained = base_models.denoiser_config(training.base_model, training.revision)
+        base_models.check_sibling(trained, base_models.denoiser_config(gallery.base_model, gallery.revision))
 
 
 def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: bool) -> None:

@@ -121,9 +121,9 @@ class Concept(Spec):
         if drawing and drawing.pipeline_class != family.pipeline_class:
             raise ConfigError(
                 _(
-                    "gallery.base_model: it is a {drawing}, and what is taught a {taught}; take a sibling of it",
+                    "gallery.base_model: it is a {drawing}, and what is taught a {trained}; take a sibling of it",
                     drawing=drawing.pipeline_class,
-                    taught=family.pipeline_class,
+                    trained=family.pipeline_class,
                 )
             )
         parts = {name: value for name in PARTS if isinstance(value := getattr(self, name), Part)}

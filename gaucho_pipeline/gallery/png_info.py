@@ -52,7 +52,7 @@ def _parameters(facts: Facts, slug: str) -> str:
     settings = {
         "Steps": facts.num_inference_steps,
         "Sampler": named_by(facts.sampler).a1111,
-        **_guidance(facts),
+        **_guidance_settings(facts),
         "Seed": facts.seed,
         "Size": f"{facts.size}x{facts.size}",
         "Model": slug if facts.method and not METHODS[facts.method].is_adapter else _model_of(facts),
@@ -61,7 +61,7 @@ def _parameters(facts: Facts, slug: str) -> str:
     return "\n".join([*lines, ", ".join(f"{name}: {value}" for name, value in settings.items())])
 
 
-def _guidance(facts: Facts) -> dict[str, str]:
+def _guidance_settings(facts: Facts) -> dict[str, str]:
     """Guidance as Forge names it: classifier-free, or an input of the denoiser."""
     if facts.distilled_guidance:
         return {"CFG scale": "1", "Distilled CFG Scale": f"{facts.guidance_scale:g}"}

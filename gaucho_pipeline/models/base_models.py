@@ -153,17 +153,17 @@ _MAY_DIFFER = ("guidance_embeds", "sample_size", "dtype", "torch_dtype")
 """Keys of a denoiser's configuration in which a model and its distilled sibling may differ."""
 
 
-def check_sibling(taught: Mapping[str, Any], drawing: Mapping[str, Any]) -> None:
+def check_sibling(trained: Mapping[str, Any], drawing: Mapping[str, Any]) -> None:
     """Raises ConfigError if what a denoiser learned does not fit another one, by their configurations."""
-    for key in sorted({*taught, *drawing}):
-        differs = taught.get(key) != drawing.get(key) and not key.startswith("_") and key not in _MAY_DIFFER
+    for key in sorted({*trained, *drawing}):
+        differs = trained.get(key) != drawing.get(key) and not key.startswith("_") and key not in _MAY_DIFFER
         if differs:
             raise ConfigError(
                 _(
-                    "gallery.base_model: it has {key} {own}, and the model that was taught {taught}: what was learned does not fit it",
+                    "gallery.base_model: it has {key} {own}, and the model that was taught {trained}: what was learned does not fit it",
                     key=key,
                     own=drawing.get(key),
-                    taught=taught.get(key),
+                    trained=trained.get(key),
                 )
             )
 

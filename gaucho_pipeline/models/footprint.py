@@ -1,7 +1,7 @@
 """What a base model takes of a card's memory, by its geometry and the sizes of its parts alone: no weight is read.
 
 The denoiser is built without numbers, and what its layers take in and give out is counted; what that is worth in bytes was measured on
-every family (`gaucho_pipeline_tests/models/test_footprint.py`). Before a first step a trial says it better (`training/memory.py`).
+small models of every family. Before a first step a trial says it better (`training/memory.py`).
 """
 
 from __future__ import annotations

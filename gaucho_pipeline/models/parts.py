@@ -76,7 +76,7 @@ class PartsInTurn(Parts):
         self._taken: dict[str, Callable[[Any], Any]] = {}
         self._bytes: dict[str, int] = {}
         self._stored: dict[str, torch.dtype] = {}
-        self._held: set[str] = set()
+        self._staying: set[str] = set()
         self._lists: dict[str, tuple[str, ...]] = {family.denoiser: family.swapped_blocks()}
         self._swaps: dict[str, BlockSwap] = {}
 
@@ -88,7 +88,7 @@ class PartsInTurn(Parts):
         missing = [name for name in names if name in self._classes and getattr(self.pipeline, name, None) is None]
         for name in missing:
             if self._size_of(name) >= LARGE_BYTES:
-                self.drop(*(other for other in self._classes if other not in {*names, *self._held} and self._is_large(other)))
+                self.drop(*(other for other in self._classes if other not in {*names, *self._staying} and self._is_large(other)))
             self._load(name)
 
     def config(self, name: str) -> Mapping[str, Any]:
@@ -114,7 +114,7 @@ class PartsInTurn(Parts):
         self._changes[name].pop(label, None)
 
     def hold(self, *names: str) -> None:
-        self._held |= {*names}
+        self._staying |= {*names}
 
     def take_from(self, name: str, load: Callable[[Any], Any]) -> None:
         self._taken[name] = load
@@ -141,7 +141,7 @@ class PartsInTurn(Parts):
         super().drop(*names)
         for name in names:
             self._swaps.pop(name, None)
-        self._held -= {*names}
+        self._staying -= {*names}
         give_back(self.device)
 
     def need_all(self) -> None:

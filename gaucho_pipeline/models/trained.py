@@ -26,8 +26,8 @@ def load_base(trained: Manifest, drawing: tuple[str, str | None] | None = None) 
     if drawing is None:
         return base_models.load(spec.base_model, spec.revision, device, how)
     found = base_models.load(*drawing, device, how)
-    taught = base_models.denoiser_config(spec.base_model, spec.revision)
-    base_models.check_sibling(taught, {key: found.family.config.get(key) for key in found.family.config})
+    own = base_models.denoiser_config(spec.base_model, spec.revision)
+    base_models.check_sibling(own, {key: found.family.config.get(key) for key in found.family.config})
     return found
 
 
