@@ -171,6 +171,7 @@ class CheckpointMetrics(Metrics):
     study: tuple[TrialResult, ...] = Field((), description="What a study tried")
     resources: Resources | None = Field(None, description="What it took, and how it was computed")
     notes: tuple[str, ...] = Field((), description="What a person should know before believing it")
+    pipeline_class: str = Field("", description="The diffusers class of the base model")
     base_model_license: str = Field("", description="Licence of the base model, and what it asks of what was learned")
 
 

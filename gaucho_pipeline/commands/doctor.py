@@ -60,16 +60,18 @@ def _configuration(project: Project) -> Iterator[Finding]:
         yield Finding("concepts", str(error), False, fatal=True)
         return
     yield Finding("concepts", f"{project.concepts_file}: {', '.join(concepts)}", True)
-    for model, revision in sorted({(c.training.base_model, c.training.revision or "") for c in concepts.values()}):
+    trained = {(concept.training.base_model, concept.training.revision or "") for concept in concepts.values()}
+    drawing = {(own.base_model, own.revision or "") for concept in concepts.values() if (own := concept.gallery).base_model}
+    for model, revision in sorted(trained | drawing):
         with contextlib.suppress(GauchoError):  # it is told below, as a run would tell it
             if base_models.folder_of(model) is None:
                 place = f"from a hub at the first run, at {revision}"
             else:
                 kind = base_models.family_of(model, None).pipeline_class
                 place = "ships with the package; it knows drawn things only" if model == EMBEDDED else f"on this disk, a {kind}"
-            yield Finding(
-                _("base model"), _("{model} ({place}); licence {license_of}", model=model, place=place, license_of=license_of(model)), True
-            )
+            found = license_of(model)
+            text = _("{model} ({place}); licence {license_of}", model=model, place=place, license_of=found)
+            yield Finding(_("base model"), text, not found.forbids_sale)
     for line in memory_plan(project, concepts, None):
         yield Finding(_("a card"), line, "does not fit" not in line)
     for slug in concepts:

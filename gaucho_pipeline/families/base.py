@@ -101,6 +101,8 @@ class Family(ABC):
     """Whether the denoiser is told of each image's size and cut, as `sizes` beside its prompt."""
     reader: ClassVar[str] = "ComfyUI"
     """The programs that read its single file, beside diffusers; empty: none is known."""
+    diffusers_reads_single_file: ClassVar[bool] = True
+    """Whether diffusers does; the adapter in its own format it reads of every family."""
     recommended: ClassVar[Recommended] = Recommended()
     encoders: ClassVar[dict[str, dict[str, str]]] = {
         "clip": {"model": "openai/clip-vit-large-patch14", "revision": "32bd64288804d66eefd0ccbe215aa642df71cc41"},

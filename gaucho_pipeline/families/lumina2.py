@@ -29,6 +29,7 @@ class Lumina2(Family):
     recommended: ClassVar[Recommended] = learning_with(1e-4, 30, 4.0)
     """The rate of diffusers' `examples/dreambooth/README_lumina2.md`."""
     code_version = "2"
+    diffusers_reads_single_file = False  # it asks for modulations, which are not adapted
     blocks: ClassVar[tuple[str, ...]] = ("noise_refiner", "context_refiner", "layers")
     unswapped_blocks: ClassVar[tuple[str, ...]] = ("noise_refiner", "context_refiner")
     not_adapted: ClassVar[dict[str, str]] = {"norm1.linear": "diffusers' script for Lumina 2 leaves modulations as they are"}

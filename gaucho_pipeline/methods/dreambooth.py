@@ -73,7 +73,8 @@ class DreamBooth(Method):
 
     @staticmethod
     def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
-        load = f'pipe = {family.pipeline_class}.from_pretrained("exported")  # made by: gaucho export {slug} exported'
+        load = f"from diffusers import {family.pipeline_class}\n\n"
+        load += f'pipe = {family.pipeline_class}.from_pretrained("exported")  # made by: gaucho export {slug} exported'
         return load, f"`gaucho export {slug} FOLDER` makes a whole pipeline of it and the base model."
 
     @staticmethod

@@ -101,7 +101,8 @@ class Lora(Method):
             text += f", in A1111 and Forge with `<lora:{slug}:1>` in the prompt." if is_unet else "."
         else:
             text = f"`{slug}.safetensors` is the same in half precision, for diffusers: no other program is known that reads it."
-        return f'pipe = {family.pipeline_class}.from_pretrained("{base}")\npipe.load_lora_weights("adapter")', text
+        load = f'from diffusers import {family.pipeline_class}\n\npipe = {family.pipeline_class}.from_pretrained("{base}")'
+        return f'{load}\npipe.load_lora_weights("adapter")', text
 
     def _save_diffusers(self, folder: Path) -> None:
         """Writes the adapter with its rank and alpha, without which diffusers would take alpha for the rank."""

@@ -13,6 +13,10 @@ from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics,
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, read_rows
 from gaucho_pipeline.assets.verdicts import REASONS, RULE, SUBJECT_SCORERS
 from gaucho_pipeline.concepts.concept import AboutConcept
+from gaucho_pipeline.concepts.models import EMBEDDED
+from gaucho_pipeline.families import FAMILIES
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.language.bilingual import Language
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.pages.curve_content import Curve, curve_content
@@ -124,6 +128,8 @@ class Usage:
     base: str
     code: str
     settings: str
+    in_comfyui: bool
+    in_a1111: bool
 
 
 @dataclass(frozen=True)
@@ -361,14 +367,22 @@ def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: M
     base = spec.base_model.rsplit("/", 1)[-1] if spec.base_model.startswith("/") else spec.base_model
     prompt = f"a photo of {folders.about.token} {folders.about.class_noun}"
     size = drawn.size or spec.resolution or ""
+    family = Embedded if spec.base_model == EMBEDDED else FAMILIES.get(getattr(trained.metrics, "pipeline_class", ""), StableDiffusion)
     code = (
         "from diffusers import DiffusionPipeline\n"
         f'pipe = DiffusionPipeline.from_pretrained("{base}")\n'
         f'pipe.load_lora_weights("{folders.slug}.safetensors")\n'
-        f'pipe(prompt="{prompt}", num_inference_steps={drawn.num_inference_steps}, guidance_scale={drawn.guidance_scale:g})[0]'
+        f'pipe(prompt="{prompt}", num_inference_steps={drawn.num_inference_steps}, {family.call_arguments(drawn.guidance_scale)})[0]'
     )
     text = texts["settings"].format(steps=drawn.num_inference_steps, guidance=f"{drawn.guidance_scale:g}", size=size)
-    return Usage(METHODS[spec.method].is_adapter, base, code, text if size else text.replace(",  px", ""))
+    return Usage(
+        is_adapter=METHODS[spec.method].is_adapter,
+        base=base,
+        code=code if family.diffusers_reads_single_file else "",
+        settings=text if size else text.replace(",  px", ""),
+        in_comfyui="ComfyUI" in family.reader,
+        in_a1111="A1111" in family.reader,
+    )
 
 
 def _license(trained: Manifest) -> LicenseContent:

@@ -19,6 +19,8 @@ class ModelLicense:
     name: str
     conditions: str
     url: str = ""
+    forbids_sale: bool = False
+    """Whether what is learned must not be used commercially."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.conditions}"
@@ -42,6 +44,15 @@ _FLUX = ModelLicense(
     "FLUX Non-Commercial",
     "what is learned must not be used commercially, and needs a filter or a review of what is drawn",
     "https://huggingface.co/black-forest-labs/FLUX.1-dev/blob/main/LICENSE.md",
+    forbids_sale=True,
+)
+_QWEN_RESEARCH = ModelLicense(
+    "Qwen Research", "for research only: what is learned must not be used commercially", "https://huggingface.co/Qwen", forbids_sale=True
+)
+_KREA = ModelLicense(
+    "Krea Community",
+    "free of charge below a revenue that the licence names, with duties above it; read it before you publish what was learned",
+    "https://huggingface.co/krea",
 )
 UNKNOWN = ModelLicense("not known", "read the base model's own page before you publish what was learned")
 _EMBEDDED = ModelLicense("the package's own", "what is learned may be used freely; it is a demonstration")
@@ -56,7 +67,11 @@ _KNOWN: tuple[tuple[str, ModelLicense], ...] = (
     (r"black-forest-labs/FLUX\.2-klein(-base)?-4B", _APACHE),
     (r"black-forest-labs/FLUX.*", _FLUX),
     (r"Tongyi-MAI/Z-Image.*", _APACHE),
-    (r"Qwen/Qwen-Image(?!-2\.1).*", _APACHE),
+    (r"Qwen/Qwen-Image-2\.1.*", _QWEN_RESEARCH),
+    (r"Qwen/Qwen-Image.*", _APACHE),
+    (r"krea/Krea-2.*", _KREA),
+    (r"baidu/ERNIE-Image.*", _APACHE),
+    (r"lodestones/Chroma1-.*", _APACHE),
     (r"Wan-AI/Wan2\..*", _APACHE),
     (r"Alpha-VLLM/Lumina-Image-2\.0", _APACHE),
 )

@@ -55,6 +55,7 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
         ended=state.ended,
         study=tuple(study.results),
         resources=_resources(trainer, watt_hours),
+        pipeline_class=model.family.pipeline_class,
         base_model_license=base_model_license,
     )
 

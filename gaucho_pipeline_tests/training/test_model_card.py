@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +13,14 @@ from gaucho_pipeline.assets.metrics import CheckpointMetrics, Resources
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.training.model_card import CardSubject, model_card
+from gaucho_pipeline_tests.families.test_families_taught import new_trainer
 from gaucho_pipeline_tests.samples import credited
 from gaucho_pipeline_tests.standing import METRICS
+from gaucho_pipeline_tests.tiny_models import new_family
+from gaucho_pipeline_tests.trainers import disturb
 
 ROW = credited(title="Araucária | <b>", author="João [da] *Silva*\n# fim", license="CC-BY-4.0", source="https://a.example/_x_")
 SD15 = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -39,7 +45,8 @@ def test_it_says_how_to_use_it_with_the_gallerys_settings() -> None:
     gallery = Embedded.recommended.gallery
     assert f"num_inference_steps={gallery['num_inference_steps']}, guidance_scale={gallery['guidance_scale']:g}" in text
     assert 'pipe.load_lora_weights("adapter")' in text
-    assert "`<lora:araucaria:1>`" in text
+    assert "ComfyUI" not in text  # no other program has the model that ships
+    assert "`<lora:araucaria:1>`" in card(FAMILIES["StableDiffusionPipeline"], base_model=SD15, revision="0" * 40)
     flux = card(FAMILIES["FluxPipeline"], base_model="black-forest-labs/FLUX.1-dev", revision="0" * 40)
     assert "A1111" not in flux
     assert "ComfyUI" in flux
@@ -51,6 +58,35 @@ def test_it_says_what_the_base_models_licence_asks() -> None:
     flux = card(FAMILIES["FluxPipeline"], base_model="black-forest-labs/FLUX.1-dev", revision="0" * 40)
     assert "FLUX Non-Commercial" in flux
     assert "must not be used commercially" in flux
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_its_python_is_run_as_it_stands(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for the number of steps and the size, which would take minutes; on a tiny model of each family, and what was learned on it."""
+    trainer = new_trainer(name, tmp_path, max_steps=1)
+    disturb(trainer, 0.02)
+    trainer.model.method.save(tmp_path, CheckpointInfo("araucaria", "mtl tree", "CC0-1.0", 2))
+    family = new_family(name)
+    family.pipeline.save_pretrained(tmp_path / "tiny")
+    kind, told = type(family.pipeline), dict[str, Any]()
+    real = kind.__call__
+
+    def call(self: Any, *positional: Any, **keys: Any) -> Any:
+        assert positional == ()  # of FLUX.2-klein the first is no prompt
+        told.update(keys)
+        shorter = {"num_inference_steps": 2, "height": 32, "width": 32}
+        return real(self, **keys | shorter | ({"text_encoder_out_layers": (1,)} if name == "Flux2KleinPipeline" else {}))
+
+    monkeypatch.setattr(kind, "__call__", call)
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"```python\n(.*?)```", card(FAMILIES[name], base_model=str(tmp_path / "tiny")), re.DOTALL)
+    assert code
+    lines = code[1].strip().splitlines()
+    space = dict[str, Any]()
+    exec("\n".join([*lines[:-1], f"pictures = {lines[-1]}"]), space)
+    assert len(space["pictures"]) == 1
+    assert told["prompt"] == "a photo of mtl tree"
+    assert any("lora" in path for path, _ in getattr(space["pipe"], family.denoiser).named_modules())
 
 
 @pytest.mark.parametrize(
