@@ -29,6 +29,7 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.models.block_swap import BlockSwap, blocks_of
 from gaucho_pipeline.models.memory import peak_bytes, reset_peak
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import SilentReporter
@@ -51,7 +52,7 @@ class NotHere(Exception):
 def computing_in(dtype: torch.dtype) -> Any:
     AcceleratorState._reset_state(True)  # which takes one type for the whole process
     try:
-        with patch.object(base_models, "compute_dtype", lambda device: dtype):
+        with patch.object(base_models, "compute_dtype", lambda device, precision=None: dtype):
             yield
     finally:
         AcceleratorState._reset_state(True)
@@ -112,6 +113,35 @@ def every_family_in_half_precision(place: Path) -> str:
         count += 1
     assert not failed, f"{len(failed)} of {count}: {'; '.join(failed)}"
     return f"{count} trainings"
+
+
+def blocks_that_wait_change_no_gradient(place: Path) -> str:
+    """Of every tiny transformer, between the machine's memory and the card, with parts computed twice."""
+    count = 0
+    for name, family in FAMILIES.items():
+        if not family.swapped_blocks():
+            continue
+        with computing_in(DTYPES[0]):
+            found = new_family(name)
+            found.pipeline.to(DEVICE, DTYPES[0])
+            trainer = new_trainer(place / name, Loaded(found, DEVICE, DTYPES[0]), 32)
+            trainer.model.set_gradient_checkpointing(True)
+            whole = gradients(trainer)
+            network = trainer.model.family.network.to("cpu")
+            BlockSwap(blocks_of(network, family.swapped_blocks()), DEVICE)
+            network.to(DEVICE)
+            pairs = zip(whole, gradients(trainer), strict=True)
+            assert all(torch.equal(one, other) for one, other in pairs), name
+        count += 1
+    return f"{count} families"
+
+
+def gradients(trainer: Trainer) -> list[torch.Tensor]:
+    """Of the first step, of what has one."""
+    trainer.model.accelerator.backward(trainer.objective.loss(trainer.objective.examples(0)).sum())
+    found = [parameter.grad.clone() for parameter in trainer.parameters if parameter.grad is not None]
+    trainer.optimizer.zero_grad(set_to_none=True)
+    return found
 
 
 def a_killed_run_goes_on(place: Path) -> str:
@@ -199,7 +229,8 @@ def real_geometry(place: Path) -> str:
 
 
 CHECKS: tuple[Callable[[Path], str], ...] = (
-    every_family_in_half_precision, a_killed_run_goes_on, two_runs_are_alike, memory_that_runs_out, the_fused_optimiser,
+    every_family_in_half_precision, blocks_that_wait_change_no_gradient, a_killed_run_goes_on, two_runs_are_alike,
+    memory_that_runs_out, the_fused_optimiser,
     a_compiled_denoiser, real_geometry,
 )  # fmt: skip
 

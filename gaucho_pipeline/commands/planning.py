@@ -20,7 +20,6 @@ import click
 from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.commands.preflight import check_configuration, training_cost
-from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
@@ -70,45 +69,12 @@ def memory_plan(project: Project, slugs: Iterable[str], card_gb: float | None) -
         with contextlib.suppress(GauchoError):  # a run says why
             training = project.on_its_base_model(slug).training
             found[training.base_model, training.revision, training.resolution, training.rank, training.quantization] = None
-    size = card_gb or card_memory_gb()
-    return [line for keys in found if size and (line := _fits(*keys, size))]
+    size = card_gb or base_models.card_memory_gb()
+    if not size or not any(base_models.has_parts(model, revision) for model, revision, *_unused in found):
+        return []
+    from gaucho_pipeline.models.footprint import how_it_fits
 
-
-def card_memory_gb() -> float | None:
-    """The memory of the card that is here."""
-    if not base_models.gpu_names():
-        return None
-    import torch
-
-    return torch.cuda.get_device_properties(0).total_memory / 1e9 if torch.cuda.is_available() else None
-
-
-def _fits(model: str, revision: str | None, side: int | None, rank: int, quantization: str | None, size: float) -> str | None:
-    if model == EMBEDDED:
-        return None
-    from gaucho_pipeline.models.footprint import footprint_of
-
-    def tried(bits: str | None) -> tuple[str, float] | None:
-        taken = footprint_of(model, revision, side, rank, bits)
-        rung = taken.rung_for(size * 1e9) if taken else None
-        return (rung, taken.training(rung) / 1e9) if taken and rung else None
-
-    name = Path(model).name
-    if footprint_of(model, revision, side, rank, None) is None:  # it was not fetched yet
-        return None
-    if fits := tried(quantization):
-        return _("{name} on a card of {size:.0f} GB: {rung}, about {needed:.0f} GB", name=name, size=size, rung=fits[0], needed=fits[1])
-    for bits in ("int8", "nf4"):
-        if quantization is None and (fits := tried(bits)):
-            return _(
-                "{name} does not fit a card of {size:.0f} GB; with training.quantization: {bits} it does: {rung}, about {needed:.0f} GB",
-                name=name,
-                size=size,
-                bits=bits,
-                rung=fits[0],
-                needed=fits[1],
-            )
-    return _("{name} does not fit a card of {size:.0f} GB; lower training.resolution, or take a smaller base_model", name=name, size=size)
+    return [line for keys in found if (line := how_it_fits(*keys, size)[1])]
 
 
 def print_plan(steps: Sequence[Step]) -> None:

@@ -121,7 +121,10 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
             raise ConfigError(_("training.class_images: {folder} holds no image", folder=images.folder))
     except ConfigError as error:
         raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), str(error)) from None
-    if count is None or count <= _LARGE or is_meant or base_models.has_gpu():
+    if count is None or count <= _LARGE or is_meant:
+        return
+    if base_models.has_gpu():
+        _check_card(project, slug, spec)
         return
     if project.state(CHECKPOINT.name, slug).state != "fresh":
         most = project.concept(slug).curation.max_images
@@ -140,6 +143,18 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
                 slug=slug,
             )
         )
+
+
+def _check_card(project: Project, slug: str, spec: TrainingSpec) -> None:
+    """Raises ConfigError with the line to add if the card here does not hold what is to be taught, however it is computed."""
+    size = base_models.card_memory_gb()
+    if size is None or project.state(CHECKPOINT.name, slug).state == "fresh":
+        return
+    from gaucho_pipeline.models.footprint import how_it_fits
+
+    fits, text = how_it_fits(spec.base_model, spec.revision, spec.resolution, spec.rank, spec.quantization, size)
+    if not fits:
+        raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), text)
 
 
 def _steps(spec: TrainingSpec, images: int) -> int:

@@ -27,7 +27,11 @@ class Parts(ABC):
     """The parts of one pipeline, whose attributes are None where they are not in memory."""
 
     pipeline: Any
-    device: torch.device
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where parts are in memory."""
 
     @property
     @abstractmethod
@@ -48,7 +52,7 @@ class Parts(ABC):
 
     @abstractmethod
     def stored_dtype(self, name: str) -> torch.dtype:
-        """The type of numbers in which a part was published; known once it was in memory."""
+        """The type of numbers in which a part was published."""
 
     @abstractmethod
     def change(self, name: str, label: str, change: Change) -> None:
@@ -91,10 +95,16 @@ class WholePipeline(Parts):
 
         self.pipeline = pipeline
         modules = {name: part for name, part in pipeline.components.items() if isinstance(part, torch.nn.Module)}
-        self.device = torch.device(next((str(module.device) for module in modules.values()), "cpu"))
         self._text_encoders = tuple(name for name in modules if is_text_encoder(name))
         self._configs: dict[str, Any] = {name: module.config for name, module in modules.items()}
         self._dtypes = {name: next(module.parameters()).dtype for name, module in modules.items()}
+
+    @property
+    def device(self) -> torch.device:
+        import torch
+
+        modules = [part for part in self.pipeline.components.values() if isinstance(part, torch.nn.Module)]
+        return torch.device(str(modules[0].device) if modules else "cpu")
 
     @property
     def text_encoders(self) -> tuple[str, ...]:

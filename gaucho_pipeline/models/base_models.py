@@ -42,6 +42,19 @@ def folder_of(model: str) -> Path | None:
     return Path(model) if Path(model).is_absolute() else None
 
 
+def has_parts(model: str, revision: str | None) -> Path | None:
+    """The folder in which a model's parts can be looked at: its own, or the hub's cache; None for one that was not fetched, or ships."""
+    if model == EMBEDDED:
+        return None
+    if folder := folder_of(model):
+        return folder
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, "model_index.json", revision=revision)
+    whole = Path(found).parent if isinstance(found, str) else None
+    return whole if whole and any(whole.glob("*/*.safetensors")) else None
+
+
 def encoder_folder(model: str) -> Path | None:
     """The folder of an encoder of pictures that is on this disk; None for one from a hub."""
     return EMBEDDED_FOLDER / "scorer" if model == EMBEDDED else folder_of(model)
@@ -328,6 +341,15 @@ def gpu_names() -> list[str]:
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
     return [str(number) for number, _ in enumerate(Path("/proc/driver/nvidia/gpus").glob("*"))]
+
+
+def card_memory_gb() -> float | None:
+    """The memory of the card that is here."""
+    if not gpu_names():
+        return None
+    import torch
+
+    return torch.cuda.get_device_properties(0).total_memory / 1e9 if torch.cuda.is_available() else None
 
 
 def has_gpu() -> bool:

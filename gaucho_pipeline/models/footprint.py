@@ -15,11 +15,11 @@ from typing import Any, Literal
 
 import torch
 
-from gaucho_pipeline.concepts.models import EMBEDDED
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.model_files import weights_of_parts
 from gaucho_pipeline.methods.lora import expanded_targets
-from gaucho_pipeline.models.base_models import family_of, folder_of, model_index
+from gaucho_pipeline.models.base_models import family_of, folder_of, has_parts, model_index
 from gaucho_pipeline.models.block_swap import LEAST_RESIDENT, blocks_of
 from gaucho_pipeline.spec import JsonObject
 
@@ -147,7 +147,7 @@ def footprint_of(model: str, revision: str | None, side: int | None, rank: int, 
 
     Raises ConfigError if it is not whole or cannot be taught.
     """
-    folder = _fetched(model, revision)
+    folder = has_parts(model, revision)
     if folder is None:
         return None
     import diffusers
@@ -162,14 +162,38 @@ def footprint_of(model: str, revision: str | None, side: int | None, rank: int, 
     return footprint(family, denoiser, weights_of_parts(folder, index), own, rank, quantization)
 
 
-def _fetched(model: str, revision: str | None) -> Path | None:
-    """The folder of a model, its own or in the hub's cache."""
-    if model == EMBEDDED:
-        return None
-    if folder := folder_of(model):
-        return folder
-    from huggingface_hub import try_to_load_from_cache
+def how_it_fits(
+    model: str, revision: str | None, side: int | None, rank: int, quantization: str | None, card_gb: float
+) -> tuple[bool, str]:
+    """Whether a base model fits a card when it is taught, and a line that says how, or what to add; empty where nothing is known of it.
 
-    found = try_to_load_from_cache(model, "model_index.json", revision=revision)
-    whole = Path(found).parent if isinstance(found, str) else None
-    return whole if whole and any(whole.glob("*/*.safetensors")) else None
+    Raises ConfigError if it is not whole or cannot be taught.
+    """
+    name = Path(model).name
+    if footprint_of(model, revision, side, rank, None) is None:
+        return True, ""
+
+    def tried(bits: str | None) -> tuple[str, float] | None:
+        taken = footprint_of(model, revision, side, rank, bits)
+        rung = taken.rung_for(card_gb * 1e9) if taken else None
+        return (rung, taken.training(rung) / 1e9) if taken and rung else None
+
+    if fits := tried(quantization):
+        rung, needed = fits
+        return True, _(
+            "{name} on a card of {card:.0f} GB: {rung}, about {needed:.0f} GB", name=name, card=card_gb, rung=rung, needed=needed
+        )
+    for bits in ("int8", "nf4"):
+        if quantization is None and (fits := tried(bits)):
+            rung, needed = fits
+            return False, _(
+                "{name} does not fit a card of {card:.0f} GB; with training.quantization: {bits} it does: {rung}, about {needed:.0f} GB",
+                name=name,
+                card=card_gb,
+                bits=bits,
+                rung=rung,
+                needed=needed,
+            )
+    return False, _(
+        "{name} does not fit a card of {card:.0f} GB; lower training.resolution, or take a smaller base_model", name=name, card=card_gb
+    )

@@ -62,7 +62,7 @@ class PartsInTurn(Parts):
     """The parts of a pipeline that was opened without them."""
 
     def __init__(self, source: Source, family: type[Family], device: torch.device) -> None:
-        self._source, self.device = source, device
+        self._source, self._device = source, device
         readers = [name for name in source.index if is_text_encoder(name)]
         names = [family.denoiser, "vae", *readers]
         self._classes = {name: _class_of(source, name) for name in names if _is_there(source.index.get(name))}
@@ -75,10 +75,13 @@ class PartsInTurn(Parts):
         self._changes: dict[str, dict[str, Change]] = {name: {} for name in self._classes}
         self._taken: dict[str, Callable[[Any], Any]] = {}
         self._bytes: dict[str, int] = {}
-        self._stored: dict[str, torch.dtype] = {}
         self._staying: set[str] = set()
         self._lists: dict[str, tuple[str, ...]] = {family.denoiser: family.swapped_blocks()}
         self._swaps: dict[str, BlockSwap] = {}
+
+    @property
+    def device(self) -> torch.device:
+        return self._device
 
     @property
     def text_encoders(self) -> tuple[str, ...]:
@@ -96,7 +99,9 @@ class PartsInTurn(Parts):
         return found
 
     def stored_dtype(self, name: str) -> torch.dtype:
-        return self._stored[name]
+        variants = (variant_of(Path(self._source.where) / name),) if self._source.is_folder else VARIANTS
+        found = (_stored_dtype(self._source, name, variant) for variant in variants)
+        return next((dtype for dtype in found if dtype), self._source.dtype)
 
     def change(self, name: str, label: str, change: Change) -> None:
         self._changes[name].pop(label, None)
@@ -166,12 +171,13 @@ class PartsInTurn(Parts):
     def _load(self, name: str) -> None:
         kind = self._classes[name]
         module = self._taken[name](kind).to(self._source.dtype) if name in self._taken else self._from_source(name, kind)
-        if name not in self._source.quantization:
-            _check_finite(self._source.name, name, module)
-            _own_memory(module)
-        module.eval()
         self._bytes[name] = sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
         fits = self.device.type != "cuda" or self._bytes[name] < CARD_SHARE * free_bytes(self.device)
+        if name not in self._source.quantization:
+            _check_finite(self._source.name, name, module)
+            if self.device.type == "cpu" or not fits:
+                _own_memory(module)
+        module.eval()
         if fits and name not in self._source.placed:
             module.to(self.device)
         for change in self._changes[name].values():
@@ -199,9 +205,7 @@ class PartsInTurn(Parts):
         first: Exception | None = None
         for variant in (variant_of(Path(source.where) / name),) if source.is_folder else VARIANTS:
             try:
-                module = kind.from_pretrained(source.where, variant=variant, **keys)
-                self._stored[name] = _stored_dtype(source, name, variant) or source.dtype
-                return module
+                return kind.from_pretrained(source.where, variant=variant, **keys)
             except (OSError, ValueError, RuntimeError, SafetensorError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dagster import DagsterRun, DefaultRunLauncher
 
 from gaucho_pipeline.orchestration.dagster_internals import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from gaucho_pipeline.orchestration.run_workers import end_run, free_forgotten_slots, is_gone, this_host
+from gaucho_pipeline.orchestration.run_workers import end_run, free_forgotten_slots, free_slots, is_gone, this_host, while_locked
 from gaucho_pipeline.orchestration.tags import HOST_TAG
 
 
@@ -35,7 +35,7 @@ class LocalRunLauncher(DefaultRunLauncher):
     def terminate(self, run_id: str) -> bool:
         run = self._instance.get_run_by_id(run_id)
         if run and not run.is_finished and is_gone(self._instance, run):
-            self._instance.report_run_canceled(run, "its process was gone already")
-            self._instance.event_log_storage.free_concurrency_slots_for_run(run_id)
+            while_locked(lambda: self._instance.report_run_canceled(run, "its process was gone already"))
+            free_slots(self._instance, run_id)
             return True
-        return bool(super().terminate(run_id))  # type: ignore[no-untyped-call]
+        return bool(while_locked(lambda: super(LocalRunLauncher, self).terminate(run_id)))  # type: ignore[no-untyped-call]

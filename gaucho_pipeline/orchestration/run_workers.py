@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import dagster as dg
 import psutil
 from dagster import DagsterEventType
+from sqlalchemy.exc import OperationalError
 
 from gaucho_pipeline.orchestration.tags import GONE_TAG, HOST_TAG, PROCESS_TAG
 
+T = TypeVar("T")
+_LOCKED_SECONDS = (0.1, 0.3, 1.0, 3.0)
 SECONDS_TO_SAVE = 300.0
 """What a program that is asked to stop is given to save in: a whole denoiser takes minutes."""
 _CLOCK_SLACK = 60.0
@@ -124,14 +128,34 @@ def is_gone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
     return worker is not None and not is_running(worker)
 
 
+def while_locked(action: Callable[[], T]) -> T:
+    """Does something to Dagster's history, again where SQLite says that it is locked.
+
+    It says so at once, and waits for nobody, where another process has written since a transaction began to read (SQLITE_BUSY_SNAPSHOT,
+    https://www.sqlite.org/rescode.html#busy_snapshot), as the web server, the code server and the daemon do beside one another.
+    """
+    for seconds in _LOCKED_SECONDS:
+        try:
+            return action()
+        except OperationalError:
+            time.sleep(seconds)
+    return action()
+
+
+def free_slots(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Gives a run's places in pools back."""
+    while_locked(lambda: instance.event_log_storage.free_concurrency_slots_for_run(run_id))
+
+
 def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
     """Ends a run whose process is gone, and gives its places in pools back; one that was being terminated has been."""
     if run.status == dg.DagsterRunStatus.CANCELING:
-        instance.report_run_canceled(run, "its process is gone")
+        while_locked(lambda: instance.report_run_canceled(run, "its process is gone"))
     else:
-        instance.add_run_tags(run.run_id, {GONE_TAG: "true"})
-        instance.report_run_failed(run, "its process is gone: the machine or the server was stopped; what was done is kept")
-    instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+        text = "its process is gone: the machine or the server was stopped; what was done is kept"
+        while_locked(lambda: instance.add_run_tags(run.run_id, {GONE_TAG: "true"}))
+        while_locked(lambda: instance.report_run_failed(run, text))
+    free_slots(instance, run.run_id)
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:
@@ -149,7 +173,7 @@ def free_forgotten_slots(instance: dg.DagsterInstance) -> None:
     for run_id, step in steps.items():
         record = instance.get_run_record_by_id(run_id)
         if _is_over(instance, record) if record else _seconds_since(step.assigned_timestamp) > _SECONDS_TO_CREATE:
-            storage.free_concurrency_slots_for_run(run_id)
+            free_slots(instance, run_id)
 
 
 def _is_over(instance: dg.DagsterInstance, record: dg.RunRecord) -> bool:

@@ -241,3 +241,26 @@ def test_a_family_loses_in_training_what_it_did(name: str, tmp_path: Path) -> No
     file = Path(inspect.getfile(FAMILIES[name])).name
     version = f"{ASSETS['checkpoint'].code_version}+{FAMILIES[name].code_version}"
     hold(f"family/{name}", version, lost, f"gaucho_pipeline/families/{file}", relative=0.005)
+
+
+def test_sdxl_is_told_each_images_size_and_cut_and_the_sides_of_its_pictures_where_it_draws(tmp_path: Path) -> None:
+    trainer = new_trainer("StableDiffusionXLPipeline", tmp_path, resolution=SIDE)  # of images of 64 pixels
+    network, told = trainer.model.family.network, list[torch.Tensor]()
+    network.register_forward_pre_hook(lambda module, arguments, keys: told.append(keys["added_cond_kwargs"]["time_ids"]), with_kwargs=True)
+    trainer.objective.loss(trainer.objective.examples(0))
+    validation.errors(trainer.model, trainer.selection, trainer.instance_prompt)
+    assert {tuple(row) for ids in told for row in ids.tolist()} == {(64.0, 64.0, 0.0, 0.0, SIDE, SIDE)}
+    told.clear()
+    family = new_family("StableDiffusionXLPipeline")
+    family.network.register_forward_pre_hook(
+        lambda module, arguments, keys: told.append(keys["added_cond_kwargs"]["time_ids"]), with_kwargs=True
+    )
+    family.generate(["a cup"], "", 2, 1.0, [1], SIDE)
+    assert {tuple(row) for ids in told for row in ids.tolist()} == {(SIDE, SIDE, 0.0, 0.0, SIDE, SIDE)}
+
+
+def test_a_negative_prompt_that_does_not_act_is_not_written_into_a_picture(tmp_path: Path) -> None:
+    family = new_family("StableDiffusionPipeline")
+    assert (family.is_guided(1.0), family.is_guided(1.5)) == (False, True)
+    family.pipeline.unet.register_to_config(time_cond_proj_dim=8)  # as of one that was distilled with its guidance
+    assert not StableDiffusion(family.pipeline).is_guided(6.0)

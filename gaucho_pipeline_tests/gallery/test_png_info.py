@@ -18,6 +18,13 @@ def test_a1111_reads_prompt_adapter_and_settings() -> None:
     )
 
 
+def test_forge_reads_a_guidance_that_is_an_input_as_such() -> None:
+    flux = facts(guidance_scale=3.5, distilled_guidance=True, base_model={"id": "black-forest-labs/FLUX.1-dev"}, method="lora")
+    assert "CFG scale: 1, Distilled CFG Scale: 3.5," in png_info(flux, "araucaria", False)["parameters"]
+    schnell = facts(guidance_scale=0.0, base_model={"id": "black-forest-labs/FLUX.1-schnell"}, method="lora")
+    assert "CFG scale: 1, Seed" in png_info(schnell, "araucaria", False)["parameters"]
+
+
 def test_comfyui_reads_a_workflow_whose_wires_lead_from_the_adapter_to_the_picture() -> None:
     nodes = json.loads(png_info(FACTS.with_facts(strength=0.5), "araucaria", True)["prompt"])
     kinds = {name: node["class_type"] for name, node in nodes.items()}

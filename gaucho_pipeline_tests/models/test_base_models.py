@@ -211,3 +211,27 @@ def test_four_bits_are_asked_of_the_denoiser_alone(monkeypatch: pytest.MonkeyPat
         as_asked(cls)
     assert base_models.load("embedded", None, torch.device("cpu"), Loading("nf4")).pipeline
     assert asked == {"unet": "in four bits", "vae": None, "text_encoder": None}
+
+
+def test_a_single_file_is_told_what_makes_a_folder_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "dreamshaper_8.safetensors"
+    file.write_bytes(b"x")
+    expected = r"dreamshaper_8\.safetensors is a single file; diffusers makes a folder of it: python -c .*\('dreamshaper_8\.safetensors'\)"
+    for ask in (base_models.identity, base_models.family_of, base_models.check_folder):
+        with pytest.raises(ConfigError, match=expected):
+            ask(str(file), None)
+
+
+def test_the_command_that_makes_a_folder_of_a_single_file_is_python(tmp_path: Path) -> None:
+    """It is run as it stands on another machine; here it is read."""
+    command = base_models._CONVERTS.format(file="x.safetensors")
+    code = command.split('"')[1]
+    compile(code, "command", "exec")
+    assert hasattr(diffusers.StableDiffusionPipeline, "from_single_file")
+
+
+def test_pictures_that_are_not_square_are_called_so(tmp_path: Path) -> None:
+    folder = edited(saved(TINY["StableDiffusionPipeline"](), tmp_path / "model"), "unet", sample_size=[24, 16])
+    with pytest.raises(ConfigError, match="draws pictures that are not square"):
+        base_models.check_folder(str(folder), None)
+    assert base_models.check_folder(str(edited(folder, "unet", sample_size=[16, 16])), None)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+from gaucho_pipeline import models
 from gaucho_pipeline.commands.planning import memory_plan
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.models.block_swap import blocks_of
@@ -101,7 +102,7 @@ def test_a_plan_says_how_a_model_fits_a_card_and_what_to_add_where_it_does_not(t
     large = Footprint(int(40e9), 0, 0, 0, 0, 0, int(5e9), int(1e9))
     small = Footprint(int(9e9), 0, 0, 0, 0, 0, int(5e9), int(1e9))
     of_bits = {None: large, "int8": small, "nf4": small}
-    monkeypatch.setattr("gaucho_pipeline.models.footprint.footprint_of", lambda model, revision, side, rank, bits: of_bits[bits])
+    monkeypatch.setattr(models.footprint, "footprint_of", lambda model, revision, side, rank, bits: of_bits[bits])
     assert lines(12) == ["model does not fit a card of 12 GB; with training.quantization: int8 it does: parts computed twice, about 11 GB"]
     assert lines(12, ", quantization: int8") == ["model on a card of 12 GB: parts computed twice, about 11 GB"]
     assert lines(6) == ["model does not fit a card of 6 GB; lower training.resolution, or take a smaller base_model"]

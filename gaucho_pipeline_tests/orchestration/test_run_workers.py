@@ -5,14 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import dagster as dg
 import psutil
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import NullPool
 
+from gaucho_pipeline.orchestration import run_workers
 from gaucho_pipeline.orchestration.run_workers import RunWorker, is_running, this_process, worker_of
 from gaucho_pipeline.orchestration.runner import get_instance
 from gaucho_pipeline.orchestration.tags import GONE_TAG, HOST_TAG
@@ -104,3 +111,55 @@ def test_runs_of_the_web_ui_that_were_killed_end_and_give_their_places_back(tmp_
         assert ended
         assert (ended.status, ended.tags[GONE_TAG]) == (dg.DagsterRunStatus.FAILURE, "true")
         assert instance.event_log_storage.get_concurrency_info("gpu").pending_steps == []
+
+
+def test_a_history_that_is_locked_for_a_moment_is_written_to_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two connections on one file in WAL, as Dagster opens them: one has read, the other writes, and the first may not write any more."""
+    monkeypatch.setattr(run_workers, "_LOCKED_SECONDS", (0.0, 0.0))
+    asked = list[int]()
+
+    def locked(times: int) -> Callable[[], str]:
+        def act() -> str:
+            asked.append(1)
+            if len(asked) <= times:
+                raise OperationalError("UPDATE", {}, sqlite3.OperationalError("database is locked"))
+            return "done"
+
+        return act
+
+    assert (run_workers.while_locked(locked(2)), len(asked)) == ("done", 3)
+    asked.clear()
+    with pytest.raises(OperationalError, match="database is locked"):
+        run_workers.while_locked(locked(9))
+    assert len(asked) == 3
+
+
+def test_sqlite_locks_at_once_where_another_has_written_since_one_began_to_read(tmp_path: Path) -> None:
+    """Which no time to wait for helps: the transaction is to begin again."""
+    engines = [create_engine(f"sqlite:///{tmp_path / 'x.db'}", poolclass=NullPool, connect_args={"timeout": 60}) for _ in range(2)]
+    with engines[0].begin() as connection:
+        connection.execute(text("PRAGMA journal_mode=WAL"))
+        connection.execute(text("CREATE TABLE t (a INTEGER)"))
+
+    def read_and_write(between: Callable[[], None]) -> None:
+        with engines[0].connect() as connection:
+            connection.connection.driver_connection.isolation_level = None  # type: ignore[union-attr]
+            connection.execute(text("BEGIN"))
+            connection.execute(text("SELECT * FROM t"))
+            between()
+            connection.execute(text("INSERT INTO t VALUES (1)"))
+            connection.execute(text("COMMIT"))
+
+    def write() -> None:
+        if not others:
+            others.append(1)
+            with engines[1].begin() as connection:
+                connection.execute(text("INSERT INTO t VALUES (2)"))
+
+    others = list[int]()
+    with pytest.raises(OperationalError, match="database is locked"):
+        read_and_write(write)
+    others.clear()
+    run_workers.while_locked(lambda: read_and_write(write))
+    with engines[0].connect() as connection:
+        assert connection.execute(text("SELECT a FROM t ORDER BY a")).scalars().all() == [1, 2, 2]

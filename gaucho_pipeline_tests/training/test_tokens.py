@@ -14,6 +14,7 @@ from gaucho_pipeline.models import base_models
 from gaucho_pipeline.prompts.plans import PLANS
 from gaucho_pipeline.prompts.templates import fill_in
 from gaucho_pipeline.training.tokens import notes_on_words
+from gaucho_pipeline_tests import tiny_models
 from gaucho_pipeline_tests.clip_vocabulary import clip_tokenizer
 from gaucho_pipeline_tests.tiny_models import new_family
 
@@ -84,3 +85,28 @@ def test_clip_can_tell_the_words_of_the_concepts_that_ship_and_reads_their_promp
     filled = [fill_in(prompt, concept.words) for prompt in prompts]
     assert len(filled) > len(PLANS["dreambench"](None))
     assert notes_on_words(stable_diffusion, concept.token, filled) == []
+
+
+CUT = "1 of 2 captions are longer than the 77 pieces that text encoder 1 (CLIPTextModel) reads: of their ends it tells nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("FluxPipeline", [CUT]),
+        ("StableDiffusion3Pipeline", ["77 pieces that text encoder 1", "77 pieces that text encoder 2"]),
+        ("StableDiffusionPipeline", ["1 of 2 captions are longer than the 77 pieces that are read: their ends are not learned"]),
+    ],
+)
+def test_of_several_text_encoders_each_is_said_what_it_reads(name: str, expected: list[str]) -> None:
+    """T5 reads to the length that the pipeline takes, CLIP to its own."""
+    family = new_family(name)
+    if name != "StableDiffusionPipeline":
+        last = {"FluxPipeline": "tokenizer_2", "StableDiffusion3Pipeline": "tokenizer_3"}[name]
+        family.pipeline.register_modules(**{last: tiny_models.tokenizer(512)})
+    found = notes_on_words(family, "chmrr", ["a cup", "a cup " + "by day " * 50])
+    assert len(found) == len(expected)
+    for note, part in zip(found, expected, strict=True):
+        assert part in note
+    longest = notes_on_words(family, "chmrr", ["by day " * 300])
+    assert len(longest) == len(expected) + (name != "StableDiffusionPipeline")  # that is more than T5 reads, too
