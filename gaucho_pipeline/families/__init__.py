@@ -4,8 +4,8 @@ What every family knows is in `base.py`. How a model is found, pinned and loaded
 """
 
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.families.chroma import Chroma
-from gaucho_pipeline.families.ernie_image import ErnieImage
+from gaucho_pipeline.families.chroma import Chroma, ChromaFlash
+from gaucho_pipeline.families.ernie_image import ErnieImage, ErnieImageTurbo
 from gaucho_pipeline.families.flux import Flux, FluxSchnell
 from gaucho_pipeline.families.flux2_klein import Flux2Klein, Flux2KleinDistilled
 from gaucho_pipeline.families.krea2 import Krea2, Krea2Turbo
@@ -30,6 +30,7 @@ FAMILIES: dict[str, type[Family]] = {
 }  # fmt: skip
 DISTILLED: tuple[type[Family], ...] = (
     StableDiffusionDistilled, StableDiffusionXLDistilled, StableDiffusion3Turbo, FluxSchnell, Flux2KleinDistilled, ZImageTurbo, Krea2Turbo,
+    ErnieImageTurbo, ChromaFlash,
 )  # fmt: skip
 """Of models of these families that were distilled to few steps: they are drawn with, and taught only where that is asked for."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ADDED_ATTENTION, ATTENTION, Conditioning, Family, Recommended, learning_with
+from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
     import torch
@@ -61,6 +62,17 @@ class Chroma(Family):
             )[0]
         found: torch.Tensor = own._unpack_latents(predicted, height * factor, width * factor, factor)
         return found
+
+
+class ChromaFlash(Chroma):
+    """Chroma1-Flash, distilled to few steps; its files say so by their name alone."""
+
+    recommended: ClassVar[Recommended] = learning_with(3e-4, 8, 1.0)
+    taught_instead = "lodestones/Chroma1-HD, or its Base"
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return "flash" in name.lower()
 
 
 @contextlib.contextmanager

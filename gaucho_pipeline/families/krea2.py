@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from gaucho_pipeline.families.base import ATTENTION, Conditioning, Recommended, learning_with
+from gaucho_pipeline.families.model_files import MODEL_INDEX, Configs
 from gaucho_pipeline.families.qwen_image import QwenImage
 from gaucho_pipeline.spec import JsonObject
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     import torch
 
 _ATTENTION = (*ATTENTION, "to_gate")
+_LAST_LAYER = 35
+"""Of the text encoder that is read, where `model_index.json` names none."""
 _FEED_FORWARD = ("ff.gate", "ff.up", "ff.down")
 
 
@@ -26,6 +29,16 @@ class Krea2(QwenImage):
     training_shift = None
     blocks: ClassVar[tuple[str, ...]] = ("transformer_blocks", "text_fusion.layerwise_blocks", "text_fusion.refiner_blocks")
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
+
+    @classmethod
+    def refusal(cls, configs: Configs) -> str | None:
+        none = JsonObject()
+        read = configs.get(MODEL_INDEX, none).get("text_encoder_select_layers") or [_LAST_LAYER]
+        last = max((each for each in read if isinstance(each, int)), default=0) if isinstance(read, list) else 0
+        layers = configs.get("text_encoder", none).child("text_config").get("num_hidden_layers")
+        if isinstance(layers, int) and layers < last:
+            return f"has a text encoder of {layers} layers, of which number {last} is read; fetch the whole model again"
+        return super().refusal(configs)
 
     def is_guided(self, guidance: float) -> bool:
         return guidance > 0
@@ -81,4 +94,4 @@ class Krea2Turbo(Krea2):
 
     @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
-        return index.get("is_distilled") is True
+        return index.get("is_distilled") is True or "turbo" in name.lower()

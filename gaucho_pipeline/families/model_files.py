@@ -22,8 +22,14 @@ _MAX_HEADER_BYTES = 100_000_000
 _CONFIGS = ("config.json", "scheduler_config.json")
 _MODELS = ("unet", "transformer", "vae", "text_encoder")
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
-_WEIGHT_FILE = re.compile(r"(diffusion_pytorch_model|model)(\.(?P<variant>(?!non_ema)[a-z0-9_]+))?(-\d+-of-\d+)?\.safetensors")
+_WEIGHT_FILE = re.compile(
+    r"(diffusion_pytorch_model|model)(-\d+-of-\d+)?(\.(?P<variant>(?!non_ema)[a-z0-9_]+))?(-\d+-of-\d+)?\.safetensors"
+)
 """A file of weights, as diffusers and transformers name them; `non_ema` ones are for training on by their makers."""
+
+
+MODEL_INDEX = "model_index"
+"""What `model_index.json` says, among the configurations of its parts."""
 
 
 def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tuple[Configs, int]:
@@ -31,7 +37,7 @@ def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tup
 
     Raises ConfigError for a part that is not there, is no such file, or whose weights are missing, cut off, or of a kind that is not read.
     """
-    configs: dict[str, JsonObject] = {}
+    configs: dict[str, JsonObject] = {MODEL_INDEX: index}
     count = 0
     for name in _parts(index, without):
         part = folder / name
@@ -103,8 +109,8 @@ def weight_files(part: Path) -> list[Path]:
             )
         raise ConfigError(_("{part} holds no weights (no .safetensors); fetch them", part=part))
     for index in part.glob("*.safetensors.index*.json"):
-        if (f".{variant}." in index.name) != (variant is not None):
-            continue
+        if index.name.partition(".index")[2].removesuffix(".json") != (f".{variant}" if variant else ""):
+            continue  # of another variant
         shards = _read_object(index).get("weight_map")
         for shard in sorted(set(shards.values())) if isinstance(shards, dict) else ():
             if not isinstance(shard, str) or not (part / shard).is_file():

@@ -5,6 +5,7 @@ Naming and identity need no heavy import; torch and diffusers are imported where
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -21,7 +22,7 @@ from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.families import FAMILIES, Family, member_of
 from gaucho_pipeline.families.embedded import Embedded
-from gaucho_pipeline.families.model_files import read_model
+from gaucho_pipeline.families.model_files import MODEL_INDEX, read_model
 from gaucho_pipeline.families.parts import is_text_encoder
 from gaucho_pipeline.files.digests import weights_digest
 from gaucho_pipeline.spec import JsonObject
@@ -157,9 +158,20 @@ def family_of(model: str, revision: str | None, lock_file: LockFile | None = Non
     family = FAMILIES[class_name]
     config = JsonObject(kept) if kept else _json_file(model, revision, f"{family.denoiser}/config.json") or JsonObject()
     if lock_file and not is_folder and not kept:
+        _check_on_hub(model, revision, family, index)
         told = {key: value for key in _TELLING if (value := index.get(key, config.get(key))) is not None}
         lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", JsonObject(id=class_name, **told))
     return member_of(family, f"{Path(model).name} {index.get('_name_or_path') or ''}", index, config)
+
+
+def _check_on_hub(model: str, revision: str | None, family: type[Family], index: JsonObject) -> None:
+    """Raises ConfigError if a hub's model cannot be taught, by the configurations of its parts: before anything else is done for it."""
+    configs = {MODEL_INDEX: index}
+    for name in (family.denoiser, "vae", *(part for part in index if is_text_encoder(part))):
+        with contextlib.suppress(TransientError):  # a part that it does not have
+            configs[name] = _json_file(model, revision, f"{name}/config.json") or JsonObject()
+    if reason := family.refusal(configs):
+        raise ConfigError(f"{model} {reason}")
 
 
 _MAY_DIFFER = ("guidance_embeds", "sample_size", "dtype", "torch_dtype")

@@ -14,6 +14,8 @@ from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import DISTILLED, FAMILIES, member_of
+from gaucho_pipeline.families.chroma import Chroma, ChromaFlash
+from gaucho_pipeline.families.ernie_image import ErnieImage, ErnieImageTurbo
 from gaucho_pipeline.families.flux import Flux, FluxSchnell
 from gaucho_pipeline.families.flux2_klein import Flux2Klein, Flux2KleinDistilled
 from gaucho_pipeline.families.krea2 import Krea2, Krea2Turbo
@@ -35,6 +37,10 @@ from gaucho_pipeline_tests.tiny_models import new_family
         (Flux2Klein, "FLUX.2-klein-4B", {"is_distilled": True}, {}, Flux2KleinDistilled),
         (Krea2, "Krea-2-Raw", {}, {}, Krea2),
         (Krea2, "Krea-2-Turbo", {"is_distilled": True}, {}, Krea2Turbo),
+        (Krea2, "Krea-2-Turbo", {}, {}, Krea2Turbo),
+        (Chroma, "Chroma1-Flash", {}, {}, ChromaFlash),
+        (Chroma, "Chroma1-HD", {}, {}, Chroma),
+        (ErnieImage, "ERNIE-Image-Turbo", {}, {}, ErnieImageTurbo),
         (ZImage, "Z-Image", {}, {}, ZImage),
         (ZImage, "Z-Image-Turbo", {}, {}, ZImageTurbo),
         (StableDiffusionXL, "stable-diffusion-xl-base-1.0", {}, {}, StableDiffusionXL),
@@ -87,7 +93,8 @@ def test_a_folder_is_asked_itself_and_a_hub_once(tmp_path: Path, monkeypatch: py
     lock = LockFile(tmp_path / "lock.json")
     for _ in range(2):
         assert base_models.family_of("owner/name", "b" * 40, lock) is FluxSchnell
-    assert asked == ["model_index.json", "transformer/config.json"]
+    assert asked[:2] == ["model_index.json", "transformer/config.json"]
+    assert len(asked) == 6  # and what its parts are, whether it can be taught at all
     kept = json.loads((tmp_path / "lock.json").read_text(encoding="utf-8"))["names"][f"base model: owner/name@{'b' * 40}"]
     assert (kept["id"], kept["guidance_embeds"]) == ("FluxPipeline", False)
 

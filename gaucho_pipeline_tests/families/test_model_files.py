@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.families.model_files import read_model
+from gaucho_pipeline.families.model_files import read_model, variant_of, weight_files
 from gaucho_pipeline.models import base_models
 
 SCHEDULER = "scheduler/scheduler_config.json"
@@ -71,3 +71,35 @@ def test_a_whole_model_gives_its_configuration_and_the_number_of_its_weights(mod
 
 def test_a_model_of_a_hub_is_not_looked_at() -> None:
     assert base_models.check_folder("owner/name", "a" * 40) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "variant", "taken"),
+    [
+        (["model.safetensors", "model.fp16.safetensors"], None, ["model.safetensors"]),
+        (["model.fp16.safetensors", "model.bf16.safetensors"], "bf16", ["model.bf16.safetensors"]),
+        (["diffusion_pytorch_model.fp8.safetensors"], "fp8", ["diffusion_pytorch_model.fp8.safetensors"]),
+        (
+            ["model.bf16-00001-of-00002.safetensors", "model.bf16-00002-of-00002.safetensors"],
+            "bf16",
+            ["model.bf16-00001-of-00002.safetensors", "model.bf16-00002-of-00002.safetensors"],
+        ),
+        (["model-00001-of-00001.fp16.safetensors"], "fp16", ["model-00001-of-00001.fp16.safetensors"]),
+        (["model.safetensors", "diffusion_pytorch_model.non_ema.safetensors", "adapter.safetensors"], None, ["model.safetensors"]),
+    ],
+)
+def test_the_files_of_one_variant_are_taken(names: list[str], variant: str | None, taken: list[str], tmp_path: Path) -> None:
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert variant_of(tmp_path) == variant
+    assert [file.name for file in weight_files(tmp_path)] == taken
+
+
+def test_an_index_is_held_against_the_files_of_its_own_variant(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"x")
+    index = json.dumps({"weight_map": {"a": "model.fp16-00001-of-00002.safetensors"}})
+    (tmp_path / "model.safetensors.index.fp16.json").write_text(index)
+    assert weight_files(tmp_path)  # what is taken is whole
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ConfigError, match=r"lacks model\.fp16-00001-of-00002\.safetensors, which model\.safetensors\.index\.json names"):
+        weight_files(tmp_path)

@@ -86,7 +86,7 @@ def test_a_hub_is_asked_once_what_a_model_is_and_the_answer_is_kept(tmp_path: Pa
     assert not base_models.is_recognised("owner/name", "b" * 40, lock_file)
     for _ in range(3):
         assert base_models.family_of("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json")) is StableDiffusion
-    assert asked == [("owner/name", "b" * 40)] * 2  # its index, and what its denoiser is
+    assert asked == [("owner/name", "b" * 40)] * 5  # its index, and what its parts are
     assert base_models.is_recognised("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json"))
     assert not base_models.is_recognised("owner/name", "c" * 40, LockFile(tmp_path / "concepts.lock.json"))
 
@@ -235,3 +235,22 @@ def test_pictures_that_are_not_square_are_called_so(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="draws pictures that are not square"):
         base_models.check_folder(str(folder), None)
     assert base_models.check_folder(str(edited(folder, "unet", sample_size=[16, 16])), None)
+
+
+def test_a_hubs_model_that_cannot_be_taught_is_refused_when_it_is_asked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before a crawl that it would be for."""
+    folder = saved(TINY["Flux2KleinPipeline"](), tmp_path / "model")
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file, revision: str(folder / file))
+    with pytest.raises(ConfigError, match="owner/name has a text encoder of 2 layers, of which number 27 is read"):
+        base_models.family_of("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json"))
+    assert not base_models.is_recognised("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json"))
+
+
+def test_every_text_encoder_of_which_layers_are_read_has_them(tmp_path: Path) -> None:
+    folder = saved(TINY["Krea2Pipeline"](), tmp_path / "model")
+    assert base_models.check_folder(str(folder), None)
+    index = json.loads((folder / "model_index.json").read_text())
+    for layers, last in ((None, 35), ([1, 7], 7)):
+        (folder / "model_index.json").write_text(json.dumps(index | {"text_encoder_select_layers": layers}))
+        with pytest.raises(ConfigError, match=f"has a text encoder of 2 layers, of which number {last} is read"):
+            base_models.check_folder(str(folder), None)
