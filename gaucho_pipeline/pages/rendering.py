@@ -9,11 +9,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gaucho_pipeline.assets.rows import Picture, read_rows
 from gaucho_pipeline.design.web import content_security_policy, style_sheet
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.language.bilingual import LANGUAGES, Language
+from gaucho_pipeline.pages.card import with_pictures
 from gaucho_pipeline.pages.content import ConceptFolders, card_content, concept_content
 from gaucho_pipeline.pages.words import PAGE, other, words
+from gaucho_pipeline.store.manifest import read_manifest
 
 _HERE = Path(__file__).parent
 
@@ -43,7 +46,11 @@ def write_concept(folder: Path, concept: ConceptFolders, with_weights: bool, app
     shutil.copytree(concept.evaluation / "training", folder / "training", dirs_exist_ok=True)
     if concept.sequence:
         shutil.copytree(concept.sequence / "stories", folder / "stories", dirs_exist_ok=True)
-    files = [concept.gallery / "ATTRIBUTION.csv", concept.checkpoint / "README.md", concept.checkpoint / "losses.png"]
+    if (card := concept.checkpoint / "README.md").is_file():
+        pictures = read_rows(concept.gallery / "pictures.jsonl", Picture)
+        text = with_pictures(card.read_text(encoding="utf-8"), pictures, read_manifest(concept.gallery).drawing_spec())
+        write_atomically(folder / card.name, text)
+    files = [concept.gallery / "ATTRIBUTION.csv", concept.checkpoint / "losses.png"]
     files += [concept.checkpoint / concept.weights_file] if with_weights and concept.weights_file else []
     for file in files:
         if file.is_file():
