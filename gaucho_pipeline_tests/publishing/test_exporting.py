@@ -35,8 +35,11 @@ def exported(pipeline: Any, folder: Path) -> Path:
     return folder / "exported"
 
 
-@pytest.mark.parametrize("name", TINY)
-@pytest.mark.parametrize("stored", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(
+    ("name", "stored"),
+    [(name, torch.bfloat16) for name in TINY]
+    + [(name, dtype) for name in ("StableDiffusionPipeline", "Lumina2Pipeline") for dtype in (torch.float32, torch.float16)],
+)
 def test_a_plain_from_pretrained_draws(name: str, stored: torch.dtype, tmp_path: Path) -> None:
     family = new_family(name)
     whole = exported(family.pipeline.to(stored), tmp_path)
