@@ -69,7 +69,7 @@ _MAX_WAITS = 3
 def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: float) -> dict[str, Any]:
     """Scrapy's settings for a crawl that may go to these hosts. Raises ConfigError without a contact for public ones."""
     limits = LIMITS | dict.fromkeys(allowed_private_hosts(), PRIVATE)
-    slots = {h: {"concurrency": li.connections, "delay": li.seconds_between, "randomize_delay": False} for h, li in limits.items()}
+    slots = {h: {"concurrency": li.connections, "delay": li.seconds_between, "jitter": 0.0} for h, li in limits.items()}
     return {
         "USER_AGENT": user_agent(host for source in sources for host in (source.api_hosts or source.media_hosts)),
         HOSTS_SETTING: tuple(hosts),
@@ -87,7 +87,7 @@ def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: fl
         "RETRY_ENABLED": False,  # here, because Scrapy does not obey Retry-After
         "COOKIES_ENABLED": False,
         "TELNETCONSOLE_ENABLED": False,
-        "DNS_RESOLVER": "gaucho_pipeline.crawl.safety.PublicResolver",
+        "TWISTED_DNS_RESOLVER": "gaucho_pipeline.crawl.safety.PublicResolver",
         "DOWNLOADER_MIDDLEWARES": {"gaucho_pipeline.crawl.safety.OnlyAllowedAddresses": 10},
         "HTTPERROR_ALLOW_ALL": True,
         "LOG_LEVEL": "CRITICAL",

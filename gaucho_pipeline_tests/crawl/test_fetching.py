@@ -275,7 +275,7 @@ class Holder:
 async def work(web):
     done = await asyncio.gather(*(web.image(base + p, source.media_hosts) for p in paths), return_exceptions=True)
     print(sum(isinstance(d, bytes) for d in done), sum(isinstance(d, OptedOut) for d in done))
-wide = {"CONCURRENT_REQUESTS": 500, "DOWNLOAD_SLOTS": {"127.0.0.1": {"concurrency": 500, "delay": 0, "randomize_delay": False}}}
+wide = {"CONCURRENT_REQUESTS": 500, "DOWNLOAD_SLOTS": {"127.0.0.1": {"concurrency": 500, "delay": 0, "jitter": 0.0}}}
 process = AsyncCrawlerProcess(settings([source], source.media_hosts, 60) | wide)
 process.crawl(CrawlSpider, crawl_=Holder, work=work, outcome={})
 process.start(install_signal_handlers=False)
