@@ -245,7 +245,8 @@ def _saved_without(source: Source, family: type[Family]) -> list[str]:
     import diffusers
 
     taken = signature(getattr(diffusers, family.pipeline_class).__init__).parameters
-    return [name for name in taken if name.startswith(("text_encoder", "tokenizer")) and not _is_there(source.index.get(name))]
+    named = [name for name in taken if is_text_encoder(name) or name.startswith("tokenizer")]
+    return [name for name in named if not _is_there(source.index.get(name))]
 
 
 def _is_there(value: object) -> bool:

@@ -17,7 +17,7 @@ from gaucho_pipeline.demo.subjects import DRAWERS, TRAINING_SCENES, draw_subject
 from gaucho_pipeline.embedded import pen, scenery, world
 from gaucho_pipeline.embedded.making.muon import orthogonalise
 from gaucho_pipeline.embedded.making.textures import texture
-from gaucho_pipeline.gallery.generation import Drawer
+from gaucho_pipeline.gallery.generation import Drawer, Settings
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.images.decoding import decode, square, to_tensor
 from gaucho_pipeline.models import base_models
@@ -104,10 +104,11 @@ def test_known_pictures_are_predicted_better_with_their_own_caption(base: base_m
     assert losses[0] < 0.5 * losses[1]
 
 
-def test_the_same_sample_gives_the_same_picture_whatever_else_is_drawn(base: base_models.Loaded) -> None:
+def test_the_same_sample_gives_the_same_picture_whatever_else_is_drawn(base: base_models.Loaded, tmp_path: Path) -> None:
     samples = [Sample("a photo of a tree on the grass by day", 1), Sample("a photo of a cup on a table by day", 2)]
     spec = GallerySpec(num_inference_steps=3, guidance_scale=4.0)
-    drawer = Drawer(base.family, spec, 64, {})
+    settings = Settings(("1", "1"), None, ("cpu", "torch.float32", None), "", 3, 4.0, "", "unet", 64)
+    drawer = Drawer(base.family, spec, settings, tmp_path)
     ((_, alone),) = drawer.draw(samples[1:])
     (_, (_, together)) = drawer.draw(samples)
     assert np.abs(np.asarray(alone, float) - np.asarray(together, float)).max() <= 2

@@ -22,7 +22,7 @@ from gaucho_pipeline.rights.model_licenses import UNKNOWN, license_of
         ("black-forest-labs/FLUX.2-klein-base-9B", "FLUX Non-Commercial"),
         ("Tongyi-MAI/Z-Image", "Apache-2.0"),
         ("Qwen/Qwen-Image", "Apache-2.0"),
-        ("Qwen/Qwen-Image-2.1", "not known"),
+        ("Qwen/Qwen-Image-2.1", "Qwen Research"),
         ("somebody/a-model", "not known"),
     ],
 )

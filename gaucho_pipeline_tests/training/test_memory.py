@@ -63,7 +63,10 @@ def test_time_and_memory_of_a_step_are_those_of_all_its_images(monkeypatch: pyte
 
 
 def test_where_not_even_one_image_fits_that_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(GauchoError, match=r"memory does not hold one image; lower training\.resolution"):
+    with pytest.raises(
+        GauchoError,
+        match=r"memory does not hold one image; set training\.quantization: int8 or ",
+    ):
         planned(monkeypatch, free=0.5, an_image=1, checkpointed=2)
 
 
@@ -135,7 +138,7 @@ def test_what_is_free_is_shared_with_who_stands_beside(monkeypatch: pytest.Monke
 
 
 def test_a_containers_limit_counts_without_the_files_that_were_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(taken_memory, "_CGROUP", tmp_path)
     for name, text in (("memory.max", "1000000\n"), ("memory.current", "900000\n"), ("memory.stat", "anon 5\ninactive_file 300000\n")):
         (tmp_path / name).write_text(text)
     assert memory.free_bytes(CPU) == 400_000
