@@ -26,9 +26,9 @@ test: setup
 check: setup
 	GAUCHO_CHECK=1 $(BIN)/pytest
 
-# on a PostgreSQL server, an S3 server and a Ray cluster of their own
+# on a PostgreSQL server, an S3 server and a Ray cluster of their own, and with weights in eight bits
 test-scale: setup
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,postgres]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,ray,postgres,torchao]'
 	GAUCHO_SCALE=1 $(BIN)/pytest -n0 --timeout 1200 gaucho_pipeline_tests/scale
 
 lint: setup
