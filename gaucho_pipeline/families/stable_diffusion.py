@@ -128,9 +128,9 @@ class StableDiffusion(Family):
         return self.call_pipeline(keys | {"latents": latents, "generator": torch.Generator().manual_seed(seed)}, sampling)
 
 
-def is_named_distilled(name: str) -> bool:
-    """Whether a model's name says that it was distilled to few steps."""
-    return re.search(r"turbo|lightning|lcm|hyper-?sd", name, re.IGNORECASE) is not None
+def is_distilled(name: str, config: JsonObject) -> bool:
+    """Whether a model was distilled to few steps, by its name or by the guidance that its denoiser takes."""
+    return re.search(r"turbo|lightning|lcm|hyper-?sd", name, re.IGNORECASE) is not None or bool(config.get("time_cond_proj_dim"))
 
 
 class StableDiffusionDistilled(StableDiffusion):
@@ -141,4 +141,4 @@ class StableDiffusionDistilled(StableDiffusion):
 
     @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
-        return is_named_distilled(name) or bool(config.get("time_cond_proj_dim"))
+        return is_distilled(name, config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from gaucho_pipeline.families.base import Conditioning, Recommended, Sampling, drawing_with
-from gaucho_pipeline.families.stable_diffusion import StableDiffusion, is_named_distilled
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion, is_distilled
 from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
@@ -65,4 +65,4 @@ class StableDiffusionXLDistilled(StableDiffusionXL):
 
     @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
-        return is_named_distilled(name) or bool(config.get("time_cond_proj_dim"))
+        return is_distilled(name, config)

@@ -85,7 +85,7 @@ class PartsInTurn(Parts):
 
     @property
     def text_encoders(self) -> tuple[str, ...]:
-        return tuple(name for name in self._classes if name.startswith("text_encoder"))
+        return tuple(name for name in self._classes if is_text_encoder(name))
 
     def need(self, *names: str) -> None:
         missing = [name for name in names if name in self._classes and getattr(self.pipeline, name, None) is None]

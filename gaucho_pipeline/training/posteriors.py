@@ -6,6 +6,7 @@ memory, so that thousands of images take no more than a few.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -108,8 +109,25 @@ class PosteriorCache:
         return self._folder / name[:2] / f"{name}.safetensors"
 
 
-class _StoredViews(Sequence[Posterior]):
-    """The views of one image, read when they are asked for."""
+class _Views(Sequence[Posterior], ABC):
+    """Views that are read when they are asked for, one by one or by a slice."""
+
+    @abstractmethod
+    def _view(self, number: int) -> Posterior: ...
+
+    @overload
+    def __getitem__(self, number: int) -> Posterior: ...
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Posterior]: ...
+    def __getitem__(self, number: int | slice) -> Posterior | Sequence[Posterior]:
+        return self._slice(number) if isinstance(number, slice) else self._view(number)
+
+    def _slice(self, numbers: slice) -> Sequence[Posterior]:
+        return [self._view(each) for each in range(*numbers.indices(len(self)))]
+
+
+class _StoredViews(_Views):
+    """The views of one image, read from its file."""
 
     def __init__(self, cache: PosteriorCache, path: Path, count: int) -> None:
         self._cache, self._path, self._count = cache, path, count
@@ -117,19 +135,13 @@ class _StoredViews(Sequence[Posterior]):
     def __len__(self) -> int:
         return self._count
 
-    @overload
-    def __getitem__(self, number: int) -> Posterior: ...
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Posterior]: ...
-    def __getitem__(self, number: int | slice) -> Posterior | Sequence[Posterior]:
-        if isinstance(number, slice):
-            return [self[each] for each in range(*number.indices(self._count))]
+    def _view(self, number: int) -> Posterior:
         if not -self._count <= number < self._count:
             raise IndexError(number)
         return self._cache.read(self._path, number % self._count)
 
 
-class SizedViews(Sequence[Posterior]):
+class SizedViews(_Views):
     """Views that know of which size they are."""
 
     def __init__(self, views: Sequence[Posterior], sizes: Sequence[Size]) -> None:
@@ -138,18 +150,15 @@ class SizedViews(Sequence[Posterior]):
     def __len__(self) -> int:
         return len(self._views)
 
-    @overload
-    def __getitem__(self, number: int) -> Posterior: ...
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Posterior]: ...
-    def __getitem__(self, number: int | slice) -> Posterior | Sequence[Posterior]:
-        if isinstance(number, slice):
-            return SizedViews(self._views[number], self._sizes[number])
+    def _view(self, number: int) -> Posterior:
         return replace(self._views[number], size=self._sizes[number])
 
+    def _slice(self, numbers: slice) -> Sequence[Posterior]:
+        return SizedViews(self._views[numbers], self._sizes[numbers])
 
-class FirstViews(Sequence[Posterior]):
-    """The first view of each image, which is the whole of it, read when it is asked for."""
+
+class FirstViews(_Views):
+    """The first view of each image, which is the whole of it."""
 
     def __init__(self, images: Sequence[Sequence[Posterior]]) -> None:
         self._images = images
@@ -157,9 +166,8 @@ class FirstViews(Sequence[Posterior]):
     def __len__(self) -> int:
         return len(self._images)
 
-    @overload
-    def __getitem__(self, number: int) -> Posterior: ...
-    @overload
-    def __getitem__(self, number: slice) -> Sequence[Posterior]: ...
-    def __getitem__(self, number: int | slice) -> Posterior | Sequence[Posterior]:
-        return FirstViews(self._images[number]) if isinstance(number, slice) else self._images[number][0]
+    def _view(self, number: int) -> Posterior:
+        return self._images[number][0]
+
+    def _slice(self, numbers: slice) -> Sequence[Posterior]:
+        return FirstViews(self._images[numbers])
