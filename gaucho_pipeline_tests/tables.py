@@ -135,7 +135,7 @@ _SHORT = {RUNGS[0]: "all", RUNGS[1]: "twice", RUNGS[2]: "wait", None: "no"}
 def cards_page() -> str:
     """What fits which card, of every family at its real geometry."""
     rows = [_card_row(name, family) for name, family in FAMILIES.items()]
-    sd15 = footprint(FAMILIES["StableDiffusionPipeline"], on_meta("StableDiffusionPipeline"), {}, 512)
+    sd15 = footprint(FAMILIES["StableDiffusionPipeline"], on_meta("StableDiffusionPipeline"), 512)
     four = sd15.training(RUNGS[0]) + 3 * sd15.image
     return _CARDS_HEAD.format(sd15=four / 1e9) + "".join(rows)
 
@@ -143,7 +143,7 @@ def cards_page() -> str:
 def _card_row(name: str, family: type[Family]) -> str:
     denoiser, rank = on_meta(name), int(family.recommended.training.get("rank", 16))
     side = SIDES.get(name, 1024)
-    plain, *fewer = (footprint(family, denoiser, {}, side, rank, bits) for bits in (None, "int8", "nf4"))
+    plain, *fewer = (footprint(family, denoiser, side, rank, bits) for bits in (None, "int8", "nf4"))
     cells = [_SHORT[plain.rung_for(card * 1e9)] for card in CARDS]
     least = [next((f"{card} GB" for card in CARDS if each.rung_for(card * 1e9)), "no") for each in fewer]
     count = sum(parameter.numel() for parameter in denoiser.parameters()) / 1e9

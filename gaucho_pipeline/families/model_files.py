@@ -57,15 +57,6 @@ def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tup
     return configs, count
 
 
-def weights_of_parts(folder: Path, index: JsonObject) -> dict[str, int]:
-    """How many weights each part of a model has. Raises ConfigError for one that is not whole."""
-    return {
-        name: sum(count_weights(file) for file in weight_files(folder / name))
-        for name in _parts(index, ())
-        if name.startswith(_MODELS) and (folder / name).is_dir()
-    }
-
-
 def _parts(index: JsonObject, without: Collection[str]) -> Iterator[str]:
     """Names of parts; each is a folder of its own, and nothing that leads out of the model's."""
     for name, value in index.items():

@@ -17,9 +17,8 @@ import torch
 
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.families.model_files import weights_of_parts
 from gaucho_pipeline.methods.lora import expanded_targets
-from gaucho_pipeline.models.base_models import family_of, folder_of, has_parts, model_index
+from gaucho_pipeline.models.base_models import family_of, folder_of, has_parts
 from gaucho_pipeline.models.block_swap import LEAST_RESIDENT, blocks_of
 from gaucho_pipeline.spec import JsonObject
 
@@ -45,15 +44,13 @@ _TEXT_LAYERS = re.compile(r"add_[qkv]_proj|to_add_out|_context|txt_|context_refi
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of a base model on a card: of its parts, and of one image in training."""
+    """Bytes of a base model on a card in training: of its denoiser, and of one image. Other parts leave before the denoiser comes."""
 
     denoiser: int
     blocks: int
     """Of the denoiser, what can wait in the machine's memory; 0 where none can."""
     resident_blocks: int
     """Of those, what is on the card while others wait."""
-    text_encoders: int
-    vae: int
     learning: int
     """What the adapter takes with its gradient and the optimiser's averages."""
     image: int
@@ -73,25 +70,17 @@ class Footprint:
         return next((rung for rung in rungs if self.training(rung) <= USABLE_SHARE * card_bytes), None)
 
 
-def footprint(
-    family: type[Family], denoiser: Any, others: Mapping[str, float], side: int, rank: int = 16, quantization: str | None = None
-) -> Footprint:
-    """What a model takes.
-
-    `denoiser`: on the meta device; `others`: how many weights the other parts have; `side`: of an image, in pixels.
-    """
+def footprint(family: type[Family], denoiser: Any, side: int, rank: int = 16, quantization: str | None = None) -> Footprint:
+    """What a model takes. `denoiser`: on the meta device; `side`: of an image, in pixels."""
     each = BYTES_EACH[quantization]
     blocks = [] if quantization else blocks_of(denoiser, family.swapped_blocks())  # quantized weights do not wait
     sizes = sorted((each * sum(p.numel() for p in block.parameters()) for block in blocks), reverse=True)
     io = _passed_through(family, denoiser, side)
     learning = sum(rank * (layer.weight.shape[0] + layer.weight[0].numel()) for layer in _adapted(family, denoiser))
-    readers = each if quantization == "int8" else BYTES_EACH[None]
     return Footprint(
         denoiser=int(each * sum(p.numel() for p in denoiser.parameters())),
         blocks=int(sum(sizes)),
         resident_blocks=int(sum(sizes[:LEAST_RESIDENT])),
-        text_encoders=int(readers * sum(count for name, count in others.items() if name.startswith("text_encoder"))),
-        vae=int(4 * others.get("vae", 0)),
         learning=_OPTIMIZER_BYTES * learning,
         image=int(2 * KEPT_SHARE * sum(io)),
         image_computed_twice=int(2 * KEPT_SHARE * (UNET_SHARE * sum(io) if family.denoiser == "unet" else max(io) + sum(io) / len(io))),
@@ -142,24 +131,31 @@ def _passed_through_unet(family: type[Family], denoiser: Any, side: int) -> list
     return found
 
 
-def footprint_of(model: str, revision: str | None, side: int | None, rank: int, quantization: str | None) -> Footprint | None:
-    """What a base model that is on this disk takes; None for one that was not fetched from its hub yet, and for the one that ships.
+@dataclass(frozen=True)
+class Geometry:
+    """A base model's denoiser without numbers, and the side in pixels that it draws by itself."""
 
-    Raises ConfigError if it is not whole or cannot be taught.
+    family: type[Family]
+    denoiser: Any
+    side: int
+
+
+def geometry_of(model: str, revision: str | None) -> Geometry | None:
+    """The geometry of a base model on this disk; None for one that was not fetched from its hub yet, and for the one that ships.
+
+    Raises ConfigError if it cannot be taught.
     """
     folder = has_parts(model, revision)
     if folder is None:
         return None
     import diffusers
 
-    index = model_index(str(folder), None)
     family = family_of(model if folder_of(model) else str(folder), None if folder_of(model) else revision)
     config = JsonObject(json.loads((folder / family.denoiser / "config.json").read_text(encoding="utf-8")))
     with torch.device("meta"):
         denoiser = getattr(diffusers, str(config["_class_name"])).from_config(dict(config))
     size = config.get("sample_size")
-    own = side or (int(size) * 8 if isinstance(size, int) and family.denoiser == "unet" else 1024)
-    return footprint(family, denoiser, weights_of_parts(folder, index), own, rank, quantization)
+    return Geometry(family, denoiser, int(size) * 8 if isinstance(size, int) and family.denoiser == "unet" else 1024)
 
 
 def how_it_fits(
@@ -167,16 +163,17 @@ def how_it_fits(
 ) -> tuple[bool, str]:
     """Whether a base model fits a card when it is taught, and a line that says how, or what to add; empty where nothing is known of it.
 
-    Raises ConfigError if it is not whole or cannot be taught.
+    Raises ConfigError if it cannot be taught.
     """
     name = Path(model).name
-    if footprint_of(model, revision, side, rank, None) is None:
+    geometry = geometry_of(model, revision)
+    if geometry is None:
         return True, ""
 
     def tried(bits: str | None) -> tuple[str, float] | None:
-        taken = footprint_of(model, revision, side, rank, bits)
-        rung = taken.rung_for(card_gb * 1e9) if taken else None
-        return (rung, taken.training(rung) / 1e9) if taken and rung else None
+        taken = footprint(geometry.family, geometry.denoiser, side or geometry.side, rank, bits)
+        rung = taken.rung_for(card_gb * 1e9)
+        return (rung, taken.training(rung) / 1e9) if rung else None
 
     if fits := tried(quantization):
         rung, needed = fits

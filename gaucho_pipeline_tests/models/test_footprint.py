@@ -13,7 +13,7 @@ from gaucho_pipeline import models
 from gaucho_pipeline.commands.planning import memory_plan
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.models.block_swap import blocks_of
-from gaucho_pipeline.models.footprint import CARDS, KEPT_SHARE, RUNGS, Footprint, footprint, footprint_of
+from gaucho_pipeline.models.footprint import CARDS, KEPT_SHARE, RUNGS, Footprint, footprint, geometry_of
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.families.test_families_taught import new_trainer
 from gaucho_pipeline_tests.geometries import on_meta
@@ -58,22 +58,22 @@ def test_what_is_kept_is_what_the_arithmetic_says_of_layers(name: str, tmp_path:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_each_rung_takes_less_than_the_one_before(name: str) -> None:
-    found = footprint(FAMILIES[name], on_meta(name), {}, 512)
+    found = footprint(FAMILIES[name], on_meta(name), 512)
     taken = [found.training(rung) for rung in (RUNGS if found.blocks else RUNGS[:2])]
     assert taken == sorted(taken, reverse=True)
     assert len(set(taken)) == len(taken)
-    assert footprint(FAMILIES[name], on_meta(name), {}, 512, quantization="int8").denoiser < 0.6 * found.denoiser
-    assert footprint(FAMILIES[name], on_meta(name), {}, 1024).image > 2 * found.image
+    assert footprint(FAMILIES[name], on_meta(name), 512, quantization="int8").denoiser < 0.6 * found.denoiser
+    assert footprint(FAMILIES[name], on_meta(name), 1024).image > 2 * found.image
 
 
 def test_stable_diffusion_takes_about_what_was_measured_on_a_card() -> None:
     """Seven gigabytes for four images at 512 px, of which 7.2 were measured (docs/cards.md)."""
-    found = footprint(FAMILIES["StableDiffusionPipeline"], on_meta("StableDiffusionPipeline"), {}, 512)
+    found = footprint(FAMILIES["StableDiffusionPipeline"], on_meta("StableDiffusionPipeline"), 512)
     assert found.training(RUNGS[0]) + 3 * found.image == pytest.approx(7.2e9, rel=0.15)
 
 
 def test_the_first_rung_that_fits_is_taken() -> None:
-    found = Footprint(10_000, 9_000, 1_000, 0, 0, 0, 5_000, 500)
+    found = Footprint(10_000, 9_000, 1_000, 0, 5_000, 500)
     free = found.training(RUNGS[0]) - 15_000
     assert [found.rung_for((free + taken) / 0.95) for taken in (15_000, 14_999, 10_500, 10_499, 2_500, 2_400)] == [
         RUNGS[0], RUNGS[1], RUNGS[1], RUNGS[2], RUNGS[2], None,
@@ -99,10 +99,10 @@ def test_a_plan_says_how_a_model_fits_a_card_and_what_to_add_where_it_does_not(t
 
     assert lines(12) == ["model on a card of 12 GB: all on the card, about 1 GB"]
     assert lines(None) == []  # there is no card here
-    large = Footprint(int(40e9), 0, 0, 0, 0, 0, int(5e9), int(1e9))
-    small = Footprint(int(9e9), 0, 0, 0, 0, 0, int(5e9), int(1e9))
+    large = Footprint(int(40e9), 0, 0, 0, int(5e9), int(1e9))
+    small = Footprint(int(9e9), 0, 0, 0, int(5e9), int(1e9))
     of_bits = {None: large, "int8": small, "nf4": small}
-    monkeypatch.setattr(models.footprint, "footprint_of", lambda model, revision, side, rank, bits: of_bits[bits])
+    monkeypatch.setattr(models.footprint, "footprint", lambda family, denoiser, side, rank, bits: of_bits[bits])
     assert lines(12) == ["model does not fit a card of 12 GB; with training.quantization: int8 it does: parts computed twice, about 11 GB"]
     assert lines(12, ", quantization: int8") == ["model on a card of 12 GB: parts computed twice, about 11 GB"]
     assert lines(6) == ["model does not fit a card of 6 GB; lower training.resolution, or take a smaller base_model"]
@@ -114,8 +114,10 @@ def test_no_weight_is_read(tmp_path: Path) -> None:
     content = file.read_bytes()
     length = int.from_bytes(content[:8], "little")
     file.write_bytes(content[: 8 + length] + b"\xff" * (len(content) - 8 - length))
-    found = footprint_of(str(tmp_path / "model"), None, 64, 16, None)
-    assert found
-    assert found.denoiser == 2 * sum(p.numel() for p in new_family("StableDiffusionPipeline").network.parameters())
+    geometry = geometry_of(str(tmp_path / "model"), None)
+    assert geometry
+    assert footprint(geometry.family, geometry.denoiser, 64).denoiser == 2 * sum(
+        p.numel() for p in new_family("StableDiffusionPipeline").network.parameters()
+    )
     assert json.loads((tmp_path / "model" / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
     assert min(CARDS) == 8
