@@ -26,6 +26,7 @@ SD35_MEDIUM = {
     "dual_attention_layers": tuple(range(13)), "qk_norm": "rms_norm", "joint_attention_dim": 4096, "pooled_projection_dim": 2048,
 }  # fmt: skip
 KLEIN_4B = {"num_layers": 5, "num_single_layers": 20, "num_attention_heads": 24, "joint_attention_dim": 7680, "guidance_embeds": False}
+ERNIE = {"num_layers": 36, "num_attention_heads": 32, "hidden_size": 4096, "ffn_hidden_size": 12288, "text_in_dim": 3072}
 WAN_1_3B = {"num_attention_heads": 12, "ffn_dim": 8960, "num_layers": 30}
 
 GEOMETRIES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -40,7 +41,7 @@ GEOMETRIES: dict[str, tuple[Any, dict[str, Any]]] = {
     "Lumina2Pipeline": (diffusers.Lumina2Transformer2DModel, {}),
     "WanPipeline": (diffusers.WanTransformer3DModel, WAN_1_3B),
     "Krea2Pipeline": (diffusers.Krea2Transformer2DModel, {}),
-    "ErnieImagePipeline": (diffusers.ErnieImageTransformer2DModel, {}),
+    "ErnieImagePipeline": (diffusers.ErnieImageTransformer2DModel, ERNIE),
     "ChromaPipeline": (diffusers.ChromaTransformer2DModel, {}),
 }
 """By the class that `model_index.json` names."""
@@ -51,7 +52,7 @@ LABELS = {
     "StableDiffusionPipeline": "Stable Diffusion 1.5", "StableDiffusionXLPipeline": "Stable Diffusion XL",
     "StableDiffusion3Pipeline": "Stable Diffusion 3.5 Medium", "FluxPipeline": "FLUX.1-dev", "Flux2KleinPipeline": "FLUX.2-klein-base-4B",
     "ZImagePipeline": "Z-Image", "QwenImagePipeline": "Qwen-Image", "SanaPipeline": "Sana 1.6B", "Lumina2Pipeline": "Lumina 2",
-    "WanPipeline": "Wan 2.1 1.3B", "Krea2Pipeline": "Krea 2", "ErnieImagePipeline": "ERNIE-Image (the geometry of its class)",
+    "WanPipeline": "Wan 2.1 1.3B", "Krea2Pipeline": "Krea 2", "ErnieImagePipeline": "ERNIE-Image",
     "ChromaPipeline": "Chroma1",
 }  # fmt: skip
 """The model whose geometry it is."""

@@ -12,9 +12,9 @@ from gaucho_pipeline.families.krea2 import Krea2, Krea2Turbo
 from gaucho_pipeline.families.lumina2 import Lumina2
 from gaucho_pipeline.families.qwen_image import QwenImage
 from gaucho_pipeline.families.sana import Sana
-from gaucho_pipeline.families.stable_diffusion import StableDiffusion, StableDiffusionDistilled
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion, StableDiffusionDistilled, StableDiffusionLCM
 from gaucho_pipeline.families.stable_diffusion_3 import StableDiffusion3, StableDiffusion3Turbo
-from gaucho_pipeline.families.stable_diffusion_xl import StableDiffusionXL, StableDiffusionXLDistilled
+from gaucho_pipeline.families.stable_diffusion_xl import StableDiffusionXL, StableDiffusionXLDistilled, StableDiffusionXLLCM
 from gaucho_pipeline.families.wan import Wan
 from gaucho_pipeline.families.z_image import ZImage, ZImageTurbo
 from gaucho_pipeline.spec import JsonObject
@@ -29,8 +29,8 @@ FAMILIES: dict[str, type[Family]] = {
     )
 }  # fmt: skip
 DISTILLED: tuple[type[Family], ...] = (
-    StableDiffusionDistilled, StableDiffusionXLDistilled, StableDiffusion3Turbo, FluxSchnell, Flux2KleinDistilled, ZImageTurbo, Krea2Turbo,
-    ErnieImageTurbo, ChromaFlash,
+    StableDiffusionLCM, StableDiffusionXLLCM, StableDiffusionDistilled, StableDiffusionXLDistilled, StableDiffusion3Turbo, FluxSchnell,
+    Flux2KleinDistilled, ZImageTurbo, Krea2Turbo, ErnieImageTurbo, ChromaFlash,
 )  # fmt: skip
 """Of models of these families that were distilled to few steps: they are drawn with, and taught only where that is asked for."""
 

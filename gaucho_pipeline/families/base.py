@@ -55,7 +55,7 @@ def drawing_with(num_inference_steps: int, guidance_scale: float) -> Recommended
 
 
 def learning_with(learning_rate: float, num_inference_steps: int, guidance_scale: float) -> Recommended:
-    """A recommendation for a transformer: rank 32 (what peers' pages name for all of them), a rate, and how it is drawn with."""
+    """For a transformer: rank 32 (as in diffusion-pipe's example and ai-toolkit's interface), a rate, and how it is drawn with."""
     return Recommended(
         training={"rank": 32, "learning_rate": learning_rate},
         gallery={"num_inference_steps": num_inference_steps, "guidance_scale": guidance_scale},

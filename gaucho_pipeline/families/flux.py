@@ -25,7 +25,7 @@ class Flux(Family):
     architecture = "flux-1-dev"
     code_version = "2"
     recommended: ClassVar[Recommended] = learning_with(1e-4, 28, 3.5)
-    """The rate of diffusers' `examples/dreambooth/README_flux.md`; drawn as its makers do."""
+    """The rate of sd-scripts' `docs/flux_train_network.md`; drawn as its pipeline does by itself."""
     blocks: ClassVar[tuple[str, ...]] = ("transformer_blocks", "single_transformer_blocks")
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {
         "attention": (*ATTENTION, *ADDED_ATTENTION),
@@ -34,7 +34,7 @@ class Flux(Family):
     max_sequence_length = 512
     takes_negative_prompts = False  # its guidance was distilled into it
     guidance = 1.0
-    """What a model with an embedded guidance is told while it is taught; diffusers' script trains at 3.5."""
+    """What a model with an embedded guidance is told while it is taught: the 1 of diffusers' README_flux.md and sd-scripts' page."""
 
     @property
     def resolution(self) -> int:
@@ -73,6 +73,8 @@ class FluxSchnell(Flux):
     """FLUX.1-schnell, distilled to few steps: it has no guidance at all."""
 
     architecture = "flux-1-schnell"
+    code_version = "3"
+    max_sequence_length = 256  # https://huggingface.co/docs/diffusers/api/pipelines/flux: it cannot be more
     recommended: ClassVar[Recommended] = learning_with(1e-4, 4, 0.0)
     taught_instead = "black-forest-labs/FLUX.1-dev, or Chroma1, whose licence is open"
 

@@ -128,17 +128,30 @@ class StableDiffusion(Family):
         return self.call_pipeline(keys | {"latents": latents, "generator": torch.Generator().manual_seed(seed)}, sampling)
 
 
-def is_distilled(name: str, config: JsonObject) -> bool:
-    """Whether a model was distilled to few steps, by its name or by the guidance that its denoiser takes."""
-    return re.search(r"turbo|lightning|lcm|hyper-?sd", name, re.IGNORECASE) is not None or bool(config.get("time_cond_proj_dim"))
+def is_distilled(name: str) -> bool:
+    """Whether a model was distilled to few steps, by its name."""
+    return re.search(r"turbo|lightning|lcm|hyper-?sd", name, re.IGNORECASE) is not None
 
 
 class StableDiffusionDistilled(StableDiffusion):
-    """SD-Turbo, LCM and their kind, distilled to few steps: known by name, or by a guidance that is an input."""
+    """SD-Turbo and its kind, distilled to few steps."""
 
     recommended: ClassVar[Recommended] = drawing_with(4, 0.0)
     taught_instead = "the model that it was distilled from, such as stable-diffusion-v1-5/stable-diffusion-v1-5"
 
     @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
-        return is_distilled(name, config)
+        return is_distilled(name)
+
+
+class StableDiffusionLCM(StableDiffusionDistilled):
+    """Latent consistency models, which are told a guidance of 3 to 13.
+
+    https://huggingface.co/docs/diffusers/api/pipelines/latent_consistency_models.
+    """
+
+    recommended: ClassVar[Recommended] = drawing_with(4, 8.0)
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return bool(config.get("time_cond_proj_dim"))

@@ -30,6 +30,7 @@ class StableDiffusion3(Family):
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "pooled": "pooled_prompt_embeds"}
     architecture = "stable-diffusion-v3.5"
     recommended: ClassVar[Recommended] = learning_with(1e-4, 28, 7.0)
+    """The rate of sd-scripts' `docs/sd3_train_network.md`; drawn as its pipeline does by itself (its makers draw 3.5 with 4.5 to 5)."""
     code_version = "2"
     not_adapted: ClassVar[dict[str, str]] = {
         "norm1.linear": "diffusers' script for SD 3 leaves modulations as they are",

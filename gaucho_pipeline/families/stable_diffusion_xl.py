@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from gaucho_pipeline.families.base import Conditioning, Recommended, Sampling, drawing_with
-from gaucho_pipeline.families.stable_diffusion import StableDiffusion, is_distilled
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion, StableDiffusionLCM, is_distilled
 from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
@@ -58,11 +58,21 @@ class StableDiffusionXL(StableDiffusion):
 
 
 class StableDiffusionXLDistilled(StableDiffusionXL):
-    """SDXL-Turbo, Lightning, LCM and their kind, distilled to few steps: known by name, or by a guidance that is an input."""
+    """SDXL-Turbo, Lightning and their kind, distilled to few steps."""
 
     recommended: ClassVar[Recommended] = drawing_with(4, 0.0)
     taught_instead = "stabilityai/stable-diffusion-xl-base-1.0"
 
     @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
-        return is_distilled(name, config)
+        return is_distilled(name)
+
+
+class StableDiffusionXLLCM(StableDiffusionXLDistilled):
+    """Latent consistency models of its size, as `StableDiffusionLCM`."""
+
+    recommended: ClassVar[Recommended] = StableDiffusionLCM.recommended
+
+    @classmethod
+    def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:
+        return StableDiffusionLCM.describes(name, index, config)

@@ -19,7 +19,6 @@ from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.clock import now
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights, tensors_digest
-from gaucho_pipeline.spec import JsonObject
 
 ADAPTER = Path("adapter")
 DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
@@ -154,8 +153,8 @@ class Lora(Method):
 
     @staticmethod
     def parts_in(family: Family, folder: Path) -> tuple[str, ...]:
-        weights, _unused = _read_adapter(folder)
-        return tuple(dict.fromkeys(name.split(".", 1)[0] for name in weights))
+        with _opened(folder) as file:
+            return tuple(dict.fromkeys(name.split(".", 1)[0] for name in file.keys()))  # noqa: SIM118
 
     @staticmethod
     def load_part(family: Family, folder: Path, part: str) -> None:
@@ -171,8 +170,9 @@ def load_adapter(family: Family, folder: Path, part: str, name: str = "default_0
 
     Raises GauchoError if the file does not load, or fits the part not.
     """
-    weights, settings = _read_adapter(folder)
-    own = {name: tensor for name, tensor in weights.items() if name.startswith(f"{part}.")}
+    with _opened(folder) as file:
+        own = {name: file.get_tensor(name) for name in file.keys() if name.startswith(f"{part}.")}  # noqa: SIM118
+        settings = json.loads((file.metadata() or {}).get(_SETTINGS_KEY, "{}"))
 
     def load(module: Any) -> None:
         try:
@@ -226,18 +226,17 @@ def _fuse(module: Any) -> None:
     _unload(module)
 
 
-def _read_adapter(folder: Path) -> tuple[Weights, JsonObject]:
-    """An adapter as it was saved, and PEFT's settings of each part, by `<part>.<key>`. Raises GauchoError if it cannot be read."""
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[Any]:
+    """An adapter's file: weights, and PEFT's settings of each part by `<part>.<key>`. Raises GauchoError if it is damaged."""
     from safetensors import SafetensorError, safe_open
 
     path = folder / ADAPTER / DIFFUSERS_FILE
     try:
         with safe_open(path, "pt") as file:
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            settings = json.loads((file.metadata() or {}).get(_SETTINGS_KEY, "{}"))
+            yield file
     except (OSError, ValueError, SafetensorError) as error:
         raise GauchoError(_("{folder} does not load: {error}", folder=path.parent, error=error)) from None
-    return weights, JsonObject(settings)
 
 
 def expanded_targets(targets: Sequence[str], network: Any) -> list[str]:

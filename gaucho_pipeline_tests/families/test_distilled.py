@@ -19,7 +19,8 @@ from gaucho_pipeline.families.ernie_image import ErnieImage, ErnieImageTurbo
 from gaucho_pipeline.families.flux import Flux, FluxSchnell
 from gaucho_pipeline.families.flux2_klein import Flux2Klein, Flux2KleinDistilled
 from gaucho_pipeline.families.krea2 import Krea2, Krea2Turbo
-from gaucho_pipeline.families.stable_diffusion_xl import StableDiffusionXL, StableDiffusionXLDistilled
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion, StableDiffusionDistilled, StableDiffusionLCM
+from gaucho_pipeline.families.stable_diffusion_xl import StableDiffusionXL, StableDiffusionXLDistilled, StableDiffusionXLLCM
 from gaucho_pipeline.families.z_image import ZImage, ZImageTurbo
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.spec import JsonObject
@@ -46,7 +47,9 @@ from gaucho_pipeline_tests.tiny_models import new_family
         (StableDiffusionXL, "stable-diffusion-xl-base-1.0", {}, {}, StableDiffusionXL),
         (StableDiffusionXL, "sdxl-turbo", {}, {}, StableDiffusionXLDistilled),
         (StableDiffusionXL, "SDXL-Lightning", {}, {}, StableDiffusionXLDistilled),
-        (StableDiffusionXL, "mine", {}, {"time_cond_proj_dim": 256}, StableDiffusionXLDistilled),
+        (StableDiffusionXL, "mine", {}, {"time_cond_proj_dim": 256}, StableDiffusionXLLCM),
+        (StableDiffusion, "LCM_Dreamshaper_v7", {}, {"time_cond_proj_dim": 256}, StableDiffusionLCM),
+        (StableDiffusion, "sd-turbo", {}, {}, StableDiffusionDistilled),
     ],
 )
 def test_a_distilled_model_is_known_by_what_it_says_of_itself_or_by_its_name(
@@ -69,7 +72,8 @@ def test_teaching_one_is_refused_in_one_line_that_names_what_to_teach(family: An
 def test_it_is_drawn_in_few_steps(family: Any) -> None:
     found = GallerySpec().for_family(family)
     assert found.num_inference_steps <= 9
-    assert found.guidance_scale <= 1
+    is_told_its_guidance = family in (StableDiffusionLCM, StableDiffusionXLLCM)
+    assert 3 <= found.guidance_scale <= 13 if is_told_its_guidance else found.guidance_scale <= 1
 
 
 @pytest.mark.parametrize("family", [Flux, FluxSchnell, Flux2KleinDistilled])

@@ -116,8 +116,7 @@ def test_no_weight_is_read(tmp_path: Path) -> None:
     file.write_bytes(content[: 8 + length] + b"\xff" * (len(content) - 8 - length))
     geometry = geometry_of(str(tmp_path / "model"), None)
     assert geometry
-    assert footprint(geometry.family, geometry.denoiser, 64).denoiser == 2 * sum(
-        p.numel() for p in new_family("StableDiffusionPipeline").network.parameters()
-    )
+    count = sum(parameter.numel() for parameter in new_family("StableDiffusionPipeline").network.parameters())
+    assert footprint(geometry.family, geometry.denoiser, 64).denoiser == 2 * count
     assert json.loads((tmp_path / "model" / "model_index.json").read_text())["_class_name"] == "StableDiffusionPipeline"
     assert min(CARDS) == 8
