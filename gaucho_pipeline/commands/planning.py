@@ -20,6 +20,7 @@ import click
 from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.commands.preflight import check_configuration, training_cost
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
@@ -64,17 +65,19 @@ def memory_plan(project: Project, slugs: Iterable[str], card_gb: float | None) -
 
     `card_gb`: its memory in gigabytes; None: that of the card that is here, and nothing where there is none.
     """
-    found = dict[tuple[str, str | None, int | None, int, str | None], None]()
+    size, trainings = card_gb or base_models.card_memory_gb(), list[TrainingSpec]()
     for slug in slugs:
         with contextlib.suppress(GauchoError):  # a run says why
-            training = project.on_its_base_model(slug).training
-            found[training.base_model, training.revision, training.resolution, training.rank, training.quantization] = None
-    size = card_gb or base_models.card_memory_gb()
-    if not size or not any(base_models.has_parts(model, revision) for model, revision, *_unused in found):
+            trainings.append(project.on_its_base_model(slug).training)
+    if not size or not any(base_models.has_parts(spec.base_model, spec.revision) for spec in trainings):
         return []
-    from gaucho_pipeline.models.footprint import how_it_fits
+    from gaucho_pipeline.models.footprint import how_it_fits, taught_of
 
-    return [line for keys in found if (line := how_it_fits(*keys, size)[1])]
+    lines = []
+    for taught in dict.fromkeys(map(taught_of, trainings)):
+        with contextlib.suppress(GauchoError):  # here, too
+            lines.append(how_it_fits(taught, size)[1])
+    return [line for line in lines if line]
 
 
 def print_plan(steps: Sequence[Step]) -> None:

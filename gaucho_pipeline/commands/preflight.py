@@ -97,11 +97,14 @@ def _check_overrides(project: Project, slug: str) -> None:
 def _check_sibling(training: TrainingSpec, gallery: GallerySpec) -> None:
     """Raises ConfigError if the model that draws is not whole, or what is learned would not fit it; asks nobody."""
     assert gallery.base_model
+    if not METHODS[training.method].is_adapter:
+        raise ConfigError(
+            _("gallery.base_model: all weights of the taught model were learned, and no other can draw with them; leave it out")
+        )
     base_models.identity(gallery.base_model, gallery.revision)
     base_models.check_folder(gallery.base_model, gallery.revision)
     if base_models.folder_of(training.base_model) and base_models.folder_of(gallery.base_model):
-        trained = base_models.denoiser_config(training.base_model, training.revision)
-        base_models.check_sibling(trained, base_models.denoiser_config(gallery.base_model, gallery.revision))
+        base_models.check_sibling(training.base_model, training.revision, gallery.base_model, gallery.revision)
 
 
 def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: bool) -> None:
@@ -150,9 +153,9 @@ def _check_card(project: Project, slug: str, spec: TrainingSpec) -> None:
     size = base_models.card_memory_gb()
     if size is None or project.state(CHECKPOINT.name, slug).state == "fresh":
         return
-    from gaucho_pipeline.models.footprint import how_it_fits
+    from gaucho_pipeline.models.footprint import how_it_fits, taught_of
 
-    fits, text = how_it_fits(spec.base_model, spec.revision, spec.resolution, spec.rank, spec.quantization, size)
+    fits, text = how_it_fits(taught_of(spec), size)
     if not fits:
         raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), text)
 

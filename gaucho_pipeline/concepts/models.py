@@ -18,6 +18,8 @@ def check_pinned(model: str, revision: str | None) -> None:
         raise ValueError("the model's name holds a sign that cannot be printed")
     if model == EMBEDDED or model.startswith((".", "/", "~")):
         return
+    if model.endswith((".safetensors", ".ckpt")):
+        return  # a single file, which is answered with how to make a folder of it
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", model):
         raise ValueError(f"{model!r} is neither 'embedded', a folder (./…) nor a hub id (owner/name)")
     if not revision or not re.fullmatch(r"[0-9a-f]{40}", revision):

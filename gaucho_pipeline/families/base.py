@@ -85,6 +85,10 @@ class Family(ABC):
     denoiser: ClassVar[Literal["unet", "transformer"]] = "transformer"
     pixel_multiple: ClassVar[int] = 16
     """Sides of pictures are multiples of this."""
+    own_side: ClassVar[int | None] = None
+    """Of the pictures that it was made for, in pixels, where its denoiser's configuration does not say."""
+    required_parts: ClassVar[tuple[str, ...]] = ("text_encoder", "tokenizer")
+    """Parts beside denoiser, VAE and scheduler without which it draws nothing."""
     target_modules: ClassVar[dict[str, tuple[str, ...]]]
     """What `training.target_modules` may name: PEFT's suffixes, or paths in which `*` stands for the number of a block."""
     not_adapted: ClassVar[Mapping[str, str]] = {}
@@ -167,8 +171,12 @@ class Family(ABC):
     @property
     def resolution(self) -> int:
         """Side of the pictures that it was made for, in pixels."""
-        size = self.config["sample_size"]
-        return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
+        return self.own_side or _side_of(self.config) * int(self.pipeline.vae_scale_factor)
+
+    @classmethod
+    def side_by(cls, config: Mapping[str, Any]) -> int:
+        """The same by its denoiser's configuration alone, with the autoencoder that its makers published."""
+        return cls.own_side or _side_of(config) * (cls.pixel_multiple // int(config.get("patch_size") or 1))
 
     @property
     def bucket_multiple(self) -> int:
@@ -406,6 +414,12 @@ class Family(ABC):
     @abstractmethod
     def predict(self, noisy: torch.Tensor, t: torch.Tensor, conditioning: Conditioning) -> torch.Tensor:
         """What the denoiser says, in the shape of `noisy`; packing and signs are seen to here."""
+
+
+def _side_of(config: Mapping[str, Any]) -> int:
+    """Of the latents that a denoiser was made for; as pipelines themselves take it where it is not said."""
+    size = config.get("sample_size") or 64
+    return int(size if isinstance(size, int) else size[0])
 
 
 def _shifted(t: torch.Tensor, shift: float) -> torch.Tensor:

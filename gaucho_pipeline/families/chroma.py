@@ -31,11 +31,8 @@ class Chroma(Family):
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD),
     }
     without: ClassVar[tuple[str, ...]] = ("image_encoder", "feature_extractor")
+    own_side = 1024
     max_sequence_length = 512
-
-    @property
-    def resolution(self) -> int:
-        return 1024
 
     def unpacked(self, latents: torch.Tensor, side: int) -> torch.Tensor:
         found: torch.Tensor = type(self.pipeline)._unpack_latents(latents, side, side, self.pipeline.vae_scale_factor)

@@ -27,11 +27,8 @@ class ErnieImage(Family):
     reader = ""
     blocks: ClassVar[tuple[str, ...]] = ("layers",)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
+    own_side = 1024
     without: ClassVar[tuple[str, ...]] = ("pe", "pe_tokenizer")
-
-    @property
-    def resolution(self) -> int:
-        return 1024
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         posterior, own = self.vae.encode(pixels).latent_dist, type(self.pipeline)

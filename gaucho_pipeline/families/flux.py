@@ -31,14 +31,12 @@ class Flux(Family):
         "attention": (*ATTENTION, *ADDED_ATTENTION),
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD, *_MODULATIONS),
     }
+    own_side = 1024
+    required_parts: ClassVar[tuple[str, ...]] = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
     max_sequence_length = 512
     takes_negative_prompts = False  # its guidance was distilled into it
     guidance = 1.0
     """What a model with an embedded guidance is told while it is taught: the 1 of diffusers' README_flux.md and sd-scripts' page."""
-
-    @property
-    def resolution(self) -> int:
-        return 1024
 
     @property
     def has_distilled_guidance(self) -> bool:

@@ -30,6 +30,7 @@ class Flux2Klein(Family):
         "attention": (*ATTENTION, *_ADDED),
         "attention_ff": (*ATTENTION, *_ADDED, *_FEED_FORWARD),
     }
+    own_side = 1024
     max_sequence_length = 512
     hidden_layers = (9, 18, 27)
     """The layers of the text encoder that are read."""
@@ -40,10 +41,6 @@ class Flux2Klein(Family):
         if isinstance(layers, int) and layers < max(cls.hidden_layers):
             return f"has a text encoder of {layers} layers, of which number {max(cls.hidden_layers)} is read; fetch the whole model again"
         return super().refusal(configs)
-
-    @property
-    def resolution(self) -> int:
-        return 1024
 
     def encode_images(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         posterior, own, norm = self.vae.encode(pixels).latent_dist, type(self.pipeline), self.vae.bn

@@ -103,8 +103,8 @@ def weight_files(part: Path) -> list[Path]:
         if index.name.partition(".index")[2].removesuffix(".json") != (f".{variant}" if variant else ""):
             continue  # of another variant
         shards = _read_object(index).get("weight_map")
-        for shard in sorted(set(shards.values())) if isinstance(shards, dict) else ():
-            if not isinstance(shard, str) or not (part / shard).is_file():
+        for shard in sorted({str(shard) for shard in shards.values()}) if isinstance(shards, dict) else ():
+            if not (part / shard).is_file():
                 raise ConfigError(
                     _("{part} lacks {shard}, which {name} names; fetch it", part=part, shard=str(shard)[:60], name=index.name)
                 )
@@ -115,6 +115,8 @@ def count_weights(file: Path) -> int:
     """How many numbers a file holds. Raises ConfigError if it is not whole (https://huggingface.co/docs/safetensors/#format)."""
     try:
         size = file.stat().st_size
+        if not file.is_file():
+            raise OSError
     except OSError:
         raise ConfigError(_("{file} leads nowhere; fetch it again", file=file)) from None
     with file.open("rb") as opened:
@@ -127,8 +129,11 @@ def count_weights(file: Path) -> int:
     try:
         tensors = [value for name, value in json.loads(header).items() if name != "__metadata__"]
         end = max((int(tensor["data_offsets"][1]) for tensor in tensors), default=0)
+        sides = [side for tensor in tensors for side in tensor["shape"]]
+        if not all(isinstance(side, int) and side >= 0 for side in sides):
+            raise ValueError
         count = sum(math.prod(tensor["shape"]) for tensor in tensors)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
         raise ConfigError(_("{file} is damaged: it has no header of safetensors; fetch it again", file=file)) from None
     if 8 + length + end != size:
         raise ConfigError(

@@ -74,6 +74,10 @@ class Parts(ABC):
         """Whether a part's blocks wait so."""
         return False
 
+    def is_quantized(self, name: str) -> bool:
+        """Whether a part's weights are quantized where they are in memory."""
+        return False
+
     @abstractmethod
     def take_from(self, name: str, load: Callable[[Any], Any]) -> None:
         """Takes a part from elsewhere, from now on. `load`: gives it, from its class."""

@@ -29,11 +29,8 @@ class QwenImage(Family):
         "attention_ff": (*ATTENTION, *ADDED_ATTENTION, *_FEED_FORWARD, *_MODULATIONS),
     }
     prompt_arguments: ClassVar[dict[str, str]] = {"embeds": "prompt_embeds", "mask": "prompt_embeds_mask"}
+    own_side = 1024
     max_sequence_length = 512
-
-    @property
-    def resolution(self) -> int:
-        return 1024
 
     @classmethod
     def call_arguments(cls, guidance_scale: float) -> str:

@@ -59,11 +59,6 @@ class StableDiffusion(Family):
         found |= {"ss_v2": str(self.is_second), "ss_base_model_version": "sd_v2" if self.is_second else "sd_v1"}
         return found | ({"ss_v_parameterization": "True"} if self._is_velocity else {})
 
-    @property
-    def resolution(self) -> int:
-        size = self.config.sample_size or 64  # as the pipeline itself takes it where it is not said
-        return int(size if isinstance(size, int) else size[0]) * int(self.pipeline.vae_scale_factor)
-
     @cached_property
     def noise_scheduler(self) -> Any:
         """The schedule that it was trained on, whichever sampler its pipeline draws with."""

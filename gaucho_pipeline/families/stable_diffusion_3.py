@@ -38,6 +38,7 @@ class StableDiffusion3(Family):
     }
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
     max_sequence_length = 256
+    required_parts: ClassVar[tuple[str, ...]] = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
 
     def _encode_prompt(self, prompt: str) -> Conditioning:
         with self._denoisers_configuration():

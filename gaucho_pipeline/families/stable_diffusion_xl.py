@@ -22,6 +22,7 @@ class StableDiffusionXL(StableDiffusion):
     code_version = "2"
     recommended: ClassVar[Recommended] = drawing_with(50, 5.0)
     reads_sizes = True
+    required_parts: ClassVar[tuple[str, ...]] = ("text_encoder", "tokenizer", "text_encoder_2", "tokenizer_2")
     trainable_text_encoders: ClassVar[tuple[str, ...]] = ("text_encoder", "text_encoder_2")
     without: ClassVar[tuple[str, ...]] = ()
 

@@ -39,6 +39,7 @@ class Wan(Family):
         "attention_ff": (*ATTENTION, *_FEED_FORWARD),
     }
     sequence_methods: ClassVar[tuple[str, ...]] = ("video",)
+    own_side = 480  # the smaller one that its makers trained on: the denoiser itself takes any
     max_sequence_length = 512
 
     @classmethod
@@ -51,10 +52,6 @@ class Wan(Family):
         if transformer.get("image_dim") or transformer.get("in_channels", 16) != transformer.get("out_channels", 16):
             return "draws clips that begin with an image; what can be taught draws from words alone"
         return super().refusal(configs)
-
-    @property
-    def resolution(self) -> int:
-        return 480  # the smaller side that its makers trained on: the denoiser itself takes any
 
     @classmethod
     def call_arguments(cls, guidance_scale: float) -> str:

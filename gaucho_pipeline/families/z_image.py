@@ -30,11 +30,8 @@ class ZImage(Family):
     }
     reads_portuguese = True  # Qwen's language models were trained on it
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
+    own_side = 1024
     max_sequence_length = 512
-
-    @property
-    def resolution(self) -> int:
-        return 1024
 
     def is_guided(self, guidance: float) -> bool:
         return guidance > 0

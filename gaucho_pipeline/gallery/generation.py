@@ -106,9 +106,10 @@ class Drawer:
 
     def decode(self, batches: Sequence[Batch]) -> Iterator[tuple[Sample, Image.Image]]:
         """The pictures of what was denoised; it waits no more then."""
-        for batch in batches:
+        for number, batch in enumerate(batches):
             yield from zip(batch.samples, self._pictures(batch.get(self.family.device, self.family.vae.dtype)), strict=True)
-            batch.path.unlink()
+            if all(later.path != batch.path for later in batches[number + 1 :]):  # two prompts may read the same once they are filled in
+                batch.path.unlink()
 
     def _pictures(self, latents: torch.Tensor) -> list[Image.Image]:
         """The pictures of latents, in parts where memory runs out. Raises GauchoError if one alone does not fit into memory."""

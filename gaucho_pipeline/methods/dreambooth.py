@@ -31,6 +31,8 @@ class DreamBooth(Method):
 
         self._frozen: dict[str, Any] = {}
         for name, module in self.modules.items():
+            if self.family.parts.is_swapped(name):
+                raise GauchoError(_("training.method: dreambooth teaches all weights, and they do not fit on this card; take method: lora"))
             self._frozen[name] = copy.deepcopy(module).requires_grad_(False)
             module.to(torch.float32).requires_grad_(True)
 

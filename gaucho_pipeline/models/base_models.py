@@ -10,10 +10,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.util import find_spec
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -85,16 +85,16 @@ def model_index(model: str, revision: str | None) -> JsonObject:
 
     Raises ConfigError if it is not there or is no such file, GauchoError if a hub cannot be asked.
     """
+    if model.endswith(_SINGLE_FILES):
+        raise ConfigError(
+            _(
+                "{model} is a single file; diffusers makes a folder of it: {command}, then name that folder",
+                model=model,
+                command=_CONVERTS.format(file=Path(model).name),
+            )
+        )
     value = _json_file(model, revision, "model_index.json")
     if value is None:
-        if model.endswith(_SINGLE_FILES):
-            raise ConfigError(
-                _(
-                    "{model} is a single file; diffusers makes a folder of it: {command}, then name that folder",
-                    model=model,
-                    command=_CONVERTS.format(file=Path(model).name),
-                )
-            )
         raise ConfigError(_("{place} holds no model (no model_index.json)", place=folder_of(model) or model))
     if not isinstance(value.get("_class_name"), str):
         raise ConfigError(_("{place}: its model_index.json names no pipeline", place=folder_of(model) or model))
@@ -136,7 +136,7 @@ def _json_file(model: str, revision: str | None, file: str) -> JsonObject | None
     return JsonObject(value) if isinstance(value, dict) else None
 
 
-_TELLING = ("is_distilled", "guidance_embeds", "time_cond_proj_dim")
+_TELLING = ("is_distilled", "guidance_embeds", "time_cond_proj_dim", "_name_or_path")
 """Keys of `model_index.json` and of the denoiser's configuration that tell a distilled model; kept in the lock file."""
 
 
@@ -149,6 +149,9 @@ def family_of(model: str, revision: str | None, lock_file: LockFile | None = Non
         return Embedded
     name, is_folder = f"{model}@{revision}", folder_of(model) is not None
     kept = lock_file.get(_LOCK_KIND, name) if lock_file and not is_folder else None
+    if kept and "_name_or_path" not in kept:  # of a version that kept less
+        with contextlib.suppress(TransientError):
+            kept = JsonObject({**_telling(*_index_and_config(model, revision)), **kept})
     index = JsonObject({"_class_name": kept["id"], **kept}) if kept else model_index(model, revision)
     class_name = str(index["_class_name"])
     if class_name not in FAMILIES:
@@ -159,9 +162,21 @@ def family_of(model: str, revision: str | None, lock_file: LockFile | None = Non
     config = JsonObject(kept) if kept else _json_file(model, revision, f"{family.denoiser}/config.json") or JsonObject()
     if lock_file and not is_folder and not kept:
         _check_on_hub(model, revision, family, index)
-        told = {key: value for key in _TELLING if (value := index.get(key, config.get(key))) is not None}
-        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", JsonObject(id=class_name, **told))
+        lock_file.add(_LOCK_KIND, name, f"https://huggingface.co/{model}", JsonObject(id=class_name, **_telling(index, config)))
     return member_of(family, f"{Path(model).name} {index.get('_name_or_path') or ''}", index, config)
+
+
+def _index_and_config(model: str, revision: str | None) -> tuple[JsonObject, JsonObject]:
+    """What a model and its denoiser say of themselves. Raises GauchoError if a hub cannot be asked."""
+    index = model_index(model, revision)
+    denoiser = FAMILIES[str(index["_class_name"])].denoiser
+    return index, _json_file(model, revision, f"{denoiser}/config.json") or JsonObject()
+
+
+def _telling(index: JsonObject, config: JsonObject) -> dict[str, Any]:
+    """Of these, what tells whether it was distilled."""
+    told = {key: value for key in _TELLING if (value := index.get(key, config.get(key))) is not None}
+    return {"_name_or_path": "", **told}
 
 
 def _check_on_hub(model: str, revision: str | None, family: type[Family], index: JsonObject) -> None:
@@ -178,8 +193,9 @@ _MAY_DIFFER = ("guidance_embeds", "sample_size", "dtype", "torch_dtype")
 """Keys of a denoiser's configuration in which a model and its distilled sibling may differ."""
 
 
-def check_sibling(trained: Mapping[str, Any], drawing: Mapping[str, Any]) -> None:
-    """Raises ConfigError if what a denoiser learned does not fit another one, by their configurations."""
+def check_sibling(model: str, revision: str | None, sibling: str, sibling_revision: str | None) -> None:
+    """Raises ConfigError if what a model's denoiser learned does not fit a sibling's, by their configurations."""
+    trained, drawing = _denoiser_config(model, revision), _denoiser_config(sibling, sibling_revision)
     for key in sorted({*trained, *drawing}):
         differs = trained.get(key) != drawing.get(key) and not key.startswith("_") and key not in _MAY_DIFFER
         if differs:
@@ -193,9 +209,20 @@ def check_sibling(trained: Mapping[str, Any], drawing: Mapping[str, Any]) -> Non
             )
 
 
-def denoiser_config(model: str, revision: str | None) -> JsonObject:
-    """The configuration of a model's denoiser. Raises ConfigError for a model that is none, GauchoError if a hub cannot be asked."""
-    return _json_file(model, revision, f"{family_of(model, revision).denoiser}/config.json") or JsonObject()
+def _denoiser_config(model: str, revision: str | None) -> dict[str, Any]:
+    """The configuration of a model's denoiser, with its class's own values for keys that it does not name, and no key that the class does
+    not know: what another version of diffusers wrote compares with what this one does.
+
+    Raises ConfigError for a model that is none, GauchoError if a hub cannot be asked.
+    """
+    import diffusers
+
+    config = _json_file(model, revision, f"{family_of(model, revision).denoiser}/config.json") or JsonObject()
+    kind = getattr(diffusers, str(config.get("_class_name")), None)
+    known = signature(kind.__init__).parameters if kind else {}
+    own = {name: each.default for name, each in known.items() if each.default is not each.empty}
+    values = {**own, **{key: value for key, value in config.items() if key in known}, "class": config.get("_class_name")}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
 
 
 def is_recognised(model: str, revision: str | None, lock_file: LockFile) -> bool:
@@ -272,7 +299,9 @@ def check_folder(model: str, revision: str | None) -> int | None:
         return None
     family = family_of(model, revision)
     configs, count = read_model(folder, model_index(model, revision), family.without)
-    if lacking := {family.denoiser, "vae", "scheduler"} - configs.keys():
+    index = model_index(model, revision)
+    absent = {name for name in family.required_parts if not isinstance(index.get(name), list) or None in index.array(name)}
+    if lacking := ({family.denoiser, "vae", "scheduler"} - configs.keys()) | absent:
         raise ConfigError(_("{folder} lacks its part {lacking}; fetch the whole model again", folder=folder, lacking=min(lacking)))
     if reason := family.refusal(configs):
         raise ConfigError(f"{model} {reason}")

@@ -11,12 +11,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 
-from gaucho_pipeline.errors import _
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.lora import expanded_targets
 from gaucho_pipeline.models.base_models import family_of, folder_of, has_parts
 from gaucho_pipeline.models.block_swap import LEAST_RESIDENT, blocks_of
@@ -70,15 +72,18 @@ class Footprint:
         return next((rung for rung in rungs if self.training(rung) <= USABLE_SHARE * card_bytes), None)
 
 
-def footprint(family: type[Family], denoiser: Any, side: int, rank: int = 16, quantization: str | None = None) -> Footprint:
-    """What a model takes. `denoiser`: on the meta device; `side`: of an image, in pixels."""
+def footprint(family: type[Family], denoiser: Any, side: int, rank: int | None = 16, quantization: str | None = None) -> Footprint:
+    """What a model takes. `denoiser`: on the meta device; `side`: of an image, in pixels; `rank`: of an adapter, None where all learns."""
     each = BYTES_EACH[quantization]
-    blocks = [] if quantization else blocks_of(denoiser, family.swapped_blocks())  # quantized weights do not wait
+    # quantized weights do not wait, nor do those that learn
+    blocks = [] if quantization or rank is None else blocks_of(denoiser, family.swapped_blocks())
     sizes = sorted((each * sum(p.numel() for p in block.parameters()) for block in blocks), reverse=True)
     io = _passed_through(family, denoiser, side)
-    learning = sum(rank * (layer.weight.shape[0] + layer.weight[0].numel()) for layer in _adapted(family, denoiser))
+    weights = sum(parameter.numel() for parameter in denoiser.parameters())
+    adapted = _adapted(family, denoiser) if rank else []
+    learning = sum(rank * (layer.weight.shape[0] + layer.weight[0].numel()) for layer in adapted) if rank else weights
     return Footprint(
-        denoiser=int(each * sum(p.numel() for p in denoiser.parameters())),
+        denoiser=int(each * weights),
         blocks=int(sum(sizes)),
         resident_blocks=int(sum(sizes[:LEAST_RESIDENT])),
         learning=_OPTIMIZER_BYTES * learning,
@@ -143,7 +148,7 @@ class Geometry:
 def geometry_of(model: str, revision: str | None) -> Geometry | None:
     """The geometry of a base model on this disk; None for one that was not fetched from its hub yet, and for the one that ships.
 
-    Raises ConfigError if it cannot be taught.
+    Raises ConfigError if it cannot be taught, or its configuration makes no denoiser.
     """
     folder = has_parts(model, revision)
     if folder is None:
@@ -151,27 +156,45 @@ def geometry_of(model: str, revision: str | None) -> Geometry | None:
     import diffusers
 
     family = family_of(model if folder_of(model) else str(folder), None if folder_of(model) else revision)
-    config = JsonObject(json.loads((folder / family.denoiser / "config.json").read_text(encoding="utf-8")))
-    with torch.device("meta"):
-        denoiser = getattr(diffusers, str(config["_class_name"])).from_config(dict(config))
-    size = config.get("sample_size")
-    return Geometry(family, denoiser, int(size) * 8 if isinstance(size, int) and family.denoiser == "unet" else 1024)
+    path = folder / family.denoiser / "config.json"
+    try:
+        config = JsonObject(json.loads(path.read_text(encoding="utf-8")))
+        with torch.device("meta"):
+            denoiser = getattr(diffusers, str(config["_class_name"])).from_config(dict(config))
+        return Geometry(family, denoiser, family.side_by(config))
+    except Exception as error:  # what a configuration that makes no sense leads to is anything
+        raise ConfigError(_("{path} makes no denoiser: {error}; fetch it again", path=path, error=str(error)[:200])) from None
 
 
-def how_it_fits(
-    model: str, revision: str | None, side: int | None, rank: int, quantization: str | None, card_gb: float
-) -> tuple[bool, str]:
+class Taught(NamedTuple):
+    """What is taught, as far as memory depends on it."""
+
+    model: str
+    revision: str | None
+    side: int | None
+    rank: int | None
+    """Of an adapter; None where all weights learn."""
+    quantization: str | None
+
+
+def taught_of(spec: TrainingSpec) -> Taught:
+    """The same of a training."""
+    rank = spec.rank if METHODS[spec.method].is_adapter else None
+    return Taught(spec.base_model, spec.revision, spec.resolution, rank, spec.quantization)
+
+
+def how_it_fits(taught: Taught, card_gb: float) -> tuple[bool, str]:
     """Whether a base model fits a card when it is taught, and a line that says how, or what to add; empty where nothing is known of it.
 
     Raises ConfigError if it cannot be taught.
     """
-    name = Path(model).name
-    geometry = geometry_of(model, revision)
+    name, quantization = Path(taught.model).name, taught.quantization
+    geometry = geometry_of(taught.model, taught.revision)
     if geometry is None:
         return True, ""
 
     def tried(bits: str | None) -> tuple[str, float] | None:
-        taken = footprint(geometry.family, geometry.denoiser, side or geometry.side, rank, bits)
+        taken = footprint(geometry.family, geometry.denoiser, taught.side or geometry.side, taught.rank, bits)
         rung = taken.rung_for(card_gb * 1e9)
         return (rung, taken.training(rung) / 1e9) if rung else None
 
@@ -180,7 +203,7 @@ def how_it_fits(
         return True, _(
             "{name} on a card of {card:.0f} GB: {rung}, about {needed:.0f} GB", name=name, card=card_gb, rung=rung, needed=needed
         )
-    for bits in ("int8", "nf4"):
+    for bits in ("int8", "nf4") if taught.rank else ():
         if quantization is None and (fits := tried(bits)):
             rung, needed = fits
             return False, _(
@@ -191,6 +214,10 @@ def how_it_fits(
                 rung=rung,
                 needed=needed,
             )
+    if taught.rank is None:
+        return False, _(
+            "{name} with all its weights does not fit a card of {card:.0f} GB; take training.method: lora", name=name, card=card_gb
+        )
     return False, _(
         "{name} does not fit a card of {card:.0f} GB; lower training.resolution, or take a smaller base_model", name=name, card=card_gb
     )

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from inspect import signature
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.families.model_files import variant_of
+from gaucho_pipeline.families.model_files import count_weights, variant_of, weight_files
 from gaucho_pipeline.families.parts import Change, Parts, is_text_encoder
 from gaucho_pipeline.models.block_swap import BlockSwap, blocks_of, longest_list
 from gaucho_pipeline.models.memory import free_bytes, give_back
@@ -99,9 +100,8 @@ class PartsInTurn(Parts):
         return found
 
     def stored_dtype(self, name: str) -> torch.dtype:
-        variants = (variant_of(Path(self._source.where) / name),) if self._source.is_folder else VARIANTS
-        found = (_stored_dtype(self._source, name, variant) for variant in variants)
-        return next((dtype for dtype in found if dtype), self._source.dtype)
+        folder = _folder_of(self._source, name)
+        return (_stored_dtype(folder) if folder else None) or self._source.dtype
 
     def change(self, name: str, label: str, change: Change) -> None:
         self._changes[name].pop(label, None)
@@ -128,9 +128,12 @@ class PartsInTurn(Parts):
     def is_swapped(self, name: str) -> bool:
         return name in self._swaps
 
+    def is_quantized(self, name: str) -> bool:
+        return name in self._source.quantization
+
     def swap(self, name: str) -> bool:
         module = getattr(self.pipeline, name)
-        if module is None or name in self._source.quantization:
+        if module is None or self.is_quantized(name):
             return False
         blocks = longest_list(module) if is_text_encoder(name) else blocks_of(module, self._lists.get(name, ()))
         if not blocks:
@@ -161,8 +164,8 @@ class PartsInTurn(Parts):
             return self._bytes[name]
         if not self._source.is_folder:
             return 0 if name == "vae" else LARGE_BYTES
-        files = (Path(self._source.where) / name).glob("*.safetensors")
-        return sum(file.stat().st_size for file in files)
+        files = weight_files(Path(self._source.where) / name)
+        return sum(count_weights(file) for file in files) * self._source.dtype.itemsize
 
     def _is_large(self, name: str) -> bool:
         return getattr(self.pipeline, name, None) is not None and self._bytes.get(name, 0) >= LARGE_BYTES
@@ -171,19 +174,21 @@ class PartsInTurn(Parts):
     def _load(self, name: str) -> None:
         kind = self._classes[name]
         module = self._taken[name](kind).to(self._source.dtype) if name in self._taken else self._from_source(name, kind)
-        self._bytes[name] = sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
-        fits = self.device.type != "cuda" or self._bytes[name] < CARD_SHARE * free_bytes(self.device)
-        if name not in self._source.quantization:
+        self._bytes[name] = sum(bytes_of(tensor) for tensor in (*module.parameters(), *module.buffers()))
+        is_placed = name in self._source.placed
+        fits = self.device.type != "cuda" or is_placed or self._bytes[name] < CARD_SHARE * free_bytes(self.device)
+        if not self.is_quantized(name):
             _check_finite(self._source.name, name, module)
             if self.device.type == "cpu" or not fits:
                 _own_memory(module)
         module.eval()
-        if fits and name not in self._source.placed:
+        if fits and not is_placed:
             module.to(self.device)
         for change in self._changes[name].values():
             change(module)
         setattr(self.pipeline, name, module)
         if not fits and not self.swap(name):
+            setattr(self.pipeline, name, None)
             raise GauchoError(
                 _(
                     "{part} of {model} takes {size:.1f} GB, and {free:.1f} are free on the card; set training.quantization: int8, "
@@ -203,37 +208,49 @@ class PartsInTurn(Parts):
         if name in source.quantization:
             keys["quantization_config"] = source.quantization[name]
         first: Exception | None = None
-        for variant in (variant_of(Path(source.where) / name),) if source.is_folder else VARIANTS:
+        variants = (variant_of(Path(source.where) / name),) if source.is_folder else VARIANTS
+        # from the hub's cache first: what is in it is asked of nobody
+        for is_local, variant in product((True,) if source.is_folder else (True, False), variants):
             try:
-                return kind.from_pretrained(source.where, variant=variant, **keys)
+                return kind.from_pretrained(source.where, variant=variant, local_files_only=is_local, **keys)
             except (OSError, ValueError, RuntimeError, SafetensorError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
-                first = first or error
+                first = error if is_local and not source.is_folder else first or error
         text = str(first).strip().splitlines()[0]
         raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}")) from None
 
 
-def _stored_dtype(source: Source, name: str, variant: str | None) -> torch.dtype | None:
-    """The type of a part's weights on disk; None where its files cannot be looked at."""
-    ending = f".{variant}" if variant else ""
-    for start in ("diffusion_pytorch_model", "model"):
-        if source.is_folder:
-            folder = Path(source.where) / name
-            files = [*folder.glob(f"{start}{ending}.safetensors"), *folder.glob(f"{start}{ending}-*-of-*.safetensors")]
-        else:
-            from huggingface_hub import try_to_load_from_cache
+def bytes_of(tensor: torch.Tensor) -> int:
+    """What a tensor takes in memory; one in eight bits consists of several."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, _unused = tensor.__tensor_flatten__()
+        return sum(bytes_of(getattr(tensor, name)) for name in names)
+    return tensor.numel() * tensor.element_size()
 
-            cached = try_to_load_from_cache(source.where, f"{name}/{start}{ending}.safetensors", revision=source.revision)
-            files = [Path(cached)] if isinstance(cached, str) else []
-        for file in files:
+
+def _folder_of(source: Source, name: str) -> Path | None:
+    """The folder of a part on this disk: its own, or that of the hub's cache; None where it is not there."""
+    if source.is_folder:
+        return Path(source.where) / name
+    from huggingface_hub import try_to_load_from_cache
+
+    cached = try_to_load_from_cache(source.where, f"{name}/config.json", revision=source.revision)
+    return Path(cached).parent if isinstance(cached, str) else None
+
+
+def _stored_dtype(folder: Path) -> torch.dtype | None:
+    """The type of most of a part's weights on disk; None where its files cannot be read."""
+    counts = Counter[str]()
+    try:
+        for file in weight_files(folder):
             with safe_open(file, "pt") as opened:
-                counts = Counter[str]()
                 for key in opened.keys():  # noqa: SIM118
                     numbers = opened.get_slice(key)
                     counts[numbers.get_dtype()] += math.prod(numbers.get_shape())
-            return _DTYPES.get(max(counts, key=lambda kind: counts[kind], default=""))
-    return None
+    except (ConfigError, OSError, SafetensorError):
+        return None
+    return _DTYPES.get(max(counts, key=lambda kind: counts[kind], default=""))
 
 
 _DTYPES = {"F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
@@ -266,14 +283,26 @@ def _class_of(source: Source, name: str) -> Any:
 
 def _stand_in(source: Source, name: str, kind: Any) -> Any:
     """A part without weights: pipelines take scales and sizes from its configuration when they are opened."""
-    with torch.device("meta"):
-        return kind.from_config(_config_of(source, name, kind))
+    config = _config_of(source, name, kind)
+    try:
+        with torch.device("meta"):
+            return kind.from_config(config)
+    except Exception as error:  # what a configuration that makes no sense leads to is anything
+        text = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise ConfigError(
+            _(
+                "training.base_model: {model}: the configuration of its {part} makes no {part}: {text}",
+                model=source.name,
+                part=name,
+                text=text,
+            )
+        ) from None
 
 
 def _config_of(source: Source, name: str, kind: Any) -> Any:
     try:
         return kind.load_config(source.where, subfolder=name, revision=None if source.is_folder else source.revision)
-    except OSError as error:
+    except (OSError, AttributeError) as error:
         text = str(error).strip().splitlines()[0]
         raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}")) from None
 
@@ -287,7 +316,7 @@ def _open(source: Source, family: type[Family], parts: dict[str, Any]) -> Any:
         keys["requires_safety_checker"] = False
     try:
         pipeline = getattr(diffusers, family.pipeline_class).from_pretrained(source.where, **keys)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, NotImplementedError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=first)) from None
     pipeline.set_progress_bar_config(disable=True)

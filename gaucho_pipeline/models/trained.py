@@ -25,10 +25,8 @@ def load_base(trained: Manifest, drawing: tuple[str, str | None] | None = None) 
     device, how = base_models.best_device(), base_models.Loading(*spec.computed)
     if drawing is None:
         return base_models.load(spec.base_model, spec.revision, device, how)
-    found = base_models.load(*drawing, device, how)
-    own = base_models.denoiser_config(spec.base_model, spec.revision)
-    base_models.check_sibling(own, {key: found.family.config.get(key) for key in found.family.config})
-    return found
+    base_models.check_sibling(spec.base_model, spec.revision, *drawing)
+    return base_models.load(*drawing, device, how)
 
 
 def add_learned(family: Family, trained: Manifest, checkpoint: Path, parts: Collection[str] | None = None) -> None:
@@ -41,7 +39,7 @@ def add_learned(family: Family, trained: Manifest, checkpoint: Path, parts: Coll
     for part in method.parts_in(family, checkpoint):
         if parts is None or part in parts:
             method.load_part(family, checkpoint, part)
-            if not spec.quantization:  # quantized weights would round what is added to them
+            if not family.parts.is_quantized(part):  # quantized weights would round what is added to them
                 method.fuse_part(family, part)
     family.forget_prompts()
 

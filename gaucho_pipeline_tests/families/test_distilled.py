@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from gaucho_pipeline.commands.preflight import problems
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.lock_file import LockFile
@@ -23,6 +24,7 @@ from gaucho_pipeline.families.stable_diffusion import StableDiffusion, StableDif
 from gaucho_pipeline.families.stable_diffusion_xl import StableDiffusionXL, StableDiffusionXLDistilled, StableDiffusionXLLCM
 from gaucho_pipeline.families.z_image import ZImage, ZImageTurbo
 from gaucho_pipeline.models import base_models
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline_tests.tiny_models import new_family
 
@@ -127,13 +129,45 @@ def test_a_sibling_draws_in_its_own_few_steps_and_one_of_another_shape_is_refuse
     families = [base_models.family_of(model, None) for model in (concept.training.base_model, concept.gallery.base_model)]
     found = concept.for_family(*families)
     assert (found.gallery.num_inference_steps, found.training.rank) == (4, 32)
-    configs = [base_models.denoiser_config(str(tmp_path / name), None) for name in ("taught", "drawing", "other")]
-    base_models.check_sibling(configs[0], configs[1])
+    taught_folder = str(tmp_path / "taught")
+    base_models.check_sibling(taught_folder, None, str(tmp_path / "drawing"), None)
+    older = tmp_path / "drawing" / "transformer" / "config.json"  # of a version that wrote fewer keys, and one that is gone
+    config = json.loads(older.read_text(encoding="utf-8"))
+    older.write_text(json.dumps({key: value for key, value in config.items() if key != "patch_size"} | {"gone": 1}), encoding="utf-8")
+    base_models.check_sibling(taught_folder, None, str(tmp_path / "drawing"), None)
     with pytest.raises(ConfigError, match=r"gallery\.base_model: it has num_layers 7, and the model that was taught 1: what was learned"):
-        base_models.check_sibling(configs[0], configs[2])
+        base_models.check_sibling(taught_folder, None, str(tmp_path / "other"), None)
     stranger = base_models.family_of(str(tmp_path / "stranger"), None)
     with pytest.raises(ConfigError, match=r"gallery\.base_model: it is a StableDiffusionPipeline, and what is taught a FluxPipeline"):
         concept.for_family(families[0], stranger)
+
+
+def test_all_weights_of_a_model_cannot_be_drawn_with_by_another(tmp_path: Path) -> None:
+    for name in ("taught", "drawing"):
+        new_family("FluxPipeline").pipeline.save_pretrained(tmp_path / name)
+    text = CONCEPTS.format(drawing="drawing").replace("./taught}", "./taught, method: dreambooth}")
+    (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
+    found = [str(each) for each in problems(Project(tmp_path / "concepts.yaml", tmp_path / "data"), ["x"], "sample_gallery")]
+    assert any(
+        "gallery.base_model: all weights of the taught model were learned, and no other can draw with them" in each for each in found
+    )
+
+
+def test_a_hub_model_that_is_distilled_by_its_makers_name_stays_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`_name_or_path` tells it: the second run reads the lock file, and one of an older version asks again."""
+    pipeline = new_family("StableDiffusionXLPipeline").pipeline
+    pipeline.save_pretrained(tmp_path / "model")
+    index = tmp_path / "model" / "model_index.json"
+    index.write_text(
+        json.dumps(json.loads(index.read_text(encoding="utf-8")) | {"_name_or_path": "stabilityai/sdxl-turbo"}), encoding="utf-8"
+    )
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, file, revision: str(tmp_path / "model" / file))
+    lock = LockFile(tmp_path / "lock.json")
+    for _ in range(2):
+        assert base_models.family_of("someone/painter", "a" * 40, lock) is StableDiffusionXLDistilled
+    older = LockFile(tmp_path / "older.json")
+    older.add("base model", f"someone/painter@{'a' * 40}", "https://huggingface.co", JsonObject(id="StableDiffusionXLPipeline"))
+    assert base_models.family_of("someone/painter", "a" * 40, older) is StableDiffusionXLDistilled
 
 
 def test_noise_levels_are_shifted_in_training_as_the_family_says_and_not_as_the_sampler_does() -> None:

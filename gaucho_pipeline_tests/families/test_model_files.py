@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.families.model_files import read_model, variant_of, weight_files
+from gaucho_pipeline.families.model_files import count_weights, read_model, variant_of, weight_files
 from gaucho_pipeline.models import base_models
 
 SCHEDULER = "scheduler/scheduler_config.json"
@@ -103,3 +105,29 @@ def test_an_index_is_held_against_the_files_of_its_own_variant(tmp_path: Path) -
     (tmp_path / "model.safetensors.index.json").write_text(index)
     with pytest.raises(ConfigError, match=r"lacks model\.fp16-00001-of-00002\.safetensors, which model\.safetensors\.index\.json names"):
         weight_files(tmp_path)
+
+
+@pytest.mark.parametrize("shards", [{"a": ["x"]}, {"a": 1, "b": "c"}, {"a": None}])
+def test_shards_that_are_no_names_are_one_error(shards: dict[str, Any], tmp_path: Path) -> None:
+    save_file({"a": torch.zeros(2)}, tmp_path / "model-00001-of-00001.safetensors")
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shards}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"which model\.safetensors\.index\.json names; fetch it"):
+        weight_files(tmp_path)
+
+
+@pytest.mark.parametrize("tensor", [
+    {"shape": [-5], "data_offsets": [0, 8]}, {"shape": [1e999], "data_offsets": [0, 8]}, {"shape": [2], "data_offsets": [0, 1e999]},
+    {"shape": ["2"], "data_offsets": [0, 8]},
+])  # fmt: skip
+def test_a_header_with_numbers_that_make_no_sense_is_one_error(tensor: dict[str, Any], tmp_path: Path) -> None:
+    header = json.dumps({"a": tensor}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+    with pytest.raises(ConfigError, match="is damaged: it has no header of safetensors"):
+        count_weights(path)
+
+
+def test_a_folder_that_is_named_like_a_file_of_weights_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").mkdir()
+    with pytest.raises(ConfigError, match="leads nowhere; fetch it again"):
+        count_weights(tmp_path / "model.safetensors")

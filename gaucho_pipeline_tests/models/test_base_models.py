@@ -15,6 +15,7 @@ import torch
 import transformers
 
 from gaucho_pipeline.concepts.lock_file import LockFile
+from gaucho_pipeline.concepts.models import check_pinned
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.families.embedded import Embedded
@@ -211,6 +212,13 @@ def test_four_bits_are_asked_of_the_denoiser_alone(monkeypatch: pytest.MonkeyPat
         as_asked(cls)
     assert base_models.load("embedded", None, torch.device("cpu"), Loading("nf4")).pipeline
     assert asked == {"unet": "in four bits", "vae": None, "text_encoder": None}
+
+
+@pytest.mark.parametrize("name", ["dreamshaper_8.safetensors", "models/dreamshaper_8.safetensors", "./dreamshaper_8.ckpt"])
+def test_a_single_file_is_answered_with_the_command_wherever_it_is_said_to_be(name: str) -> None:
+    check_pinned(name, None)
+    with pytest.raises(ConfigError, match="is a single file; diffusers makes a folder of it: python -c"):
+        base_models.model_index(name, None)
 
 
 def test_a_single_file_is_told_what_makes_a_folder_of_it(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ import torch
 
 from gaucho_pipeline import models
 from gaucho_pipeline.commands.planning import memory_plan
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.models.block_swap import blocks_of
-from gaucho_pipeline.models.footprint import CARDS, KEPT_SHARE, RUNGS, Footprint, footprint, geometry_of
+from gaucho_pipeline.models.footprint import CARDS, KEPT_SHARE, RUNGS, Footprint, Taught, footprint, geometry_of, how_it_fits, taught_of
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.families.test_families_taught import new_trainer
 from gaucho_pipeline_tests.geometries import on_meta
@@ -106,6 +108,40 @@ def test_a_plan_says_how_a_model_fits_a_card_and_what_to_add_where_it_does_not(t
     assert lines(12) == ["model does not fit a card of 12 GB; with training.quantization: int8 it does: parts computed twice, about 11 GB"]
     assert lines(12, ", quantization: int8") == ["model on a card of 12 GB: parts computed twice, about 11 GB"]
     assert lines(6) == ["model does not fit a card of 6 GB; lower training.resolution, or take a smaller base_model"]
+
+
+def test_all_weights_take_far_more_than_an_adapter_and_the_advice_is_one_that_can_be_taken(tmp_path: Path) -> None:
+    """Of what learns by DreamBooth nothing waits, and nothing is quantized."""
+    sd = FAMILIES["StableDiffusionPipeline"]
+    whole = footprint(sd, on_meta("StableDiffusionPipeline"), 512, rank=None)
+    assert whole.training(RUNGS[0]) > 15e9
+    assert whole.blocks == 0
+    new_family("StableDiffusionPipeline").pipeline.save_pretrained(tmp_path / "model")
+    folder = str(tmp_path / "model")
+    assert how_it_fits(Taught(folder, None, 512, None, None), 0.5) == (
+        False, "model with all its weights does not fit a card of 0 GB; take training.method: lora",
+    )  # fmt: skip
+    assert taught_of(TrainingSpec(method="dreambooth", rank=4)).rank is None
+    assert taught_of(TrainingSpec(rank=4)).rank == 4
+
+
+def test_the_side_is_the_familys_own_where_nobody_says_another() -> None:
+    configs = {
+        name: on_meta(name).config for name in ("WanPipeline", "SanaPipeline", "StableDiffusion3Pipeline", "StableDiffusionPipeline")
+    }
+    assert [FAMILIES[name].side_by(config) for name, config in configs.items()] == [480, 1024, 1024, 512]
+
+
+@pytest.mark.parametrize("change", [{"_class_name": "Nothing"}, {"block_out_channels": None}, None])
+def test_a_configuration_that_makes_no_denoiser_is_one_error_and_a_plan_goes_on(change: Any, tmp_path: Path) -> None:
+    new_family("StableDiffusionPipeline").pipeline.save_pretrained(tmp_path / "model")
+    path = tmp_path / "model" / "unet" / "config.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text("{" if change is None else json.dumps(content | change), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"unet/config\.json makes no denoiser"):
+        geometry_of(str(tmp_path / "model"), None)
+    (tmp_path / "concepts.yaml").write_text(CONCEPTS.format(more=""), encoding="utf-8")
+    assert memory_plan(Project(tmp_path / "concepts.yaml", tmp_path / "data"), ["x"], 12) == []
 
 
 def test_no_weight_is_read(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.families.flux2_klein import Flux2Klein
 from gaucho_pipeline.methods.base import CheckpointInfo
+from gaucho_pipeline.methods.dreambooth import DreamBooth
 from gaucho_pipeline.methods.lora import Lora
 from gaucho_pipeline.models import base_models, parts
 from gaucho_pipeline.models.base_models import Loaded, Loading
@@ -151,6 +154,74 @@ def test_stable_diffusion_3_without_its_third_encoder_is_loaded(tmp_path: Path) 
     base = opened(tmp_path / "model")
     assert base.family.text_encoders == ("text_encoder", "text_encoder_2")
     assert drawn(base).shape == (SIDE, SIDE, 3)
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_model_without_a_part_that_it_draws_with_is_refused_before_anything_is_loaded(name: str, tmp_path: Path) -> None:
+    """Which these are, its own pipeline says; of Stable Diffusion 3 the third encoder may be left out."""
+    family, folder = type(new_family(name)), saved(name, tmp_path / "model")
+    taken = signature(type(new_family(name).pipeline).__init__).parameters
+    own = {each for each in taken if each.startswith(("text_encoder", "tokenizer"))} - {"text_encoder_3", "tokenizer_3"}
+    assert {*family.required_parts} == own - {*family.without}
+    index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    for part in family.required_parts:
+        for without in (index | {part: [None, None]}, {key: value for key, value in index.items() if key != part}):
+            (folder / "model_index.json").write_text(json.dumps(without), encoding="utf-8")
+            with pytest.raises(ConfigError, match=f"lacks its part {part}; fetch the whole model again"):
+                base_models.check_folder(str(folder), None)
+
+
+@pytest.mark.parametrize(
+    ("part", "config"),
+    [("vae", {"latent_channels": "four"}), ("unet", {"block_out_channels": None}), ("unet", {"down_block_types": ["No"]})],
+)
+def test_a_configuration_that_makes_no_part_is_one_error(part: str, config: dict[str, Any], tmp_path: Path) -> None:
+    folder = saved("StableDiffusionPipeline", tmp_path / "model")
+    path = folder / part / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | config), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"the configuration of its {part} makes no {part}"):
+        opened(folder)
+
+
+def in_the_hubs_cache(folder: Path, cache: Path) -> None:
+    """Puts a model's folder where the hub's library keeps what it fetched."""
+    kept = cache / "models--owner--name"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("a" * 40)
+    shutil.copytree(folder, kept / "snapshots" / ("a" * 40))
+
+
+@pytest.mark.parametrize("shard", ["5GB", "20KB"])
+def test_what_is_in_the_hubs_cache_is_loaded_without_asking_anybody_and_keeps_its_type(
+    shard: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = new_family("StableDiffusion3Pipeline").pipeline.to(torch.bfloat16)
+    pipeline.save_pretrained(tmp_path / "model", max_shard_size=shard)
+    assert bool([*(tmp_path / "model" / "transformer").glob("*-00001-of-*")]) == (shard == "20KB")
+    in_the_hubs_cache(tmp_path / "model", tmp_path / "cache")
+    for where in ("huggingface_hub.constants", "diffusers.configuration_utils", "transformers.utils.hub"):
+        monkeypatch.setattr(f"{where}.HF_HUB_CACHE", str(tmp_path / "cache"), raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    base = base_models.load("owner/name", "a" * 40, CPU)
+    assert base.family.network is not None
+    assert {base.family.parts.stored_dtype(part) for part in ("transformer", "vae", "text_encoder")} == {torch.bfloat16}
+
+
+def test_all_weights_do_not_learn_where_blocks_wait(tmp_path: Path) -> None:
+    """Those that wait would be empty, and a gradient of theirs of the wrong size."""
+    base = opened(saved("FluxPipeline", tmp_path / "model"))
+    assert base.family.network
+    assert base.family.parts.swap("transformer")
+    method = DreamBooth(base.family, TrainingSpec(method="dreambooth").for_family(type(base.family)))
+    with pytest.raises(GauchoError, match="dreambooth teaches all weights, and they do not fit on this card; take method: lora"):
+        method.attach()
+
+
+def test_a_part_that_is_half_as_large_on_disk_counts_as_large_as_it_is_in_memory(tmp_path: Path) -> None:
+    new_family("StableDiffusionPipeline").pipeline.to(torch.float16).save_pretrained(tmp_path / "model")
+    found = opened(tmp_path / "model").family.parts
+    expected = 4 * sum(parameter.numel() for parameter in new_family("StableDiffusionPipeline").network.parameters())
+    assert found._size_of("unet") == expected  # type: ignore[attr-defined]
 
 
 def test_a_text_encoder_with_too_few_layers_is_refused_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

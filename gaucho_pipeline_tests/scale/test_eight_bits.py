@@ -11,6 +11,7 @@ import torch
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.methods.lora import Lora
 from gaucho_pipeline.models.base_models import Loading
+from gaucho_pipeline.models.parts import bytes_of
 from gaucho_pipeline_tests.models.test_parts import drawn, opened, saved
 
 
@@ -23,6 +24,10 @@ def test_eight_bits_draw_nearly_the_same_and_an_adapter_learns_on_them(name: str
         assert "Int8Tensor" in {type(parameter.data).__name__ for parameter in few.family.part(part).parameters()}
     method = Lora(few.family, TrainingSpec(rank=4, target_modules="attention", quantization="int8").for_family(type(few.family)))
     method.attach()
+    part = few.family.parts
+    assert part.is_quantized(few.family.denoiser)
+    own = [*few.family.network.parameters()]
+    assert sum(map(bytes_of, own)) < 0.5 * sum(each.numel() * each.element_size() for each in own)
     conditioning = few.family.collate([few.family.encode_prompt("a cup")])
     channels = few.family.config["in_channels"] // (4 if name == "FluxPipeline" else 1)
     predicted = few.family.predict(torch.ones(1, channels, 16, 16), torch.tensor([0.5]), conditioning)
