@@ -30,7 +30,7 @@ class Lumina2(Family):
     """The rate of diffusers' `examples/dreambooth/README_lumina2.md`."""
     code_version = "3"
     training_shift = 3.16
-    """What its makers' `transport.py` comes to at 1024 px, and sd-scripts' `nextdit_shift`; the sampler's own is 6."""
+    """What the shift by size that its makers train with comes to at 1024 px, and sd-scripts' `nextdit_shift`; the sampler's own is 6."""
     diffusers_reads_single_file = False  # it asks for modulations, which are not adapted
     blocks: ClassVar[tuple[str, ...]] = ("noise_refiner", "context_refiner", "layers")
     unswapped_blocks: ClassVar[tuple[str, ...]] = ("noise_refiner", "context_refiner")

@@ -119,7 +119,10 @@ def _took(metrics: CheckpointMetrics) -> str:
 
 
 def _limits(spec: TrainingSpec, metrics: CheckpointMetrics, license_: ModelLicense) -> str:
-    bits = " The base model's denoiser was in four bits (nf4) while it was taught." if spec.quantization else ""
+    bits = {
+        None: "", "nf4": " The base model's denoiser was in four bits (nf4) while it was taught.",
+        "int8": " The base model was in eight bits (int8) while it was taught.",
+    }[spec.quantization]  # fmt: skip
     return (
         "## Limits, and what the result can bear\n\n"
         f"It learned from {metrics.train_images} images: what they do not show, it invents. "
