@@ -51,13 +51,13 @@ METRICS: dict[str, Metrics] = {
         read=9, kept=9, excluded={}, licenses={"CC0-1.0": 9}, captions={"prompt": 9}, overrides=OverrideCounts(applied=0, without_image=())
     ),
     CHECKPOINT.name: CheckpointMetrics(
-        validation_loss=ValidationLoss(base=0.5, tuned=0.4, interval=(-0.12, -0.08)), learned="yes", drift=0.1,
-        reported_apart=False, losses=Losses(train=PROMPT_LOSSES, validation=PROMPT_LOSSES), steps=4, best_step=2, train_images=7,
+        validation_loss=ValidationLoss(base=0.5, tuned=0.4, interval=(-0.12, -0.08)), loss_fell="yes", prior_drift=0.1,
+        reported_apart=True, losses=Losses(train=PROMPT_LOSSES, validation=PROMPT_LOSSES), steps=4, best_step=2, train_images=7,
         validation_images=2, images_per_second=1, peak_memory_bytes=1, trainable_parameters=1, reload_difference=0, device="cpu",
     ),
     SAMPLE_GALLERY.name: SampleGalleryMetrics(pictures=2, pictures_per_second=1, black=0),
     EVALUATION.name: EvaluationMetrics(
-        verdict="yes", reason="learned", learned="yes", memorised=0, memorisation_line=0.9, memorisation_backbone="an encoder",
+        verdict="yes", reason="learned", loss_fell="yes", memorised=0, memorisation_line=0.9, memorisation_backbone="an encoder",
         **dict.fromkeys(set(SCORERS) - {"clip_i"}),
         clip_i=Score(base=0.2, tuned=0.5, interval=(0.2, 0.4), ceiling=0.6, backbone="an encoder"),
         pictures=1, validation_images=2,

@@ -95,7 +95,7 @@ def test_keys_of_concepts_yaml_are_the_fields_own() -> None:
 def test_metrics_are_the_fields_own() -> None:
     keys = {key for model in Metrics.__subclasses__() for key in model.model_fields}
     assert not keys & (EVERYWHERE | {"known", "scorer"})
-    assert {"validation_loss", "learned"} <= keys
+    assert {"validation_loss", "loss_fell"} <= keys
     assert {"clip_i", "clip_t", "dino"} <= SCORERS.keys()
     assert all(asset.metrics.model_fields for asset in ASSETS.values())
 

@@ -5,9 +5,11 @@ Which model is which asset's is in `table.py`. What the numbers must be for an a
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+
+from gaucho_pipeline.assets.verdicts import Word
 
 
 class Metrics(BaseModel):
@@ -16,7 +18,7 @@ class Metrics(BaseModel):
     A key that comes later has a default, and one that is gone is passed over, so that whatever exists on disk can still be read.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class BaseTuned(Metrics):
@@ -105,7 +107,7 @@ class Losses(Metrics):
 class ValidationLoss(BaseTuned):
     """The loss on validation images, and how sure its change is."""
 
-    interval: tuple[float, float] | None = Field(None, description="95 % interval of tuned minus base, over images and noises")
+    interval: tuple[float, float] | None = Field(None, description="95 % interval of tuned minus base, over images; null with one image")
 
 
 class NoiseLevelLoss(BaseTuned):
@@ -145,12 +147,17 @@ class CheckpointMetrics(Metrics):
     """Of `checkpoint`. What says whether anything was learned is null where it was made before that was measured."""
 
     validation_loss: ValidationLoss = Field(description="Mean squared error on validation images, with the token")
-    learned: Literal["yes", "no", "unclear"] | None = Field(
-        None, description="Whether all, none or some of the interval is a gain above a hundredth of the base model's loss; no at step 0"
+    loss_fell: Word | None = Field(
+        None,
+        validation_alias=AliasChoices("loss_fell", "learned"),
+        description="Whether all, none or some of the interval is a gain above a hundredth of the base model's loss; no at step 0",
     )
-    drift: float | None = Field(
-        None, description="How far predictions without the token moved, as a share of the gain with it; null without a gain"
+    prior_drift: float | None = Field(
+        None,
+        validation_alias=AliasChoices("prior_drift", "drift"),
+        description="How far predictions without the token moved, as a share of the gain with it; null without a gain",
     )
+    class_noun_drift: float | None = Field(None, description="The same with the class noun alone")
     reported_apart: bool | None = Field(None, description="Whether the reported images are others than those that chose the step")
     losses: Losses = Field(description="The losses as a set")
     steps: int = Field(description="Optimiser steps that it ran, in all")
@@ -195,18 +202,44 @@ class Score(BaseTuned):
     backbone: str = Field("", description="The encoder, its revision and its pre-processing; figures of another one do not compare")
 
 
+class Share(Metrics):
+    """What share of the way to the real images was covered: 0 where it begins, 1 where a real image is among the others."""
+
+    value: float = Field(description="Of all pictures and all real images")
+    interval: tuple[float, float] = Field(description="95 % interval, drawing pictures and real images again together")
+    quarter: float = Field(description="What it lies above with 75 %")
+
+
+class Aside(Metrics):
+    """What is said beside the reason of a verdict."""
+
+    key: str = Field(description="A key of ASIDES")
+    values: dict[str, str | int] = Field({}, description="What is put into its sentence")
+
+
 class EvaluationMetrics(Metrics):
     """Of `evaluation`. Beside these keys it has one for each scorer, by name: a Score, or null for what was not measured.
 
     `missing` says why it was not.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
     __pydantic_extra__: dict[str, Score | None]
 
-    verdict: Literal["yes", "no", "unclear"] = Field(description="Whether the concept can be drawn now")
+    verdict: Word = Field(description="Whether the concept can be drawn now")
     reason: str = Field(description="Why so: a key of evaluation/verdict.py")
-    learned: Literal["yes", "no", "unclear"] | None = Field(description="What the checkpoint says of itself")
+    loss_fell: Word | None = Field(
+        validation_alias=AliasChoices("loss_fell", "learned"), description="What the checkpoint says of its loss"
+    )
+    share: Share | None = Field(
+        None, description="In similarity: from controls or the base model, whichever are nearer, to the real images"
+    )
+    separation: Share | None = Field(None, description="In what tells real images from controls and from the base model's pictures")
+    found_again: float | None = Field(
+        None, description="How often the encoder finds a real image nearer to another one than to a look-alike; by chance half"
+    )
+    asides: tuple[Aside, ...] = Field((), description="What is said beside the reason")
+    real_images: int | None = Field(None, description="Real images that shares are held against: training and validation")
     memorised: int = Field(description="Tuned pictures that are so like a training image that they look copied")
     memorisation_line: float = Field(description="The cosine above which a picture is taken for a copy")
     memorisation_backbone: str = Field(description="What found copies; empty where nothing could")

@@ -13,14 +13,16 @@ SUBJECT_SCORERS = ("dinov2", "dino", "clip_i")
 
 
 RULE = Bilingual(
-    pt="Sim: o treino aprendeu, e a semelhança com as imagens reais subiu além do acaso e cobre pelo menos metade do caminho até as "
-    "próprias imagens reais, a partir do modelo de base ou das mesmas cores sem o motivo, o que for maior. Não: o treino não aprendeu, ou "
-    "a semelhança não subiu, ou cobre menos de um quarto desse caminho, ou as imagens deixaram de seguir os pedidos. Nos "
-    "demais casos, também onde a mudança pode ser acaso, não se sabe.",
-    en="Yes: training learned, and the similarity to the real images rose beyond chance and covers at least half of the way to the "
-    "real images themselves, from the base model or from the same colours without the subject, whichever is higher. No: training learned "
-    "nothing, or the similarity did not rise, or it covers less than a quarter of that way, or the pictures no longer "
-    "follow the prompts. Anything else is unclear, also where the change may be chance.",
+    pt="Sim: naquilo que distingue as imagens reais de imagens que só têm as suas cores, texturas ou formas, as imagens geradas "
+    "percorreram mais de seis décimos do caminho até as reais (com 97,5 % de certeza), e na semelhança ao menos um quarto dele "
+    "(com 75 %). Não: em uma das duas percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos. Nos demais "
+    "casos não se sabe; também onde o codificador não distingue o motivo, onde metade das imagens ou mais são cópias, onde há uma só "
+    "imagem para cada pedido, e onde o erro do treino não caiu.",
+    en="Yes: in what tells the real images from pictures that have only their colours, textures or forms, the pictures have come more than "
+    "six tenths of the way to the real ones (with 97.5 % certainty), and in similarity at least a quarter of it (with 75 %). No: in one of "
+    "the two they have come less than half of the way (with 97.5 %), or they no longer follow the prompts. Anything else is unclear; also "
+    "where the encoder cannot tell the subject, where half of the pictures or more are copies, where there is one picture for each prompt, "
+    "and where the training loss did not fall.",
 )
 
 
@@ -36,33 +38,33 @@ REASONS: dict[str, Bilingual] = {
         pt="O motivo aparece nas imagens, e bem mais do que antes.",
         en="The subject is there in the pictures, and much more so than before.",
     ),
-    "training_learned_nothing": Bilingual(
-        pt="O treino não aprendeu nada que se possa medir.",
-        en="Training learned nothing that can be measured.",
+    "loss_did_not_fall": Bilingual(
+        pt="As imagens se aproximaram das reais, mas o erro do treino não caiu: olhe as imagens, ou pergunte a quem conhece o motivo.",
+        en="The pictures came nearer to the real ones, but the training loss did not fall: look, or ask people who know the subject.",
     ),
-    "training_unclear": Bilingual(
-        pt="As imagens se aproximaram das reais, mas não está claro que o treino aprendeu.",
-        en="The pictures came nearer to the real ones, but whether training learned is unclear.",
+    "loss_did_not_fall_either": Bilingual(
+        pt="O treino não aprendeu nada que se possa medir, e as imagens mostram isso.",
+        en="Training learned nothing that can be measured, and the pictures show it.",
     ),
     "no_nearer": Bilingual(
         pt="As imagens não se parecem mais com as reais do que antes.",
         en="The pictures are no more like the real images than before.",
     ),
     "hardly_nearer": Bilingual(
-        pt="As imagens mal se aproximaram das reais.",
-        en="The pictures came hardly nearer to the real images.",
+        pt="As imagens se aproximaram das reais, mas nem até a metade do caminho.",
+        en="The pictures came nearer to the real images, but not even half of the way.",
     ),
     "partly": Bilingual(
         pt="As imagens se aproximaram das reais, mas só em parte.",
         en="The pictures came nearer to the real images, but only in part.",
     ),
     "within_chance": Bilingual(
-        pt="A mudança pode ser acaso: há poucas imagens para saber.",
-        en="The change may be chance: there are too few images to know.",
+        pt="As imagens parecem boas, mas são poucas para se ter certeza.",
+        en="The pictures look right, but there are too few to be sure.",
     ),
     "too_few_images": Bilingual(
-        pt="Há uma só imagem real guardada para medir, e com ela não se sabe.",
-        en="Only one real image was kept to measure on, and with it nobody knows.",
+        pt="Há menos de quatro imagens reais, e com elas não se sabe.",
+        en="There are fewer than four real images, and with them nobody knows.",
     ),
     "not_measured": Bilingual(
         pt="A semelhança com as imagens reais não pôde ser medida.",
@@ -72,12 +74,49 @@ REASONS: dict[str, Bilingual] = {
         pt="As imagens são quase as mesmas, peça-se o que for.",
         en="The pictures are nearly the same, whatever is asked for.",
     ),
-    "colours_only": Bilingual(
-        pt="O que mede a semelhança vê aqui as cores, e não o motivo; só os olhos podem dizer.",
-        en="What measures the similarity sees the colours here and not the subject; only eyes can tell.",
+    "encoder_blind": Bilingual(
+        pt="Este codificador não distingue este motivo do que só se parece com ele: só os olhos podem dizer. Pergunte a quem o conhece.",
+        en="This encoder cannot tell this subject from what is merely like it: only eyes can. Ask people who know it.",
     ),
     "base_knows_it": Bilingual(
         pt="O modelo de base já desenhava algo tão parecido quanto as imagens reais entre si.",
         en="The base model drew something as alike already as the real images are to one another.",
     ),
-}  # fmt: skip
+    "one_scene": Bilingual(
+        pt="As imagens reais mostram todas a mesma cena, e o motivo noutro lugar parece outra coisa. Pergunte a quem o conhece.",
+        en="The real images all show one scene, and the subject elsewhere looks like something else. Ask people who know it.",
+    ),
+    "copied": Bilingual(
+        pt="Metade das imagens ou mais parecem cópias das imagens de treino.",
+        en="Half of the pictures or more look copied from the training images.",
+    ),
+    "one_picture": Bilingual(
+        pt="Para cada pedido há uma só imagem, seja qual for a semente.",
+        en="There is one picture for each prompt, whatever the seed.",
+    ),
+}
+
+ASIDES: dict[str, Bilingual] = {
+    "more_pictures": Bilingual(
+        pt="Cerca de {pictures} imagens bastariam para saber; escreva em gallery: seeds: {seeds}",
+        en="About {pictures} pictures would tell; write under gallery: seeds: {seeds}",
+    ),
+    "more_images": Bilingual(
+        pt="Mais imagens geradas não ajudariam; mais fotografias do motivo, sim.",
+        en="More pictures would not tell; more photographs of the subject would.",
+    ),
+    "class_noun_changed": Bilingual(
+        pt="E “{class_noun}” sem a palavra do conceito também sai diferente agora.",
+        en="And “{class_noun}” without the concept’s word is drawn otherwise now, too.",
+    ),
+    "not_reported_apart": Bilingual(
+        pt="Havia menos de três imagens de validação: as que escolheram os pesos são também as que medem o erro.",
+        en="There were fewer than three validation images: those that chose the weights are those on which the loss is reported, too.",
+    ),
+    "copied": Bilingual(
+        pt="{copied} de {pictures} imagens parecem cópias das imagens de treino.",
+        en="{copied} of {pictures} pictures look copied from the training images.",
+    ),
+    "one_picture": REASONS["one_picture"],
+}
+"""What is said beside the reason, with what is counted in it."""

@@ -71,12 +71,12 @@ def memory_plan(project: Project, slugs: Iterable[str], card_gb: float | None) -
             trainings.append(project.on_its_base_model(slug).training)
     if not size or not any(base_models.has_parts(spec.base_model, spec.revision) for spec in trainings):
         return []
-    from gaucho_pipeline.models.footprint import how_it_fits, taught_of
+    from gaucho_pipeline.models.footprint import how_it_fits, model_to_train
 
     lines = []
-    for taught in dict.fromkeys(map(taught_of, trainings)):
+    for asked in dict.fromkeys(map(model_to_train, trainings)):
         with contextlib.suppress(GauchoError):  # here, too
-            lines.append(how_it_fits(taught, size)[1])
+            lines.append(how_it_fits(asked, size)[1])
     return [line for line in lines if line]
 
 

@@ -153,9 +153,9 @@ def _check_card(project: Project, slug: str, spec: TrainingSpec) -> None:
     size = base_models.card_memory_gb()
     if size is None or project.state(CHECKPOINT.name, slug).state == "fresh":
         return
-    from gaucho_pipeline.models.footprint import how_it_fits, taught_of
+    from gaucho_pipeline.models.footprint import how_it_fits, model_to_train
 
-    fits, text = how_it_fits(taught_of(spec), size)
+    fits, text = how_it_fits(model_to_train(spec), size)
     if not fits:
         raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), text)
 

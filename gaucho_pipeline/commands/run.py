@@ -27,7 +27,7 @@ from gaucho_pipeline.assets.table import (
     SAMPLE_SEQUENCE,
     with_inputs,
 )
-from gaucho_pipeline.assets.verdicts import REASONS
+from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.commands.preflight import check_configuration
 from gaucho_pipeline.commands.side_by_side import environment_of, run_side_by_side
 from gaucho_pipeline.errors import _
@@ -228,7 +228,7 @@ def _print_verdicts(project: Project, slugs: Sequence[str]) -> None:
             metrics = evaluation.manifest.metrics
             assert isinstance(metrics, EvaluationMetrics)
             colour = {"yes": "green", "no": "red", "unclear": "yellow"}[metrics.verdict]
-            text = f"{slug}: verdict {click.style(metrics.verdict, fg=colour, bold=True)}. {REASONS[metrics.reason].read('en')}"
+            text = f"{slug}: verdict {click.style(metrics.verdict, fg=colour, bold=True)}. {verdict_text(metrics, 'en')}"
             copies = f" {metrics.memorised} of {metrics.pictures} pictures look copied from a training image." if metrics.memorised else ""
             missing = f" Not measured: {', '.join(metrics.missing)} (gaucho show evaluation {slug})." if metrics.missing else ""
             click.echo(text + copies + missing)

@@ -7,7 +7,6 @@ look copied, beside the image that they look copied from). The figures and the v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +14,20 @@ from PIL import Image
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, TrainImage, read_rows, to_json, write_rows
-from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS
+from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.errors import _
-from gaucho_pipeline.evaluation.controls import shuffled
+from gaucho_pipeline.evaluation.evidence import asides_of, evidence_of, share_of
+from gaucho_pipeline.evaluation.features import Material, embed
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
-from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, decide
+from gaucho_pipeline.evaluation.verdict import decide
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.images.decoding import BadImage, decode, fit, jpeg_bytes, read_image
 from gaucho_pipeline.images.files import images_of
 from gaucho_pipeline.models.encoders import CopyDetector, Encoder, load_encoders
 from gaucho_pipeline.scorers import SCORERS, Features, Scorer
-from gaucho_pipeline.scorers.base import Vectors
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
@@ -41,26 +40,6 @@ _PREFERRED = ("dinov2", "dino", "clip")
 _MAX_LOOK_ALIKES = 500
 
 
-@dataclass(frozen=True)
-class Material:
-    """What is scored, and what it is held against."""
-
-    rows: Sequence[Picture]
-    """Of pictures.jsonl: the concept's pictures, of the base model; those of the tuned one have the same order."""
-    pictures: Mapping[str, Sequence[Image.Image]]
-    """Of the concept's prompts, by model."""
-    class_pictures: Mapping[str, Sequence[Image.Image]]
-    training: Sequence[Image.Image]
-    validation: Sequence[Image.Image]
-    look_alikes: Sequence[Image.Image]
-    """Empty: what the base model draws of the class noun."""
-
-    def count(self) -> int:
-        """Pictures that an encoder looks at."""
-        drawn = [*self.pictures.values(), *self.class_pictures.values()]
-        return sum(len(each) for each in (*drawn, self.training, self.training, self.validation, self.look_alikes))
-
-
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Scores the pictures. Raises GauchoError if an image that is needed cannot be read."""
     spec = EvaluationSpec.model_validate(request.spec)
@@ -71,16 +50,22 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, _look_alikes(spec, request.inputs, reporter))
     _write_training(staging, train_rows, material.training)
     encoders, missing = _encoders(spec, reporter)
-    features = {kind: _embed(encoder, material, reporter) for kind, encoder in encoders.items()}
+    seen = {kind: embed(encoder, material, reporter) for kind, encoder in encoders.items()}
+    features = {kind: own.features for kind, own in seen.items()}
     scores = _score(spec, encoders, features, missing)
     copies, line, detector = _copies(spec, encoders, features, material, reporter)
-    subject = next((scores[name] for name in SUBJECT_SCORERS if name in scores), None)
-    verdict = decide(trained.learned, subject, scores.get("adherence") if len(material.rows) >= ENOUGH_PICTURES else None)
+    evidence = evidence_of(scores, seen, material, trained.loss_fell, len(copies) / max(len(material.rows), 1))
+    verdict = decide(evidence)
     write_rows(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(
         verdict=verdict.word,
         reason=verdict.reason,
-        learned=trained.learned,
+        loss_fell=trained.loss_fell,
+        share=share_of(evidence.shares.similarity) if evidence.shares else None,
+        separation=share_of(evidence.shares.separation) if evidence.shares else None,
+        found_again=None if evidence.found_again is None else round(evidence.found_again, 4),
+        asides=asides_of(evidence, verdict.reason, material, trained, request.class_noun),
+        real_images=evidence.real_images,
         memorised=len(copies),
         memorisation_line=round(line, 4),
         memorisation_backbone=detector,
@@ -90,9 +75,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         validation_images=len(material.validation),
         **{name: scores.get(name) for name in SCORERS},
     )
-    reporter.info(_("verdict: {verdict}", verdict=metrics.verdict))
     for text in missing.values():
         reporter.info(_("not measured: {text}", text=text))
+    reporter.info(_("verdict: {verdict}; {text}", verdict=metrics.verdict, text=verdict_text(metrics, "en")))
     return StageResult(
         data_version=digest([request.provenance.inputs, metrics.model_dump(mode="json"), [to_json(each) for each in copies]]),
         metrics=metrics,
@@ -166,32 +151,6 @@ def _encoders(spec: EvaluationSpec, reporter: Reporter) -> tuple[dict[str, Encod
         elif kind_needed is None and not found:
             missing[name] = next(iter(reasons.values()), "evaluation names no encoder")
     return found, missing
-
-
-def _embed(encoder: Encoder, material: Material, reporter: Reporter) -> dict[str, Features]:
-    """What an encoder says of the base model's and the tuned one's pictures, and of the training images taken for pictures.
-
-    As they are (`real`), and in shuffled tiles (`shuffled`).
-    """
-    progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(), "pictures")
-    prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row.without_token for row in material.rows))}
-    numbers = np.array([prompts[row.without_token] for row in material.rows], np.intp)
-    texts = encoder.embed_texts(list(prompts))[numbers] if encoder.reads_words and prompts else None
-
-    def embedded(pictures: Sequence[Image.Image]) -> Vectors:
-        return encoder.embed_images(pictures, progress.advance)
-
-    images, training, alike = embedded(material.validation), embedded(material.training), embedded(material.look_alikes)
-    of_class = {model: embedded(pictures) for model, pictures in material.class_pictures.items()}
-    alike = alike if len(alike) else of_class["base"]
-    found = {
-        model: Features(embedded(pictures), numbers, texts, of_class[model], images, alike) for model, pictures in material.pictures.items()
-    }
-    none = np.zeros(len(training), np.intp)
-    mixed = embedded([shuffled(image, seed) for seed, image in enumerate(material.training)])
-    for name, vectors in (("real", training), ("shuffled", mixed)):
-        found[name] = Features(vectors, none, None, of_class["base"][:0], images, alike)
-    return found
 
 
 def _score(

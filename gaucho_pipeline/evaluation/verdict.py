@@ -1,29 +1,106 @@
 """Whether the concept can be drawn now: the one word that a curator reads first, and the rule that it follows from.
 
-The rule stands on every page (`RULE`). It takes what training found (`learned`) into account, and the figure of the subject that the best
-encoder gives: DINOv2, else DINO, else CLIP-I.
+The rule is on every page (`RULE`). It follows from the pictures: from the best encoder that there is (DINOv2, else DINO, else CLIP), and
+from what else is wrong with them. A loss that did not fall takes a yes away, and gives none. How often the word is right is shown by
+benchmarks/verdicts.py, which chose these thresholds.
 """
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 from gaucho_pipeline.assets.metrics import Score
 from gaucho_pipeline.assets.verdicts import Verdict, Word
+from gaucho_pipeline.evaluation.shares import Shares
 
-MIN_SHARE_FOR_YES, MIN_SHARE_FOR_UNCLEAR = 0.5, 0.25
+MIN_SEPARATION, MIN_SIMILARITY = 0.6, 0.25
+"""Shares above which a yes lies: with 97.5 % on the axis, with 75 % in similarity."""
+MAX_SHARE_FOR_NO = 0.5
+"""A no lies below this share with 97.5 %."""
+MAX_SMALL_GAPS = 0.1
+MIN_FOUND_AGAIN = 0.6
+MIN_REAL_IMAGES = 4
 MIN_SHARE_OF_ADHERENCE = 0.25
 ENOUGH_PICTURES = 8
 """With fewer, that pictures follow their prompts may be chance: whether they still do is not asked."""
+MAX_COPIED = 0.5
+MIN_SCENES = 0.25
+"""How unlike real images are, as a share of how unlike the base model's pictures of all prompts are: below it they show one scene."""
+MIN_VARIETY = 0.03
+"""Within a prompt, as a share of the real images' own: below it there is one picture for each prompt, whatever the seed."""
+_NORMAL = 1.96
 
 
-def share_covered(score: Score) -> float | None:
-    """What share of the way to the real images' own figure was covered; None where there is no way to go.
+@dataclass(frozen=True)
+class Evidence:
+    """What the verdict follows from; None for what could not be measured."""
 
-    It begins at the base model's figure, or at that of the same colours without the subject (`controls.py`), whichever is higher.
+    shares: Shares | None
+    subject: Score | None
+    """The figure of the subject, whose interval says whether pictures came nearer at all."""
+    real_images: int
+    found_again: float | None
+    """How often the encoder finds a real image nearer to another one than to a look-alike."""
+    loss_fell: Word | None
+    adherence: Score | None = None
+    copied: float = 0.0
+    """The share of the pictures that look copied from a training image."""
+    scenes: float | None = None
+    """How unlike real images are to one another, as a share of how unlike the base model's pictures are."""
+    variety: float | None = None
+    """Of pictures of one prompt, as a share of the real images' own."""
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """The verdict by `RULE`: first whether the encoder can tell, then what the pictures show."""
+    found = evidence.shares
+    if found is None or evidence.subject is None:
+        return Verdict("unclear", "not_measured")
+    if evidence.real_images < MIN_REAL_IMAGES:
+        return Verdict("unclear", "too_few_images")
+    if found.small_gaps > MAX_SMALL_GAPS:
+        return Verdict("unclear", "base_knows_it" if found.base_is_near else "encoder_blind")
+    if evidence.found_again is not None and evidence.found_again < MIN_FOUND_AGAIN:
+        return Verdict("unclear", "encoder_blind")
+    if evidence.scenes is not None and evidence.scenes < MIN_SCENES:
+        return Verdict("unclear", "one_scene")
+    if ignores_prompts(evidence.adherence):
+        return Verdict("no", "prompts_ignored")
+    if found.lower_of_both.high < MAX_SHARE_FOR_NO:
+        return Verdict("no", _why_not(evidence))
+    if evidence.copied >= MAX_COPIED:
+        return Verdict("unclear", "copied")
+    if evidence.variety is not None and evidence.variety < MIN_VARIETY:
+        return Verdict("unclear", "one_picture")
+    if found.separation.low <= MIN_SEPARATION or found.similarity.quarter <= MIN_SIMILARITY:
+        return Verdict("unclear", "within_chance" if _would_be_yes(found) else "partly")
+    return Verdict("unclear", "loss_did_not_fall") if evidence.loss_fell == "no" else Verdict("yes", "learned")
+
+
+def _why_not(evidence: Evidence) -> str:
+    if evidence.loss_fell == "no":
+        return "loss_did_not_fall_either"
+    interval = evidence.subject.interval if evidence.subject else None
+    return "no_nearer" if interval and interval[0] <= 0 else "hardly_nearer"
+
+
+def _would_be_yes(found: Shares) -> bool:
+    """Whether the shares themselves are beyond the thresholds, and only their intervals are not."""
+    return found.separation.value > MIN_SEPARATION and found.similarity.value > MIN_SIMILARITY
+
+
+def pictures_needed(found: Shares, pictures: int) -> int | None:
+    """About how many pictures would tell, where the interval alone keeps from a yes; None where more pictures would not.
+
+    What pictures add to the variance falls with their number; what the real images add stays.
     """
-    start = max(score.base, score.base if score.floor is None else score.floor)
-    if score.ceiling is None or score.ceiling <= start:
+    distance = (found.separation.value - MIN_SEPARATION) / _NORMAL
+    left = distance**2 - max(found.variance - found.variance_of_pictures, 0.0)
+    if distance <= 0 or left <= 0:
         return None
-    return (score.tuned - start) / (score.ceiling - start)
+    needed = math.ceil(pictures * found.variance_of_pictures / left)
+    return needed if needed > pictures else None
 
 
 def ignores_prompts(adherence: Score | None) -> bool:
@@ -31,26 +108,3 @@ def ignores_prompts(adherence: Score | None) -> bool:
     if adherence is None or adherence.interval is None or adherence.base <= 0:
         return False
     return adherence.interval[1] < 0 and adherence.tuned < MIN_SHARE_OF_ADHERENCE * adherence.base
-
-
-def decide(learned: Word | None, subject: Score | None, adherence: Score | None = None) -> Verdict:
-    """The verdict by `RULE`. `learned` is the checkpoint's word, `subject` the figure of the subject; None where not measured."""
-    if learned == "no":
-        return Verdict("no", "training_learned_nothing")
-    if subject is None:
-        return Verdict("unclear", "not_measured")
-    if subject.tuned <= subject.base or (subject.interval and subject.interval[1] <= 0):
-        return Verdict("no", "no_nearer")
-    if ignores_prompts(adherence):
-        return Verdict("no", "prompts_ignored")
-    share = share_covered(subject)
-    if share is not None and share < MIN_SHARE_FOR_UNCLEAR:
-        return Verdict("no", "hardly_nearer")
-    if subject.interval is None or subject.interval[0] <= 0:
-        return Verdict("unclear", "within_chance" if subject.interval else "too_few_images")
-    if share is None:
-        is_blind = subject.floor is not None and subject.ceiling is not None and subject.base < subject.ceiling <= subject.floor
-        return Verdict("unclear", "colours_only" if is_blind else "base_knows_it")
-    if share < MIN_SHARE_FOR_YES:
-        return Verdict("unclear", "partly")
-    return Verdict("yes", "learned") if learned == "yes" else Verdict("unclear", "training_unclear")

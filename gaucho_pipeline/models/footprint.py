@@ -166,7 +166,7 @@ def geometry_of(model: str, revision: str | None) -> Geometry | None:
         raise ConfigError(_("{path} makes no denoiser: {error}; fetch it again", path=path, error=str(error)[:200])) from None
 
 
-class Taught(NamedTuple):
+class ModelToTrain(NamedTuple):
     """What is taught, as far as memory depends on it."""
 
     model: str
@@ -177,24 +177,24 @@ class Taught(NamedTuple):
     quantization: str | None
 
 
-def taught_of(spec: TrainingSpec) -> Taught:
+def model_to_train(spec: TrainingSpec) -> ModelToTrain:
     """The same of a training."""
     rank = spec.rank if METHODS[spec.method].is_adapter else None
-    return Taught(spec.base_model, spec.revision, spec.resolution, rank, spec.quantization)
+    return ModelToTrain(spec.base_model, spec.revision, spec.resolution, rank, spec.quantization)
 
 
-def how_it_fits(taught: Taught, card_gb: float) -> tuple[bool, str]:
+def how_it_fits(asked: ModelToTrain, card_gb: float) -> tuple[bool, str]:
     """Whether a base model fits a card when it is taught, and a line that says how, or what to add; empty where nothing is known of it.
 
     Raises ConfigError if it cannot be taught.
     """
-    name, quantization = Path(taught.model).name, taught.quantization
-    geometry = geometry_of(taught.model, taught.revision)
+    name, quantization = Path(asked.model).name, asked.quantization
+    geometry = geometry_of(asked.model, asked.revision)
     if geometry is None:
         return True, ""
 
     def tried(bits: str | None) -> tuple[str, float] | None:
-        taken = footprint(geometry.family, geometry.denoiser, taught.side or geometry.side, taught.rank, bits)
+        taken = footprint(geometry.family, geometry.denoiser, asked.side or geometry.side, asked.rank, bits)
         rung = taken.rung_for(card_gb * 1e9)
         return (rung, taken.training(rung) / 1e9) if rung else None
 
@@ -203,7 +203,7 @@ def how_it_fits(taught: Taught, card_gb: float) -> tuple[bool, str]:
         return True, _(
             "{name} on a card of {card:.0f} GB: {rung}, about {needed:.0f} GB", name=name, card=card_gb, rung=rung, needed=needed
         )
-    for bits in ("int8", "nf4") if taught.rank else ():
+    for bits in ("int8", "nf4") if asked.rank else ():
         if quantization is None and (fits := tried(bits)):
             rung, needed = fits
             return False, _(
@@ -214,7 +214,7 @@ def how_it_fits(taught: Taught, card_gb: float) -> tuple[bool, str]:
                 rung=rung,
                 needed=needed,
             )
-    if taught.rank is None:
+    if asked.rank is None:
         return False, _(
             "{name} with all its weights does not fit a card of {card:.0f} GB; take training.method: lora", name=name, card=card_gb
         )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, read_rows
-from gaucho_pipeline.assets.verdicts import REASONS, RULE, SUBJECT_SCORERS
+from gaucho_pipeline.assets.verdict_text import verdict_text
+from gaucho_pipeline.assets.verdicts import RULE, SUBJECT_SCORERS
 from gaucho_pipeline.concepts.concept import AboutConcept
 from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.families import FAMILIES
@@ -211,7 +212,7 @@ def concept_content(
         token=about.token,
         class_noun=about.class_noun,
         verdict=metrics.verdict,
-        reason=REASONS[metrics.reason].read(language),
+        reason=verdict_text(metrics, language),
         rule=RULE.read(language),
         groups=_groups(own),
         prompts=list(dict.fromkeys(pair.title for pair in own)),
@@ -264,7 +265,7 @@ def card_content(folders: ConceptFolders, language: Language) -> Card:
         description=folders.about.description if language == "pt" else "",
         historical=folders.about.historical,
         verdict=metrics.verdict,
-        reason=REASONS[metrics.reason].read(language),
+        reason=verdict_text(metrics, language),
         files={row.model: f"{folders.slug}/{row.file}" for row in first},
         alt={which: texts[f"alt_{which}"].format(title=title, seed=seed) for which in ("before", "after")},
     )

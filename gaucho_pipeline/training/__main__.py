@@ -124,8 +124,8 @@ def _report(metrics: CheckpointMetrics, reporter: Reporter) -> None:
     if loss.interval:
         reporter.info(
             _(
-                "learned: {learned} (the loss changed by {low:.4f} to {high:.4f})",
-                learned=metrics.learned,
+                "loss_fell: {loss_fell} (it changed by {low:.4f} to {high:.4f})",
+                loss_fell=metrics.loss_fell,
                 low=loss.interval[0],
                 high=loss.interval[1],
             )

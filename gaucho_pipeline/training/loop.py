@@ -22,7 +22,7 @@ from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded, Example
-from gaucho_pipeline.training.learned import interval
+from gaucho_pipeline.training.loss_change import change_on_these_images
 from gaucho_pipeline.training.memory import Plan, plan
 from gaucho_pipeline.training.objective import Objective
 from gaucho_pipeline.training.state import SavedState, TrainerState, forget_worse, load_best, load_state, save_best, save_state
@@ -244,7 +244,7 @@ class Trainer:
                 raise NotFinite(_("the weights are not finite at step {step}; lower training.learning_rate", step=state.step))
             if self._first_errors is None:
                 self._first_errors = errors
-            low, high = interval(self._first_errors, errors)
+            low, high = change_on_these_images(self._first_errors, errors)
             train = {} if math.isnan(training_loss) else {"train": training_loss}
             state.curve.append(Loss(step=state.step, validation=loss, low=low, high=high, **train))
             if loss < state.best_loss or not self.spec.keep_best:

@@ -23,10 +23,10 @@ from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.rights.licenses import RESERVED
 from gaucho_pipeline.rights.model_licenses import ModelLicense, license_of
 
-_LEARNED = {
-    "yes": "The loss on images that it never learned from fell beyond chance.",
+_LOSS_FELL = {
+    "yes": "The loss on images that it never learned from fell beyond chance. That may be by colours and light: look at the pictures.",
     "no": "**Nothing worth the name was learned**: the loss on images that it never learned from did not fall beyond chance.",
-    "unclear": "Whether anything was learned is unclear: part of the interval is no gain.",
+    "unclear": "Whether it fell is unclear: part of the interval is no gain, or there is one image, of which no interval can be had.",
 }
 
 
@@ -104,8 +104,9 @@ def _measured(metrics: CheckpointMetrics) -> str:
     change = f" The change is {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)." if loss.interval else ""
     apart = "" if metrics.reported_apart else " There were too few images to report on others than those that chose the step."
     ended = f" It ended before its last step: {metrics.ended}." if metrics.ended else ""
+    fell = f"Did the loss fall: **{metrics.loss_fell}**. {_LOSS_FELL.get(metrics.loss_fell or '', '')}"
     return (
-        f"## What was measured\n\nLearned: **{metrics.learned}**. {_LEARNED.get(metrics.learned or '', '')}{change}{apart}{ended}\n\n"
+        f"## What was measured\n\n{fell}{change}{apart}{ended}\n\n"
         f"| loss | base model | tuned |\n| --- | --- | --- |\n{rows}\n![Loss over the steps](losses.png)\n\n{_took(metrics)}"
     )
 

@@ -15,8 +15,8 @@ from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loading
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.training import processes, validation
-from gaucho_pipeline.training.learned import interval, verdict
 from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline.training.loss_change import change_interval, loss_fell
 from gaucho_pipeline.training.memory import flops_of, peak_flops
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
@@ -33,12 +33,14 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
     reported = validation.reported_of(encoded.validation)
     losses, change, by_noise_level = losses_of(trainer, words)
     gain = losses.validation.token.base - losses.validation.token.tuned
-    drift = validation.prior_drift(model, reported, trainer.objective.prior_prompts) / gain if gain > 0 else None
+    moved = validation.prior_change(model, reported, trainer.objective.prior_prompts)
+    prior_drift, class_noun_drift = (round(each / gain, 4) if gain > 0 else None for each in moved)
     return CheckpointMetrics(
         validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
-        learned=verdict(losses.validation.token.base, change, state.best_step),
-        drift=None if drift is None else round(drift, 4),
-        reported_apart=len(encoded.validation) >= 4,
+        loss_fell=loss_fell(losses.validation.token.base, change, state.best_step),
+        prior_drift=prior_drift,
+        class_noun_drift=class_noun_drift,
+        reported_apart=validation.is_reported_apart(encoded.validation),
         losses=losses,
         by_noise_level=by_noise_level,
         steps=state.step,
@@ -60,7 +62,7 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
     )
 
 
-def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[float, float], tuple[NoiseLevelLoss, ...]]:
+def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[float, float] | None, tuple[NoiseLevelLoss, ...]]:
     """The losses as a set: on train and validation images; with the token, another made-up word, the class alone.
 
     Beside them the interval of what changed on validation images with the token, and the loss at each level of noise.
@@ -78,7 +80,7 @@ def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[floa
     encoded = trainer.encoded
     train, reported = list(validation.measured_of(encoded.train.views)), list(validation.reported_of(encoded.validation))
     with_token = both(reported, trainer.instance_prompt)
-    low, high = interval(*with_token)
+    change = change_interval(*with_token)
     losses = Losses(train=of(train, both(train, trainer.instance_prompt)), validation=of(reported, with_token))
     by_noise = (model.family.validation_noise_levels(model.noises), *(errors.mean(dim=0) for errors in with_token))
     levels, *means = ([part.mean().item() for part in torch.chunk(values, _LEVELS)] for values in by_noise)
@@ -86,7 +88,7 @@ def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[floa
         NoiseLevelLoss(noise=round(level, 3), base=round(base, 5), tuned=round(tuned, 5))
         for level, base, tuned in zip(levels, *means, strict=True)
     )
-    return losses, (round(low, 5), round(high, 5)), by_noise_level
+    return losses, (round(change[0], 5), round(change[1], 5)) if change else None, by_noise_level
 
 
 def _means(base: torch.Tensor, tuned: torch.Tensor) -> BaseTuned:

@@ -23,13 +23,22 @@ MAX_MEASUREMENTS = 40
 
 
 def selection_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
-    """The images that choose the best weights: every other one, or all where there are fewer than four."""
-    return _at_most(validation[::2] if len(validation) >= 4 else validation, "selection")
+    """The images that choose the best weights: every other one, or all where there are fewer than three."""
+    if len(validation) == 3:
+        return validation[1:2]  # two are left to report on, of which an interval can be had
+    return _at_most(validation[::2] if is_reported_apart(validation) else validation, "selection")
 
 
 def reported_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
-    """The images that are reported on: others than those that choose, where there are four or more."""
-    return _at_most(validation[1::2] if len(validation) >= 4 else validation, "reported")
+    """The images that are reported on: others than those that choose, where there are three or more."""
+    if len(validation) == 3:
+        return validation[::2]
+    return _at_most(validation[1::2] if is_reported_apart(validation) else validation, "reported")
+
+
+def is_reported_apart(validation: Sequence[Posterior]) -> bool:
+    """Whether the images that are reported on are others than those that choose the best weights."""
+    return len(validation) >= 3
 
 
 def measured_of(train: Sequence[Sequence[Posterior]]) -> Sequence[Posterior]:
@@ -57,16 +66,20 @@ def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: b
 
 
 @torch.no_grad()
-def prior_drift(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]) -> float:
-    """Mean squared difference of the prediction, tuned from untouched, on prompts without the token: every other one is the first."""
-    total, others = 0.0, prompts[1:]
+def prior_change(model: TunedModel, images: Sequence[Posterior], prompts: Sequence[str]) -> tuple[float, float]:
+    """Mean squared difference of the prediction, tuned from untouched, on prompts without the token, and the same on the first alone.
+
+    Every other one is the first, the class noun.
+    """
+    others, squares = prompts[1:], list[torch.Tensor]()
     prompts_by_noise = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(model.noises)]
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, Stream.REPORT)
         noisy = model.family.add_noise(latents, noise, t)
         tuned, untouched = (_predicted(model, noisy, t, prompts_by_noise, image.size, which) for which in (True, False))
-        total += (tuned - untouched).square().mean().item()
-    return total / len(images)
+        squares.append((tuned - untouched).square().mean(dim=(1, 2, 3)))
+    by_noise = torch.stack(squares).mean(dim=0)
+    return by_noise.mean().item(), by_noise[::2].mean().item()
 
 
 def _predicted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +42,18 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, EvaluationMetr
 
 def test_a_model_that_draws_the_subject_now_is_a_yes(good: tuple[Path, EvaluationMetrics]) -> None:
     metrics = good[1]
-    assert (metrics.verdict, metrics.reason, metrics.learned) == ("yes", "learned", "yes")
+    assert (metrics.verdict, metrics.reason, metrics.loss_fell) == ("yes", "learned", "yes")
     assert metrics.clip_i
     assert metrics.clip_i.interval
     assert 0 < metrics.clip_i.interval[0] < metrics.clip_i.tuned - metrics.clip_i.base < metrics.clip_i.interval[1]
-    assert (metrics.pictures, metrics.validation_images) == (6, 5)
+    assert (metrics.pictures, metrics.validation_images, metrics.real_images) == (6, 5, 13)
+    assert metrics.share
+    assert metrics.separation
+    assert metrics.separation.interval[0] > 0.6
+    assert metrics.share.quarter > 0.25
+    assert metrics.found_again
+    assert metrics.found_again > 0.8
+    assert metrics.asides == ()
 
 
 def test_figures_are_those_of_the_encoders_vectors(good: tuple[Path, EvaluationMetrics]) -> None:
@@ -62,7 +70,7 @@ def test_figures_are_those_of_the_encoders_vectors(good: tuple[Path, EvaluationM
         assert value == pytest.approx(float((vectors @ images.T).mean()), abs=2e-4)
     assert metrics.clip_t.tuned == pytest.approx(float((trees * texts).sum(1).mean()), abs=2e-4)
     assert metrics.clip_t.ceiling is None
-    assert metrics.retrieval.base < metrics.retrieval.tuned == 1.0  # by default the look-alikes are the base model's class
+    assert metrics.retrieval.base < 0.7 < 0.95 < metrics.retrieval.tuned  # by default the look-alikes are the base model's class
     assert metrics.class_drift.base == metrics.class_drift.tuned
     assert metrics.clip_i.backbone == "embedded scorer, middle square at 64 px"
 
@@ -75,24 +83,63 @@ def test_training_images_stand_in_small_with_their_credits(good: tuple[Path, Eva
 
 def test_a_model_that_draws_something_else_is_a_no_although_its_loss_fell(tmp_path: Path) -> None:
     metrics = evaluate(stand_until_evaluation(tmp_path, CUPS, CUPS[::-1]), tmp_path / "staging")
-    assert (metrics.verdict, metrics.learned) == ("no", "yes")
+    assert (metrics.verdict, metrics.loss_fell) == ("no", "yes")
     assert metrics.reason == "no_nearer"
 
 
 def test_pictures_that_are_the_same_whatever_is_asked_for_are_a_no_where_there_are_enough_to_tell(tmp_path: Path) -> None:
     scenes = [("grass", "day"), ("grass", "night")]  # as the two prompts ask, one after the other
     followed = [draw_subject("chimarrao", index, scenes[index % 2]) for index in range(20, 30)]
-    for name, count, expected in (("enough", 10, "prompts_ignored"), ("few", 6, "learned")):
+    for name, count in (("enough", 10), ("few", 6)):
         same = [draw_subject("araucaria", 40 + index // 2, scenes[0]) for index in range(count)]
         metrics = evaluate(stand_until_evaluation(tmp_path / name, same, followed[:count]), tmp_path / name / "staging")
         assert metrics.adherence
         assert metrics.adherence.base > 4 * metrics.adherence.tuned
-        assert metrics.reason == expected
+        assert (metrics.reason == "prompts_ignored") == (name == "enough")
 
 
-def test_a_training_that_learned_nothing_is_a_no_whatever_the_pictures(tmp_path: Path) -> None:
-    metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, learned="no"), tmp_path / "staging")
-    assert (metrics.verdict, metrics.reason) == ("no", "training_learned_nothing")
+def test_good_pictures_of_a_training_whose_loss_did_not_fall_are_no_yes(tmp_path: Path) -> None:
+    metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, loss_fell="no"), tmp_path / "staging")
+    assert (metrics.verdict, metrics.reason) == ("unclear", "loss_did_not_fall")
+
+
+def test_one_picture_for_each_prompt_is_no_yes(tmp_path: Path) -> None:
+    metrics = evaluate(stand_until_evaluation(tmp_path, [TREES[0], TREES[1]] * 3, CUPS), tmp_path / "staging")
+    assert (metrics.verdict, metrics.reason) == ("unclear", "one_picture")
+
+
+def test_pictures_that_are_copies_are_no_yes(tmp_path: Path) -> None:
+    metrics = evaluate(stand_until_evaluation(tmp_path, [*drawn("araucaria", 10, 4), *TREES[:2]], CUPS), tmp_path / "staging")
+    assert (metrics.verdict, metrics.reason, metrics.memorised) == ("unclear", "copied", 4)
+
+
+def test_real_images_of_one_scene_cannot_say_no(tmp_path: Path) -> None:
+    """The subject elsewhere looks like something else then."""
+    project = stand_until_evaluation(tmp_path, TREES, CUPS)
+    request = project.request("evaluation", "araucaria")
+    for asset, folder in (("curated_set", "images"), ("checkpoint", "validation")):
+        for number, path in enumerate(sorted((request.inputs[asset] / folder).iterdir())):
+            draw_subject("araucaria", 70 + number, ("city", "day")).save(path)
+    metrics = evaluate(project, tmp_path / "staging")
+    assert (metrics.verdict, metrics.reason) == ("unclear", "one_scene")
+
+
+def test_a_class_noun_that_is_drawn_otherwise_is_said_beside_the_verdict(tmp_path: Path) -> None:
+    metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, class_noun_drift=0.3, reported_apart=False), tmp_path / "staging")
+    assert [each.key for each in metrics.asides] == ["class_noun_changed", "not_reported_apart"]
+    assert metrics.asides[0].values == {"class_noun": "tree"}
+
+
+def test_pictures_that_are_too_few_say_how_many_would_tell_and_the_line_to_paste(tmp_path: Path) -> None:
+    """Two of four are right: what the two others would have been, more pictures would say."""
+    mixed = [TREES[0], CUPS[3], TREES[2], TREES[3], TREES[4], TREES[1]]
+    metrics = evaluate(stand_until_evaluation(tmp_path, mixed, CUPS), tmp_path / "staging")
+    assert (metrics.verdict, metrics.reason) == ("unclear", "within_chance")
+    (aside,) = metrics.asides
+    if aside.key == "more_pictures":
+        seeds = json.loads(str(aside.values["seeds"]))
+        assert seeds[:6] == [0, 1, 2, 3, 4, 5]  # those that are drawn are kept
+        assert len(seeds) * 2 == aside.values["pictures"] > 6
 
 
 def test_copies_of_training_images_are_flagged_beside_them(tmp_path: Path, good: tuple[Path, EvaluationMetrics]) -> None:
@@ -164,7 +211,7 @@ def test_look_alikes_are_a_folder_or_another_concepts_images(kind: str, tmp_path
     project = stand_until_evaluation(tmp_path, TREES, CUPS, wanted, slugs=("araucaria", "cuia"))
     retrieval = evaluate(project, tmp_path / "staging").retrieval
     assert retrieval
-    assert retrieval.tuned == (0.0 if kind == "folder" else 1.0)  # the folder holds the very pictures
+    assert retrieval.tuned < 0.6 if kind == "folder" else retrieval.tuned > 0.85  # the folder holds the very pictures
 
 
 def test_the_same_pictures_give_the_same_version_and_others_another(tmp_path: Path, good: tuple[Path, EvaluationMetrics]) -> None:

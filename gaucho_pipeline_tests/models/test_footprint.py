@@ -15,7 +15,17 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.families import FAMILIES
 from gaucho_pipeline.models.block_swap import blocks_of
-from gaucho_pipeline.models.footprint import CARDS, KEPT_SHARE, RUNGS, Footprint, Taught, footprint, geometry_of, how_it_fits, taught_of
+from gaucho_pipeline.models.footprint import (
+    CARDS,
+    KEPT_SHARE,
+    RUNGS,
+    Footprint,
+    ModelToTrain,
+    footprint,
+    geometry_of,
+    how_it_fits,
+    model_to_train,
+)
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.families.test_families_taught import new_trainer
 from gaucho_pipeline_tests.geometries import on_meta
@@ -118,11 +128,11 @@ def test_all_weights_take_far_more_than_an_adapter_and_the_advice_is_one_that_ca
     assert whole.blocks == 0
     new_family("StableDiffusionPipeline").pipeline.save_pretrained(tmp_path / "model")
     folder = str(tmp_path / "model")
-    assert how_it_fits(Taught(folder, None, 512, None, None), 0.5) == (
+    assert how_it_fits(ModelToTrain(folder, None, 512, None, None), 0.5) == (
         False, "model with all its weights does not fit a card of 0 GB; take training.method: lora",
     )  # fmt: skip
-    assert taught_of(TrainingSpec(method="dreambooth", rank=4)).rank is None
-    assert taught_of(TrainingSpec(rank=4)).rank == 4
+    assert model_to_train(TrainingSpec(method="dreambooth", rank=4)).rank is None
+    assert model_to_train(TrainingSpec(rank=4)).rank == 4
 
 
 def test_the_side_is_the_familys_own_where_nobody_says_another() -> None:

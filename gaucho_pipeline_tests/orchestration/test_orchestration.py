@@ -91,8 +91,8 @@ def test_a_concept_that_was_removed_fails_the_check_in_words(project: Project, i
         ("raw_crawl", "all_sources_answered", {"failed_sources": {"openverse: x": "timed out"}}, "WARN", "openverse: x (timed out)"),
         ("curated_set", "enough_images", {"kept": 1, "read": 9, "excluded": {"blurred": 8}}, "ERROR", "1 of 9 images are left, 4 are"),
         ("checkpoint", "sound_weights", {}, "ERROR", "not finite: weights.safetensors"),
-        ("checkpoint", "something_learned", {"learned": "no"}, "WARN", "learned: no; the loss went from 0.5000 to 0.4000"),
-        ("checkpoint", "something_learned", {"drift": 1.5}, "WARN", "without the token the model moved 1.5 times as far"),
+        ("checkpoint", "loss_fell", {"loss_fell": "no"}, "WARN", "loss_fell: no; the loss went from 0.5000 to 0.4000"),
+        ("checkpoint", "loss_fell", {"class_noun_drift": 0.25}, "WARN", "with the class noun alone the model moved 0.25 times as far"),
         ("sample_gallery", "no_black_pictures", {"black": 1}, "ERROR", "1 of 2 pictures show nothing"),
         ("sample_gallery", "no_black_pictures", {"drawn_again": 1}, "ERROR", "1 had to be drawn again with another seed"),
         ("evaluation", "verdict", {"verdict": "no", "reason": "no_nearer"}, "WARN", "verdict: no; The pictures are no more like"),
@@ -270,7 +270,7 @@ def test_metadata_are_flat_numbers_that_dagster_plots(project: Project) -> None:
     assert (metadata["validation_loss_base"], metadata["validation_loss_tuned"]) == (0.5, 0.4)
     assert metadata["losses_train_class_noun_tuned"] == 0.4
     assert metadata["train_images"] == 7
-    assert metadata["learned"] == "yes"
+    assert metadata["loss_fell"] == "yes"
     assert (metadata["validation_loss_interval_low"], metadata["validation_loss_interval_high"]) == (-0.12, -0.08)
     scored = build_metadata(project.store.current("evaluation", "araucaria"))  # type: ignore[arg-type]
     assert (scored["clip_i_base"], scored["clip_i_tuned"], scored["clip_i_interval_low"], scored["clip_i_ceiling"]) == (0.2, 0.5, 0.2, 0.6)

@@ -58,9 +58,12 @@ def test_adherence_is_between_a_pictures_own_prompt_and_the_others() -> None:
     assert not SCORERS["adherence"].can_score(features(prompts=np.array([0, 0, 0])))
 
 
-def test_retrieval_counts_pictures_that_are_nearer_to_an_image_than_to_any_look_alike() -> None:
-    assert score("retrieval", features()) == pytest.approx(2 / 3)
-    assert score("retrieval", features(look_alikes=vectors(X))) == pytest.approx(1 / 3)  # as near is not nearer
+def test_retrieval_is_the_mean_average_precision_of_the_real_images_among_look_alikes() -> None:
+    diagonal = (2**-0.5, 2**-0.5)
+    found = features(pictures=vectors(X), prompts=np.zeros(1, int), images=vectors(X, Y), look_alikes=vectors(diagonal))
+    assert score("retrieval", found) == pytest.approx((1 + 2 / 3) / 2)  # X, the look-alike, Y
+    assert score("retrieval", features(pictures=vectors(X), images=vectors(X), look_alikes=vectors(Y))) == 1
+    assert score("retrieval", features(pictures=vectors(X), images=vectors(X), look_alikes=vectors(X))) == 0.5  # as near is not nearer
     assert not SCORERS["retrieval"].can_score(features(look_alikes=NOTHING))
 
 

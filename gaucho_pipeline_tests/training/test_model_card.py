@@ -90,10 +90,10 @@ def test_its_python_is_run_as_it_stands(name: str, tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    ("learned", "said"), [("yes", "fell beyond chance"), ("no", "**Nothing worth the name was learned**"), ("unclear", "is unclear")]
+    ("loss_fell", "said"), [("yes", "fell beyond chance"), ("no", "**Nothing worth the name was learned**"), ("unclear", "is unclear")]
 )
-def test_a_failure_is_called_one(learned: str, said: str) -> None:
-    assert said in card(metrics={"learned": learned})
+def test_a_failure_is_called_one(loss_fell: str, said: str) -> None:
+    assert said in card(metrics={"loss_fell": loss_fell})
 
 
 def test_it_says_what_it_took() -> None:

@@ -14,7 +14,7 @@ from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training.examples import Encoded
-from gaucho_pipeline.training.learned import verdict
+from gaucho_pipeline.training.loss_change import loss_fell
 from gaucho_pipeline.training.report import losses_of, measure, read_back
 from gaucho_pipeline.training.study import Study
 from gaucho_pipeline_tests.trainers import WORDS, disturb, encoded, new_trainer
@@ -37,7 +37,7 @@ def test_a_run_that_learned_nothing_is_reported_from_one_that_did(learning_rate:
     found = measured(tmp_path, learning_rate=learning_rate)
     loss = found.validation_loss
     assert loss.interval
-    assert found.learned == expected == verdict(loss.base, loss.interval, found.best_step)
+    assert found.loss_fell == expected == loss_fell(loss.base, loss.interval, found.best_step)
     assert loss.interval[0] <= loss.tuned - loss.base <= loss.interval[1]
 
 

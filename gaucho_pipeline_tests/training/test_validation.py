@@ -41,10 +41,12 @@ def test_what_is_reported_is_measured_under_noises_that_chose_no_weights() -> No
 
 
 def test_of_four_images_two_choose_the_weights_and_two_others_are_reported_on() -> None:
-    four, three = posteriors(4, 1), posteriors(3, 1)
+    four, three, two = posteriors(4, 1), posteriors(3, 1), posteriors(2, 1)
     assert list(validation.selection_of(four)) == [four[0], four[2]]
     assert list(validation.reported_of(four)) == [four[1], four[3]]
-    assert list(validation.selection_of(three)) == list(validation.reported_of(three)) == three
+    assert (list(validation.selection_of(three)), list(validation.reported_of(three))) == ([three[1]], [three[0], three[2]])
+    assert list(validation.selection_of(two)) == list(validation.reported_of(two)) == two
+    assert [validation.is_reported_apart(each) for each in (four, three, two)] == [True, True, False]
 
 
 def test_of_many_images_some_are_measured_spread_over_all() -> None:
@@ -58,11 +60,14 @@ def test_of_many_images_some_are_measured_spread_over_all() -> None:
 def test_how_far_the_model_moved_is_measured_without_the_token() -> None:
     trainer, prompts = new_trainer(validation_noises=8), prior_prompts(NOUN)
     images = trainer.encoded.validation
-    assert validation.prior_drift(trainer.model, images, prompts) == 0
+    assert validation.prior_change(trainer.model, images, prompts) == (0, 0)
     disturb(trainer, 0.02)
-    little = validation.prior_drift(trainer.model, images, prompts)
+    little = validation.prior_change(trainer.model, images, prompts)
     disturb(trainer, 0.2)
-    assert 0 < little < validation.prior_drift(trainer.model, images, prompts)
+    much = validation.prior_change(trainer.model, images, prompts)
+    assert 0 < little[0] < much[0]
+    assert 0 < little[1] < much[1]
+    assert little[0] != little[1]  # all prompts, and the class noun alone
 
 
 def test_two_runs_of_other_seeds_are_measured_alike() -> None:

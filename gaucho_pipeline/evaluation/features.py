@@ -1,0 +1,73 @@
+"""What encoders say of a concept's pictures, its real images and their controls: the vectors that scorers and shares are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from gaucho_pipeline.assets.rows import Picture
+from gaucho_pipeline.evaluation.controls import CONTROLS, in_colours_of
+from gaucho_pipeline.evaluation.shares import SubjectVectors
+from gaucho_pipeline.models.encoders import Encoder
+from gaucho_pipeline.scorers import Features
+from gaucho_pipeline.scorers.base import Vectors
+from gaucho_pipeline.stage.reporter import Reporter
+
+
+@dataclass(frozen=True)
+class Material:
+    """What is scored, and what it is held against."""
+
+    rows: Sequence[Picture]
+    """Of pictures.jsonl: the concept's pictures, of the base model; those of the tuned one have the same order."""
+    pictures: Mapping[str, Sequence[Image.Image]]
+    """Of the concept's prompts, by model."""
+    class_pictures: Mapping[str, Sequence[Image.Image]]
+    training: Sequence[Image.Image]
+    validation: Sequence[Image.Image]
+    look_alikes: Sequence[Image.Image]
+    """Empty: what the base model draws of the class noun."""
+
+    def count(self) -> int:
+        """Pictures that an encoder looks at."""
+        drawn, kinds = [*self.pictures.values(), *self.class_pictures.values()], len(CONTROLS) + bool(self.pictures["base"])
+        real = (1 + kinds) * (len(self.training) + len(self.validation))
+        return sum(map(len, drawn)) + real + len(self.look_alikes)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an encoder says: the features that scorers look at (`base`, `tuned`, `real`, `shuffled`), and what shares are made of."""
+
+    features: dict[str, Features]
+    subject: SubjectVectors
+
+
+def embed(encoder: Encoder, material: Material, reporter: Reporter) -> Seen:
+    """What an encoder says of pictures, real images and controls."""
+    progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(), "pictures")
+    prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row.without_token for row in material.rows))}
+    numbers = np.array([prompts[row.without_token] for row in material.rows], np.intp)
+    texts = encoder.embed_texts(list(prompts))[numbers] if encoder.reads_words and prompts else None
+
+    def embedded(pictures: Sequence[Image.Image]) -> Vectors:
+        return encoder.embed_images(pictures, progress.advance)
+
+    images, training, alike = embedded(material.validation), embedded(material.training), embedded(material.look_alikes)
+    of_class = {model: embedded(pictures) for model, pictures in material.class_pictures.items()}
+    alike = alike if len(alike) else of_class["base"]
+    found = {
+        model: Features(embedded(pictures), numbers, texts, of_class[model], images, alike) for model, pictures in material.pictures.items()
+    }
+    real, drawn = [*material.training, *material.validation], material.pictures["base"]
+    controls = [embedded([make(image, seed) for seed, image in enumerate(real)]) for make in CONTROLS]
+    if drawn:
+        controls.append(embedded([in_colours_of(drawn[number % len(drawn)], image) for number, image in enumerate(real)]))
+    none = np.zeros(len(training), np.intp)
+    for name, vectors in (("real", training), ("shuffled", controls[0][: len(training)])):
+        found[name] = Features(vectors, none, None, of_class["base"][:0], images, alike)
+    together = np.concatenate([each for each in (training, images) if len(each)]) if real else training
+    return Seen(found, SubjectVectors(together, controls, found["base"].pictures, found["tuned"].pictures))

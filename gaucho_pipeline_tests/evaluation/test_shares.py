@@ -1,0 +1,92 @@
+"""Shares of the way to the real images: of drawn vectors of which it is known how far they have come."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gaucho_pipeline.evaluation.shares import Shares, SubjectVectors, found_again, shares
+from gaucho_pipeline.scorers.base import Vectors
+
+WIDTH = 24
+
+
+def vectors(count: int, seed: int, *axes: int, spread: float = 0.35) -> Vectors:
+    """Unit vectors around the sum of some axes."""
+    rows = spread * np.random.default_rng(seed).normal(size=(count, WIDTH)) / WIDTH**0.5
+    rows[:, list(axes)] += 1
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+SUBJECT, COLOURS, BASE = 0, 1, 2
+
+
+def found_of(tuned: Vectors, count: int = 14) -> Shares:
+    real, control = vectors(count, 1, SUBJECT, COLOURS), vectors(count, 2, COLOURS, 5)
+    return shares(SubjectVectors(real, [control], vectors(len(tuned), 3, BASE), tuned))
+
+
+def test_pictures_like_the_real_images_have_come_all_the_way() -> None:
+    found = found_of(vectors(24, 4, SUBJECT, COLOURS))
+    for share in (found.similarity, found.separation):
+        assert share.value == pytest.approx(1, abs=0.1)
+        assert share.low < share.quarter < share.value + 0.05
+        assert 0.8 < share.low < share.high < 1.2
+    assert found.small_gaps == 0
+
+
+def test_the_base_models_own_pictures_have_come_no_way() -> None:
+    found = found_of(vectors(24, 4, BASE))
+    assert found.lower_of_both.high < 0.1
+
+
+def test_colours_alone_have_come_no_way() -> None:
+    found = found_of(vectors(24, 4, COLOURS, 5))
+    assert found.similarity.value == pytest.approx(0, abs=0.15)
+    assert found.lower_of_both.high < 0.3
+
+
+def test_half_of_the_pictures_are_half_of_the_way() -> None:
+    half = np.concatenate([vectors(12, 4, SUBJECT, COLOURS), vectors(12, 3, BASE)])
+    assert found_of(half).separation.value == pytest.approx(0.5, abs=0.2)
+
+
+def test_fewer_pictures_and_fewer_images_are_less_certain() -> None:
+    def mixed(count: int) -> Vectors:
+        return np.concatenate([vectors(count, 4, SUBJECT, COLOURS), vectors(count, 5, COLOURS)])
+
+    many, few = found_of(mixed(24)).separation, found_of(mixed(3)).separation
+    assert few.high - few.low > 1.5 * (many.high - many.low)
+    assert found_of(mixed(24)).variance_of_pictures < found_of(mixed(3)).variance_of_pictures
+
+
+def test_real_images_that_controls_are_as_near_to_leave_no_way_to_go() -> None:
+    real = vectors(14, 1, SUBJECT)
+    blind = shares(SubjectVectors(real, [vectors(14, 6, SUBJECT)], vectors(12, 3, BASE), vectors(12, 4, SUBJECT)))
+    assert blind.small_gaps > 0.5
+    assert not blind.base_is_near
+    known = shares(SubjectVectors(real, [vectors(14, 2, COLOURS)], vectors(12, 3, SUBJECT), vectors(12, 4, SUBJECT)))
+    assert known.small_gaps > 0.5
+    assert known.base_is_near
+
+
+def test_an_image_is_never_held_against_itself_or_what_was_made_of_it() -> None:
+    """Controls that are their own image would else have the highest similarity of all."""
+    real = np.eye(8, WIDTH, dtype=np.float32)
+    found = shares(SubjectVectors(real, [real], vectors(6, 3, 20), vectors(6, 4, 21)))
+    assert found.small_gaps == 1  # nothing is like anything else
+
+
+def test_the_same_vectors_give_the_same_shares() -> None:
+    tuned = vectors(12, 4, SUBJECT)
+    assert found_of(tuned) == found_of(tuned)
+
+
+def test_two_images_and_two_pictures_are_enough_to_compute() -> None:
+    assert np.isfinite(found_of(vectors(2, 4, SUBJECT), count=2).separation.value)
+
+
+def test_real_images_are_found_again_among_what_is_unlike_them_and_by_chance_among_their_like() -> None:
+    real = vectors(10, 1, SUBJECT)
+    assert found_again(real, vectors(10, 2, BASE)) == 1
+    assert found_again(real, vectors(10, 2, SUBJECT)) == pytest.approx(0.5, abs=0.2)
