@@ -1,9 +1,9 @@
 """How often the intervals hold what they promise: the loss's on validation images, and that of a score's change on pictures.
 
-`python benchmarks/coverage.py [--trainings N]` trains the embedded model on the demo's subjects, takes from these trainings how much images
-and noises differ, and draws losses and pictures of that spread anew: with 1, 2, 3, 4, 6 and 12 images, the truth known. Coverage is of the
-95 % interval; a false yes says that the loss fell where the truth is no change, after the best of twelve measurements was kept. The
-interval that this project had before (images and noises drawn again) is printed beside. The last line is JSON.
+`PYTHONPATH=. python benchmarks/coverage.py [--trainings N]` trains the embedded model on the demo's subjects, takes from these how
+much images and noises differ, and draws losses and pictures of that spread anew: with 1, 2, 3, 4, 6 and 12 images, the truth known.
+Coverage is of the 95 % interval; a false yes says that the loss fell where the truth is no change, after the best of twelve measurements
+was kept. The interval that this project had before (images and noises drawn again) is printed beside. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What is learned of drawn and of photographed subjects, by each method, with three seeds: the table of docs/results.md.
+"""How the loss of drawn and of photographed subjects falls, by each method, with three seeds: the table of docs/results.md.
 
-`python benchmarks/learned.py [FOLDER] [--steps N]` trains the embedded model on the demo's subjects, and on the photographed subjects below
+`python benchmarks/loss_fell.py [FOLDER] [--steps N]` trains the embedded model on the demo's subjects, and on photographed ones below
 FOLDER (a folder of photographs for each), and prints the validation loss of the base model and of the tuned one, with the 95 % interval of
 the change, as Markdown; the last line is JSON. Two trainings run side by side, with a thread each.
 """
@@ -53,7 +53,7 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
         metrics = measure(study, words, None, "")
     loss = metrics.validation_loss
     found = {"subject": subject, "method": method, "seed": seed, "base": loss.base, "tuned": loss.tuned, "interval": loss.interval}
-    return found | {"learned": metrics.learned, "steps": metrics.steps, "drift": metrics.drift, "images": len(rows)}
+    return found | {"loss_fell": metrics.loss_fell, "steps": metrics.steps, "drift": metrics.class_noun_drift, "images": len(rows)}
 
 
 def main() -> None:
@@ -76,14 +76,14 @@ def main() -> None:
         jobs = [(subject, files, method, seed, asked.steps) for subject, files in subjects.items() for method in METHODS for seed in SEEDS]
         with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
             rows = list(pool.map(train, *zip(*jobs, strict=True)))
-    print("| subject | images | method | seed | base | tuned | change (95 %) | drift | learned | steps |")
+    print("| subject | images | method | seed | base | tuned | change (95 %) | class noun drift | loss_fell | steps |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for row in rows:
-        low, high = row["interval"]
+        change = "one image" if row["interval"] is None else f"{row['interval'][0]:.3f} to {row['interval'][1]:.3f}"
         drift = "" if row["drift"] is None else f"{row['drift']:.2f}"
         print(
             f"| {row['subject']} | {row['images']} | {row['method']} | {row['seed']} | {row['base']:.3f} | {row['tuned']:.3f} | "
-            f"{low:.3f} to {high:.3f} | {drift} | {row['learned']} | {row['steps']} |"
+            f"{change} | {drift} | {row['loss_fell']} | {row['steps']} |"
         )
     print(json.dumps(rows))
 

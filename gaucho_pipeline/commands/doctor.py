@@ -84,6 +84,7 @@ def _configuration(project: Project) -> Iterator[Finding]:
     for problem in problems(project, project.slugs, GALLERY_SITE.name, asks_hub=False):
         yield Finding(_("a run"), str(problem), False, fatal=True)
     yield from _too_few(project)
+    yield from _look_alikes(project)
     if contact := os.environ.get("GAUCHO_CONTACT", "").strip():
         yield Finding("contact", contact, True)
     else:
@@ -99,6 +100,25 @@ def _too_few(project: Project) -> Iterator[Finding]:
         if all(folders) and 0 < count < concept.curation.min_images:
             text = f"{slug}: {count} stand in its folder, and at least {concept.curation.min_images} must be left; add some"
             yield Finding("photographs", text, False, fatal=True)
+
+
+def _look_alikes(project: Project) -> Iterator[Finding]:
+    """Concepts of one class noun are what might be taken for one another, and none of them is named as such."""
+    nouns: dict[str, list[str]] = {}
+    for slug, concept in project.concepts.concepts.items():
+        nouns.setdefault(concept.class_noun, []).append(slug)
+    for slug, concept in project.concepts.concepts.items():
+        others = [other for other in nouns[concept.class_noun] if other != slug]
+        if others and concept.evaluation.look_alikes is None:
+            yield Finding(
+                _("look-alikes"),
+                _(
+                    "{slug}: {others} might be taken for it; write evaluation: look_alikes: {{concepts: [{others}]}}",
+                    slug=slug,
+                    others=", ".join(others),
+                ),
+                True,
+            )
 
 
 def _untranslated(project: Project, slug: str) -> list[str]:

@@ -6,8 +6,9 @@ from typing import Any
 
 import dagster as dg
 
-from gaucho_pipeline.assets.metrics import Metrics, SourceCounts
+from gaucho_pipeline.assets.metrics import EvaluationMetrics, Metrics, SourceCounts
 from gaucho_pipeline.assets.table import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.store import CURRENT
 
@@ -23,10 +24,12 @@ def page_address(asset: str, concept: str, page: str) -> str:
 
 def build_metadata(artifact: Artifact) -> dict[str, Any]:
     """Metadata for a materialization: paths, metrics, tables of counts, the loss curve or the contact sheet."""
-    asset, found = artifact.asset, dict[str, Any]()
+    asset, metrics, found = artifact.asset, artifact.manifest.metrics, dict[str, Any]()
+    if isinstance(metrics, EvaluationMetrics):  # what people open it for
+        found["verdict"], found["because"] = metrics.verdict, verdict_text(metrics, "en")
     found["folder"] = dg.MetadataValue.path(artifact.folder)
     found["fingerprint"] = artifact.manifest.fingerprint
-    found |= _flat(artifact.manifest.metrics)
+    found |= {name: value for name, value in _flat(metrics).items() if name != "verdict"}
     if asset.page and (artifact.folder / asset.page).exists():
         found["page"] = dg.MetadataValue.url(page_address(asset.name, artifact.manifest.concept, asset.page))
     site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"

@@ -155,6 +155,8 @@ class ConceptContent:
     verdict: str
     reason: str
     rule: str
+    changed_class_pair: Pair | None
+    """Where the class noun is drawn otherwise now, the two pictures of it."""
     groups: list[Group]
     prompts: list[str]
     prompts_are_english: bool
@@ -214,6 +216,7 @@ def concept_content(
         verdict=metrics.verdict,
         reason=verdict_text(metrics, language),
         rule=RULE.read(language),
+        changed_class_pair=next((pair for pair in pairs if pair.kind == "class" and _is_said(metrics, "class_noun_changed")), None),
         groups=_groups(own),
         prompts=list(dict.fromkeys(pair.title for pair in own)),
         prompts_are_english=not any(pair.read_as for pair in pairs),
@@ -237,6 +240,10 @@ def concept_content(
         versions=_versions(folders),
         approved=texts["approved"].format(**approved) if approved else "",
     )
+
+
+def _is_said(metrics: EvaluationMetrics, key: str) -> bool:
+    return any(each.key == key for each in metrics.asides)
 
 
 def _versions(folders: ConceptFolders) -> dict[str, str]:
