@@ -274,7 +274,8 @@ def test_metadata_are_flat_numbers_that_dagster_plots(project: Project) -> None:
     assert (metadata["validation_loss_interval_low"], metadata["validation_loss_interval_high"]) == (-0.12, -0.08)
     scored = build_metadata(project.store.current("evaluation", "araucaria"))  # type: ignore[arg-type]
     assert (scored["clip_i_base"], scored["clip_i_tuned"], scored["clip_i_interval_low"], scored["clip_i_ceiling"]) == (0.2, 0.5, 0.2, 0.6)
-    assert scored["verdict"] == "yes"
+    assert [*scored][:2] == ["verdict", "because"]  # what people open it for
+    assert (scored["verdict"], scored["because"]) == ("yes", "The subject is there in the pictures, and much more so than before.")
     assert not any(isinstance(value, dict) for value in metadata.values())
 
 

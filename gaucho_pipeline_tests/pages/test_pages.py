@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gaucho_pipeline import pages
-from gaucho_pipeline.assets.metrics import Score
+from gaucho_pipeline.assets.metrics import Aside, Score
 from gaucho_pipeline.assets.rows import write_rows
-from gaucho_pipeline.files.tables import write_table
+from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.language.bilingual import LANGUAGES, Bilingual
 from gaucho_pipeline.pages.content import ConceptFolders, concept_content
 from gaucho_pipeline.pages.rendering import write_site
@@ -87,6 +87,21 @@ def test_the_verdict_comes_first_in_words_and_the_figures_under_it(project: Proj
         "Subiu de 0,200 para 0,500 (as imagens reais, entre si: 0,600). Com 95 % de confiança, a mudança está entre +0,200 e +0,400."
         in text
     )
+
+
+def test_a_class_noun_that_is_drawn_otherwise_is_said_in_the_box_and_shown_below_it(project: Project, tmp_path: Path) -> None:
+    aside = Aside(key="class_noun_changed", values={"class_noun": "tree"})
+    before = page(project, tmp_path / "site")
+    gallery = project.store.current("sample_gallery", "araucaria")
+    assert gallery
+    rows = read_table(gallery.folder / "pictures.jsonl")
+    write_table(gallery.folder / "pictures.jsonl", [*rows, *(row | {"kind": "class", "number": 99} for row in rows[:2])])
+    stand(project, "evaluation", "araucaria", data_version="2", asides=(aside,))
+    text = page(project, tmp_path / "site")
+    box = text[text.index('<div class="verdict') : text.index("Antes e depois</h2>")]
+    assert "E “tree” sem a palavra do conceito também sai diferente agora." in box
+    assert box.count('<figure class="pair"') == 1
+    assert '<figure class="pair"' not in before[before.index('<div class="verdict') : before.index("Antes e depois</h2>")]
 
 
 @pytest.mark.parametrize(("word", "told"), [("no", "Não"), ("unclear", "Não se sabe")])
