@@ -165,13 +165,16 @@ def test_the_doctor_tells_that_there_are_too_few_photographs_and_creates_nothing
 
 
 def test_the_doctor_proposes_look_alikes_among_concepts_of_one_noun(project: Project) -> None:
-    assert "look-alikes" not in gaucho(project, "doctor").output
     content = yaml.safe_load(project.concepts_file.read_text(encoding="utf-8"))
-    for concept in content["concepts"].values():
-        concept["class_noun"] = "tree"
-    project.concepts_file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-    found = gaucho(project, "doctor").output
-    assert "araucaria: chimarrao might be taken for it; write evaluation: look_alikes: {concepts: [chimarrao]}" in found
+    content["concepts"]["pinheiro"] = content["concepts"]["araucaria"] | {"token": "dnc", "class_noun": "plant"}
+
+    def found() -> str:
+        project.concepts_file.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+        return gaucho(project, "doctor").output
+
+    assert "look-alikes" not in found()
+    content["concepts"]["pinheiro"]["class_noun"] = "tree"
+    assert "araucaria: pinheiro might be taken for it; write evaluation: look_alikes: {concepts: [pinheiro]}" in found()
 
 
 def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tmp_path: Path) -> None:
