@@ -104,7 +104,7 @@ def false_yes(spread: tuple[float, float, float], images: int, interval: Callabl
     for _ in range(trials):
         tried = [simulated(spread, images, 0.0, generator, of_noises) for _ in range(MEASUREMENTS)]
         kept = tried[0] if images >= 3 else min(tried, key=lambda change: float(change.mean()))
-        wrong += loss_fell(1.0, interval(torch.zeros_like(kept), kept), 1) == "yes"
+        wrong += loss_fell(1.0, interval(torch.zeros_like(kept), kept), 1, images >= 3 or interval is change_on_these_images) == "yes"
     return wrong / trials
 
 

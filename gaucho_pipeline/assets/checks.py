@@ -22,8 +22,8 @@ from gaucho_pipeline.assets.verdict_text import verdict_text
 
 CLASS_NOUN_DRIFT = 0.2
 """Above it the class noun is drawn otherwise, too, where eyes see it: they did at .23 to .48 of trainings of the embedded model."""
-IMAGES_FOR_AN_INTERVAL = 2
-"""Validation images with which it can be said how sure a change of the loss is."""
+ENOUGH_VALIDATION_IMAGES = 3
+"""With which it can be said how sure a change of the loss is: one chooses the best weights, two others are reported on."""
 
 
 class Subject(NamedTuple):
@@ -90,10 +90,8 @@ def loss_fell(metrics: CheckpointMetrics, subject: Subject) -> CheckResult:
         text += f", a change of {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)"
     if has_drifted := moved is not None and moved > CLASS_NOUN_DRIFT:
         text += f"; with the class noun alone the model moved {moved:.2f} times as far as it gained with the token"
-    if too_few := loss.interval is None and metrics.validation_images < IMAGES_FOR_AN_INTERVAL:
-        text += (
-            f"; {IMAGES_FOR_AN_INTERVAL} validation images are needed to say how sure that is: more photographs, or more of them kept back"
-        )
+    if too_few := metrics.loss_fell == "unclear" and metrics.validation_images < ENOUGH_VALIDATION_IMAGES:
+        text += f"; {ENOUGH_VALIDATION_IMAGES} validation images are needed to say how sure that is: more photographs, or more kept back"
     if metrics.loss_fell != "yes" and not too_few:
         text += "; try more epochs, a higher learning_rate, or images that show the subject alike"
     return CheckResult(metrics.loss_fell == "yes" and not has_drifted, text, {"loss_fell": word})

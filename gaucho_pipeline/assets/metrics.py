@@ -239,6 +239,9 @@ class EvaluationMetrics(Metrics):
         None, description="How often the encoder finds a real image nearer to another one than to a look-alike; by chance half"
     )
     asides: tuple[Aside, ...] = Field((), description="What is said beside the reason")
+    unfollowed: tuple[str, ...] = Field(
+        (), description="Prompts that are not counted: the base model's own pictures of them do not show the class noun"
+    )
     real_images: int | None = Field(None, description="Real images that shares are held against: training and validation")
     memorised: int = Field(description="Tuned pictures that are so like a training image that they look copied")
     memorisation_line: float = Field(description="The cosine above which a picture is taken for a copy")

@@ -7,6 +7,7 @@ look copied, beside the image that they look copied from). The figures and the v
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, TrainI
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.errors import _
-from gaucho_pipeline.evaluation.evidence import asides_of, evidence_of, share_of
-from gaucho_pipeline.evaluation.features import Material, embed
+from gaucho_pipeline.evaluation.evidence import asides_of, evidence_of, shares_of
+from gaucho_pipeline.evaluation.features import Material, Seen, embed
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
 from gaucho_pipeline.evaluation.verdict import decide
@@ -50,38 +51,54 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, _look_alikes(spec, request.inputs, reporter))
     _write_training(staging, train_rows, material.training)
     encoders, missing = _encoders(spec, reporter)
-    seen = {kind: embed(encoder, material, reporter) for kind, encoder in encoders.items()}
+    seen = {kind: embed(encoder, material, request.class_noun, reporter) for kind, encoder in encoders.items()}
+    every = {kind: own.features for kind, own in seen.items()}
+    material_counted, seen, unfollowed = _counted(material, seen)
     features = {kind: own.features for kind, own in seen.items()}
     scores = _score(spec, encoders, features, missing)
-    copies, line, detector = _copies(spec, encoders, features, material, reporter)
-    evidence = evidence_of(scores, seen, material, trained.loss_fell, len(copies) / max(len(material.rows), 1))
+    copies, line, detector = _copies(spec, encoders, every, material, reporter)
+    evidence = evidence_of(scores, seen, material_counted, trained.loss_fell, len(copies) / max(len(material.rows), 1))
     verdict = decide(evidence)
     write_rows(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(
         verdict=verdict.word,
         reason=verdict.reason,
         loss_fell=trained.loss_fell,
-        share=share_of(evidence.shares.similarity) if evidence.shares else None,
-        separation=share_of(evidence.shares.separation) if evidence.shares else None,
-        found_again=None if evidence.found_again is None else round(evidence.found_again, 4),
-        asides=asides_of(evidence, verdict.reason, material, trained, request.class_noun),
+        **shares_of(evidence),
+        asides=asides_of(evidence, verdict.reason, material_counted, trained, request.class_noun),
         real_images=evidence.real_images,
         memorised=len(copies),
         memorisation_line=round(line, 4),
         memorisation_backbone=detector,
         missing=missing,
         beyond=tuple(name for name, limit in spec.thresholds.items() if _is_beyond(SCORERS[name], scores.get(name), limit)),
-        pictures=len(material.rows),
+        pictures=len(material_counted.rows),
+        unfollowed=unfollowed,
         validation_images=len(material.validation),
         **{name: scores.get(name) for name in SCORERS},
     )
-    for text in missing.values():
-        reporter.info(_("not measured: {text}", text=text))
-    reporter.info(_("verdict: {verdict}; {text}", verdict=metrics.verdict, text=verdict_text(metrics, "en")))
+    _report(metrics, request.class_noun, reporter)
     return StageResult(
         data_version=digest([request.provenance.inputs, metrics.model_dump(mode="json"), [to_json(each) for each in copies]]),
         metrics=metrics,
     )
+
+
+def _counted(material: Material, seen: Mapping[str, Seen]) -> tuple[Material, dict[str, Seen], tuple[str, ...]]:
+    """What is left without the prompts that the base model does not follow, and these."""
+    unfollowed = next((own.unfollowed for own in seen.values() if own.unfollowed), ())
+    counted = np.array([row.prompt not in unfollowed for row in material.rows], bool)
+    rows = [row for row in material.rows if row.prompt not in unfollowed]
+    return replace(material, rows=rows), {kind: own.only(counted) for kind, own in seen.items()}, unfollowed
+
+
+def _report(metrics: EvaluationMetrics, class_noun: str, reporter: Reporter) -> None:
+    """What was left out and why, and the verdict last."""
+    for prompt in metrics.unfollowed:
+        reporter.info(_("not counted, because the base model does not draw a {noun} there: {prompt}", noun=class_noun, prompt=prompt))
+    for text in metrics.missing.values():
+        reporter.info(_("not measured: {text}", text=text))
+    reporter.info(_("verdict: {verdict}; {text}", verdict=metrics.verdict, text=verdict_text(metrics, "en")))
 
 
 def gather(

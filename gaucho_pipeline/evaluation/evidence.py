@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -60,8 +61,16 @@ def unlike(vectors: Vectors) -> float:
     return 1 - float((vectors @ vectors.T)[~np.eye(len(vectors), dtype=bool)].mean())
 
 
-def share_of(found: Estimate) -> Share:
-    return Share(value=found.value, interval=(found.low, found.high), quarter=found.quarter)
+def shares_of(evidence: Evidence) -> dict[str, Any]:
+    """What is kept of the shares, by the key of the metrics."""
+
+    def share(found: Estimate) -> Share:
+        return Share(value=found.value, interval=(found.low, found.high), quarter=found.quarter)
+
+    if evidence.shares is None:
+        return {}
+    found_again = None if evidence.found_again is None else round(evidence.found_again, 4)
+    return {"share": share(evidence.shares.similarity), "separation": share(evidence.shares.separation), "found_again": found_again}
 
 
 def asides_of(evidence: Evidence, reason: str, material: Material, trained: CheckpointMetrics, class_noun: str) -> tuple[Aside, ...]:

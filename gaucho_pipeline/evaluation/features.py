@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gaucho_pipeline.assets.rows import Picture
 from gaucho_pipeline.evaluation.controls import CONTROLS, in_colours_of
 from gaucho_pipeline.evaluation.shares import SubjectVectors
 from gaucho_pipeline.models.encoders import Encoder
+from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
 from gaucho_pipeline.scorers import Features
 from gaucho_pipeline.scorers.base import Vectors
 from gaucho_pipeline.stage.reporter import Reporter
+
+MIN_SHARE_SHOWN, MIN_SHOWN = 0.25, 0.02
+"""Of how much more the base model's pictures of the class noun agree with it than with other nouns, as a difference of cosines."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +49,20 @@ class Seen:
 
     features: dict[str, Features]
     subject: SubjectVectors
+    unfollowed: tuple[str, ...] = ()
+    """Prompts whose pictures by the base model do not show the class noun, to an encoder that knows words."""
+
+    def only(self, keep: NDArray[np.bool_]) -> Seen:
+        """The same without some of the concept's pictures, of both models."""
+        features = dict(self.features)
+        for model in ("base", "tuned"):
+            own = features[model]
+            texts = None if own.texts is None else own.texts[keep]
+            features[model] = replace(own, pictures=own.pictures[keep], prompts=own.prompts[keep], texts=texts)
+        return replace(self, features=features, subject=replace(self.subject, base=self.subject.base[keep], tuned=self.subject.tuned[keep]))
 
 
-def embed(encoder: Encoder, material: Material, reporter: Reporter) -> Seen:
+def embed(encoder: Encoder, material: Material, class_noun: str, reporter: Reporter) -> Seen:
     """What an encoder says of pictures, real images and controls."""
     progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(), "pictures")
     prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row.without_token for row in material.rows))}
@@ -70,4 +86,24 @@ def embed(encoder: Encoder, material: Material, reporter: Reporter) -> Seen:
     for name, vectors in (("real", training), ("shuffled", controls[0][: len(training)])):
         found[name] = Features(vectors, none, None, of_class["base"][:0], images, alike)
     together = np.concatenate([each for each in (training, images) if len(each)]) if real else training
-    return Seen(found, SubjectVectors(together, controls, found["base"].pictures, found["tuned"].pictures))
+    unfollowed: tuple[str, ...] = ()
+    if encoder.reads_words and len(of_class["base"]):
+        nouns = encoder.embed_texts([class_prompt(class_noun), *prior_prompts(class_noun)[2:]])
+        missed = unfollowed_prompts(found["base"], nouns)
+        unfollowed = tuple(dict.fromkeys(row.prompt for row, number in zip(material.rows, numbers, strict=True) if number in missed))
+    return Seen(found, SubjectVectors(together, controls, found["base"].pictures, found["tuned"].pictures), unfollowed)
+
+
+def unfollowed_prompts(base: Features, nouns: Vectors) -> set[int]:
+    """The numbers of prompts whose pictures by the base model do not show the class noun: less than a quarter as much as of the noun alone.
+
+    `nouns`: the class noun and other nouns in words, (n, width). None where the base model's pictures of the noun alone do not show it, or
+    no prompt's do: then it is not the prompts.
+    """
+
+    def shown(pictures: Vectors) -> float:
+        return float((pictures @ nouns[0]).mean() - (pictures @ nouns[1:].T).mean())
+
+    alone = shown(base.class_pictures)
+    missed = {int(number) for number in np.unique(base.prompts) if shown(base.pictures[base.prompts == number]) < MIN_SHARE_SHOWN * alone}
+    return missed if alone > MIN_SHOWN and len(missed) < len(np.unique(base.prompts)) else set()

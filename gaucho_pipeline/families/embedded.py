@@ -28,7 +28,7 @@ class Embedded(StableDiffusion):
             "early_stopping": False,
         },
         methods={"dreambooth": {"learning_rate": 3e-4}},
-        gallery={"num_inference_steps": 20, "guidance_scale": 2.0},
+        gallery={"num_inference_steps": 20, "guidance_scale": 2.0, "plan": "drawn_world"},
     )
 
     encoders: ClassVar[dict[str, dict[str, str]]] = {"clip": {"model": "embedded"}}  # it knows the embedded world, and no other

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Metrics, Score
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, read_rows
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.assets.verdicts import RULE, SUBJECT_SCORERS
@@ -75,6 +76,8 @@ class Group:
     title: str
     read_as: str
     style: str
+    is_counted: bool
+    """Whether the verdict counts them."""
     pairs: list[Pair] = field(default_factory=list)
 
 
@@ -195,14 +198,21 @@ class Card:
     alt: dict[str, str]
 
 
+_Kind = TypeVar("_Kind", bound=Metrics)
+
+
+def _of(kind: type[_Kind], manifest: Manifest) -> _Kind:
+    """An artifact's metrics, which are of this kind."""
+    assert isinstance(manifest.metrics, kind)
+    return manifest.metrics
+
+
 def concept_content(
     folders: ConceptFolders, language: Language, with_weights: bool = True, approved: Mapping[str, str] | None = None
 ) -> ConceptContent:
     """All that a concept's page shows. `approved`: who approved it for publication, and when."""
     evaluation, gallery, trained = (read_manifest(path) for path in (folders.evaluation, folders.gallery, folders.checkpoint))
-    metrics, learned = evaluation.metrics, trained.metrics
-    assert isinstance(metrics, EvaluationMetrics)
-    assert isinstance(learned, CheckpointMetrics)
+    metrics, learned = _of(EvaluationMetrics, evaluation), _of(CheckpointMetrics, trained)
     about, texts = folders.about, words(language)
     pairs = _pairs(read_rows(folders.gallery / "pictures.jsonl", Picture), about.token, texts)
     own, credits_ = [pair for pair in pairs if pair.kind == "concept"], _credits(folders, texts)
@@ -216,8 +226,8 @@ def concept_content(
         verdict=metrics.verdict,
         reason=verdict_text(metrics, language),
         rule=RULE.read(language),
-        changed_class_pair=next((pair for pair in pairs if pair.kind == "class" and _is_said(metrics, "class_noun_changed")), None),
-        groups=_groups(own),
+        changed_class_pair=_changed_class_pair(metrics, pairs),
+        groups=_groups(own, metrics.unfollowed),
         prompts=list(dict.fromkeys(pair.title for pair in own)),
         prompts_are_english=not any(pair.read_as for pair in pairs),
         styles=list(dict.fromkeys(pair.style for pair in own)),
@@ -242,8 +252,10 @@ def concept_content(
     )
 
 
-def _is_said(metrics: EvaluationMetrics, key: str) -> bool:
-    return any(each.key == key for each in metrics.asides)
+def _changed_class_pair(metrics: EvaluationMetrics, pairs: Sequence[Pair]) -> Pair | None:
+    """The first two pictures of the class noun, where the verdict says that they are different now."""
+    is_said = any(each.key == "class_noun_changed" for each in metrics.asides)
+    return next((pair for pair in pairs if is_said and pair.kind == "class"), None)
 
 
 def _versions(folders: ConceptFolders) -> dict[str, str]:
@@ -261,8 +273,7 @@ def _trained_on(learned: CheckpointMetrics, texts: Mapping[str, str]) -> str:
 
 def card_content(folders: ConceptFolders, language: Language) -> Card:
     """What the front page shows of a concept."""
-    metrics = read_manifest(folders.evaluation).metrics
-    assert isinstance(metrics, EvaluationMetrics)
+    metrics = _of(EvaluationMetrics, read_manifest(folders.evaluation))
     rows = read_rows(folders.gallery / "pictures.jsonl", Picture)
     first = [row for row in rows if row.kind == "concept" and row.number == 0]
     texts, title, seed = words(language), (first[0].written or first[0].prompt) if first else "", first[0].seed if first else ""
@@ -304,12 +315,13 @@ def _pairs(rows: Sequence[Picture], token: str, texts: Mapping[str, str]) -> lis
     return found
 
 
-def _groups(pairs: Sequence[Pair]) -> list[Group]:
-    """Pairs by prompt."""
+def _groups(pairs: Sequence[Pair], unfollowed: Sequence[str]) -> list[Group]:
+    """Pairs by prompt; those that the base model does not follow, and the verdict does not count, come last."""
     found: dict[str, Group] = {}
     for pair in pairs:
-        found.setdefault(pair.title, Group(pair.title, pair.read_as, pair.style)).pairs.append(pair)
-    return list(found.values())
+        is_counted = (pair.read_as or pair.title) not in unfollowed
+        found.setdefault(pair.title, Group(pair.title, pair.read_as, pair.style, is_counted)).pairs.append(pair)
+    return sorted(found.values(), key=lambda group: not group.is_counted)
 
 
 def _score(name: str, score: Score, language: Language) -> ScoreContent:

@@ -60,5 +60,13 @@ def dreambench(subject: Subject | None) -> tuple[str, ...]:
     return (*where, *(f"a {look} {{token}} {{class_noun}}" for look in _DREAMBENCH_LOOKS))
 
 
-PLANS = {"heritage": heritage, "dreambench": dreambench}
+def drawn_world(subject: Subject | None) -> tuple[str, ...]:
+    """What the model that ships can draw: its places and times of day, and no technique."""
+    of = "a photo of {token} {class_noun}"
+    return tuple(
+        f"{of} {where}" for where in ("on the grass by day", "in the snow by day", "on the beach at night", "in the city at sunset")
+    )
+
+
+PLANS = {"heritage": heritage, "dreambench": dreambench, "drawn_world": drawn_world}
 """What gives a plan's prompts, for a kind of subject or for none."""

@@ -47,10 +47,11 @@ def change_on_these_images(base: torch.Tensor, tuned: torch.Tensor) -> tuple[flo
     return low, high
 
 
-def loss_fell(base_loss: float, change: tuple[float, float] | None, best_step: int) -> Word:
+def loss_fell(base_loss: float, change: tuple[float, float] | None, best_step: int, reported_apart: bool = True) -> Word:
     """`yes` if all of the interval of the change is a gain of more than a hundredth of the base model's loss, `no` if none of it is.
 
-    Where the untouched weights were the best ones it is `no`, too; where there is no interval, `unclear`.
+    Where the untouched weights were the best ones it is `no`, too; where there is no interval, `unclear`, and so where it would be a `yes`
+    on the very images that chose the best weights: of twelve measurements of nothing, one in ten looks like a gain there.
     """
     if best_step == 0:
         return "no"
@@ -59,4 +60,4 @@ def loss_fell(base_loss: float, change: tuple[float, float] | None, best_step: i
     low, high = change
     if low > -MARGIN * base_loss:
         return "no"
-    return "yes" if high < -MARGIN * base_loss else "unclear"
+    return "yes" if high < -MARGIN * base_loss and reported_apart else "unclear"

@@ -37,7 +37,7 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
     prior_drift, class_noun_drift = (round(each / gain, 4) if gain > 0 else None for each in moved)
     return CheckpointMetrics(
         validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
-        loss_fell=loss_fell(losses.validation.token.base, change, state.best_step),
+        loss_fell=loss_fell(losses.validation.token.base, change, state.best_step, validation.is_reported_apart(encoded.validation)),
         prior_drift=prior_drift,
         class_noun_drift=class_noun_drift,
         reported_apart=validation.is_reported_apart(encoded.validation),

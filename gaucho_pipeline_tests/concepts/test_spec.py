@@ -123,7 +123,7 @@ def test_an_added_plan_leaves_everything_fresh(project: Project, monkeypatch: py
 
 
 def test_another_text_of_a_plan_makes_its_galleries_stale_and_nothing_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PLANS, "heritage", lambda subject: ("a drawing of {token} {class_noun}",))
+    monkeypatch.setitem(PLANS, "drawn_world", lambda subject: ("a drawing of {token} {class_noun}",))
     assert states(project) == {"araucaria": ["sample_gallery", "evaluation"], "cuia": [], "all": ["gallery_site"]}
 
 

@@ -13,9 +13,12 @@ from PIL import Image
 from gaucho_pipeline.assets.metrics import EvaluationMetrics
 from gaucho_pipeline.concepts.models import EncoderSpec
 from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.embedded.pen import Scene
+from gaucho_pipeline.embedded.world import draw_picture, names
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.__main__ import run
 from gaucho_pipeline.files.tables import read_table, write_table
+from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.models.encoders import Encoder
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.provenance.labels import labelled
@@ -128,6 +131,27 @@ def test_a_class_noun_that_is_drawn_otherwise_is_said_beside_the_verdict(tmp_pat
     metrics = evaluate(stand_until_evaluation(tmp_path, TREES, CUPS, class_noun_drift=0.3, reported_apart=False), tmp_path / "staging")
     assert [each.key for each in metrics.asides] == ["class_noun_changed", "not_reported_apart"]
     assert metrics.asides[0].values == {"class_noun": "tree"}
+
+
+def test_a_prompt_that_the_base_model_does_not_follow_is_named_and_not_counted(tmp_path: Path) -> None:
+    """It draws trees, but bottles by night: that the tuned one does, too, is not the subject's fault."""
+    world = {kind: [variant for variant in names().values() if variant.kind == kind] for kind in ("tree", "bottle")}
+
+    def of(kind: str, number: int) -> Image.Image:
+        return draw_picture(world[kind][number], Scene("grass", "day", number), number)
+
+    base = [of("bottle" if number % 2 else "tree", number) for number in range(24)]
+    tuned = [of("bottle", 23 - number) if number % 2 else draw_subject("araucaria", 20 + number) for number in range(24)]
+    project = stand_until_evaluation(tmp_path, tuned, base)
+    gallery = project.request("evaluation", "araucaria").inputs["sample_gallery"]
+    for row in read_table(gallery / "pictures.jsonl"):
+        if row["kind"] == "class":
+            (gallery / row["file"]).write_bytes(png_bytes(of("tree", 14 + row["number"] % 2)))
+    metrics = evaluate(project, tmp_path / "staging")
+    assert metrics.unfollowed == ("a photo of mtl tree at night",)
+    assert metrics.pictures == 12
+    assert metrics.separation
+    assert metrics.separation.value > 0.7  # with those of bottles it would be far less
 
 
 def test_pictures_that_are_too_few_say_how_many_would_tell_and_the_line_to_paste(tmp_path: Path) -> None:

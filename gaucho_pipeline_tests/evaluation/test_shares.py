@@ -51,6 +51,24 @@ def test_half_of_the_pictures_are_half_of_the_way() -> None:
     assert found_of(half).separation.value == pytest.approx(0.5, abs=0.2)
 
 
+def test_the_axis_is_asked_about_other_images_than_it_was_fitted_to() -> None:
+    """In 400 dimensions 14 images are told from anything by heart; new ones of the same kind are as far as they truly are."""
+
+    def wide(count: int, seed: int, axis: int) -> Vectors:
+        rows = np.random.default_rng(seed).normal(size=(count, 400)) / 20
+        rows[:, axis] += 0.7
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    found = shares(SubjectVectors(wide(14, 1, 0), [wide(14, 2, 1)], wide(12, 3, 2), wide(24, 4, 0)))
+    assert found.separation.value == pytest.approx(1, abs=0.15)
+
+
+def test_the_lower_of_both_is_that_of_each_draw() -> None:
+    found = found_of(np.concatenate([vectors(8, 4, SUBJECT), vectors(8, 5, SUBJECT, 9), vectors(8, 6, COLOURS)]))
+    for name in ("value", "low", "high"):
+        assert getattr(found.lower_of_both, name) <= min(getattr(found.similarity, name), getattr(found.separation, name)) + 1e-6
+
+
 def test_fewer_pictures_and_fewer_images_are_less_certain() -> None:
     def mixed(count: int) -> Vectors:
         return np.concatenate([vectors(count, 4, SUBJECT, COLOURS), vectors(count, 5, COLOURS)])

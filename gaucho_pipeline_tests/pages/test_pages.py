@@ -104,6 +104,18 @@ def test_a_class_noun_that_is_drawn_otherwise_is_said_in_the_box_and_shown_below
     assert '<figure class="pair"' not in before[before.index('<div class="verdict') : before.index("Antes e depois</h2>")]
 
 
+def test_a_prompt_that_does_not_count_comes_last_and_says_so(project: Project, tmp_path: Path) -> None:
+    gallery = project.store.current("sample_gallery", "araucaria")
+    assert gallery
+    first = read_table(gallery.folder / "pictures.jsonl")[0]["prompt"]
+    assert "não contam para o veredito" not in page(project, tmp_path / "site")
+    stand(project, "evaluation", "araucaria", data_version="2", unfollowed=(first,))
+    text = page(project, tmp_path / "site")
+    assert text.count("estas imagens não contam para o veredito") == 1
+    last = text.rindex('<section class="group"')
+    assert text.index("estas imagens não contam para o veredito") > last
+
+
 @pytest.mark.parametrize(("word", "told"), [("no", "Não"), ("unclear", "Não se sabe")])
 def test_what_is_no_success_is_reported_as_none(word: str, told: str, project: Project, tmp_path: Path) -> None:
     stand(project, "evaluation", "araucaria", data_version="2", verdict=word, reason="hardly_nearer")

@@ -48,6 +48,15 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(images: int) ->
     assert 0.92 * 400 <= covered <= 0.98 * 400
 
 
+def test_what_one_image_moves_over_and_over_is_no_more_than_that_images() -> None:
+    """Eight noises of an image are no eight images: were they, the spread would be narrower by more than a half."""
+    of_image = torch.tensor([[-1.0], [0.0], [0.2], [-0.1], [0.1], [0.0]])
+    low, high = change_on_these_images(torch.zeros(6, 8), of_image.expand(6, 8))
+    assert (low, high) == pytest.approx(change_on_these_images(torch.zeros(6, 1), of_image), abs=0.03)
+    assert low < -0.3
+    assert high > 0
+
+
 def test_two_measurements_of_the_same_give_the_same() -> None:
     assert change_on_these_images(errors(1), errors(2)) == change_on_these_images(errors(1), errors(2))
 
@@ -66,6 +75,11 @@ def test_two_measurements_of_the_same_give_the_same() -> None:
 )
 def test_the_word_follows_from_the_interval_and_the_step(change: tuple[float, float], best_step: int, expected: str) -> None:
     assert loss_fell(1.0, change, best_step) == expected
+
+
+def test_on_the_images_that_chose_the_weights_there_is_no_yes() -> None:
+    assert loss_fell(1.0, (-0.2, -0.1), 40, reported_apart=False) == "unclear"
+    assert loss_fell(1.0, (0.1, 0.2), 40, reported_apart=False) == "no"
 
 
 def test_the_margin_is_a_share_of_the_loss() -> None:

@@ -26,6 +26,12 @@ def test_errors_are_measured_tuned_or_untouched_for_each_image_and_noise() -> No
     assert torch.allclose(validation.errors(model, images, PROMPT, tuned=False), before)
 
 
+def test_each_image_has_noises_of_its_own() -> None:
+    trainer = new_trainer(validation_noises=4)
+    one, other = validation.errors(trainer.model, [trainer.encoded.validation[0]] * 2, PROMPT)
+    assert not torch.isclose(one, other).any()
+
+
 def test_errors_are_those_of_the_target_from_little_noise_to_much() -> None:
     trainer = new_trainer(validation_noises=8)
     found = validation.errors(trainer.model, trainer.encoded.validation, PROMPT).mean(dim=0)
