@@ -14,12 +14,12 @@ SUBJECT_SCORERS = ("dinov2", "dino", "clip_i")
 
 RULE = Bilingual(
     pt="Sim: naquilo que distingue as imagens reais de imagens que só têm as suas cores, texturas ou formas, as imagens geradas "
-    "percorreram mais de seis décimos do caminho até as reais (com 97,5 % de certeza), e na semelhança ao menos um quarto dele "
+    "percorreram mais de metade do caminho até as reais (com 97,5 % de certeza), e na semelhança ao menos um quarto dele "
     "(com 75 %). Não: em uma das duas percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos. Nos demais "
     "casos não se sabe; também onde o codificador não distingue o motivo, onde metade das imagens ou mais são cópias, onde há uma só "
     "imagem para cada pedido, e onde o erro do treino não caiu.",
     en="Yes: in what tells the real images from pictures that have only their colours, textures or forms, the pictures have come more than "
-    "six tenths of the way to the real ones (with 97.5 % certainty), and in similarity at least a quarter of it (with 75 %). No: in one of "
+    "half of the way to the real ones (with 97.5 % certainty), and in similarity at least a quarter of it (with 75 %). No: in one of "
     "the two they have come less than half of the way (with 97.5 %), or they no longer follow the prompts. Anything else is unclear; also "
     "where the encoder cannot tell the subject, where half of the pictures or more are copies, where there is one picture for each prompt, "
     "and where the training loss did not fall.",

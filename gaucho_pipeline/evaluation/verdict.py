@@ -14,7 +14,7 @@ from gaucho_pipeline.assets.metrics import Score
 from gaucho_pipeline.assets.verdicts import Verdict, Word
 from gaucho_pipeline.evaluation.shares import Shares
 
-MIN_SEPARATION, MIN_SIMILARITY = 0.6, 0.25
+MIN_SEPARATION, MIN_SIMILARITY = 0.5, 0.25
 """Shares above which a yes lies: with 97.5 % on the axis, with 75 % in similarity."""
 MAX_SHARE_FOR_NO = 0.5
 """A no lies below this share with 97.5 %."""

@@ -23,17 +23,18 @@ MAX_MEASUREMENTS = 40
 
 
 def selection_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
-    """The images that choose the best weights: every other one, or all where there are fewer than three."""
-    if len(validation) == 3:
-        return validation[1:2]  # two are left to report on, of which an interval can be had
-    return _at_most(validation[::2] if is_reported_apart(validation) else validation, "selection")
+    """The images that choose the best weights: every other one, the smaller half; all where there are fewer than three."""
+    return _at_most(validation[_first(validation) :: 2] if is_reported_apart(validation) else validation, "selection")
 
 
 def reported_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
     """The images that are reported on: others than those that choose, where there are three or more."""
-    if len(validation) == 3:
-        return validation[::2]
-    return _at_most(validation[1::2] if is_reported_apart(validation) else validation, "reported")
+    return _at_most(validation[1 - _first(validation) :: 2] if is_reported_apart(validation) else validation, "reported")
+
+
+def _first(validation: Sequence[Posterior]) -> int:
+    """The first that chooses: of an odd number, the larger half is reported on, because an interval is of these."""
+    return len(validation) % 2
 
 
 def is_reported_apart(validation: Sequence[Posterior]) -> bool:

@@ -52,7 +52,7 @@ def test_a_model_that_draws_the_subject_now_is_a_yes(good: tuple[Path, Evaluatio
     assert (metrics.pictures, metrics.validation_images, metrics.real_images) == (6, 5, 13)
     assert metrics.share
     assert metrics.separation
-    assert metrics.separation.interval[0] > 0.6
+    assert metrics.separation.interval[0] > 0.5
     assert metrics.share.quarter > 0.25
     assert metrics.found_again
     assert metrics.found_again > 0.8

@@ -59,7 +59,7 @@ def test_the_axis_is_asked_about_other_images_than_it_was_fitted_to() -> None:
         rows[:, axis] += 0.7
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
-    found = shares(SubjectVectors(wide(14, 1, 0), [wide(14, 2, 1)], wide(12, 3, 2), wide(24, 4, 0)))
+    found = shares(SubjectVectors(wide(14, 1, 0), [wide(14, 2, 1)], wide(24, 3, 2), wide(24, 4, 0)))
     assert found.separation.value == pytest.approx(1, abs=0.15)
 
 

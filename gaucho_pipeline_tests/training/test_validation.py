@@ -51,6 +51,8 @@ def test_of_four_images_two_choose_the_weights_and_two_others_are_reported_on() 
     assert list(validation.selection_of(four)) == [four[0], four[2]]
     assert list(validation.reported_of(four)) == [four[1], four[3]]
     assert (list(validation.selection_of(three)), list(validation.reported_of(three))) == ([three[1]], [three[0], three[2]])
+    five = posteriors(5, 1)
+    assert (list(validation.selection_of(five)), list(validation.reported_of(five))) == ([five[1], five[3]], five[::2])
     assert list(validation.selection_of(two)) == list(validation.reported_of(two)) == two
     assert [validation.is_reported_apart(each) for each in (four, three, two)] == [True, True, False]
 
