@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from safetensors import safe_open
 
 from gaucho_pipeline.assets.table import ASSETS, CONCEPT_ASSETS, SAMPLE_SEQUENCE
@@ -187,3 +187,9 @@ def content_of(folder: Path) -> dict[str, Any]:
     if "README.md" in found:
         found["README.md"] = [line for line in found["README.md"].splitlines() if b" images/s, " not in line]
     return found | {"manifest": manifest}
+
+
+def invoke(project: Project, *arguments: str) -> Result:
+    """`gaucho …` in this process."""
+    named = ["--concepts", str(project.concepts_file), "--data", str(project.store.root)]
+    return CliRunner().invoke(main, [*named, *arguments])

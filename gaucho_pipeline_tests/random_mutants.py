@@ -109,6 +109,8 @@ def _left_alone(node: ast.AST) -> Iterator[ast.AST]:
     elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, (int, float)):
         if node.value.value >= _LEAST_LIMIT and isinstance(node.targets[0], ast.Name) and node.targets[0].id.isupper():
             yield node.value
+    elif isinstance(node, ast.ClassDef):
+        yield from node.decorator_list  # whether a dataclass is frozen
     elif isinstance(node, ast.JoinedStr):
         yield from (each for each in ast.walk(node) if each is not node)  # a part of a text has no place of its own
 

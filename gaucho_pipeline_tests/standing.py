@@ -124,6 +124,12 @@ def _furnish(folder: Path, asset: str) -> None:
         write_table(folder / "stories.jsonl", [row | {"frames": 2, "frames_per_second": 8.0, "files": ["story.webp"]}])
 
 
+def one_concept(folder: Path) -> Project:
+    """A project of one concept, of which nothing was made yet."""
+    concept = folder_concept(draw_folder(folder / "a", "araucaria", 4), "mtl", "tree")
+    return Project(write_concepts(folder / "concepts.yaml", {"araucaria": concept}), folder / "data")
+
+
 def two_concepts(folder: Path) -> Project:
     """A project of two concepts, of which everything stands."""
     concepts = {

@@ -56,11 +56,11 @@ def test_the_axis_is_asked_about_other_images_than_it_was_fitted_to() -> None:
 
     def wide(count: int, seed: int, axis: int) -> Vectors:
         rows = np.random.default_rng(seed).normal(size=(count, 400)) / 20
-        rows[:, axis] += 0.7
+        rows[:, axis] += 0.35
         return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
     found = shares(SubjectVectors(wide(14, 1, 0), [wide(14, 2, 1)], wide(24, 3, 2), wide(24, 4, 0)))
-    assert found.separation.value == pytest.approx(1, abs=0.15)
+    assert found.separation.value > 0.85  # .70 where it is asked about what it was fitted to
 
 
 def test_the_lower_of_both_is_that_of_each_draw() -> None:

@@ -15,7 +15,7 @@ from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.demo.site import demo_site
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.stage.failures import explain, reports_failures
+from gaucho_pipeline.stage.failures import explain, is_disk_full, reports_failures
 from gaucho_pipeline.stage.harness import StageResult, ensure
 from gaucho_pipeline.stage.reporter import Progress, Reporter
 from gaucho_pipeline.stage.request import StageRequest
@@ -168,6 +168,14 @@ def test_progress_gives_the_rate_and_the_time_left() -> None:
 )
 def test_errors_are_explained_in_a_line(error: BaseException, said: str) -> None:
     assert explain(error).startswith(said)
+
+
+@pytest.mark.parametrize("link", ["__cause__", "__context__"])
+def test_a_full_disk_is_found_behind_the_error_that_it_led_to_and_nowhere_else(link: str) -> None:
+    error = RuntimeError("the file could not be written")
+    assert not is_disk_full(error)
+    setattr(error, link, OSError(28, "No space left on device"))
+    assert is_disk_full(error)
 
 
 def full_disks() -> list[BaseException]:
