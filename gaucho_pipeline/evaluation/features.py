@@ -18,6 +18,8 @@ from gaucho_pipeline.scorers import Features
 from gaucho_pipeline.scorers.base import Vectors
 from gaucho_pipeline.stage.reporter import Reporter
 
+MAX_REAL_IMAGES = 200
+"""With more, five controls of each would take hours without a GPU."""
 MIN_SHARE_SHOWN, MIN_SHOWN = 0.25, 0.02
 """Of how much more the base model's pictures of the class noun agree with it than with other nouns, as a difference of cosines."""
 
@@ -39,8 +41,17 @@ class Material:
     def count(self) -> int:
         """Pictures that an encoder looks at."""
         drawn, kinds = [*self.pictures.values(), *self.class_pictures.values()], len(CONTROLS) + bool(self.pictures["base"])
-        real = (1 + kinds) * (len(self.training) + len(self.validation))
-        return sum(map(len, drawn)) + real + len(self.look_alikes)
+        real = len(self.real())
+        return sum(map(len, drawn)) + real + kinds * len(held_against(real)) + len(self.look_alikes)
+
+    def real(self) -> list[Image.Image]:
+        """Images of the subject, those of training first."""
+        return [*self.training, *self.validation]
+
+
+def held_against(count: int) -> NDArray[np.intp]:
+    """The numbers of the real images that shares are held against: all, or as many as make them no surer, spread over all."""
+    return np.unique(np.linspace(0, count - 1, min(count, MAX_REAL_IMAGES)).round().astype(np.intp))
 
 
 @dataclass(frozen=True)
@@ -78,14 +89,14 @@ def embed(encoder: Encoder, material: Material, class_noun: str, reporter: Repor
     found = {
         model: Features(embedded(pictures), numbers, texts, of_class[model], images, alike) for model, pictures in material.pictures.items()
     }
-    real, drawn = [*material.training, *material.validation], material.pictures["base"]
+    real, drawn, held = material.real(), material.pictures["base"], held_against(len(training) + len(images))
+    real = [real[number] for number in held]
     controls = [embedded([make(image, seed) for seed, image in enumerate(real)]) for make in CONTROLS]
     if drawn:
         controls.append(embedded([in_colours_of(drawn[number % len(drawn)], image) for number, image in enumerate(real)]))
-    none = np.zeros(len(training), np.intp)
-    for name, vectors in (("real", training), ("shuffled", controls[0][: len(training)])):
-        found[name] = Features(vectors, none, None, of_class["base"][:0], images, alike)
-    together = np.concatenate([each for each in (training, images) if len(each)]) if real else training
+    for name, vectors in (("real", training), ("shuffled", controls[0][held < len(training)])):
+        found[name] = Features(vectors, np.zeros(len(vectors), np.intp), None, of_class["base"][:0], images, alike)
+    together = np.concatenate([each for each in (training, images) if len(each)])[held] if real else training
     unfollowed: tuple[str, ...] = ()
     if encoder.reads_words and len(of_class["base"]):
         nouns = encoder.embed_texts([class_prompt(class_noun), *prior_prompts(class_noun)[2:]])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gaucho_pipeline.evaluation.features import unfollowed_prompts
+from gaucho_pipeline.evaluation.features import MAX_REAL_IMAGES, held_against, unfollowed_prompts
 from gaucho_pipeline.scorers import Features
 from gaucho_pipeline.scorers.base import Vectors
 
@@ -37,3 +37,13 @@ def test_a_weak_picture_of_the_noun_is_one() -> None:
 def test_a_noun_that_the_base_model_does_not_draw_at_all_is_not_the_prompts() -> None:
     assert unfollowed_prompts(base(rows(OTHER, OTHER, NOUN, NOUN), rows(ELSE, ELSE)), NOUNS) == set()
     assert unfollowed_prompts(base(rows(OTHER, OTHER, ELSE, ELSE), rows(NOUN, NOUN)), NOUNS) == set()
+
+
+def test_shares_are_held_against_all_real_images_or_two_hundred_spread_over_all() -> None:
+    assert held_against(13).tolist() == [*range(13)]
+    many = held_against(5000)
+    assert len(many) == MAX_REAL_IMAGES
+    assert (many[0], many[-1]) == (0, 4999)
+    assert np.diff(many).max() < 30
+    assert held_against(1).tolist() == [0]
+    assert held_against(0).tolist() == []
