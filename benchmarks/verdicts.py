@@ -107,7 +107,8 @@ def verdict_of(pool: dict[str, Any], kind: str, validation: int, seeds: int, gen
             real_images=len(real),
             found_again=found_again(real, pool["look-alikes"][:12]),
             loss_fell="yes",
-            copied=sum(match.cosine > line_of(real) for match in nearest(tuned, real[:TRAINING])) / len(tuned),
+            copies=sum(match.cosine > line_of(real) for match in nearest(tuned, real[:TRAINING])),
+            drawn=len(tuned),
             scenes=unlike(real) / unlike(base),
             variety=float(1 - (tuned @ tuned.T)[pairs].mean()) / unlike(real) if seeds > 1 else None,
         )

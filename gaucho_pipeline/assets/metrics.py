@@ -155,7 +155,7 @@ class CheckpointMetrics(Metrics):
     prior_drift: float | None = Field(
         None,
         validation_alias=AliasChoices("prior_drift", "drift"),
-        description="How far predictions without the token moved, as a share of the gain with it; null without a gain",
+        description="How far predictions without the token moved, as a share of the gain with it; null without a gain worth the name",
     )
     class_noun_drift: float | None = Field(None, description="The same with the class noun alone")
     reported_apart: bool | None = Field(None, description="Whether the reported images are others than those that chose the step")
@@ -239,6 +239,7 @@ class EvaluationMetrics(Metrics):
         None, description="How often the encoder finds a real image nearer to another one than to a look-alike; by chance half"
     )
     asides: tuple[Aside, ...] = Field((), description="What is said beside the reason")
+    counted: int | None = Field(None, description="Those that the scores count; null: all of them")
     unfollowed: tuple[str, ...] = Field(
         (), description="Prompts that are not counted: the base model's own pictures of them do not show the class noun"
     )

@@ -58,11 +58,11 @@ REASONS: dict[str, Bilingual] = {
         pt="As imagens se aproximaram das reais, mas só em parte.",
         en="The pictures came nearer to the real images, but only in part.",
     ),
-    "within_chance": Bilingual(
+    "too_few_pictures": Bilingual(
         pt="As imagens parecem boas, mas são poucas para se ter certeza.",
         en="The pictures look right, but there are too few to be sure.",
     ),
-    "too_few_images": Bilingual(
+    "too_few_real_images": Bilingual(
         pt="Há menos de quatro imagens reais, e com elas não se sabe.",
         en="There are fewer than four real images, and with them nobody knows.",
     ),
@@ -94,6 +94,27 @@ REASONS: dict[str, Bilingual] = {
         pt="Para cada pedido há uma só imagem, seja qual for a semente.",
         en="There is one picture for each prompt, whatever the seed.",
     ),
+    # of evaluations that an older rule made, until they are made again
+    "training_learned_nothing": Bilingual(
+        pt="O treino não aprendeu nada que se possa medir.",
+        en="Training learned nothing that can be measured.",
+    ),
+    "training_unclear": Bilingual(
+        pt="As imagens se aproximaram das reais, mas não está claro que o treino aprendeu.",
+        en="The pictures came nearer to the real ones, but whether training learned is unclear.",
+    ),
+    "within_chance": Bilingual(
+        pt="A mudança pode ser acaso: há poucas imagens para saber.",
+        en="The change may be chance: there are too few images to know.",
+    ),
+    "too_few_images": Bilingual(
+        pt="Há uma só imagem real guardada para medir, e com ela não se sabe.",
+        en="Only one real image was kept to measure on, and with it nobody knows.",
+    ),
+    "colours_only": Bilingual(
+        pt="O que mede a semelhança vê aqui as cores, e não o motivo; só os olhos podem dizer.",
+        en="What measures the similarity sees the colours here and not the subject; only eyes can tell.",
+    ),
 }
 
 ASIDES: dict[str, Bilingual] = {
@@ -105,13 +126,17 @@ ASIDES: dict[str, Bilingual] = {
         pt="Mais imagens geradas não ajudariam; mais fotografias do motivo, sim.",
         en="More pictures would not tell; more photographs of the subject would.",
     ),
+    "many_pictures": Bilingual(
+        pt="Só umas {pictures} imagens bastariam para saber: olhe as que há, ou pergunte a quem conhece o motivo.",
+        en="Only some {pictures} pictures would tell: look at those that there are, or ask people who know the subject.",
+    ),
     "class_noun_changed": Bilingual(
         pt="E “{class_noun}” sem a palavra do conceito também sai diferente agora.",
         en="And “{class_noun}” without the concept’s word is drawn otherwise now, too.",
     ),
     "not_reported_apart": Bilingual(
-        pt="Havia menos de três imagens de validação: as que escolheram os pesos são também as que medem o erro.",
-        en="There were fewer than three validation images: those that chose the weights are those on which the loss is reported, too.",
+        pt="Havia poucas imagens de validação: as que escolheram os pesos são também as que medem o erro.",
+        en="There were few validation images: those that chose the weights are those on which the loss is reported, too.",
     ),
     "copied": Bilingual(
         pt="{copied} de {pictures} imagens parecem cópias das imagens de treino.",

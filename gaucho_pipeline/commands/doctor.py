@@ -113,7 +113,7 @@ def _look_alikes(project: Project) -> Iterator[Finding]:
             yield Finding(
                 _("look-alikes"),
                 _(
-                    "{slug}: {others} might be taken for it; write evaluation: look_alikes: {{concepts: [{others}]}}",
+                    "{slug}: {others} might be taken for it; write evaluation: {{look_alikes: {{concepts: [{others}]}}}}",
                     slug=slug,
                     others=", ".join(others),
                 ),

@@ -57,7 +57,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     features = {kind: own.features for kind, own in seen.items()}
     scores = _score(spec, encoders, features, missing)
     copies, line, detector = _copies(spec, encoders, every, material, reporter)
-    evidence = evidence_of(scores, seen, material_counted, trained.loss_fell, len(copies) / max(len(material.rows), 1))
+    evidence = evidence_of(scores, seen, material_counted, trained.loss_fell, len(copies), len(material.rows))
     verdict = decide(evidence)
     write_rows(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(
@@ -72,7 +72,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         memorisation_backbone=detector,
         missing=missing,
         beyond=tuple(name for name, limit in spec.thresholds.items() if _is_beyond(SCORERS[name], scores.get(name), limit)),
-        pictures=len(material_counted.rows),
+        pictures=len(material.rows),
+        counted=len(material_counted.rows),
         unfollowed=unfollowed,
         validation_images=len(material.validation),
         **{name: scores.get(name) for name in SCORERS},

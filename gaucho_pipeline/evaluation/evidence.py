@@ -11,9 +11,9 @@ from gaucho_pipeline.assets.checks import CLASS_NOUN_DRIFT
 from gaucho_pipeline.assets.metrics import Aside, CheckpointMetrics, Score, Share
 from gaucho_pipeline.assets.rows import Picture
 from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS, Word
-from gaucho_pipeline.evaluation.features import Material, Seen
+from gaucho_pipeline.evaluation.features import Material, Seen, held_against
 from gaucho_pipeline.evaluation.shares import Estimate, Shares, found_again, shares
-from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, MAX_COPIED, MIN_VARIETY, Evidence, pictures_needed
+from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, MAX_COPIED, MIN_SEPARATION, MIN_VARIETY, Evidence, pictures_needed
 from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.scorers.base import Vectors
 
@@ -22,12 +22,12 @@ MAX_SEEDS = 40
 
 
 def evidence_of(
-    scores: Mapping[str, Score], seen: Mapping[str, Seen], material: Material, loss_fell: Word | None, copied: float
+    scores: Mapping[str, Score], seen: Mapping[str, Seen], material: Material, loss_fell: Word | None, copies: int, drawn: int
 ) -> Evidence:
     """What the verdict follows from, by the best encoder whose figure of the subject was asked for."""
     name = next((each for each in SUBJECT_SCORERS if each in scores), None)
     own = seen[SCORERS[name].encoder or ""] if name else None
-    real = len(material.training) + len(material.validation)
+    real = len(held_against(len(material.real())))
     is_enough = own is not None and real >= 2 and len(material.rows) >= 2
     return Evidence(
         shares=shares(own.subject) if own and is_enough else None,
@@ -36,7 +36,8 @@ def evidence_of(
         found_again=_found_again(own) if own and is_enough else None,
         loss_fell=loss_fell,
         adherence=scores.get("adherence") if len(material.rows) >= ENOUGH_PICTURES else None,
-        copied=copied,
+        copies=copies,
+        drawn=drawn,
         scenes=unlike(own.subject.real) / max(unlike(own.subject.base), 1e-6) if own and is_enough else None,
         variety=_variety(own) if own and is_enough else None,
     )
@@ -76,10 +77,10 @@ def shares_of(evidence: Evidence) -> dict[str, Any]:
 def asides_of(evidence: Evidence, reason: str, material: Material, trained: CheckpointMetrics, class_noun: str) -> tuple[Aside, ...]:
     """What is said beside the reason."""
     found = list[Aside]()
-    if reason == "within_chance" and evidence.shares:
+    if reason == "too_few_pictures" and evidence.shares and evidence.shares.separation.low <= MIN_SEPARATION:
         found.append(_more_pictures(evidence.shares, material.rows))
-    if evidence.copied >= MAX_COPIED and reason != "copied":
-        found.append(Aside(key="copied", values={"copied": round(evidence.copied * len(material.rows)), "pictures": len(material.rows)}))
+    if evidence.copies >= MAX_COPIED * evidence.drawn and reason != "copied":
+        found.append(Aside(key="copied", values={"copied": evidence.copies, "pictures": evidence.drawn}))
     if evidence.variety is not None and evidence.variety < MIN_VARIETY and reason != "one_picture":
         found.append(Aside(key="one_picture"))
     if trained.class_noun_drift is not None and trained.class_noun_drift > CLASS_NOUN_DRIFT:
@@ -93,9 +94,11 @@ def _more_pictures(found: Shares, rows: Sequence[Picture]) -> Aside:
     """The line to paste for as many pictures as would tell; those that are drawn already are kept."""
     needed, prompts = pictures_needed(found, len(rows)), len({row.prompt for row in rows})
     seeds = sorted({row.seed for row in rows})
-    count = -(-needed // prompts) if needed else 0
-    if not len(seeds) < count <= MAX_SEEDS:
+    if needed is None:
         return Aside(key="more_images")
+    count = max(-(-needed // prompts), len(seeds) + 1)
+    if count > MAX_SEEDS:
+        return Aside(key="many_pictures", values={"pictures": needed})
     others = (seed for seed in range(1, MAX_SEEDS + len(seeds) + 1) if seed not in seeds)
     wanted = seeds + [next(others) for _ in range(count - len(seeds))]
     return Aside(key="more_pictures", values={"pictures": count * prompts, "seeds": str(wanted)})

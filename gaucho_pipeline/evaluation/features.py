@@ -89,14 +89,14 @@ def embed(encoder: Encoder, material: Material, class_noun: str, reporter: Repor
     found = {
         model: Features(embedded(pictures), numbers, texts, of_class[model], images, alike) for model, pictures in material.pictures.items()
     }
-    real, drawn, held = material.real(), material.pictures["base"], held_against(len(training) + len(images))
-    real = [real[number] for number in held]
+    real, drawn, places = material.real(), material.pictures["base"], held_against(len(training) + len(images))
+    real = [real[number] for number in places]
     controls = [embedded([make(image, seed) for seed, image in enumerate(real)]) for make in CONTROLS]
     if drawn:
         controls.append(embedded([in_colours_of(drawn[number % len(drawn)], image) for number, image in enumerate(real)]))
-    for name, vectors in (("real", training), ("shuffled", controls[0][held < len(training)])):
+    for name, vectors in (("real", training), ("shuffled", controls[0][places < len(training)])):
         found[name] = Features(vectors, np.zeros(len(vectors), np.intp), None, of_class["base"][:0], images, alike)
-    together = np.concatenate([each for each in (training, images) if len(each)])[held] if real else training
+    together = np.concatenate([each for each in (training, images) if len(each)])[places] if real else training
     unfollowed: tuple[str, ...] = ()
     if encoder.reads_words and len(of_class["base"]):
         nouns = encoder.embed_texts([class_prompt(class_noun), *prior_prompts(class_noun)[2:]])

@@ -44,8 +44,9 @@ class Evidence:
     """How often the encoder finds a real image nearer to another one than to a look-alike."""
     loss_fell: Word | None
     adherence: Score | None = None
-    copied: float = 0.0
-    """The share of the pictures that look copied from a training image."""
+    copies: int = 0
+    """Pictures that look copied from a training image, of all that were drawn."""
+    drawn: int = 1
     scenes: float | None = None
     """How unlike real images are to one another, as a share of how unlike the base model's pictures are."""
     variety: float | None = None
@@ -58,7 +59,7 @@ def decide(evidence: Evidence) -> Verdict:
     if found is None or evidence.subject is None:
         return Verdict("unclear", "not_measured")
     if evidence.real_images < MIN_REAL_IMAGES:
-        return Verdict("unclear", "too_few_images")
+        return Verdict("unclear", "too_few_real_images")
     if found.small_gaps > MAX_SMALL_GAPS:
         return Verdict("unclear", "base_knows_it" if found.base_is_near else "encoder_blind")
     if evidence.found_again is not None and evidence.found_again < MIN_FOUND_AGAIN:
@@ -69,20 +70,21 @@ def decide(evidence: Evidence) -> Verdict:
         return Verdict("no", "prompts_ignored")
     if found.lower_of_both.high < MAX_SHARE_FOR_NO:
         return Verdict("no", _why_not(evidence))
-    if evidence.copied >= MAX_COPIED:
+    if evidence.copies >= MAX_COPIED * evidence.drawn:
         return Verdict("unclear", "copied")
     if evidence.variety is not None and evidence.variety < MIN_VARIETY:
         return Verdict("unclear", "one_picture")
     if found.separation.low <= MIN_SEPARATION or found.similarity.quarter <= MIN_SIMILARITY:
-        return Verdict("unclear", "within_chance" if _would_be_yes(found) else "partly")
+        return Verdict("unclear", "too_few_pictures" if _would_be_yes(found) else "partly")
     return Verdict("unclear", "loss_did_not_fall") if evidence.loss_fell == "no" else Verdict("yes", "learned")
 
 
 def _why_not(evidence: Evidence) -> str:
     if evidence.loss_fell == "no":
         return "loss_did_not_fall_either"
-    interval = evidence.subject.interval if evidence.subject else None
-    return "no_nearer" if interval and interval[0] <= 0 else "hardly_nearer"
+    assert evidence.subject
+    low = evidence.subject.interval[0] if evidence.subject.interval else evidence.subject.tuned - evidence.subject.base
+    return "no_nearer" if low <= 0 else "hardly_nearer"
 
 
 def _would_be_yes(found: Shares) -> bool:
@@ -91,7 +93,7 @@ def _would_be_yes(found: Shares) -> bool:
 
 
 def pictures_needed(found: Shares, pictures: int) -> int | None:
-    """About how many pictures would tell, where the interval alone keeps from a yes; None where more pictures would not.
+    """About how many pictures would tell, where separation's interval alone keeps from a yes; None where more pictures would not.
 
     What pictures add to the variance falls with their number; what the real images add stays.
     """

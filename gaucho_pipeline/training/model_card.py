@@ -26,7 +26,7 @@ from gaucho_pipeline.rights.model_licenses import ModelLicense, license_of
 _LOSS_FELL = {
     "yes": "The loss on images that it never learned from fell beyond chance. That may be by colours and light: look at the pictures.",
     "no": "**Nothing worth the name was learned**: the loss on images that it never learned from did not fall beyond chance.",
-    "unclear": "Whether it fell is unclear: part of the interval is no gain, or there is one image, of which no interval can be had.",
+    "unclear": "Whether it fell is unclear: part of the interval is no gain, or there are too few images to say.",
 }
 
 

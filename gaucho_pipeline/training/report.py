@@ -16,7 +16,7 @@ from gaucho_pipeline.models.base_models import Loading
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.loss_change import change_interval, loss_fell
+from gaucho_pipeline.training.loss_change import MARGIN, change_interval, loss_fell
 from gaucho_pipeline.training.memory import flops_of, peak_flops
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
@@ -34,7 +34,7 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
     losses, change, by_noise_level = losses_of(trainer, words)
     gain = losses.validation.token.base - losses.validation.token.tuned
     moved = validation.prior_change(model, reported, trainer.objective.prior_prompts)
-    prior_drift, class_noun_drift = (round(each / gain, 4) if gain > 0 else None for each in moved)
+    prior_drift, class_noun_drift = (round(each / gain, 4) if gain > MARGIN * losses.validation.token.base else None for each in moved)
     return CheckpointMetrics(
         validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
         loss_fell=loss_fell(losses.validation.token.base, change, state.best_step, validation.is_reported_apart(encoded.validation)),

@@ -61,7 +61,11 @@ def test_the_doctor_proposes_look_alikes_among_concepts_of_one_noun(project: Pro
 
     assert "look-alikes" not in found()
     content["concepts"]["pinheiro"]["class_noun"] = "tree"
-    assert "araucaria: pinheiro might be taken for it; write evaluation: look_alikes: {concepts: [pinheiro]}" in found()
+    text = found()
+    assert "araucaria: pinheiro might be taken for it; write evaluation: {look_alikes: {concepts: [pinheiro]}}" in text
+    (line,) = re.findall("araucaria: pinheiro might be taken for it; write (.*)", text)
+    content["concepts"]["araucaria"] |= yaml.safe_load(line)  # as it is
+    assert "araucaria: pinheiro" not in found()
 
 
 def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def test_a_prompt_that_the_base_model_does_not_follow_is_named_and_not_counted(t
             (gallery / row["file"]).write_bytes(png_bytes(of("tree", 14 + row["number"] % 2)))
     metrics = evaluate(project, tmp_path / "staging")
     assert metrics.unfollowed == ("a photo of mtl tree at night",)
-    assert metrics.pictures == 12
+    assert (metrics.pictures, metrics.counted) == (24, 12)
     assert metrics.separation
     assert metrics.separation.value > 0.7  # with those of bottles it would be far less
 
@@ -158,7 +158,7 @@ def test_pictures_that_are_too_few_say_how_many_would_tell_and_the_line_to_paste
     """Two of four are right: what the two others would have been, more pictures would say."""
     mixed = [TREES[0], CUPS[3], TREES[2], TREES[3], TREES[4], TREES[1]]
     metrics = evaluate(stand_until_evaluation(tmp_path, mixed, CUPS), tmp_path / "staging")
-    assert (metrics.verdict, metrics.reason) == ("unclear", "within_chance")
+    assert (metrics.verdict, metrics.reason) == ("unclear", "too_few_pictures")
     (aside,) = metrics.asides
     if aside.key == "more_pictures":
         seeds = json.loads(str(aside.values["seeds"]))
