@@ -49,6 +49,10 @@ _MAX_REQUEST_BYTES = 16 * 2**20
 # ------------------------------------------------------------------------------------------ whoever has it run
 
 
+_SECONDS_TO_END = 20
+"""That a server may take to end when it is asked to."""
+
+
 @contextlib.contextmanager
 def serving(modules: Sequence[str], environment: Mapping[str, str], is_wanted: bool = True) -> Iterator[Path | None]:
     """Has a server run as long as the block, for every process that is started within it; yields the folder of its socket.
@@ -69,7 +73,11 @@ def serving(modules: Sequence[str], environment: Mapping[str, str], is_wanted: b
     finally:
         os.environ.pop(SERVER_VARIABLE, None)
         process.terminate()
-        process.wait()
+        try:
+            process.wait(_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:  # seen once in a long test run; whoever waits for it would wait for ever
+            process.kill()
+            process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 
