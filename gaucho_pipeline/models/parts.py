@@ -216,7 +216,8 @@ class PartsInTurn(Parts):
             except (OSError, ValueError, RuntimeError, SafetensorError) as error:
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
-                first = error if is_local and not source.is_folder else first or error
+                if source.is_folder or not is_local:  # that a cache lacks it is no reason
+                    first = first or error
         text = str(first).strip().splitlines()[0]
         raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}")) from None
 
