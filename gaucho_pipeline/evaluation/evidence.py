@@ -26,20 +26,19 @@ def evidence_of(
 ) -> Evidence:
     """What the verdict follows from, by the best encoder whose figure of the subject was asked for."""
     name = next((each for each in SUBJECT_SCORERS if each in scores), None)
-    own = seen[SCORERS[name].encoder or ""] if name else None
     real = len(held_against(len(material.real())))
-    is_enough = own is not None and real >= 2 and len(material.rows) >= 2
+    own = seen[SCORERS[name].encoder or ""] if name and real >= 2 and len(material.rows) >= 2 else None
     return Evidence(
-        shares=shares(own.subject) if own and is_enough else None,
+        shares=shares(own.subject) if own else None,
         subject=scores[name] if name else None,
         real_images=real,
-        found_again=_found_again(own) if own and is_enough else None,
+        found_again=_found_again(own) if own else None,
         loss_fell=loss_fell,
         adherence=scores.get("adherence") if len(material.rows) >= ENOUGH_PICTURES else None,
         copies=copies,
         drawn=drawn,
-        scenes=unlike(own.subject.real) / max(unlike(own.subject.base), 1e-6) if own and is_enough else None,
-        variety=_variety(own) if own and is_enough else None,
+        scenes=unlike(own.subject.real) / max(unlike(own.subject.base), 1e-6) if own else None,
+        variety=_variety(own) if own else None,
     )
 
 
@@ -52,7 +51,7 @@ def _found_again(seen: Seen) -> float | None:
 def _variety(seen: Seen) -> float | None:
     """How unlike the tuned model's pictures of one prompt are, as a share of how unlike real images are; None with one seed."""
     scorer, tuned, real = SCORERS["variety"], seen.features["tuned"], seen.subject.real
-    if not scorer.can_score(tuned) or len(real) < 2:
+    if not scorer.can_score(tuned):
         return None
     return scorer.score(tuned, np.arange(len(tuned.pictures)), np.arange(0)) / max(unlike(real), 1e-6)
 

@@ -32,15 +32,16 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
     state, spec, model, encoded = trainer.state, trainer.spec, trainer.model, trainer.encoded
     reported = validation.reported_of(encoded.validation)
     losses, change, by_noise_level = losses_of(trainer, words)
+    apart = validation.is_reported_apart(encoded.validation)
     gain = losses.validation.token.base - losses.validation.token.tuned
     moved = validation.prior_change(model, reported, trainer.objective.prior_prompts)
     prior_drift, class_noun_drift = (round(each / gain, 4) if gain > MARGIN * losses.validation.token.base else None for each in moved)
     return CheckpointMetrics(
         validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
-        loss_fell=loss_fell(losses.validation.token.base, change, state.best_step, validation.is_reported_apart(encoded.validation)),
+        loss_fell=loss_fell(losses.validation.token.base, change, state.best_step, apart),
         prior_drift=prior_drift,
         class_noun_drift=class_noun_drift,
-        reported_apart=validation.is_reported_apart(encoded.validation),
+        reported_apart=apart,
         losses=losses,
         by_noise_level=by_noise_level,
         steps=state.step,
