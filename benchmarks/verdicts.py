@@ -42,7 +42,7 @@ def pool_of(subject: str) -> dict[str, Any]:
     from gaucho_pipeline.concepts.models import EncoderSpec
     from gaucho_pipeline.embedded.scenery import draw_scene
     from gaucho_pipeline.embedded.world import draw_picture, random_variant
-    from gaucho_pipeline.evaluation.controls import CONTROLS, in_colours_of
+    from gaucho_pipeline.images.controls import CONTROLS, in_colours_of
     from gaucho_pipeline.models.encoders import Encoder
 
     torch.set_num_threads(1)

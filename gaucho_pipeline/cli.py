@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from gaucho_pipeline.assets.table import ASSETS, GALLERY_SITE, RAW_CRAWL
-from gaucho_pipeline.commands import drawing, sharing, status, upkeep
+from gaucho_pipeline.assets.table import GALLERY_SITE, RAW_CRAWL, RUN_ASSETS
+from gaucho_pipeline.commands import drawing, judging, sharing, status, upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.commands.init import STARTS
 from gaucho_pipeline.commands.planning import memory_plan, plan_crawls, plan_runs, print_plan
@@ -38,7 +38,7 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 
 @main.command()
 @click.argument("concepts", nargs=-1, shell_complete=complete_concept)
-@click.option("--select", type=click.Choice(tuple(ASSETS)), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
+@click.option("--select", type=click.Choice(RUN_ASSETS), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
 @click.option("--force", is_flag=True, help="Make the selected asset again although it is fresh.")
 @click.option(
     "--jobs", type=click.IntRange(1, 64), help="Concepts at once; as many as the pool of devices in dagster.yaml allows, if not given."
@@ -148,7 +148,7 @@ def demo(folder: Path) -> None:
     run_demo(folder)
 
 
-for command in (*status.COMMANDS, *drawing.COMMANDS, *sharing.COMMANDS, *upkeep.COMMANDS):
+for command in (*status.COMMANDS, *drawing.COMMANDS, *sharing.COMMANDS, *judging.COMMANDS, *upkeep.COMMANDS):
     main.add_command(command)
 
 

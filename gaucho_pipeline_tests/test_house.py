@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "gaucho_pipeline"
 STAGES = (
-    "crawl", "curation", "training", "gallery", "evaluation", "sequence", "pages",
+    "crawl", "curation", "training", "gallery", "evaluation", "sequence", "judging", "pages",
 )  # fmt: skip
 FLOORS = (
     ("errors", "spec"),

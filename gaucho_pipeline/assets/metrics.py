@@ -297,6 +297,41 @@ class SampleSequenceMetrics(Metrics):
     missing: dict[str, str] = Field(default_factory=dict, description="Encoders and files that could not be had: why, and how to get them")
 
 
+class Proportion(Metrics):
+    """A share of answers, and how sure it is."""
+
+    value: float = Field(description="0 to 1")
+    interval: tuple[float, float] = Field(description="95 % interval, over raters and pictures")
+
+
+class KindJudgement(Metrics):
+    """What people said of one kind of picture: real, tuned, base or look_alike."""
+
+    pictures: int = Field(description="Single pictures of it that were judged")
+    shows_it: Proportion | None = Field(description="How often a picture of it was taken for the concept; null where too few were judged")
+    chosen_over_real: Proportion | None = Field(None, description="How often one is chosen over a real image; null for real ones")
+    chosen_over_base: Proportion | None = Field(None, description="How often one is chosen over the base model's; null for these")
+    attributes: dict[str, Proportion | None] = Field({}, description="How often each attribute was seen, by its Portuguese text")
+
+
+class JudgementMetrics(Metrics):
+    """Of `judgement`."""
+
+    word: Word = Field(description="Whether the concept can be drawn now, by people who know it")
+    reason: str = Field(description="Why so: a key of JUDGEMENT_REASONS")
+    raters: int = Field(description="People who know it and whose answers count")
+    relations: dict[str, int] = Field(description="How these know it, by what they said of themselves")
+    left_out: dict[str, int] = Field(
+        description="People whose answers do not count, by why: failed_controls, does_not_know, too_few_answers"
+    )
+    kinds: dict[str, KindJudgement] = Field(description="By kind of picture")
+    missing_attributes: tuple[str, ...] = Field((), description="Attributes that most of the tuned pictures lack for certain")
+    agreement_on_pairs: float | None = Field(description="Krippendorff's alpha of who chose what: 1 the same, 0 chance")
+    agreement_on_singles: float | None = Field(description="The same of whether single pictures show it")
+    remarks: int = Field(description="What is wrong with tuned pictures, in people's own words: so many remarks")
+    panel: str = Field(description="Which panel it was")
+
+
 class GallerySiteMetrics(Metrics):
     """Of `gallery_site`."""
 

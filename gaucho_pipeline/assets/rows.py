@@ -215,6 +215,17 @@ class Copy(Row):
     cosine: float
 
 
+# ------------------------------------------------------------------------------------------ judgement
+
+
+class Remark(Row):
+    """A row of `remarks.jsonl`: what a person wrote that is wrong with a picture."""
+
+    prompt: str = Field(description="What the picture was drawn of")
+    seed: int
+    text: str = Field(max_length=500)
+
+
 # ------------------------------------------------------------------------------------------ sample_sequence
 
 

@@ -17,6 +17,7 @@ from gaucho_pipeline.assets.metrics import (
     CuratedSetMetrics,
     EvaluationMetrics,
     GallerySiteMetrics,
+    JudgementMetrics,
     Metrics,
     RawCrawlMetrics,
     SampleGalleryMetrics,
@@ -72,6 +73,8 @@ class Asset:
     """Whether its fingerprint is the hash of what it holds, because its input is beyond our reach: the web."""
     also_reads: tuple[tuple[str, str], ...] = ()
     """Assets that are read beside the inputs, each with the input that was made from it: that very artifact is read, however old."""
+    is_made_apart: bool = False
+    """Whether a command of its own makes it, and neither `gaucho run` nor automation does: people are asked for it."""
     retries: int = 0
     """How often it is tried again when it failed, because the web may answer better a little later."""
 
@@ -203,6 +206,21 @@ SAMPLE_SEQUENCE = Asset(
     ),
     figure=Figure("filmstrip", "filmstrip.jpg"),
 )
+JUDGEMENT = Asset(
+    name="judgement",
+    memory_remedy="lower judgement.pairs",
+    program="gaucho_pipeline.judging",
+    code_version="1",
+    description="What people who know the concept say of its pictures, where they were asked.",
+    next_step="It stands on the concept's page beside the verdict; to ask again: gaucho judge.",
+    kinds=frozenset({"pandas"}),
+    metrics=JudgementMetrics,
+    summary=lambda m: f"{m.word}, by {m.raters} people who know it",
+    part="judgement",
+    part_description="What people are asked.",
+    inputs=("sample_gallery",),
+    is_made_apart=True,
+)
 GALLERY_SITE = Asset(
     name="gallery_site",
     memory_remedy="show fewer concepts",
@@ -213,7 +231,7 @@ GALLERY_SITE = Asset(
     kinds=frozenset({"html"}),
     metrics=GallerySiteMetrics,
     summary=lambda m: f"{m.concepts} concepts",
-    inputs=("evaluation", "sample_sequence"),
+    inputs=("evaluation", "sample_sequence", "judgement"),
     page="index.html",
 )
 
@@ -224,6 +242,7 @@ _ALL = (
     SAMPLE_GALLERY,
     EVALUATION,
     SAMPLE_SEQUENCE,
+    JUDGEMENT,
     GALLERY_SITE,
 )
 
@@ -234,18 +253,23 @@ CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if 
 """Those of which there is one for each concept."""
 
 LAST_OF_CONCEPTS: tuple[str, ...] = tuple(
-    asset.name for asset in CONCEPT_ASSETS if not any(asset.name in other.inputs for other in CONCEPT_ASSETS)
+    asset.name
+    for asset in CONCEPT_ASSETS
+    if not asset.is_made_apart and not any(asset.name in other.inputs for other in CONCEPT_ASSETS if not other.is_made_apart)
 )
-"""Those of a concept from which no other of it is made."""
+"""Those of a concept from which no other of it is made, as far as `gaucho run` makes them."""
+
+RUN_ASSETS: tuple[str, ...] = tuple(asset.name for asset in ASSETS.values() if not asset.is_made_apart)
+"""Those that `gaucho run` makes, and Dagster's automation."""
 
 PARTS: tuple[str, ...] = tuple(asset.part for asset in CONCEPT_ASSETS)
 """The parts of a concept in `concepts.yaml`, in the order of the chain."""
 
 
 def with_inputs(asset: str) -> list[str]:
-    """An asset and all that it is made from, in the order of the chain; with the site, which is the last, every one that there is."""
+    """An asset and all that it is made from, in the order of the chain; with the site, which is the last, all that a run makes."""
     if asset == GALLERY_SITE.name:
-        return list(ASSETS)
+        return list(RUN_ASSETS)
     needed = {asset}
     for name in reversed(ASSETS):
         if name in needed:

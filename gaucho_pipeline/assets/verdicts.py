@@ -145,3 +145,38 @@ ASIDES: dict[str, Bilingual] = {
     "one_picture": REASONS["one_picture"],
 }
 """What is said beside the reason, with what is counted in it."""
+
+JUDGEMENT_RULE = Bilingual(
+    pt="Sim: mais da metade das imagens geradas são tomadas pelo motivo por quem o conhece, e preferidas às do modelo de base "
+    "(com 97,5 % de certeza), e nenhum atributo falta. Não: mais da metade não são tomadas por ele, ou lhes falta um atributo que as "
+    "fotografias mostram (com 97,5 %). Nos demais casos não se sabe.",
+    en="Yes: people who know it take more than half of the pictures for it and choose them over the base model's (with 97.5 % certainty), "
+    "and no attribute is missing. No: more than half are not taken for it, or lack an attribute that photographs show (with 97.5 %). "
+    "Anything else is unclear.",
+)
+
+JUDGEMENT_REASONS: dict[str, Bilingual] = {
+    "recognised": Bilingual(
+        pt="As imagens são tomadas pelo motivo, e preferidas às do modelo de base.",
+        en="The pictures are taken for it, and chosen over the base model's.",
+    ),
+    "not_recognised": Bilingual(pt="A maioria das imagens não é tomada pelo motivo.", en="Most pictures are not taken for it."),
+    "attribute_missing": Bilingual(
+        pt="À maioria das imagens falta algo que o motivo deve mostrar.", en="Most pictures lack something that it must show."
+    ),
+    "undecided": Bilingual(
+        pt="As respostas são poucas, ou divididas demais, para se ter certeza.", en="The answers are too few, or too divided, to be sure."
+    ),
+    "base_as_good": Bilingual(
+        pt="As imagens são tomadas pelo motivo, mas não é certo que sejam preferidas às do modelo de base.",
+        en="The pictures are taken for it, but it is not sure that they are chosen over the base model's.",
+    ),
+    "real_not_recognised": Bilingual(
+        pt="Nem as fotografias reais são tomadas com certeza pelo motivo: a pergunta, ou a escolha de pessoas, não serve.",
+        en="Not even real photographs are surely taken for it: the question, or the choice of people, does not serve.",
+    ),
+    "too_few_raters": Bilingual(
+        pt="Menos de três pessoas que o conhecem responderam.", en="Fewer than three people who know it have answered."
+    ),
+    "too_few_answers": Bilingual(pt="Faltam respostas sobre imagens avulsas.", en="There are too few answers about single pictures."),
+}

@@ -183,6 +183,19 @@ def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
     return failures
 
 
+def make_apart(project: Project, asset: str, slugs: Sequence[str]) -> list[str]:
+    """Brings an asset of concepts up to date that no run makes; returns what failed. Raises Interrupted once it was stopped."""
+    from gaucho_pipeline.orchestration.repository import build_defs
+    from gaucho_pipeline.orchestration.runner import Runner, get_instance
+
+    with noticed() as received, get_instance(project, captures_output=False) as instance:
+        runner = Runner(build_defs(project, lambda: project), instance, received)
+        try:
+            return [f"{asset} of {slug} failed" for slug in slugs if not _ensure(project, runner, asset, slug, False)]
+        except KeyboardInterrupt:
+            raise Interrupted(received() or signal.SIGINT, "stopped; what people sent back is kept: run the same again") from None
+
+
 def _left_now(run: _Run, last: str) -> list[str]:
     """What is left to do after other things were done: not of a concept whose own chain has failed, which was reported."""
     found = []

@@ -10,14 +10,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.concepts.crawl import CrawlSpec
 from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.concepts.gallery import GallerySpec
-from gaucho_pipeline.concepts.part import Part
+from gaucho_pipeline.concepts.judgement import JudgementSpec
+from gaucho_pipeline.concepts.part import ConceptFacts, Part
 from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, _
@@ -47,6 +48,14 @@ def _noun(text: str) -> str:
     if "{" in text or "}" in text:
         raise ValueError("must be plain words; a placeholder such as {token} stands in prompts only")
     return " ".join(text.split())
+
+
+def _in_one_language(value: object) -> object:
+    return {"pt": value} if isinstance(value, str) else value
+
+
+Attribute = Annotated[Bilingual, BeforeValidator(_in_one_language, json_schema_input_type=str | Bilingual)]
+"""What a picture must show: a text, or one in each language."""
 
 
 class AboutConcept(Spec):
@@ -89,12 +98,16 @@ class Concept(Spec):
     class_noun: Annotated[Text, AfterValidator(_noun)] = Field(description="The plain English noun of what it is: drink, tree, person")
     subject: Subject | None = Field(None, description="What kind of subject it is, which says what prompts suit it: thing, person, …")
     historical: bool = Field(False, description="Whether it is of the past, so that every picture of it is imagined and says so")
+    attributes: tuple[Attribute, ...] = Field(
+        (), max_length=8, description="What a picture of it must show to be right, for people who judge"
+    )
     crawl: CrawlSpec = Field(description="What to gather")
     curation: CurationSpec = Field(default_factory=CurationSpec, description="What to keep")
     training: TrainingSpec = Field(default_factory=TrainingSpec, description="How to learn it")
     gallery: GallerySpec = Field(default_factory=GallerySpec, description="What to generate")
     evaluation: EvaluationSpec = Field(default_factory=EvaluationSpec, description="How it is scored")
     sequence: SequenceSpec | None = Field(None, description="What of it is to unfold in time; absent: nothing")
+    judgement: JudgementSpec = Field(default_factory=JudgementSpec, description="What people who know it are asked")
 
     @model_validator(mode="after")
     def _has_a_word_of_its_own(self) -> Self:
@@ -137,7 +150,7 @@ class Concept(Spec):
     def resolved_spec(self, part: str) -> JsonObject:
         """What makes a stage's specification another one: names resolved, without keys at their absent value."""
         found = self.part(part)
-        return JsonObject(found.identity() | found.shared(self.words, self.historical))
+        return JsonObject(found.identity() | found.shared(ConceptFacts(self.words, self.historical, self.attributes)))
 
     def about(self) -> AboutConcept:
         """What pages say of it."""

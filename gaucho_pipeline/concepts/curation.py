@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from gaucho_pipeline.concepts.models import ModelSpec
-from gaucho_pipeline.concepts.part import Part
+from gaucho_pipeline.concepts.part import ConceptFacts, Part
 from gaucho_pipeline.filters.registry import FilterSpec
-from gaucho_pipeline.prompts.templates import CONTEXT, ConceptWords
+from gaucho_pipeline.prompts.templates import CONTEXT
 from gaucho_pipeline.spec import Absent, JsonObject, Text
 
 
@@ -58,8 +58,8 @@ class CurationSpec(FilterSpec, Part):
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
     max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
 
-    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
-        return JsonObject(class_noun=words.class_noun) if self.context else JsonObject()
+    def shared(self, concept: ConceptFacts) -> JsonObject:
+        return JsonObject(class_noun=concept.words.class_noun) if self.context else JsonObject()
 
     def files(self) -> tuple[Path, ...]:
         return (self.overrides,) if self.overrides else ()

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from gaucho_pipeline.concepts.models import ModelSpec, check_pinned
-from gaucho_pipeline.concepts.part import Part
+from gaucho_pipeline.concepts.part import ConceptFacts, Part
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.samplers import SamplerName
@@ -119,9 +119,9 @@ class GallerySpec(Part):
             )
         return found.with_recommended({"translate": not family.reads_portuguese})
 
-    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
-        past = {"historical": True} if historical else {}
-        return JsonObject(token=words.token, class_noun=words.class_noun, **past)
+    def shared(self, concept: ConceptFacts) -> JsonObject:
+        past = {"historical": True} if concept.historical else {}
+        return JsonObject(token=concept.words.token, class_noun=concept.words.class_noun, **past)
 
     def models(self) -> dict[str, ModelSpec | None]:
         return {"base_model": ModelSpec(model=self.base_model, revision=self.revision) if self.base_model else None}

@@ -11,6 +11,7 @@ from typing import NamedTuple, Self
 
 from gaucho_pipeline.concepts.models import ModelSpec
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.prompts.plans import Subject
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.spec import JsonObject, Spec
@@ -25,6 +26,16 @@ class OtherInput(NamedTuple):
     """Whether what is made from it waits until it is up to date; else its existence is enough."""
 
 
+class ConceptFacts(NamedTuple):
+    """What parts of a concept have in common."""
+
+    words: ConceptWords
+    historical: bool
+    """Whether it is of the past."""
+    attributes: tuple[Bilingual, ...]
+    """What a picture of it must show to be right."""
+
+
 class Part(Spec):
     """A part of a concept: the specification of one asset."""
 
@@ -36,7 +47,7 @@ class Part(Spec):
         """The same on a base model of a family. Raises ConfigError where it cannot be."""
         return self
 
-    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
+    def shared(self, concept: ConceptFacts) -> JsonObject:
         """What of the concept itself shapes what is made: it is part of the version."""
         return JsonObject()
 

@@ -8,11 +8,10 @@ from pydantic import Field, model_validator
 
 from gaucho_pipeline.assets.table import CHECKPOINT
 from gaucho_pipeline.concepts.models import EncoderSpec, ModelSpec
-from gaucho_pipeline.concepts.part import OtherInput, Part
+from gaucho_pipeline.concepts.part import ConceptFacts, OtherInput, Part
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.prompts.stories import Stories
-from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.spec import JsonObject, Operational
 
 SEQUENCE_CODE_VERSIONS = {"storyboard": "1", "animatediff": "1", "video": "1"}
@@ -78,9 +77,9 @@ class SequenceSpec(Stories, Part):
         recommended = {**family.recommended.gallery, **family.recommended.sequence}
         return self.with_recommended(recommended | encoders).model_copy(update={"method": method})
 
-    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
-        past = {"historical": True} if historical else {}
-        return JsonObject(token=words.token, class_noun=words.class_noun, **past)
+    def shared(self, concept: ConceptFacts) -> JsonObject:
+        past = {"historical": True} if concept.historical else {}
+        return JsonObject(token=concept.words.token, class_noun=concept.words.class_noun, **past)
 
     def models(self) -> dict[str, ModelSpec | None]:
         return {"motion_adapter": self.motion_adapter, **self.encoders()}

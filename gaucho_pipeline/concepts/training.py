@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.concepts.models import EMBEDDED, check_pinned
-from gaucho_pipeline.concepts.part import Part
+from gaucho_pipeline.concepts.part import ConceptFacts, Part
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
-from gaucho_pipeline.prompts.templates import ConceptWords, prior_prompts
+from gaucho_pipeline.prompts.templates import prior_prompts
 from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.spec import Absent, JsonObject, Operational, Spec, Text
 
@@ -188,7 +188,8 @@ class TrainingSpec(Part):
             raise ValueError("study: tries 2 to 24 combinations")
         return self
 
-    def shared(self, words: ConceptWords, historical: bool) -> JsonObject:
+    def shared(self, concept: ConceptFacts) -> JsonObject:
+        words = concept.words
         prior = {"prior_prompts": prior_prompts(words.class_noun)} if self.prior_loss_weight else {}
         return JsonObject(token=words.token, class_noun=words.class_noun, **prior)
 

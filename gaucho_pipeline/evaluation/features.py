@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gaucho_pipeline.assets.rows import Picture
-from gaucho_pipeline.evaluation.controls import CONTROLS, in_colours_of
 from gaucho_pipeline.evaluation.shares import SubjectVectors
+from gaucho_pipeline.images.controls import CONTROLS, in_colours_of
 from gaucho_pipeline.models.encoders import Encoder
 from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
 from gaucho_pipeline.scorers import Features

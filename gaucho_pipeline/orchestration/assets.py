@@ -82,7 +82,7 @@ def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> d
         code_version=asset.code_version,
         pool=asset.pool,
         op_tags=op_tags(asset),
-        automation_condition=WHEN_SOMETHING_CHANGED if asset.is_partitioned else WHEN_AN_EVALUATION_CHANGED,
+        automation_condition=_condition(asset),
         retry_policy=retry_policy(asset),
     )
     def artifact(
@@ -91,6 +91,13 @@ def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> d
         return _ensure(context, project, programs, asset, context.partition_key if asset.is_partitioned else ALL)
 
     return artifact
+
+
+def _condition(asset: Asset) -> dg.AutomationCondition[Any] | None:
+    """When the asset is made by itself; None for what only people can ask for."""
+    if asset.is_made_apart:
+        return None
+    return WHEN_SOMETHING_CHANGED if asset.is_partitioned else WHEN_AN_EVALUATION_CHANGED
 
 
 def _ensure(

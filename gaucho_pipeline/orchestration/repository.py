@@ -7,6 +7,7 @@ from collections.abc import Callable
 import dagster as dg
 from dagster import PipesSubprocessClient
 
+from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.orchestration import automation
 from gaucho_pipeline.orchestration.alerts import build_alert_sensor
 from gaucho_pipeline.orchestration.assets import build_assets
@@ -30,7 +31,8 @@ def build_defs(project: Project, open_project: Callable[[], Project] | None = No
     slugs, mistake = known or Partitions(project.slugs)
     partitions = dg.StaticPartitionsDefinition(slugs)
     crawl_job = dg.define_asset_job("crawl", selection=["raw_crawl"], description="Asks a concept's sources again.")
-    everything = dg.define_asset_job("everything", selection=dg.AssetSelection.all(), description="The whole chain of a concept.")
+    whole_chain = dg.AssetSelection.all() - dg.AssetSelection.assets(*(asset.name for asset in ASSETS.values() if asset.is_made_apart))
+    everything = dg.define_asset_job("everything", selection=whole_chain, description="The whole chain of a concept.")
     return dg.Definitions(
         assets=build_assets(partitions, mistake),
         asset_checks=build_checks(partitions),

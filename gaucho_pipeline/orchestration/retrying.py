@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterEventType
 
-from gaucho_pipeline.assets.table import ALL, ASSETS, RAW_CRAWL
+from gaucho_pipeline.assets.table import ALL, ASSETS, RAW_CRAWL, RUN_ASSETS
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, CONCEPT_TAG, GONE_TAG, PARTITION_TAG, PROCESS_TAG, REASON_TAG
@@ -87,4 +87,4 @@ def _assets_of(run: dg.DagsterRun) -> set[str]:
     """The assets that a run was to make: those that were selected, or its job's own."""
     if run.asset_selection is not None:
         return {key.to_user_string() for key in run.asset_selection}
-    return {"crawl": {RAW_CRAWL.name}, "everything": set(ASSETS)}.get(run.job_name, set())
+    return {"crawl": {RAW_CRAWL.name}, "everything": set(RUN_ASSETS)}.get(run.job_name, set())

@@ -22,6 +22,7 @@ from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.language.bilingual import Language
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.pages.curve_content import Curve, curve_content
+from gaucho_pipeline.pages.judgement_content import JudgementContent, judgement_content
 from gaucho_pipeline.pages.story_content import StoryContent, story_contents
 from gaucho_pipeline.pages.words import number, words
 from gaucho_pipeline.rights.model_licenses import license_of
@@ -40,6 +41,8 @@ class ConceptFolders:
     checkpoint: Path
     sequence: Path | None = None
     """Where it has stories."""
+    judgement: Path | None = None
+    """Where people judged it."""
 
     def name(self, language: Language) -> str:
         """What it is called; the slug where nobody has said."""
@@ -158,6 +161,8 @@ class ConceptContent:
     verdict: str
     reason: str
     rule: str
+    judged: JudgementContent | None
+    """Where people judged it: their word goes before the verdict's."""
     changed_class_pair: Pair | None
     """Where the class noun is drawn otherwise now, the two pictures of it."""
     groups: list[Group]
@@ -194,6 +199,7 @@ class Card:
     historical: bool
     verdict: str
     reason: str
+    judged: JudgementContent | None
     files: dict[str, str]
     alt: dict[str, str]
 
@@ -226,6 +232,7 @@ def concept_content(
         verdict=metrics.verdict,
         reason=verdict_text(metrics, language),
         rule=RULE.read(language),
+        judged=judgement_content(folders.judgement, folders.gallery, metrics, language),
         changed_class_pair=_changed_class_pair(metrics, pairs),
         groups=_groups(own, metrics.unfollowed),
         prompts=list(dict.fromkeys(pair.title for pair in own)),
@@ -262,6 +269,7 @@ def _versions(folders: ConceptFolders) -> dict[str, str]:
     """The data versions of what is shown, by what the page calls it."""
     shown = {"checkpoint": folders.checkpoint, "pictures": folders.gallery, "evaluation": folders.evaluation}
     shown |= {"sample_sequence": folders.sequence} if folders.sequence else {}
+    shown |= {"judgement": folders.judgement} if folders.judgement else {}
     return {name: read_manifest(folder).data_version for name, folder in shown.items()}
 
 
@@ -284,6 +292,7 @@ def card_content(folders: ConceptFolders, language: Language) -> Card:
         historical=folders.about.historical,
         verdict=metrics.verdict,
         reason=verdict_text(metrics, language),
+        judged=judgement_content(folders.judgement, folders.gallery, metrics, language),
         files={row.model: f"{folders.slug}/{row.file}" for row in first},
         alt={which: texts[f"alt_{which}"].format(title=title, seed=seed) for which in ("before", "after")},
     )

@@ -26,11 +26,12 @@ class Approval(BaseModel):
     sample_gallery: str = Field(description="Data version of the pictures")
     evaluation: str = Field(description="Data version of the figures")
     sample_sequence: str | None = Field(None, description="Data version of the stories; null where there are none")
+    judgement: str | None = Field(None, description="Data version of what people said; null where nobody was asked")
     about: str = Field(description="Digest of what the concepts file says of it: names, description, whether it is of the past")
 
     def is_of(self, project: Project, slug: str, shown: Shown) -> bool:
         """Whether it is of what exists."""
-        versions = (self.checkpoint, self.sample_gallery, self.evaluation, self.sample_sequence)
+        versions = (self.checkpoint, self.sample_gallery, self.evaluation, self.sample_sequence, self.judgement)
         return versions == _versions(shown) and self.about == digest(project.concept(slug).about().to_json())
 
 
@@ -56,7 +57,7 @@ def read_approvals(project: Project) -> dict[str, Approval]:
 def approve(project: Project, slug: str, by: str) -> Approval:
     """Approves what exists of a concept. Raises GauchoError if nothing stands that could be shown."""
     shown = _shown(project, slug, project.shown())
-    checkpoint, gallery, evaluation, sequence = _versions(shown)
+    checkpoint, gallery, evaluation, sequence, judgement = _versions(shown)
     found = Approval(
         by=" ".join(by.split()),
         date=datetime.now(UTC).date().isoformat(),
@@ -64,6 +65,7 @@ def approve(project: Project, slug: str, by: str) -> Approval:
         sample_gallery=gallery,
         evaluation=evaluation,
         sample_sequence=sequence,
+        judgement=judgement,
         about=digest(project.concept(slug).about().to_json()),
     )
     _write(project, read_approvals(project) | {slug: found})
@@ -90,9 +92,10 @@ def _write(project: Project, approvals: dict[str, Approval]) -> None:
     write_atomically(approvals_file(project), _FILE.dump_json(approvals, indent=1).decode() + "\n")
 
 
-def _versions(shown: Shown) -> tuple[str, str, str, str | None]:
+def _versions(shown: Shown) -> tuple[str, str, str, str | None, str | None]:
     checkpoint, gallery, evaluation = (each.manifest.data_version for each in (shown.checkpoint, shown.gallery, shown.evaluation))
-    return checkpoint, gallery, evaluation, shown.sequence.manifest.data_version if shown.sequence else None
+    sequence, judgement = (each.manifest.data_version if each else None for each in (shown.sequence, shown.judgement))
+    return checkpoint, gallery, evaluation, sequence, judgement
 
 
 def _shown(project: Project, slug: str, shown: Mapping[str, Shown]) -> Shown:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, GALLERY_SITE, Asset, with_inputs
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, Asset, with_inputs
 from gaucho_pipeline.concepts.concept import Concept, Concepts
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.concepts.lock_file import LockFile
@@ -20,6 +20,7 @@ from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.judging.panel import StandingPanel, judged_panel
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project import site
@@ -118,12 +119,21 @@ class Project:
     # -------------------------------------------------------------------------------------------- which assets there are
 
     def has_asset(self, asset: str, slug: str) -> bool:
-        """Whether there is to be such an artifact of a concept, or of all."""
+        """Whether there is to be such an artifact of a concept, or of all: a judgement where somebody has judged."""
+        if asset == JUDGEMENT.name:
+            self.concept(slug)
+            return self.panel(slug) is not None
         return not ASSETS[asset].part or self.concept(slug).has(ASSETS[asset].part)
+
+    def panel(self, slug: str) -> StandingPanel | None:
+        """The newest panel of a concept that somebody has answered."""
+        return judged_panel(self.store.root, slug)
 
     def assets_of(self, slug: str, last: str = GALLERY_SITE.name) -> list[Asset]:
         """What there is to be of a concept, up to an asset, in the order of the chain. Raises ConfigError if it has none of that."""
         if not self.has_asset(last, slug):
+            if last == JUDGEMENT.name:
+                raise ConfigError(_("nobody has judged {slug} yet; write the page for people who know it: gaucho judge {slug}", slug=slug))
             part = ASSETS[last].part
             raise ConfigError(
                 _(
@@ -167,6 +177,8 @@ class Project:
         Raises GauchoError if the family of its base model is not known yet, or what is pinned does not exist.
         """
         found = self._unpinned_recipe(asset, slug)
+        if asset == JUDGEMENT.name and (panel := self.panel(slug)):
+            return replace(found, answers=panel.answers_version())
         pinned = self._pinned(found, slug)
         return replace(found, pinned=pinned) if pinned else found
 
@@ -273,15 +285,16 @@ class Project:
         """What is read beside the inputs, and follows from them. Raises GauchoError if it is gone."""
         if asset == GALLERY_SITE:
             return site.also_read(self.shown())
-        return {name: self._input_of(inputs[through], name, slug) for name, through in asset.also_reads}
+        return {name: self.made_from(inputs[through], name) for name, through in asset.also_reads}
 
-    def _input_of(self, artifact: Artifact, asset: str, slug: str) -> Artifact:
+    def made_from(self, artifact: Artifact, asset: str) -> Artifact:
         """What an artifact was made from, however old. Raises GauchoError if it is gone."""
+        slug = artifact.manifest.concept
         found = self.store.find_version(asset, slug, artifact.manifest.provenance.inputs[asset])
         if found is None:
             raise GauchoError(
                 _(
-                    "the {asset} of {slug} that its {of} was trained on is gone; run: gaucho run {slug}",
+                    "the {asset} of {slug} that its {of} was made from is gone; run: gaucho run {slug}",
                     asset=asset,
                     slug=slug,
                     of=artifact.manifest.asset,
@@ -306,7 +319,7 @@ class Project:
 
     def trained_on(self, checkpoint: Artifact) -> Artifact:
         """The curated set that a checkpoint was trained on, however old. Raises GauchoError if it is gone."""
-        return self._input_of(checkpoint, CURATED_SET.name, checkpoint.manifest.concept)
+        return self.made_from(checkpoint, CURATED_SET.name)
 
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""
@@ -322,6 +335,8 @@ class Project:
         if entry == GALLERY_SITE and not inputs and not self.store.current(asset, slug):
             raise GauchoError(_("gallery_site needs at least one evaluation; run: gaucho run"))
         concept = self._concept_for(entry, slug) if entry.part else None
+        if asset == JUDGEMENT.name:
+            provenance = self._judged(provenance, slug)
         is_pinned = entry.part and self.recipe(asset, slug).pinned
         return StageRequest(
             asset=asset,
@@ -339,13 +354,24 @@ class Project:
             force=force and not is_pinned,  # what is pinned is not made again
         )
 
+    def _judged(self, now: Provenance, slug: str) -> Provenance:
+        """What a judgement is of: the pictures and the questions that people saw, which may be others than those of now."""
+        if (standing := self.panel(slug)) is None:
+            raise GauchoError(_("nobody has judged {slug} yet; write the page for people who know it: gaucho judge {slug}", slug=slug))
+        panel = standing.panel
+        inputs = now.inputs | {SAMPLE_GALLERY.name: panel.gallery}
+        return now.model_copy(update={"inputs": inputs, "spec_version": panel.spec_version, "spec": panel.spec})
+
     # -------------------------------------------------------------------------------------------- what is up to date
 
     def states(self, slug: str, last: str = GALLERY_SITE.name) -> dict[str, State]:
         """Whether each asset of a concept, up to one, is up to date, in the order of the chain."""
-        recipes = {asset.name: self._recipe_or_error(asset.name, slug) for asset in self.assets_of(slug, last)}
+        assets = self.assets_of(slug, last)
+        if last == GALLERY_SITE.name and self.has_asset(JUDGEMENT.name, slug):
+            assets = [*assets, JUDGEMENT]
+        recipes = {asset.name: self._recipe_or_error(asset.name, slug) for asset in assets}
         awaited = {name: self._awaited(recipe) for name, recipe in recipes.items() if isinstance(recipe, Recipe)}
-        return states_of(self.standing(slug, last), recipes, awaited)
+        return states_of(read_standing(self.store, slug, assets, self.other_inputs(slug, last)), recipes, awaited)
 
     def _awaited(self, recipe: Recipe) -> dict[str, State]:
         """The states of other concepts' artifacts that an asset waits for."""
@@ -366,7 +392,8 @@ class Project:
         above = dict[str, State]()
         for slug in self.shown():
             own = of.get(slug) or self.states(slug)
-            above |= {f"{name} of {slug}": own[name] for name in GALLERY_SITE.inputs if name in own}
+            waits_for = [name for name in GALLERY_SITE.inputs if not ASSETS[name].is_made_apart]  # an old judgement is shown as old
+            above |= {f"{name} of {slug}": own[name] for name in waits_for if name in own}
         return compared(current, self.provenance(GALLERY_SITE.name, ALL), above)
 
     def state(self, asset: str, slug: str = ALL) -> State:

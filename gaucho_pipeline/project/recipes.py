@@ -28,6 +28,8 @@ class Recipe:
     base_model: dict[str, str | None] | None = None
     others: tuple[OtherInput, ...] = ()
     """What it needs of other concepts."""
+    answers: str = ""
+    """Of a judgement: stands for the answers that there are."""
     pinned: Artifact | None = None
     """The artifact that is to stay, whatever it would be made from now."""
 
@@ -70,7 +72,8 @@ def provenance_of(recipe: Recipe, standing: Standing) -> Provenance:
     return Provenance(
         spec_version=recipe.spec_version,
         spec=recipe.spec,
-        inputs={name: artifact.manifest.data_version for name, artifact in inputs_of(recipe, standing).items()},
+        inputs={name: artifact.manifest.data_version for name, artifact in inputs_of(recipe, standing).items()}
+        | ({"answers": recipe.answers} if recipe.answers else {}),
         code_version=recipe.code_version,
         base_model=recipe.base_model,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import Concept, SiteSpec
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.store.artifact import Artifact
@@ -23,6 +23,8 @@ class Shown:
     checkpoint: Artifact
     sequence: Artifact | None = None
     """Where the concept has one, and it was drawn with that checkpoint."""
+    judgement: Artifact | None = None
+    """Where people judged it, these pictures or earlier ones."""
 
 
 def shown_of(store: Store, concepts: Mapping[str, Concept]) -> dict[str, Shown]:
@@ -43,13 +45,15 @@ def _shown(store: Store, slug: str, concept: Concept, evaluation: Artifact) -> S
         return None
     sequence = store.current(SAMPLE_SEQUENCE.name, slug) if concept.has(SAMPLE_SEQUENCE.part) else None
     is_of_it = sequence and sequence.manifest.provenance.inputs[CHECKPOINT.name] == checkpoint.manifest.data_version
-    return Shown(evaluation, gallery, checkpoint, sequence if is_of_it and sequence and not blocked_by(sequence) else None)
+    shown = sequence if is_of_it and sequence and not blocked_by(sequence) else None
+    return Shown(evaluation, gallery, checkpoint, shown, store.current(JUDGEMENT.name, slug))
 
 
 def site_inputs(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
     """What the site is made from, by `asset/concept`."""
     stories = {f"{SAMPLE_SEQUENCE.name}/{slug}": each.sequence for slug, each in shown.items() if each.sequence}
-    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories
+    judged = {f"{JUDGEMENT.name}/{slug}": each.judgement for slug, each in shown.items() if each.judgement}
+    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged
 
 
 def also_read(shown: Mapping[str, Shown]) -> dict[str, Artifact]:

@@ -102,5 +102,5 @@ def _not_ours(folder: Path) -> list[str]:
 
 def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:
     about = project.concept(slug).about()
-    sequence = shown.sequence.folder if shown.sequence else None
-    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, sequence)
+    sequence, judgement = (each.folder if each else None for each in (shown.sequence, shown.judgement))
+    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, sequence, judgement)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gaucho_pipeline.demo.subjects import draw_subject
-from gaucho_pipeline.evaluation.controls import CONTROLS, finely_shuffled, in_colours_of, phase_scrambled, recoloured, shuffled
+from gaucho_pipeline.images.controls import CONTROLS, finely_shuffled, in_colours_of, phase_scrambled, recoloured, shuffled
 from gaucho_pipeline.images.decoding import square
 
 
