@@ -28,8 +28,8 @@ from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.stage.server import PROGRAM_ENVIRONMENT, stage_server
 
-EVERY_CONCEPTS = tuple(asset for asset in CONCEPT_ASSETS if asset != SAMPLE_SEQUENCE)
-"""The assets that every concept has; the others are those of concepts that ask for them."""
+EVERY_CONCEPTS = tuple(asset for asset in CONCEPT_ASSETS if asset != SAMPLE_SEQUENCE and not asset.is_made_apart)
+"""The assets that a run makes of every concept; the others are those of concepts that ask for them."""
 CONCEPT_NAMES = tuple(asset.name for asset in EVERY_CONCEPTS)
 
 

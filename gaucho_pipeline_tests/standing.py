@@ -5,6 +5,7 @@ For what is decided from manifests alone (what is fresh, what must run), where r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,8 +77,10 @@ METRICS: dict[str, Metrics] = {
 }  # fmt: skip
 
 
-def stand(project: Project, asset: str, slug: str, data_version: str = "1", **metrics: object) -> Artifact:
-    """Has an artifact stand, made from what it would be made from now."""
+def stand(
+    project: Project, asset: str, slug: str, data_version: str = "1", furnish: Callable[[Path], None] | None = None, **metrics: object
+) -> Artifact:
+    """Has an artifact stand, made from what it would be made from now. `furnish`: what else its folder is to hold."""
     provenance = project.provenance(asset, slug)
     request = project.request(asset, slug)
     manifest = Manifest(
@@ -92,6 +95,8 @@ def stand(project: Project, asset: str, slug: str, data_version: str = "1", **me
     )
     with project.store.staging(asset, slug, manifest.fingerprint) as staging:
         _furnish(staging, asset)
+        if furnish:
+            furnish(staging)
         return project.store.publish(staging, manifest)
 
 

@@ -68,6 +68,8 @@ def _read(files: Sequence[Path], project: Project) -> None:
         slugs[slug] = slugs.get(slug, 0) + 1
     for text in failures:
         click.secho(_("left out: {text}", text=text), fg="red", err=True)
+    if failures:
+        failures = [_("{bad} of {count} files were left out; see above", bad=len(failures), count=len(files))]
     known = [slug for slug in slugs if slug in project.slugs]
     failures += [_("{slug}: is not in the concepts file any more", slug=slug) for slug in slugs if slug not in known]
     if known:
@@ -75,9 +77,7 @@ def _read(files: Sequence[Path], project: Project) -> None:
     for slug in known:
         _print_judgement(project, slug)
     if failures:
-        raise GauchoError(
-            _("{bad} of {count} files were left out, or could not be counted; see above", bad=len(failures), count=len(files))
-        )
+        raise GauchoError("; ".join(failures))
 
 
 def _print_judgement(project: Project, slug: str) -> None:

@@ -111,7 +111,8 @@ def _spread(clusters: list[list[Mask]], estimate: Callable[[Mask], float], value
     parts = [_jackknife(masks, estimate) for masks in clusters]
     variance = max(sum(parts) - single, *parts, single)
     noise = sum(part**2 / (len(masks) - 1) for part, masks in zip(parts, clusters, strict=True))
-    return _Spread(variance, sum(parts) ** 2 / noise if noise else 1.0, min(map(len, clusters)))
+    degrees = sum(parts) ** 2 / noise if sum(parts) > single else float(max(answers - 1, 1))
+    return _Spread(variance, degrees, min(map(len, clusters)))
 
 
 def _jackknife(masks: list[Mask], estimate: Callable[[Mask], float]) -> float:

@@ -6,9 +6,10 @@ from typing import Any
 
 import dagster as dg
 
-from gaucho_pipeline.assets.metrics import EvaluationMetrics, Metrics, SourceCounts
+from gaucho_pipeline.assets.metrics import EvaluationMetrics, JudgementMetrics, Metrics, SourceCounts
 from gaucho_pipeline.assets.table import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.assets.verdict_text import verdict_text
+from gaucho_pipeline.assets.verdicts import JUDGEMENT_REASONS
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.store import CURRENT
 
@@ -27,9 +28,11 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
     asset, metrics, found = artifact.asset, artifact.manifest.metrics, dict[str, Any]()
     if isinstance(metrics, EvaluationMetrics):  # what people open it for
         found["verdict"], found["because"] = metrics.verdict, verdict_text(metrics, "en")
+    if isinstance(metrics, JudgementMetrics):
+        found["word"], found["because"] = metrics.word, JUDGEMENT_REASONS[metrics.reason].read("en")
     found["folder"] = dg.MetadataValue.path(artifact.folder)
     found["fingerprint"] = artifact.manifest.fingerprint
-    found |= {name: value for name, value in _flat(metrics).items() if name != "verdict"}
+    found |= {name: value for name, value in _flat(metrics).items() if name not in ("verdict", "word")}
     if asset.page and (artifact.folder / asset.page).exists():
         found["page"] = dg.MetadataValue.url(page_address(asset.name, artifact.manifest.concept, asset.page))
     site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"
@@ -51,6 +54,9 @@ def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
             found[name] = _counts(value)
         elif isinstance(value, dict) and all(isinstance(counts, SourceCounts) for counts in value.values()):
             found[name] = _sources(value)
+        elif value and isinstance(value, dict) and all(each is None or isinstance(each, Metrics) for each in value.values()):
+            for key_of, each in value.items():
+                found |= _flat(each, f"{name}_{key_of}_") if each else {f"{name}_{key_of}": None}
         elif value and isinstance(value, tuple) and all(isinstance(row, Metrics) for row in value):
             found[name] = _rows(value)
         elif isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, float) for end in value):
