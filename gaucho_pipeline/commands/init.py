@@ -23,6 +23,7 @@ concepts:
     description: ""                 # a sentence for its page
     token: dnc                      # a made-up word that will stand for it; no word of any language
     class_noun: thing               # the plain English noun of what it is: cup, tree, person, dance
+    attributes: []                  # what a picture must show to be right, for people who judge: [a bare trunk, a crown like a cup]
     crawl:
       sources:
         - folder:

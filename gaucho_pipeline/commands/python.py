@@ -5,10 +5,11 @@ What it does is done elsewhere, by the same code as the command line's.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
+from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE, RUN_ASSETS
 from gaucho_pipeline.commands.run import RunRequest, run_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.tables import read_table
@@ -51,7 +52,7 @@ class Project:
 
         `force`: whether that asset is made again although it is fresh.
         """
-        _check(select)
+        _check(select, RUN_ASSETS)
         if failures := run_concepts(self._read(), RunRequest(concepts, select, force)):
             raise GauchoError("; ".join(failures))
 
@@ -96,6 +97,6 @@ class Project:
         return self._read().artifact(asset, concept)
 
 
-def _check(asset: str) -> None:
-    if asset not in ASSETS:
-        raise ConfigError(_("there is no asset {asset!r}; there are {assets}", asset=asset, assets=", ".join(ASSETS)))
+def _check(asset: str, among: Collection[str] = tuple(ASSETS)) -> None:
+    if asset not in among:
+        raise ConfigError(_("there is no asset {asset!r}; there are {assets}", asset=asset, assets=", ".join(among)))

@@ -3,7 +3,7 @@
 Both raters and pictures are drawn from more than there are: every estimate is computed again without each rater and without each picture
 (a jackknife by clusters), and the variances are combined as in Cameron, Gelbach and Miller, *Robust Inference with Multiway Clustering*
 (2011). A share's interval is that of Korn and Graubard (1998), Clopper and Pearson's at the effective number of answers, which holds at
-0 and at 1, too. Coverage is simulated in `benchmarks/panels.py`.
+0 and at 1, too. Coverage is simulated by the benchmark `panels`.
 """
 
 from __future__ import annotations

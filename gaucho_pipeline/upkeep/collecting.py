@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 
 from gaucho_pipeline.assets.table import ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts.concept import RetentionSpec
+from gaucho_pipeline.judging.panel import PANELS
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import MANIFEST
@@ -55,6 +56,7 @@ def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = Fal
     for slug in gone if with_gone else ():
         homes = [store.home(asset, slug) for asset in ASSETS if not any(key[:2] == (asset, slug) for key in roots)]
         yield from (_waste("removed", home) for home in homes if home.exists())
+        yield from (_waste("panel", path) for path in (store.root / PANELS).glob(slug))
         yield from (_waste("request", path) for path in (store.root / ".requests").glob(f"*/{slug}"))
         yield from (_waste("journal", path) for path in (store.root / ".fetched").glob(f"{slug}.jsonl"))
 

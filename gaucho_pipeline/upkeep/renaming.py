@@ -13,6 +13,7 @@ from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.judging.panel import PANELS
 from gaucho_pipeline.project.approvals import move_approval, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
@@ -49,6 +50,7 @@ def rename(project: Project, old: str, new: str) -> int:
     count = sum(_move(store, asset.name, old, new) for asset in CONCEPT_ASSETS)
     move_approval(project, old, new)
     _move_file(journal, journal.with_name(f"{new}.jsonl"))
+    _move_file(store.root / PANELS / old, store.root / PANELS / new)
     for asset in CONCEPT_ASSETS:
         for place in (".staging", ".requests"):
             shutil.rmtree(store.root / place / asset.name / old, ignore_errors=True)

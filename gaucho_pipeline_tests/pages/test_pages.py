@@ -55,7 +55,7 @@ def test_every_text_is_used() -> None:
     package = Path(pages.__file__).parent
     used = " ".join(path.read_text(encoding="utf-8") for path in package.rglob("*") if path.suffix in (".py", ".html"))
     derived = {"yes", "no", "unclear", "checkpoint", "pictures", "evaluation", "alt_before", "alt_after"}  # named by what is shown
-    derived |= {"sample_sequence"}
+    derived |= {"sample_sequence", "judgement"} | {key for key in words("pt") if key.startswith("judged_")} - {"judged_text", "judged_rule"}
     unused = [key for key in words("pt") if key not in derived and not re.search(rf"\bt\.{key}\b|other\.{key}\b|[\"']{key}[\"']", used)]
     assert unused == []
 
