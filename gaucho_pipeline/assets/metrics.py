@@ -80,6 +80,7 @@ class CuratedSetMetrics(Metrics):
     overrides: OverrideCounts = Field(description="The curator's decisions")
     if_relaxed: dict[str, int] = Field({}, description="Where too few are left: how many there would be without each filter")
     contexts: dict[str, dict[str, int]] = Field({}, description="Kept images by what their captions say, where captions say a context")
+    masks: dict[str, int] = Field({}, description="Kept images that have a mask, by where it is from")
     people: int = Field(0, description="Kept images that seem to show a face or a child, for the curator to look at")
 
     @model_validator(mode="after")
@@ -160,6 +161,9 @@ class CheckpointMetrics(Metrics):
     class_noun_drift: float | None = Field(None, description="The same with the class noun alone")
     reported_apart: bool | None = Field(None, description="Whether the reported images are others than those that chose the step")
     losses: Losses = Field(description="The losses as a set")
+    outside_loss: BaseTuned | None = Field(
+        None, description="The loss with the token outside the masks of validation images; null where images are learned whole"
+    )
     steps: int = Field(description="Optimiser steps that it ran, in all")
     best_step: int = Field(
         description="The step whose weights were kept: that of the lowest validation loss, unless the last was asked for"

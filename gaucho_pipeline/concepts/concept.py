@@ -115,6 +115,12 @@ class Concept(Spec):
             raise ValueError(f"token: {self.token!r} is the class noun itself; choose a made-up word, such as chmrr")
         return self
 
+    @model_validator(mode="after")
+    def _has_masks_to_learn_by(self) -> Self:
+        if self.training.mask and not self.curation.masks:
+            raise ValueError("training.mask: says how masks are learned by; say under curation: masks: {} where they come from")
+        return self
+
     def has(self, part: str) -> bool:
         """Whether the concept has this part: every one but a sequence, which is drawn where it is requested."""
         return getattr(self, part) is not None

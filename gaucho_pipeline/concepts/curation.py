@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from gaucho_pipeline.concepts.masks import MaskSources
 from gaucho_pipeline.concepts.models import ModelSpec
 from gaucho_pipeline.concepts.part import ConceptFacts, Part
 from gaucho_pipeline.filters.registry import FilterSpec
@@ -54,6 +55,7 @@ class CurationSpec(FilterSpec, Part):
     )
     captioner: Captioner | None = Field(None, description="The model that writes captions, for captions: model")
     context: Annotated[Context | None, Absent(None)] = Field(None, description="What chooses place, light and view, for captions: context")
+    masks: Annotated[MaskSources | None, Absent(None)] = Field(None, description="Where masks of the subject come from; absent: none")
     overrides: Path | None = Field(None, description="The curator's overrides.csv; relative to the file that names it")
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
     max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
@@ -62,7 +64,7 @@ class CurationSpec(FilterSpec, Part):
         return JsonObject(class_noun=concept.words.class_noun) if self.context else JsonObject()
 
     def files(self) -> tuple[Path, ...]:
-        return (self.overrides,) if self.overrides else ()
+        return tuple(path for path in (self.overrides, self.masks.folder if self.masks else None) if path)
 
     def models(self) -> dict[str, ModelSpec | None]:
         return {"relevance": self.relevance, "captioner": self.captioner, "context": self.context}

@@ -43,12 +43,27 @@ class ClassImages(Spec):
         return self
 
 
+class MaskedLoss(Spec):
+    """What is learned outside the subject, of images that have a mask (`curation.masks`)."""
+
+    weight: float = Field(0.1, ge=0, le=1, description="What an error outside the mask counts for; 0: nothing is learned there")
+    prior: bool = Field(
+        False, description="Whether the base model's own prediction is what is to be drawn outside, rather than what the image has there"
+    )
+
+    @model_validator(mode="after")
+    def _counts(self) -> Self:
+        if self.prior and not self.weight:
+            raise ValueError("prior: true goes with a weight above 0: with 0 nothing outside the mask counts")
+        return self
+
+
 _CLASS_IMAGES_CODE_VERSION = "2"
 """Raised when the images of the class are learned from in another way: of trainings with that prior alone."""
 _STUDIED_ALIKE = (
     "study", "method", "base_model", "revision", "quantization", "precision", "class_images", "validation_fraction", "validation_noises",
     "seed",
-    "resolution", "further_resolutions", "aspect_buckets", "upscale", "crops", "random_flip", "allow_distilled",
+    "resolution", "further_resolutions", "aspect_buckets", "upscale", "crops", "random_flip", "allow_distilled", "mask",
 )  # fmt: skip
 """What a study's trials share: how they are taught and stored, what they are measured on, and what is encoded once for all of them."""
 
@@ -122,6 +137,10 @@ class TrainingSpec(Part):
     )
     class_images: Annotated[ClassImages | None, Absent(None)] = Field(None, description="The images of the class, for that prior")
     prior_loss_weight: float = Field(1.0, ge=0, le=10, description="Weight of staying the base model on prompts without the token")
+    mask: Annotated[MaskedLoss | None, Absent(None)] = Field(
+        None,
+        description="Learn the subject and less of what is around it, by the masks of the curated set; absent: images are learned whole",
+    )
     caption_dropout: Annotated[float, Absent(0.0)] = Field(0.0, ge=0, lt=1, description="Share of images that are shown without a caption")
     min_snr_gamma: float | None = Field(5.0, gt=0, description="Min-SNR weighting (arXiv 2303.09556); null for none")
     validation_fraction: float = Field(0.2, gt=0, lt=0.9, description="Share of the images kept for measuring only")

@@ -16,11 +16,12 @@ from typing import TypeVar
 from PIL import Image
 
 from gaucho_pipeline.assets.metrics import CuratedSetMetrics, OverrideCounts
-from gaucho_pipeline.assets.rows import to_json, write_rows
+from gaucho_pipeline.assets.rows import TrainImage, to_json, write_rows
 from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
+from gaucho_pipeline.curation.masks import ImageMask, write_masks
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
 from gaucho_pipeline.curation.relevance import PEOPLE, people_model, relevance_model
@@ -32,7 +33,7 @@ from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.filters.measures import Measures
-from gaucho_pipeline.filters.registry import DUPLICATE, ImageDecision, first_failure
+from gaucho_pipeline.filters.registry import DUPLICATE, ImageDecision, crop_of, first_failure
 from gaucho_pipeline.images.decoding import BadImage
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
@@ -90,8 +91,14 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     reporter.info(
         _("read {read}: kept {kept}, excluded {count}", read=metrics.read, kept=metrics.kept, count=sum(metrics.excluded.values()))
     )
-    identity = [digest({name: getattr(row, name) for name in _IDENTITY}) for row in table.kept(table.stays)]
+    identity = [digest(_identity(row)) for row in table.kept(table.stays)]
     return StageResult(data_version=digest(identity), metrics=metrics)
+
+
+def _identity(row: TrainImage) -> dict[str, object]:
+    """What makes a kept image another one: its mask too, where it has one."""
+    masked = {"mask": row.mask_pixels} if row.mask_pixels else {}
+    return {name: getattr(row, name) for name in _IDENTITY} | masked
 
 
 def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, context: _Context) -> tuple[Table, dict[str, int]]:
@@ -102,7 +109,8 @@ def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, c
     decisions, pixels = _chosen(measures, bad, overrides, relevance, folder, context)
     kept = [sha for sha in crawled if decisions[sha].kept]
     captions = _captions(kept, crawled, overrides, context)
-    table = Table(crawled, decisions, measures, relevance, overrides, pixels, captions, _people(kept, context))
+    masks = _masks(kept, measures, crawled, folder.parent, context)
+    table = Table(crawled, decisions, measures, relevance, overrides, pixels, captions, masks, _people(kept, context))
     if len(kept) >= context.spec.min_images:
         return table, {}
     nearly = [sha for sha in measures if sha not in relevance and _fails_once(measures[sha], context.spec)]
@@ -123,6 +131,7 @@ def _metrics(table: Table, overrides: OverrideCounts, relaxed: dict[str, int], s
         if_relaxed=relaxed,
         contexts=said_of(table.captions.values(), spec.context),
         people=sum(share > 0.5 for share in table.people.values()),
+        masks=dict(Counter(mask.by for mask in table.masks.values()).most_common()),
     )
 
 
@@ -198,6 +207,15 @@ def _relevance(images: Collection[str], context: _Context) -> dict[str, float]:
         return {}
     asked = [spec.model_dump(mode="json", exclude={"threshold"}), model_digest(spec.model), _JUDGED_SIDE]
     return _ask(images, lambda: relevance_model(spec), f"relevance {digest(asked)}", "judging relevance", context)
+
+
+def _masks(kept: list[str], measures: Mapping[str, Measures], crawled: Crawled, staging: Path, context: _Context) -> dict[str, ImageMask]:
+    """The masks of the kept images; none where no source of them is named."""
+    if (sources := context.spec.masks) is None:
+        return {}
+    boxes = {sha: crop_of(measures[sha], context.spec) for sha in kept}
+    names = {sha: Path(crawled[sha].url).name for sha in kept}
+    return write_masks(kept, boxes, names, context.path_of, staging, sources, context.reporter)
 
 
 def _people(kept: Collection[str], context: _Context) -> dict[str, float]:

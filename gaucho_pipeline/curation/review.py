@@ -11,9 +11,10 @@ from itertools import islice
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
 
 from gaucho_pipeline.assets.metrics import CuratedSetMetrics
-from gaucho_pipeline.assets.rows import CuratedImage
+from gaucho_pipeline.assets.rows import CuratedImage, TrainImage
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
@@ -21,7 +22,7 @@ from gaucho_pipeline.design.web import content_security_policy, style_sheet
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
-from gaucho_pipeline.images.decoding import jpeg_bytes
+from gaucho_pipeline.images.decoding import fit, jpeg_bytes
 from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.spec import JsonObject
 
@@ -32,6 +33,8 @@ MAX_SHOWN = 5_000
 """More kept or excluded pictures than this are counted, and not shown."""
 _FOLDER, _SIDE, _QUALITY = "review", 420, 74
 _DIGITS = 16
+_TINT, _VEIL = (214, 70, 160), 0.72
+"""How what a mask leaves out is shown: so much of this colour over it."""
 _MUCH = 0.8
 """A phrase that is said of more than this share of the images is nearly all that there is."""
 
@@ -55,6 +58,7 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
     stays = list(table.kept(list(islice(_decided_first(kept, table), MAX_SHOWN))))
     goes = list(islice(table.excluded(list(_decided_first(excluded, table))), MAX_SHOWN))
     pictures = _write_pictures(staging, [*stays, *goes], path_of)
+    _write_masked(staging, stays)
     cards = _ordered([_card(row, table, pictures, review.spec) for row in (*stays, *goes)])
     shown = {card["image"] for card in cards if not card["is_repeated"]}
     silent = [override for sha, override in table.overrides.items() if sha[:_DIGITS] not in shown]
@@ -123,6 +127,22 @@ def _write_pictures(staging: Path, rows: Sequence[CuratedImage], path_of: Callab
     return found
 
 
+def masked_name(sha256: str) -> str:
+    """The file of a picture with what its mask leaves out hidden."""
+    return f"{_FOLDER}/{sha256[:_DIGITS]}-mask.jpg"
+
+
+def _write_masked(staging: Path, rows: Sequence[TrainImage]) -> None:
+    """Of each picture that has a mask another one, in which what is not the subject is pale and tinted."""
+    for row in rows:
+        if row.mask:
+            with Image.open(staging / row.file) as opened, Image.open(staging / row.mask) as mask:
+                picture = fit(opened.convert("RGB"), _SIDE)
+                hidden = Image.blend(picture, Image.new("RGB", picture.size, _TINT), _VEIL)
+                shown = Image.composite(picture, hidden, mask.convert("L").resize(picture.size))
+            write_atomically(staging / masked_name(row.sha256), jpeg_bytes(shown, _QUALITY))
+
+
 def _ordered(cards: list[JsonObject]) -> list[JsonObject]:
     """What stays, then what does not, by reason; the borderline first, and copies right behind what they copy."""
     copies: dict[str, list[JsonObject]] = {}
@@ -169,6 +189,9 @@ def _card(row: CuratedImage, table: Table, pictures: Mapping[str, str], spec: Fi
             "why": override.why if override else "",
             "picture": pictures.get(sha, ""),
             "large": row.file if row.kept and row.file else pictures.get(sha, ""),
+            "masked": masked_name(sha) if row.mask else "",
+            "mask_share": f"{row.mask_share or 0:.0%}",
+            "mask_by": row.mask_by or "",
         }
     )
 

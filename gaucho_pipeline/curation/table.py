@@ -9,6 +9,7 @@ from typing import Any
 from gaucho_pipeline.assets.rows import CrawledImage, CuratedImage, OverrideRow, TrainImage
 from gaucho_pipeline.curation.captions import Caption
 from gaucho_pipeline.curation.crawled import Crawled
+from gaucho_pipeline.curation.masks import ImageMask
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.writing import picture_name
 from gaucho_pipeline.filters.measures import Measures
@@ -32,6 +33,8 @@ class Table:
     pixels: Mapping[str, str]
     """The hash of the PNG that was written."""
     captions: Mapping[str, Caption]
+    masks: Mapping[str, ImageMask]
+    """The masks that were written."""
     people: Mapping[str, float]
     """How likely it shows a face or a child, 0 to 1, where a text-image model was asked."""
 
@@ -49,7 +52,14 @@ class Table:
         """Rows of images that stay."""
         for sha in images:
             caption = self.captions[sha]
-            own = {"pixels": self.pixels[sha], "caption": caption.text, "caption_by": caption.by, "file": f"images/{picture_name(sha)}"}
+            own: dict[str, Any] = {
+                "pixels": self.pixels[sha],
+                "caption": caption.text,
+                "caption_by": caption.by,
+                "file": f"images/{picture_name(sha)}",
+            }
+            if mask := self.masks.get(sha):
+                own |= {"mask": f"masks/{picture_name(sha)}", "mask_by": mask.by, "mask_share": mask.share, "mask_pixels": mask.sha256}
             yield TrainImage(**self._fields(sha), **own)
 
     def excluded(self, images: Iterable[str]) -> Iterator[CuratedImage]:

@@ -5,9 +5,11 @@ What a picture is worth is judged in `curation/`; what a model makes of it is in
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -63,11 +65,37 @@ def decode(content: bytes) -> Image.Image:
     return probe(content, enough=4096).image
 
 
+def decode_alpha(content: bytes) -> Image.Image | None:
+    """How opaque each pixel of a picture is, upright, 8 bits, in its full size; None where all of it is opaque.
+
+    Raises BadImage as `decode` does.
+    """
+    with _opened(content) as image:
+        if "transparency" not in image.info and image.mode not in ("RGBA", "LA", "PA", "RGBa", "La"):
+            return None
+        image.load()
+        alpha = (ImageOps.exif_transpose(image) or image).convert("RGBA").getchannel("A")
+    return None if alpha.getextrema()[0] == 255 else alpha
+
+
 def probe(content: bytes, enough: int) -> Probed:
     """The picture as `decode` gives it, and what its file says.
 
     A JPEG may come out smaller, with sides of at least `enough` pixels, which is many times as fast. Raises BadImage as `decode` does.
     """
+    with _opened(content) as image:
+        width, height = image.size
+        quality = _jpeg_quality(image)
+        image.draft("RGB", (enough, enough))
+        image.load()
+        if image.getexif().get(ExifTags.Base.Orientation) in _LYING:
+            width, height = height, width
+        return Probed(_to_srgb(ImageOps.exif_transpose(image)), width, height, quality)
+
+
+@contextlib.contextmanager
+def _opened(content: bytes) -> Iterator[Image.Image]:
+    """A picture that is not too large, not decoded yet; whatever a reader raises within the block becomes a BadImage."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of (odd metadata) is not the pixels
@@ -75,12 +103,7 @@ def probe(content: bytes, enough: int) -> Probed:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise BadImage("too-many-pixels", f"{width} x {height}")
-                quality = _jpeg_quality(image)
-                image.draft("RGB", (enough, enough))
-                image.load()
-                if image.getexif().get(ExifTags.Base.Orientation) in _LYING:
-                    width, height = height, width
-                return Probed(_to_srgb(ImageOps.exif_transpose(image)), width, height, quality)
+                yield image
     except BadImage:
         raise
     except UnidentifiedImageError:

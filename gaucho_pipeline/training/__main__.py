@@ -70,7 +70,8 @@ def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> _
     notes += notes_on_sizes((curated / row.file for row in train), spec, side, base.family.bucket_multiple)
     for note in notes:
         reporter.info(_("note: {note}", note=note))
-    lesson = Lesson(words, encoded, digest([row.pixels for row in train + validation]))
+    masked = [row.mask_pixels for row in train + validation] if spec.mask else []
+    lesson = Lesson(words, encoded, digest([row.pixels for row in train + validation] + masked))
     with base.peaks.phase("training"):
         study = train_all(base, spec, lesson, staging / "state", reporter)
     return _Trained(study, train, validation, class_images, notes)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families.base import Conditioning, Family
 from gaucho_pipeline.images.decoding import to_tensor
-from gaucho_pipeline.training.posteriors import Posterior, PosteriorCache, Size, SizedViews
+from gaucho_pipeline.training.posteriors import MaskedViews, Posterior, PosteriorCache, Size, SizedViews
 
 MAX_ASPECT = 2.0
 """The longer side of a bucket over the shorter one, at most: what is longer still is cut."""
@@ -103,6 +104,17 @@ class View(NamedTuple):
         view = ImageOps.fit(part, self.size, Image.Resampling.LANCZOS)
         return ImageOps.mirror(view) if self.is_mirrored else view
 
+    def mask_of(self, mask: Image.Image, latents: tuple[int, int]) -> torch.Tensor:
+        """How much of each latent of the view is the subject, 0 to 1, (height, width): by area. `latents`: their height and width.
+
+        `mask`: of the whole picture, in its size.
+        """
+        left, top, right, bottom = (round(side) for side in self.box)
+        view = ImageOps.fit(mask.crop((left, top, right, bottom)), self.size, Image.Resampling.BOX)
+        view = ImageOps.mirror(view) if self.is_mirrored else view
+        values = to_tensor(view.convert("RGB"))[:1, None] / 2 + 0.5
+        return torch.nn.functional.adaptive_avg_pool2d(values[0], latents)[0]
+
     def conditioning(self, width: int, height: int) -> Size:
         """What SDXL is told of it (arXiv 2307.01952, 2.2), of a picture of this size."""
         left, top, right, bottom = self.box
@@ -156,10 +168,11 @@ def encode_files(
     resolution: int,
     cache: PosteriorCache,
     advance: Callable[[], None] = lambda: None,
+    masks: Mapping[Path, Path] = MappingProxyType({}),
 ) -> list[Sequence[Posterior]]:
-    """The views of each image, encoded unless the cache has them; `files` gives the hash of each one's pixels.
+    """The views of each image, encoded unless the cache has them; `files` gives the hash of each one's pixels, `masks` its mask.
 
-    Raises GauchoError if an image cannot be read, or has no finite latents.
+    Raises GauchoError if an image or a mask cannot be read, or has no finite latents.
     """
     found = list[Sequence[Posterior]]()
     for file, pixels in files.items():
@@ -172,6 +185,8 @@ def encode_files(
                     picture = image.convert("RGB")
                     views = cache.put(pixels, shape, [encode_picture(family, cut.of(picture), file.name) for cut in cuts])
                 sizes = [cut.conditioning(*image.size) for cut in cuts]
+            if file in masks:
+                views = _masked(views, cuts, masks[file])
         except OSError as error:
             raise GauchoError(
                 _("{file}: cannot be read ({error}); make it again: gaucho run --select curated_set --force", file=file, error=error)
@@ -179,6 +194,14 @@ def encode_files(
         found.append(SizedViews(views, sizes) if family.reads_sizes else views)
         advance()
     return found
+
+
+def _masked(views: Sequence[Posterior], cuts: Sequence[View], file: Path) -> Sequence[Posterior]:
+    """The same views with their part of the mask in a file."""
+    with Image.open(file) as opened:
+        mask = opened.convert("L")
+    shapes = [(view.mean.shape[-2], view.mean.shape[-1]) for view in views]
+    return MaskedViews(views, [cut.mask_of(mask, shape) for cut, shape in zip(cuts, shapes, strict=True)])
 
 
 def _shape(size: tuple[int, int], cuts: Sequence[View], spec: TrainingSpec, resolution: int, family: Family) -> list[Any]:
@@ -247,6 +270,8 @@ class Example:
     prior_share: float = 0.0
     size: Size | None = None
     """Of the image and its cut, where the denoiser is told of them."""
+    mask: torch.Tensor | None = None
+    """How much of each latent is the subject; None where the image is learned whole."""
 
 
 def images_of_step(step: int, batch: int, count: int, seed: int) -> list[int]:

@@ -14,6 +14,9 @@ from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
 from gaucho_pipeline.training.examples import Encoded, Example, ImageSet, Stream, generator_for, images_of_step
 from gaucho_pipeline.training.tuned import TunedModel
 
+MIN_AREA = 0.05
+"""Of an image that shows less of its subject, as a cut may, errors count for less: few latents say little."""
+
 
 class Objective:
     """The loss of a training, step by step."""
@@ -47,7 +50,7 @@ class Objective:
         noise = torch.randn(latents.shape, generator=generator)
         t = self.model.family.draw_noise_levels(1, generator, latents[None])[0]
         prompt = "" if is_silent < self.spec.caption_dropout else images.captions[index]
-        return Example(images.names[index], latents, noise, t, prompt, share, size=drawn.size)
+        return Example(images.names[index], latents, noise, t, prompt, share, size=drawn.size, mask=drawn.mask)
 
     def prior_prompts_of(self, step: int, count: int) -> list[str]:
         """Half of them the class, the rest drawn from the others."""
@@ -73,8 +76,14 @@ class Objective:
         shares = weights * weights.new_tensor([example.share for example in examples])
         places = [place for place, example in enumerate(examples) if example.prior_prompt is not None]
         sizes = [example.size for example in examples]
+        area = self._area(examples, target)
+        if area is not None and self.spec.mask and self.spec.mask.prior:
+            with torch.no_grad():
+                untouched = self.model.predict(noisy, t, prompts, sizes, tuned=False)
+            inside = _masks(examples, target)
+            target = inside * target + (1 - inside) * untouched.to(target)
         if not places:
-            return shares * _errors(self.model.predict(noisy, t, prompts, sizes), target)
+            return shares * _errors(self.model.predict(noisy, t, prompts, sizes), target, area)
         prior_prompts = [prompt for example in examples if (prompt := example.prior_prompt) is not None]
         with torch.no_grad():
             prior_sizes = [sizes[place] for place in places]
@@ -83,9 +92,31 @@ class Objective:
             torch.cat([noisy, noisy[places]]), torch.cat([t, t[places]]), prompts + prior_prompts, sizes + prior_sizes
         )
         prior_shares = weights[places] * weights.new_tensor([examples[place].prior_share for place in places])
-        loss = shares * _errors(both[: len(examples)], target)
+        loss = shares * _errors(both[: len(examples)], target, area)
         return loss.index_add(0, torch.tensor(places, device=device), prior_shares * _errors(both[len(examples) :], prior_target))
 
+    def _area(self, examples: list[Example], like: torch.Tensor) -> torch.Tensor | None:
+        """What each latent's error counts for; None where images are learned whole."""
+        if self.spec.mask is None or all(example.mask is None for example in examples):
+            return None
+        return area_of(_masks(examples, like), self.spec.mask.weight)
 
-def _errors(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return (predicted - target.float()).square().mean(dim=(1, 2, 3))
+
+def _masks(examples: list[Example], like: torch.Tensor) -> torch.Tensor:
+    """How much of each latent is the subject, (examples, 1, height, width): all of it where an image has no mask."""
+    whole = torch.ones(like.shape[-2:])
+    return torch.stack([whole if example.mask is None else example.mask for example in examples])[:, None].to(like)
+
+
+def area_of(masks: torch.Tensor, weight: float) -> torch.Tensor:
+    """What each latent's error counts for, with a mean of 1 over an image: small subjects count as large ones do, down to MIN_AREA.
+
+    `masks`: (images, 1, height, width), 0 to 1; `weight`: what an error outside counts for.
+    """
+    area = masks + weight * (1 - masks)
+    return area / area.mean(dim=(1, 2, 3), keepdim=True).clamp(min=MIN_AREA)
+
+
+def _errors(predicted: torch.Tensor, target: torch.Tensor, area: torch.Tensor | None = None) -> torch.Tensor:
+    squares = (predicted - target.float()).square()
+    return (squares if area is None else squares * area).mean(dim=(1, 2, 3))

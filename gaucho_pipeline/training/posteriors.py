@@ -40,6 +40,8 @@ class Posterior:
     std: torch.Tensor
     size: Size | None = None
     """Of the image and its cut, where the denoiser is told of them."""
+    mask: torch.Tensor | None = None
+    """How much of each latent is the subject, 0 to 1, (height, width); None where the image is learned whole."""
 
     @property
     def nbytes(self) -> int:
@@ -155,6 +157,22 @@ class SizedViews(_Views):
 
     def _slice(self, numbers: slice) -> Sequence[Posterior]:
         return SizedViews(self._views[numbers], self._sizes[numbers])
+
+
+class MaskedViews(_Views):
+    """Views with what of each is the subject."""
+
+    def __init__(self, views: Sequence[Posterior], masks: Sequence[torch.Tensor]) -> None:
+        self._views, self._masks = views, masks
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def _view(self, number: int) -> Posterior:
+        return replace(self._views[number], mask=self._masks[number])
+
+    def _slice(self, numbers: slice) -> Sequence[Posterior]:
+        return MaskedViews(self._views[numbers], self._masks[numbers])
 
 
 class FirstViews(_Views):

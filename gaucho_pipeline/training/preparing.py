@@ -10,6 +10,7 @@ import torch
 
 from gaucho_pipeline.assets.rows import ClassImage, TrainImage
 from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
@@ -54,7 +55,8 @@ def prepare(
         wanted = [(_files(images, images.train), spec), (_files(images, images.validation), whole), (class_files, whole)]
         cache = _cache(base, spec, images)
         progress = reporter.progress("encoding", sum(len(files) for files, _ in wanted), "images")
-        train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance) for files, how in wanted)
+        masks = _masks(images) if spec.mask else {}
+        train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance, masks) for files, how in wanted)
         family.parts.drop("vae")
     captions = [fill_in(row.caption, words) for row in images.train]
     names = [Path(row.file).name for row in images.train]
@@ -84,6 +86,15 @@ def _encode_prompts(base: Loaded, spec: TrainingSpec, words: ConceptWords, rows:
 
 def _files(images: ImagePaths, rows: Sequence[TrainImage]) -> Mapping[Path, str]:
     return {images.curated / row.file: row.pixels for row in rows}
+
+
+def _masks(images: ImagePaths) -> Mapping[Path, Path]:
+    """The masks of the images that have one. Raises ConfigError where none has."""
+    rows = [*images.train, *images.validation]
+    found = {images.curated / row.file: images.curated / row.mask for row in rows if row.mask}
+    if not found:
+        raise ConfigError(_("training.mask: no image has a mask; say under curation: masks: {{}} where they come from"))
+    return found
 
 
 def _cache(base: Loaded, spec: TrainingSpec, images: ImagePaths) -> PosteriorCache:

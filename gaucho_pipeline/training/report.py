@@ -44,6 +44,7 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
         reported_apart=apart,
         losses=losses,
         by_noise_level=by_noise_level,
+        outside_loss=_outside(trainer),
         steps=state.step,
         best_step=state.best_step,
         train_images=len(encoded.train),
@@ -90,6 +91,17 @@ def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[floa
         for level, base, tuned in zip(levels, *means, strict=True)
     )
     return losses, (round(change[0], 5), round(change[1], 5)) if change else None, by_noise_level
+
+
+def _outside(trainer: Trainer) -> BaseTuned | None:
+    """The loss with the token on what is not the subject, of validation images that have a mask; None where images are learned whole."""
+    masked = [image for image in validation.reported_of(trainer.encoded.validation) if image.mask is not None]
+    if not masked:
+        return None
+    base, tuned = (
+        validation.errors(trainer.model, masked, trainer.instance_prompt, which, for_report=True, outside=True) for which in (False, True)
+    )
+    return _means(base, tuned)
 
 
 def _means(base: torch.Tensor, tuned: torch.Tensor) -> BaseTuned:

@@ -12,6 +12,7 @@ import torch
 
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.training.examples import Stream, generator_for
+from gaucho_pipeline.training.objective import area_of
 from gaucho_pipeline.training.posteriors import Posterior, Size
 from gaucho_pipeline.training.tuned import TunedModel
 
@@ -53,16 +54,23 @@ def _at_most(images: Sequence[Posterior], what: str) -> Sequence[Posterior]:
 
 
 @torch.no_grad()
-def errors(model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: bool = True, for_report: bool = False) -> torch.Tensor:
+def errors(
+    model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: bool = True, for_report: bool = False, outside: bool = False
+) -> torch.Tensor:
     """Squared error for each image and noise, (images, noises), from little noise to much.
 
-    What is reported is measured under noises that chose no weights.
+    What is reported is measured under noises that chose no weights. Of an image with a mask the error is that of the subject alone, or with
+    `outside` that of the rest.
     """
     rows = []
     for index, image in enumerate(images):
         latents, noise, t = _noised(model, image, index, Stream.REPORT if for_report else Stream.SELECTION)
         predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [prompt] * len(t), image.size, tuned)
-        rows.append((predicted - model.family.target(latents, noise, t)).square().mean(dim=(1, 2, 3)).cpu())
+        squares = (predicted - model.family.target(latents, noise, t)).square()
+        if image.mask is not None:
+            shown = 1 - image.mask if outside else image.mask
+            squares = squares * area_of(shown[None, None].to(squares), 0.0)
+        rows.append(squares.mean(dim=(1, 2, 3)).cpu())
     return torch.stack(rows)
 
 

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
+from gaucho_pipeline.commands import drawing
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.gallery import single
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept
 from gaucho_pipeline_tests.programs import invoke
-from gaucho_pipeline_tests.standing import one_concept, stand_all
+from gaucho_pipeline_tests.standing import edit, one_concept, stand_all
 
 
 @pytest.fixture
@@ -86,3 +88,42 @@ def test_a_prompt_with_another_placeholder_is_refused(prompt: str, project: Proj
     done = invoke(project, "generate", "araucaria", prompt)
     assert done.exit_code == 2
     assert "has a placeholder other than {token}, {class_noun} and the concepts that are named" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("seeds", "out", "names"),
+    [
+        ([7], None, ["araucaria-7.png"]),
+        ([7, 8], None, ["araucaria-7.png", "araucaria-8.png"]),
+        ([7], "x.png", ["x.png"]),
+        ([7], "x.PNG", ["x.PNG"]),
+        ([7], "new", ["new/araucaria-7.png"]),
+        ([7], "there", ["there/araucaria-7.png"]),
+        ([7], "there.v2", ["there.v2/araucaria-7.png"]),
+        ([7, 8], "new/deep", ["new/deep/araucaria-7.png", "new/deep/araucaria-8.png"]),
+    ],
+)
+def test_one_picture_goes_into_a_file_or_a_folder_and_several_into_a_folder(
+    seeds: list[int], out: str | None, names: list[str], tmp_path: Path
+) -> None:
+    for folder in ("there", "there.v2"):
+        (tmp_path / folder).mkdir()
+    found = drawing._paths("araucaria", seeds, Path(out) if out else None)
+    assert [path.as_posix() for path in found] == names
+    assert found[0].parent.is_dir()
+
+
+@pytest.mark.parametrize(("seeds", "out"), [([7], "x.jpg"), ([7, 8], "x.png"), ([7], ".png"), ([7, 8], ".hidden")])
+def test_a_name_that_does_not_go_with_the_number_of_pictures_is_refused(seeds: list[int], out: str) -> None:
+    with pytest.raises(ConfigError, match=r"must end in \.png"):
+        drawing._paths("araucaria", seeds, Path(out))
+
+
+def test_words_that_the_glossary_does_not_hold_are_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    edit(project, "araucaria", "gallery", language="pt")
+    stand_all(project)
+    monkeypatch.setattr(single, "generate_pictures", lambda *arguments: None)
+    done = invoke(project, "generate", "araucaria", "uma foto de {token} {class_noun} na querência")
+    assert "the glossary does not hold querência" in done.output
+    known = invoke(project, "generate", "araucaria", "uma foto de {token} {class_noun}")
+    assert "glossary" not in known.output

@@ -1,4 +1,4 @@
-"""The panel's key and answers on disk, and as an asset in Dagster: made by `gaucho judge` alone, kept by a rename, gone with its concept."""
+"""The panel's key and answers on disk, and as an asset in Dagster: `gaucho judge` alone makes it, a rename keeps it."""
 
 from __future__ import annotations
 

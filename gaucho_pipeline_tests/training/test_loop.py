@@ -20,18 +20,8 @@ from gaucho_pipeline.training.examples import Encoded, ImageSet
 from gaucho_pipeline.training.loop import Trainer, lr_factor
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.state import load_state, previous_of
+from gaucho_pipeline_tests.reporters import RecordingReporter
 from gaucho_pipeline_tests.trainers import copied, disturb, encoded, new_trainer, posteriors, same
-
-
-class RecordingReporter(Reporter):
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        super().__init__(None)
-        self.lines: list[str] = []
-
-    def info(self, text: str) -> None:
-        self.lines.append(text)
 
 
 def run(trainer: Trainer, tmp_path: Path, name: str = "training") -> Trainer:

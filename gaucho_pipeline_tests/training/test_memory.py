@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.models import memory as taken_memory
 from gaucho_pipeline.training import memory
@@ -68,6 +69,20 @@ def test_where_not_even_one_image_fits_that_is_reported(monkeypatch: pytest.Monk
         match=r"memory does not hold one image; set training\.quantization: int8 or ",
     ):
         planned(monkeypatch, free=0.5, an_image=1, checkpointed=2)
+
+
+@pytest.mark.parametrize(
+    ("keys", "remedies"),
+    [
+        ({"resolution": 768}, "training.quantization: int8 or training.quantization: nf4 or training.resolution: 384"),
+        ({"resolution": 768, "quantization": "int8"}, "training.resolution: 384"),
+        ({"resolution": 768, "method": "dreambooth"}, "training.resolution: 384"),
+        ({"resolution": 320, "quantization": "nf4"}, "training.resolution: 256"),
+        ({"quantization": "nf4"}, "training.resolution: 512"),
+    ],
+)
+def test_what_would_make_it_fit_is_named_as_it_is_written(keys: dict[str, Any], remedies: str) -> None:
+    assert memory._remedies(TrainingSpec(**keys)) == remedies
 
 
 def test_the_largest_image_of_a_step_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,9 @@ function cardOf(card) {
   const credit = element("p", {}, [card.author, card.license + (card.flags.length ? ` (${card.flags.join(", ")})` : ""), card.size].filter(Boolean).join(" · "));
   if (card.source) credit.append(" · ", element("a", { href: card.source, rel: "noreferrer", textContent: "fonte" }));
   article.append(credit);
+  if (card.masked) article.append(element("figure", { className: "masked" },
+    element("img", { src: card.masked, alt: "o que a máscara mostra", loading: "lazy" }),
+    element("figcaption", {}, `máscara: ${card.mask_share} da imagem (${card.mask_by}) `, english("of it is the subject"))));
   if (card.relevance) article.append(element("p", {}, `relevância ${card.relevance} `, english("relevance")));
   if (card.people) article.append(element("p", { className: "flag" },
     "Parece mostrar o rosto de alguém ou uma criança: o direito à imagem da pessoa não é questão de licença. ",
