@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from gaucho_pipeline.assets.table import GALLERY_SITE, RAW_CRAWL, RUN_ASSETS
-from gaucho_pipeline.commands import drawing, judging, sharing, status, upkeep
+from gaucho_pipeline.commands import drawing, judging, reviewing, sharing, status, upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.commands.init import STARTS
 from gaucho_pipeline.commands.planning import memory_plan, plan_crawls, plan_runs, print_plan
@@ -148,7 +148,7 @@ def demo(folder: Path) -> None:
     run_demo(folder)
 
 
-for command in (*status.COMMANDS, *drawing.COMMANDS, *sharing.COMMANDS, *judging.COMMANDS, *upkeep.COMMANDS):
+for command in (*status.COMMANDS, *drawing.COMMANDS, *sharing.COMMANDS, *judging.COMMANDS, *reviewing.COMMANDS, *upkeep.COMMANDS):
     main.add_command(command)
 
 

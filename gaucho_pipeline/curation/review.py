@@ -1,6 +1,7 @@
 """The page on which a curator reads what was kept and excluded and why, and decides otherwise, with its pictures in a folder beside it.
 
-It sends nothing anywhere: it writes overrides.csv, which the specification names. What the page does is in `templates/review.js`.
+It sends nothing anywhere: it saves a ZIP of overrides.csv and painted masks, which `gaucho review` puts in place. What the page does is in
+`templates/review.js`.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ class Masking:
 
     @property
     def written(self) -> np.ndarray:
-        return np.asarray(Image.open(self.folder / "masks" / picture_name(self.sha)))
+        with Image.open(self.folder / "masks" / picture_name(self.sha)) as mask:
+            return np.asarray(mask)
 
 
 def _png(image: Image.Image) -> bytes:

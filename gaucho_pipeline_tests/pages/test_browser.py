@@ -292,9 +292,12 @@ def test_a_curator_reads_decides_saves_and_sees_the_set_change(browser: webdrive
     decide(browser, captioned, "", 'uma cuia, "de prata"')
     browser.execute_script("scrollTo(0, 0)")
     browser.find_element(By.ID, "save").click()
-    WebDriverWait(browser, 20).until(lambda _: (downloads / "overrides.csv").exists())
-    shutil.move(downloads / "overrides.csv", folder / "overrides.csv")
-    concept["curation"] = {"overrides": "overrides.csv"}
+    saved = downloads / "chimarrao.overrides.zip"
+    WebDriverWait(browser, 20).until(lambda _: saved.exists())
+    said = gaucho(folder, "review", "chimarrao", str(saved)).stdout
+    assert "3 decisions" in said
+    assert "overrides: overrides/chimarrao.csv" in said
+    concept["curation"] = {"overrides": "overrides/chimarrao.csv"}
     write_concepts(folder / "concepts.yaml", {"chimarrao": concept})
     gaucho(folder, "run", "--select", "curated_set")
     after = curated()
@@ -303,7 +306,7 @@ def test_a_curator_reads_decides_saves_and_sees_the_set_change(browser: webdrive
     assert (kept[tiny_name]["by"], kept[tiny_name]["kept"]) == ("Anália", True)
     assert kept[captioned]["caption"].endswith(', uma cuia, "de prata"')
     assert after.manifest.data_version != before.manifest.data_version
-    (folder / "overrides.csv").write_text("image,decision\n")
+    (folder / "overrides" / "chimarrao.csv").write_text("image,decision\n")
     gaucho(folder, "run", "--select", "curated_set")
     assert curated().manifest.data_version == before.manifest.data_version
 
