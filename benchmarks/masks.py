@@ -21,12 +21,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import drawn_subjects
 import numpy as np
 from PIL import Image, ImageDraw
-
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents[1])]
-
-import drawn_subjects
 
 SUBJECT, NOUN, IMAGES, SEEDS, SIDE = "cactus", "tree", 16, (1, 2, 3), 64
 POST, COLOUR = (53, 16, 59, 60), (205, 40, 150)
@@ -115,6 +112,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--pictures", type=Path)
     asked = parser.parse_args()
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # processes that are spawned get it, too
     os.environ |= {"OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
     jobs = [(how, seed, asked.steps) for how in HOW for seed in SEEDS]
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:

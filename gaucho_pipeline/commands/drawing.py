@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,8 @@ def generate(project: Project, concept: str, prompt: str, **options: Any) -> Non
 
     samples = numbered(filled, "" if filled == written else written, wanted.seed, wanted.number)
     paths = _paths(concept, [sample.seed for sample in samples], wanted.out)
-    generate_pictures(checkpoints, samples, gallery, paths, any(project.concept(slug).historical for slug in strengths))
+    imagined = any(project.concept(slug).historical for slug in strengths)
+    generate_pictures(checkpoints, samples, gallery, paths, imagined, _agreed(project, strengths))
     for path in paths:
         click.echo(str(path))
 
@@ -125,11 +126,19 @@ def sequence(project: Project, concept: str, story: str, out: Path | None) -> No
     folder = out or _not_taken(Path(f"{concept}-{found.name}"))
     if folder.exists():
         raise ConfigError(_("{folder}: exists already; name a new folder", folder=folder))
-    from gaucho_pipeline.sequence.single import draw_story
+    from gaucho_pipeline.sequence.single import StoryAbout, draw_story
 
     imagined = any(project.concept(slug).historical for slug in slugs)
-    draw_story(checkpoints, spec, folder.resolve(), project.store.root, name.pt if name else concept, imagined)
+    about = StoryAbout(name.pt if name else concept, imagined, _agreed(project, slugs))
+    draw_story(checkpoints, spec, folder.resolve(), project.store.root, about)
     click.echo(str(folder))
+
+
+def _agreed(project: Project, slugs: Iterable[str]) -> str:
+    """What the living people among some concepts have agreed to. Raises ConfigError for a consent that has lapsed."""
+    for slug in slugs:
+        project.check_consent(slug)
+    return "; ".join(agreed for slug in slugs if (agreed := project.concept(slug).agreed))
 
 
 def _warn_if_outdated(project: Project, slug: str) -> None:

@@ -53,7 +53,7 @@ def problems(
     told = set[str]()
     for slug in slugs:
         checks: list[Callable[[], None]] = [*_checks_of_sources(project, slug, asks_anyway), partial(_check_overrides, project, slug)]
-        checks += [partial(_check_evaluation, project, slug), partial(_check_sequence, project, slug)]
+        checks += [partial(project.check_consent, slug), partial(_check_evaluation, project, slug), partial(_check_sequence, project, slug)]
         if ASSETS[select].on_base_model or not ASSETS[select].is_partitioned:
             checks.append(partial(_check_base_model, project, slug, is_meant, asks_hub))
         for problem in (problem for check in checks for problem in _raised(check)):

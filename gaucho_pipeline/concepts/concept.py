@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.concepts.consent import Consent
 from gaucho_pipeline.concepts.crawl import CrawlSpec
 from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
@@ -66,6 +67,7 @@ class AboutConcept(Spec):
     token: Text = Field(description="The made-up word that stands for it")
     class_noun: Text = Field(description="The plain noun of what it is")
     historical: bool = Field(False, description="Whether it is of the past")
+    consent: str = Field("", description="What a living person has agreed to, in a sentence")
 
     @field_validator("name", mode="before")
     @classmethod
@@ -76,7 +78,8 @@ class AboutConcept(Spec):
         """What it is hashed by."""
         name = self.name.model_dump() if self.name else {"pt": None, "en": None}
         past = {"historical": True} if self.historical else {}
-        return JsonObject(name=name, description=self.description, token=self.token, class_noun=self.class_noun, **past)
+        agreed = {"consent": self.consent} if self.consent else {}
+        return JsonObject(name=name, description=self.description, token=self.token, class_noun=self.class_noun, **past, **agreed)
 
 
 class SiteSpec(Spec):
@@ -98,6 +101,7 @@ class Concept(Spec):
     class_noun: Annotated[Text, AfterValidator(_noun)] = Field(description="The plain English noun of what it is: drink, tree, person")
     subject: Subject | None = Field(None, description="What kind of subject it is, which says what prompts suit it: thing, person, …")
     historical: bool = Field(False, description="Whether it is of the past, so that every picture of it is imagined and says so")
+    consent: Consent | None = Field(None, description="What a living person has agreed to; required for subject: person of the present")
     attributes: tuple[Attribute, ...] = Field(
         (), max_length=8, description="What a picture of it must show to be right, for people who judge"
     )
@@ -113,6 +117,15 @@ class Concept(Spec):
     def _has_a_word_of_its_own(self) -> Self:
         if self.token.casefold() in self.class_noun.casefold().split():
             raise ValueError(f"token: {self.token!r} is the class noun itself; choose a made-up word, such as chmrr")
+        return self
+
+    @model_validator(mode="after")
+    def _asks_living_people(self) -> Self:
+        if self.subject == "person" and not self.historical and self.consent is None:
+            raise ValueError(
+                "subject: person: nothing of a living person is fetched or trained without consent: {who, date, scope}; "
+                "of a person of the past write historical: true"
+            )
         return self
 
     @model_validator(mode="after")
@@ -156,13 +169,23 @@ class Concept(Spec):
     def resolved_spec(self, part: str) -> JsonObject:
         """What makes a stage's specification another one: names resolved, without keys at their absent value."""
         found = self.part(part)
-        return JsonObject(found.identity() | found.shared(ConceptFacts(self.words, self.historical, self.attributes)))
+        return JsonObject(found.identity() | found.shared(ConceptFacts(self.words, self.historical, self.attributes, self.agreed)))
 
     def about(self) -> AboutConcept:
         """What pages say of it."""
         return AboutConcept(
-            name=self.name, description=self.description, token=self.token, class_noun=self.class_noun, historical=self.historical
+            name=self.name,
+            description=self.description,
+            token=self.token,
+            class_noun=self.class_noun,
+            historical=self.historical,
+            consent=self.agreed,
         )
+
+    @property
+    def agreed(self) -> str:
+        """What a living person has agreed to, in a sentence; empty where nobody is asked."""
+        return self.consent.sentence() if self.consent else ""
 
     @property
     def words(self) -> ConceptWords:

@@ -120,8 +120,7 @@ class GallerySpec(Part):
         return found.with_recommended({"translate": not family.reads_portuguese})
 
     def shared(self, concept: ConceptFacts) -> JsonObject:
-        past = {"historical": True} if concept.historical else {}
-        return JsonObject(token=concept.words.token, class_noun=concept.words.class_noun, **past)
+        return concept.to_drawing()
 
     def models(self) -> dict[str, ModelSpec | None]:
         return {"base_model": ModelSpec(model=self.base_model, revision=self.revision) if self.base_model else None}

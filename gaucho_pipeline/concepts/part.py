@@ -34,6 +34,14 @@ class ConceptFacts(NamedTuple):
     """Whether it is of the past."""
     attributes: tuple[Bilingual, ...]
     """What a picture of it must show to be right."""
+    consent: str
+    """What a living person has agreed to, in a sentence; empty where nobody is asked."""
+
+    def to_drawing(self) -> JsonObject:
+        """What of it shapes pictures and what they say of themselves."""
+        past = {"historical": True} if self.historical else {}
+        agreed = {"consent": self.consent} if self.consent else {}
+        return JsonObject(token=self.words.token, class_noun=self.words.class_noun, **past, **agreed)
 
 
 class Part(Spec):

@@ -78,8 +78,7 @@ class SequenceSpec(Stories, Part):
         return self.with_recommended(recommended | encoders).model_copy(update={"method": method})
 
     def shared(self, concept: ConceptFacts) -> JsonObject:
-        past = {"historical": True} if concept.historical else {}
-        return JsonObject(token=concept.words.token, class_noun=concept.words.class_noun, **past)
+        return concept.to_drawing()
 
     def models(self) -> dict[str, ModelSpec | None]:
         return {"motion_adapter": self.motion_adapter, **self.encoders()}

@@ -99,9 +99,9 @@ class _Writer:
         self.rows, self.facts = list[Picture](), list[Facts]()
 
     def write(self, model: Model, number: int, sample: Sample, picture: Image.Image) -> None:
-        facts = facts_of(
-            sample, model, self._settings, self._spec, DrawnWith(self._request.concept, self._trained, self._request.historical)
-        )
+        request = self._request
+        drawn = DrawnWith(request.concept, self._trained, request.historical, consent=request.consent)
+        facts = facts_of(sample, model, self._settings, self._spec, drawn)
         shown = labelled(picture, self._request.historical) if self._spec.visible_label else picture
         file = f"pictures/{number:03d}-{model}.png"
         texts = png_info(facts, self._request.concept, self._settings.denoiser == "unet")

@@ -20,6 +20,8 @@ class DrawnWith:
     """Of the concept's checkpoint."""
     imagined: bool
     strength: float = 1.0
+    consent: str = ""
+    """What a living person has agreed to."""
 
 
 def facts_of(sample: Sample, model: Model, settings: Settings, spec: GallerySpec, by: DrawnWith) -> Facts:
@@ -44,4 +46,5 @@ def facts_of(sample: Sample, model: Model, settings: Settings, spec: GallerySpec
         curated_set=trained.provenance.inputs.get("curated_set") if tuned else None,
         attribution="ATTRIBUTION.csv" if tuned else None,
         imagined=True if by.imagined else None,
+        consent=by.consent or None,
     )

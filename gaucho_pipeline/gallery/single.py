@@ -21,10 +21,16 @@ from gaucho_pipeline.store.artifact import Artifact
 
 
 def generate_pictures(
-    checkpoints: dict[str, tuple[Artifact, float]], samples: list[Sample], spec: GallerySpec, paths: list[Path], imagined: bool
+    checkpoints: dict[str, tuple[Artifact, float]],
+    samples: list[Sample],
+    spec: GallerySpec,
+    paths: list[Path],
+    imagined: bool,
+    consent: str = "",
 ) -> None:
     """Draws the samples with what was learned of each concept, at its strength, and writes PNGs that say so. The first concept leads.
 
+    `consent`: what the living people among them have agreed to.
     Raises ConfigError if the checkpoints do not go together, GauchoError if one does not load.
     """
     first, (leading, strength) = next(iter(checkpoints.items()))
@@ -45,7 +51,7 @@ def generate_pictures(
         further = list(checkpoints.items())[1:]
         others = {slug: OtherConcept(checkpoint=made.manifest.data_version, strength=own) for slug, (made, own) in further}
         for (sample, picture), path in zip(drawer.draw(samples), paths, strict=True):
-            facts = facts_of(sample, "tuned", drawer.settings, spec, DrawnWith(first, trained, imagined, strength))
+            facts = facts_of(sample, "tuned", drawer.settings, spec, DrawnWith(first, trained, imagined, strength, consent))
             facts = facts.with_facts(others=others) if others else facts
             texts = png_info(facts, first, drawer.family.denoiser == "unet")
             shown = labelled(picture, imagined) if spec.visible_label else picture

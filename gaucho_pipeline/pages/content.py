@@ -156,6 +156,7 @@ class ConceptContent:
     name: str
     description: str
     historical: bool
+    consent: str
     token: str
     class_noun: str
     verdict: str
@@ -204,6 +205,8 @@ class Card:
     alt: dict[str, str]
 
 
+Approval = Mapping[str, str]
+"""Who approved a concept, `by`, and when, `date`."""
 _Kind = TypeVar("_Kind", bound=Metrics)
 
 
@@ -214,7 +217,7 @@ def _of(kind: type[_Kind], manifest: Manifest) -> _Kind:
 
 
 def concept_content(
-    folders: ConceptFolders, language: Language, with_weights: bool = True, approved: Mapping[str, str] | None = None
+    folders: ConceptFolders, language: Language, with_weights: bool = True, approved: Approval | None = None
 ) -> ConceptContent:
     """All that a concept's page shows. `approved`: who approved it for publication, and when."""
     evaluation, gallery, trained = (read_manifest(path) for path in (folders.evaluation, folders.gallery, folders.checkpoint))
@@ -227,6 +230,7 @@ def concept_content(
         name=folders.name(language),
         description=about.description if language == "pt" else "",
         historical=about.historical,
+        consent=about.consent,
         token=about.token,
         class_noun=about.class_noun,
         verdict=metrics.verdict,

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, Asset, with_inputs
 from gaucho_pipeline.concepts.concept import Concept, Concepts
-from gaucho_pipeline.concepts.file import load_concepts
+from gaucho_pipeline.concepts.file import error_at, load_concepts
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
@@ -71,6 +72,13 @@ class Project:
                     slugs=", ".join(self.slugs),
                 )
             ) from None
+
+    def check_consent(self, slug: str) -> None:
+        """Raises ConfigError for a living person's consent that was to be asked for again, and was not."""
+        consent = self.concept(slug).consent
+        if consent and consent.has_lapsed(date.today()):
+            text = _("it was to be asked for again by {day}; nothing is fetched, trained or drawn until it is", day=consent.review)
+            raise error_at(self.concepts_file, ("concepts", slug, "consent", "review"), text)
 
     @property
     def lock_file(self) -> Path:
@@ -332,6 +340,8 @@ class Project:
     def request(self, asset: str, slug: str, force: bool = False) -> StageRequest:
         """What to request of the stage that makes the asset. Raises GauchoError if its input is missing."""
         entry, provenance, inputs = ASSETS[asset], self.provenance(asset, slug), self.inputs(asset, slug)
+        if entry.part:
+            self.check_consent(slug)
         if entry == GALLERY_SITE and not inputs and not self.store.current(asset, slug):
             raise GauchoError(_("gallery_site needs at least one evaluation; run: gaucho run"))
         concept = self._concept_for(entry, slug) if entry.part else None
@@ -344,6 +354,7 @@ class Project:
             title=concept.name.pt if concept and concept.name else "",
             words=concept.words if concept else None,
             historical=bool(concept and (concept.historical or self._inherited(entry, slug))),
+            consent=concept.agreed if concept else "",
             spec=concept.spec(entry.part) if concept else provenance.spec,
             provenance=provenance,
             fingerprint=None if entry.is_named_by_content else fingerprint(asset, slug, provenance),

@@ -49,7 +49,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     manifests = {slug: manifest for slug, (manifest, _) in checkpoints.items()}
     writer = StoryWriter(staging / "stories", signer, spec, request.historical, request.title or own)
     for each, numbers in zip(stories, measured, strict=True):
-        facts = story_facts(each, Drawn(own, manifests, spec, drawn.settings, request.historical))
+        facts = story_facts(each, Drawn(own, manifests, spec, drawn.settings, request.historical, request.consent))
         writer.write(each, drawn.frames[each.story.name], facts, numbers.rows)
     write_rows(staging / "frames.jsonl", writer.rows)
     write_rows(staging / "stories.jsonl", writer.story_rows)

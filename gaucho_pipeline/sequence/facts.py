@@ -22,6 +22,8 @@ class Drawn:
     spec: SequenceSpec
     settings: SequenceSettings
     imagined: bool
+    consent: str = ""
+    """What a living person has agreed to."""
 
 
 def story_facts(prepared: PreparedStory, drawn: Drawn) -> Facts:
@@ -53,6 +55,7 @@ def story_facts(prepared: PreparedStory, drawn: Drawn) -> Facts:
         others=others_ or None,
         attribution="ATTRIBUTION.csv",
         imagined=True if drawn.imagined else None,
+        consent=drawn.consent or None,
     )
 
 

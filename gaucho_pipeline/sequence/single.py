@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 from gaucho_pipeline.assets.table import SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.sequence import SequenceSpec
@@ -18,7 +19,15 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.store.artifact import Artifact
 
 
-def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Path, data: Path, title: str, imagined: bool) -> None:
+class StoryAbout(NamedTuple):
+    """What a story says of itself."""
+
+    title: str
+    imagined: bool
+    consent: str = ""
+
+
+def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Path, data: Path, about: StoryAbout) -> None:
     """Draws the one story of a specification and writes its frames, films and filmstrip into a folder. The first concept leads.
 
     A drawing that was killed goes on at the next denoising step. Raises ConfigError or GauchoError if it cannot be drawn.
@@ -33,8 +42,8 @@ def draw_story(checkpoints: dict[str, Artifact], spec: SequenceSpec, folder: Pat
             raise
         raise GauchoError(_("memory ran out; {memory_remedy}", memory_remedy=SAMPLE_SEQUENCE.memory_remedy)) from None
     manifests = {slug: made.manifest for slug, made in checkpoints.items()}
-    facts = story_facts(story, Drawn(own, manifests, spec, drawn.settings, imagined))
+    facts = story_facts(story, Drawn(own, manifests, spec, drawn.settings, about.imagined, about.consent))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".sequence-") as name:  # nothing half-written is ever taken for whole
-        StoryWriter(Path(name), signer, spec, imagined, title).write(story, drawn.frames[story.story.name], facts)
+        StoryWriter(Path(name), signer, spec, about.imagined, about.title).write(story, drawn.frames[story.story.name], facts)
         shutil.move(str(Path(name) / story.story.name), folder)

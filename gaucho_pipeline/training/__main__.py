@@ -100,7 +100,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_rows(staging / "train.jsonl", trained.train)
     credited = [row.model_copy(update={"file": Path(row.file).name}) for row in trained.learned_from]
     write_attribution(staging / "ATTRIBUTION.csv", map(to_json, credited))
-    card = model_card(CardSubject(request.concept, request.title, words, trainer.spec, family, metrics, credited))
+    card = model_card(CardSubject(request.concept, request.title, words, trainer.spec, family, metrics, credited, request.consent))
     write_atomically(staging / "README.md", card)
     _report(metrics, reporter)
     return StageResult(data_version=version, metrics=metrics, leftovers=("state", "class_images"))

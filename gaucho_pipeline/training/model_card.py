@@ -42,6 +42,8 @@ class CardSubject:
     metrics: CheckpointMetrics
     credited: Sequence[Credit]
     """Of the training images."""
+    consent: str = ""
+    """What a living person has agreed to."""
 
 
 def model_card(about: CardSubject) -> str:
@@ -56,7 +58,7 @@ def model_card(about: CardSubject) -> str:
         "Every picture that is made with it is generated, and should say so.",
         _use(slug, words, spec, family),
         _measured(metrics),
-        _limits(spec, metrics, license_),
+        _limits(spec, metrics, license_) + (f"\n\nThe person whom it shows has agreed: {_plain(about.consent)}." if about.consent else ""),
         _attribution(about.credited),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]

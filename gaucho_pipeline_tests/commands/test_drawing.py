@@ -31,7 +31,8 @@ def test_generate_fills_in_the_words_and_writes_where_it_is_reported(
     out = tmp_path / "x.png"
     done = invoke(project, "generate", "araucaria", "a photo of {token} {class_noun} at dawn", "--seed", "5", "--out", str(out))
     assert (done.exit_code, done.output) == (0, f"{out}\n")
-    ((checkpoints, samples, spec, paths, imagined),) = asked
+    ((checkpoints, samples, spec, paths, imagined, consent),) = asked
+    assert consent == ""
     assert [(slug, made.manifest.asset, strength) for slug, (made, strength) in checkpoints.items()] == [("araucaria", "checkpoint", 1.0)]
     assert [(sample.prompt, sample.seed) for sample in samples] == [("a photo of mtl tree at dawn", 5)]
     assert (paths, imagined, spec) == ([out], False, project.on_its_base_model("araucaria").gallery)
@@ -73,7 +74,7 @@ def test_generate_takes_number_size_strength_and_further_concepts(
     options = ["--number", "3", "--size", "32", "--strength", "0.5", "--with", "cuia:0.25", "--seed", "2147483647", "--out", str(tmp_path)]
     done = invoke(both, "generate", "araucaria", "{cuia} beside {araucaria}", *options)
     assert done.exit_code == 0, done.output
-    ((checkpoints, samples, spec, paths, _),) = asked
+    ((checkpoints, samples, spec, paths, _, _),) = asked
     assert {slug: strength for slug, (_, strength) in checkpoints.items()} == {"araucaria": 0.5, "cuia": 0.25}
     assert [(sample.prompt, sample.seed) for sample in samples] == [("dnc cup beside mtl tree", seed) for seed in (2**31 - 1, 0, 1)]
     assert spec.size == 32
