@@ -180,7 +180,6 @@ class ConceptContent:
     copies: list[CopyContent]
     copies_measured: bool
     credits: list[CreditContent]
-    all_credits: str
     weights: str | None
     with_weights: bool
     use: Usage
@@ -188,6 +187,11 @@ class ConceptContent:
     base_model: dict[str, str | None] | None
     versions: dict[str, str]
     approved: str
+
+    @property
+    def all_credits(self) -> str:
+        """A sentence for each training image."""
+        return "\n".join(credit.sentence for credit in self.credits)
 
 
 @dataclass(frozen=True)
@@ -252,7 +256,6 @@ def concept_content(
         copies=_copies(folders, pairs, language),
         copies_measured=bool(metrics.memorisation_backbone),
         credits=credits_,
-        all_credits="\n".join(credit.sentence for credit in credits_),
         weights=folders.weights_file if with_weights else None,
         with_weights=with_weights,
         use=_use(folders, trained, gallery, texts),
