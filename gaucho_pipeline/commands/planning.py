@@ -182,6 +182,7 @@ def _plan(project: Project, slug: str, refresh_lock: bool) -> CrawlPlan:
     write_atomically(folder / "request.json", project.request("raw_crawl", slug).model_dump_json(indent=1))
     command = [
         sys.executable,
+        "-P",
         "-m",
         "gaucho_pipeline.crawl.plan",
         str(folder / "request.json"),

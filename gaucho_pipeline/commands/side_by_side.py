@@ -94,7 +94,16 @@ def _run_one(
     running: list[subprocess.Popen[str]],
 ) -> str:
     """Runs one concept; returns what went wrong, or nothing."""
-    command = [sys.executable, "-m", "gaucho_pipeline.cli", "--concepts", str(project.concepts_file), "--data", str(project.store.root)]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "gaucho_pipeline.cli",
+        "--concepts",
+        str(project.concepts_file),
+        "--data",
+        str(project.store.root),
+    ]
     command += ["run", slug, "--select", select, "--jobs", "1", *(["--force"] if force else [])]
     keys = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
     # in a session of its own: a terminal's Ctrl-C is handed on once, by the one that it is meant for

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
-from gaucho_pipeline.concepts.yaml_mistakes import Mistake, check_size, line_and_problem
+from gaucho_pipeline.concepts.yaml_mistakes import MAX_BYTES, Mistake, check_nesting, check_size, line_and_problem
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.scorers import ENCODERS
@@ -167,7 +167,12 @@ class _Lines:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
+            if not path.is_file() and path.exists():
+                raise ConfigError(_("{path}: is no file", path=path))
+            if path.stat().st_size > MAX_BYTES:
+                raise ConfigError(_("{path}: is larger than {most} MB; is it the right file?", path=path, most=MAX_BYTES // 1_000_000))
             text = path.read_text(encoding="utf-8")
+            check_nesting(text)
             try:
                 self.node, self.value = _read(_FAST(text))
             except yaml.YAMLError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import yaml
 
@@ -10,6 +11,13 @@ _PLACEHOLDER = re.compile(r"\{(?:token|class_noun)\}")
 _LEADING = re.compile(rf"(?:^|[-:,\[]) *({_PLACEHOLDER.pattern})")
 _MAX_NODES = 100_000
 """Values that a file may stand for once its aliases are written out."""
+
+
+MAX_BYTES = 10_000_000
+"""Of a concepts file: one of a thousand concepts has half of that."""
+_MAX_DEPTH, _MAX_DIGITS = 50, 100
+"""How deep a file may be nested, and how long a number may be: what reads it is recursive, and counts without end."""
+_NUMBER = re.compile(r"[-+]?[0-9.][0-9a-fA-FxXoO_.:]*(?:[eE][-+]?[0-9]+)?")
 
 
 def line_and_problem(error: yaml.YAMLError, text: str) -> tuple[int, str]:
@@ -32,6 +40,37 @@ def line_and_problem(error: yaml.YAMLError, text: str) -> tuple[int, str]:
 
 class Mistake(yaml.MarkedYAMLError):
     """A mistake whose problem is told in our own words already."""
+
+
+def check_nesting(text: str) -> None:
+    """Raises Mistake for a file that is nested deeper, or has longer numbers, than any that a person writes.
+
+    It is asked before the file is read as a whole: libyaml's reader ends the process where it runs out of stack. What is no YAML is passed
+    over here.
+    """
+    depth = 0
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+                if depth > _MAX_DEPTH:
+                    raise _at(event, "is nested too deeply; look at its brackets and indentation")
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            elif isinstance(event, yaml.ScalarEvent) and _is_endless_number(event):
+                raise _at(event, "a number has too many digits")
+    except Mistake:
+        raise
+    except yaml.YAMLError:
+        return
+
+
+def _at(event: yaml.Event, problem: str) -> Mistake:
+    return Mistake(problem=problem, problem_mark=cast("yaml.Mark", event.start_mark))  # libyaml's marks have the same fields
+
+
+def _is_endless_number(event: yaml.ScalarEvent) -> bool:
+    return not event.style and len(event.value) > _MAX_DIGITS and _NUMBER.fullmatch(event.value) is not None
 
 
 def check_size(node: yaml.Node | None) -> None:

@@ -36,12 +36,23 @@ class ForbiddenAddress(IgnoreRequest):
     """An address that a crawl must not connect to."""
 
 
+_NOT_PUBLIC = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "192.0.0.0/24", "192.88.99.0/24",  # protocol assignments (RFC 6890), relays of 6to4 (RFC 7526)
+        "::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16",  # what stands for an IPv4 address
+        "fec0::/10", "100::/64", "5f00::/16",  # site-local (RFC 3879), discarded (RFC 6666), segments of a route (RFC 9602)
+    )
+)  # fmt: skip
+"""What no site has, and what a router or a translator turns into an address of another network."""
+
+
 def is_public(address: str) -> bool:
     """Whether an IP address is one of the public internet."""
-    ip = ipaddress.ip_address(address)
+    ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
         ip = ip.ipv4_mapped
-    return ip.is_global and not ip.is_multicast
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC if network.version == ip.version)
 
 
 def is_listed(host: str, hosts: Collection[str]) -> bool:

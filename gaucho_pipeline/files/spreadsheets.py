@@ -11,12 +11,18 @@ from pathlib import Path
 
 from gaucho_pipeline.errors import ConfigError, _
 
+_MAX_BYTES = 50_000_000
+
 
 def read_spreadsheet(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """The names of the columns in small letters, and each line that says something: its number and its cells by column.
 
     Raises FileNotFoundError, and ConfigError if it is not UTF-8, a quotation does not end, or a line has more cells than there are columns.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise ConfigError(_("{path}: is no file, and no table", path=path))
+    if path.is_file() and path.stat().st_size > _MAX_BYTES:
+        raise ConfigError(_("{path}: is larger than {most} MB, and no table that is read here", path=path, most=_MAX_BYTES // 1_000_000))
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, IsADirectoryError):

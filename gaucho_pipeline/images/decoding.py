@@ -30,6 +30,8 @@ MAX_PIXELS = 120_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM", "TGA")
 """What Pillow reads itself; `_formats` has those that other readers add."""
 
+MAX_SCANS = 200
+"""Of a JPEG: cameras and programs write ten or fewer, and thumbnails inside some more."""
 _RANGE = 8
 """A picture whose darkest and lightest value are nearer than this shows nothing."""
 _LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
@@ -93,6 +95,11 @@ def probe(content: bytes, enough: int) -> Probed:
         return Probed(_to_srgb(ImageOps.exif_transpose(image)), width, height, quality)
 
 
+def scans_of(content: bytes) -> int:
+    """How often a JPEG would be gone through to be decoded: a progressive one of a few megabytes may ask for thousands."""
+    return content.count(b"\xff\xda") if content.startswith(b"\xff\xd8\xff") else 0
+
+
 @contextlib.contextmanager
 def _opened(content: bytes) -> Iterator[Image.Image]:
     """A picture that is not too large, not decoded yet; whatever a reader raises within the block becomes a BadImage."""
@@ -103,6 +110,8 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
                 width, height = image.size
                 if width * height > MAX_PIXELS:
                     raise BadImage("too-many-pixels", f"{width} x {height}")
+                if (scans := scans_of(content)) > MAX_SCANS:
+                    raise BadImage("unreadable", f"a JPEG of {scans} scans, each of which is decoded whole")
                 yield image
     except BadImage:
         raise

@@ -9,11 +9,16 @@ import os
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.digests import digest, file_digest
 
 _HEAD = 256
+MAX_FILES = 200_000
+_SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
+"""What looks like folders of files and is the system itself: reading it may never end."""
 _MAGIC = (
     b"\xff\xd8\xff",  # JPEG, JFIF, MPO
     b"\x89PNG",
@@ -48,9 +53,19 @@ class Found:
 
 
 def list_folder(folder: Path) -> list[Found]:
-    """Everything that stands below a folder, by name; links that lead out of it are not followed, nor those to folders."""
+    """Everything that stands below a folder, by name; links that lead out of it are not followed, nor those to folders.
+
+    Raises ConfigError for a folder of the system's own, and for one that holds more than MAX_FILES.
+    """
     inside, found, taken = folder.resolve(), list[Found](), set[str]()
-    for path in sorted(_everything(folder)):
+    if any(inside == system or inside.is_relative_to(system) for system in _SYSTEM):
+        raise ConfigError(_("{folder}: is a folder of the system's own, which holds no photographs", folder=folder))
+    everything = list(islice(_everything(folder), MAX_FILES + 1))
+    if len(everything) > MAX_FILES:
+        raise ConfigError(
+            _("{folder}: holds more than {most} files; name the folder that has the photographs", folder=folder, most=MAX_FILES)
+        )
+    for path in sorted(everything):
         raw = path.relative_to(folder).as_posix()
         bare = name = _shown(raw)
         while name in taken:  # two names that differ in their Unicode form alone, say

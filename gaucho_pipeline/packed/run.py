@@ -27,7 +27,7 @@ def main() -> None:
     (HERE / "request-here.json").write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE / "source"), os.environ.get("PYTHONPATH", "")])}
     check_model(request, environment)
-    done = subprocess.run([sys.executable, "-m", about["program"], str(HERE / "request-here.json")], env=environment)
+    done = subprocess.run([sys.executable, "-P", "-m", about["program"], str(HERE / "request-here.json")], env=environment)
     if done.returncode:
         sys.exit(done.returncode)
     folder = Path("data", request["asset"], request["concept"], request["fingerprint"])

@@ -64,7 +64,7 @@ def serving(modules: Sequence[str], environment: Mapping[str, str], is_wanted: b
         yield None
         return
     folder = Path(tempfile.mkdtemp(prefix="gaucho-stages-"))
-    command = [sys.executable, "-m", "gaucho_pipeline.processes.stage_server", str(folder), *modules]
+    command = [sys.executable, "-P", "-m", "gaucho_pipeline.processes.stage_server", str(folder), *modules]
     own = {**environment, launch.PARENT_VARIABLE: str(os.getpid())}
     process = subprocess.Popen(command, env=own, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
     os.environ[SERVER_VARIABLE] = str(folder)

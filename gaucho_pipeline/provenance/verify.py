@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from PIL import Image
+import numpy as np
+from PIL import ExifTags, Image
 
 from gaucho_pipeline.assets.rows import FrameRow, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.errors import ConfigError, _
-from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, pixels_digest
+from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, MAX_SCANS, pixels_digest, scans_of
 from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
 from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
 from gaucho_pipeline.spec import JsonObject
@@ -72,7 +73,10 @@ def verify_file(path: Path, store: Store) -> Finding:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise ConfigError(_("{path}: has more pixels than a picture may have", path=path))
+            if scans_of(content) > MAX_SCANS:
+                raise ConfigError(_("{path}: is a JPEG of {scans} scans, which nobody makes", path=path, scans=scans_of(content)))
             mime = Image.MIME.get(image.format or "", "image/png")
+            changes = _changes(image, content)
             facts = facts_in_xmp(content) if image.format == "GIF" else facts_in(image)  # Pillow reads no XMP of a GIF
             pixels = pixels_digest(image)
     except FileNotFoundError:
@@ -81,7 +85,23 @@ def verify_file(path: Path, store: Store) -> Finding:
         raise
     except Exception as error:  # as `images/decoding.py` says: Pillow raises eleven kinds on broken files
         raise ConfigError(_("{path}: is no picture that can be read ({error})", path=path, error=error)) from None
-    return _finding(content, mime, facts, pixels, store)
+    return _finding(content, mime, facts, pixels, store, changes)
+
+
+def _changes(image: Image.Image, content: bytes) -> list[str]:
+    """What makes a file show something else than its first frame's colours, as each of our pictures does not."""
+    found = []
+    if getattr(image, "n_frames", 1) > 1:
+        found.append("it has further frames or pages")
+    if "transparency" in image.info or (image.mode in ("RGBA", "LA", "PA") and np.asarray(image.getchannel("A")).min() < 255):
+        found.append("it is transparent in places")
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
+        found.append("it is turned or mirrored when it is shown")
+    if any(name in image.info for name in ("icc_profile", "gamma", "chromaticity")):
+        found.append("it has a colour profile or a gamma of its own")
+    if image.format == "PNG" and content[content.rfind(b"IEND") + 8 :] != b"":
+        found.append("something follows the picture")
+    return found
 
 
 def _verify_film(content: bytes, store: Store) -> Finding:
@@ -90,7 +110,7 @@ def _verify_film(content: bytes, store: Store) -> Finding:
     return _finding(content, "video/mp4", facts_in_xmp(content[at:]) if at >= 0 else None, "", store)
 
 
-def _finding(content: bytes, mime: str, facts: JsonObject | None, pixels: str, store: Store) -> Finding:
+def _finding(content: bytes, mime: str, facts: JsonObject | None, pixels: str, store: Store, changes: Sequence[str] = ()) -> Finding:
     finding = Finding(facts, read_signature(content, mime))
     if (signature := finding.signature) and signature.state == "Invalid":
         finding.problems.append(f"the signature does not hold: {', '.join(signature.problems) or 'the file is another than was signed'}")
@@ -99,6 +119,8 @@ def _finding(content: bytes, mime: str, facts: JsonObject | None, pixels: str, s
     finding.claims = facts if facts is not None else signature.facts if signature else None
     if finding.claims:
         _hold_against(store, finding, finding.claims, pixels, hashlib.sha256(content).hexdigest())
+    if changes and finding.artifact and Path(finding.artifact).read_bytes() != content:
+        finding.problems.append(f"it is not as it was made: {', '.join(changes)}")
     return finding
 
 

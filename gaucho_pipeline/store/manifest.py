@@ -86,6 +86,24 @@ class Manifest(BaseModel):
             raise ValueError(f"there is no asset {value!r}")
         return value
 
+    @field_validator("fingerprint")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        if not is_fingerprint(value):
+            raise ValueError("is no name of an artifact")
+        return value
+
+    @field_validator("files")
+    @classmethod
+    def _are_inside(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, sha256 in value.items():
+            parts = name.split("/")
+            if name.startswith("/") or "\0" in name or any(part in ("", ".", "..") for part in parts) or len(name) > _MAX_NAME:
+                raise ValueError(f"files: {name[:80]!r} is no path inside an artifact")
+            if not _SHA256.fullmatch(sha256):
+                raise ValueError(f"files: {name[:80]!r} has no SHA-256")
+        return value
+
     @field_validator("metrics", mode="before")
     @classmethod
     def _of_the_asset(cls, value: Any, info: ValidationInfo) -> Any:
@@ -149,4 +167,11 @@ def _read_manifest(path: str, stamp: tuple[int, int, int]) -> Manifest:
     return Manifest.model_validate_json(Path(path).read_text(encoding="utf-8"))
 
 
-_FINGERPRINT = re.compile(r"[0-9a-zA-Z_-]{1,128}")
+_FINGERPRINT = re.compile(r"(?!current)[0-9a-zA-Z_-]{1,128}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MAX_NAME = 1000
+
+
+def is_fingerprint(name: str) -> bool:
+    """Whether a text may name an artifact: one that is no path, and not `current`, which stands beside them."""
+    return _FINGERPRINT.fullmatch(name) is not None

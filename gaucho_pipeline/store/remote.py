@@ -28,7 +28,7 @@ from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.files.digests import is_file_of
 from gaucho_pipeline.files.writing import write_atomically, written_atomically
 from gaucho_pipeline.store.artifact import Artifact, file_names
-from gaucho_pipeline.store.manifest import Manifest
+from gaucho_pipeline.store.manifest import Manifest, is_fingerprint
 from gaucho_pipeline.store.manifest import fingerprint as fingerprint_of
 from gaucho_pipeline.store.store import Store
 
@@ -153,8 +153,9 @@ class RemoteStore:
         content = self._read(f"crawls/{concept}.json")
         try:
             pointer = json.loads(content) if content else {}
-            return str(pointer["fingerprint"]) if pointer.get("spec_version") == spec_version else None
-        except (ValueError, LookupError, AttributeError):
+            named = str(pointer["fingerprint"])
+            return named if pointer.get("spec_version") == spec_version and is_fingerprint(named) else None
+        except (ValueError, LookupError, AttributeError, TypeError, RecursionError):
             return None
 
     def manifests(self) -> Iterator[tuple[str, datetime]]:

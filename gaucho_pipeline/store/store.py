@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from gaucho_pipeline.errors import ForgottenError, GauchoError, TransientError, _
 from gaucho_pipeline.files.writing import umask, write_atomically
 from gaucho_pipeline.store.artifact import Artifact, file_digests
-from gaucho_pipeline.store.manifest import _FINGERPRINT, MANIFEST, Manifest, _read_manifest
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest, _read_manifest, is_fingerprint
 
 TRASH = ".trash"
 QUARANTINE = ".quarantine"
@@ -80,7 +80,7 @@ class Store:
         except (ValueError, RecursionError, OSError):
             return ""
         named = pointer.get("fingerprint") if isinstance(pointer, dict) else None
-        return named if isinstance(named, str) and _FINGERPRINT.fullmatch(named) else ""
+        return named if isinstance(named, str) and is_fingerprint(named) else ""
 
     def damage(self, asset: str, concept: str) -> str:
         """Why nothing stands although something was made; empty where nothing ever was, or all is well."""

@@ -16,7 +16,9 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.metadata import ARTIFACTS
+from gaucho_pipeline.store.manifest import MANIFEST, read_manifest
 
 UI_HOST, PAGES_HOST = "127.0.0.1", "localhost"
 _READING = frozenset({"GET", "HEAD"})
@@ -102,10 +104,34 @@ def artifact_file(data: Path, path: str) -> Path | None:
     return file if is_right and len(file.relative_to(home).parts) > 2 else None
 
 
+_PAGE_POLICY = (
+    "sandbox allow-scripts allow-same-origin allow-downloads allow-modals allow-popups; default-src 'none'; img-src 'self' data:; "
+    "media-src 'self'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_FILE_POLICY = "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""What a page of an artifact may do, and what any other file may: it asks no host, and sends nothing anywhere (CSP3)."""
+
+
+def is_page(file: Path) -> bool:
+    """Whether an HTML file is one that its artifact says that it holds: nothing that was put there later is shown as a page."""
+    for folder in file.parents:
+        if (folder / MANIFEST).is_file():
+            try:
+                files = read_manifest(folder).files
+            except GauchoError:
+                return False
+            return not files or file.relative_to(folder).as_posix() in files
+    return False
+
+
 def _file_response(file: Path) -> Response:
     kind = _TYPES.get(file.suffix)
+    if kind and kind.startswith("text/html") and not is_page(file):
+        return PlainTextResponse("this page is no part of its artifact\n", 404)
     disposition = {} if kind else {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(file.name)}"}
-    return FileResponse(file, media_type=kind or "application/octet-stream", headers={"Cache-Control": "no-cache"} | disposition)
+    policy = _PAGE_POLICY if kind and kind.startswith("text/html") else _FILE_POLICY
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": policy} | disposition
+    return FileResponse(file, media_type=kind or "application/octet-stream", headers=headers)
 
 
 def _with_headers(send: Send) -> Send:

@@ -125,7 +125,7 @@ def _check_free(port: int) -> None:
 @contextlib.contextmanager
 def _daemon(workspace: Sequence[str]) -> Iterator[None]:
     """Runs the daemon, which starts what is queued and evaluates schedules and sensors, as long as the block."""
-    command = [sys.executable, "-c", _DAEMON, "run", "--log-level", "warning", *workspace]
+    command = [sys.executable, "-P", "-c", _DAEMON, "run", "--log-level", "warning", *workspace]
     with subprocess.Popen(command, start_new_session=True) as process:  # a terminal's Ctrl-C is for this program to hand on
         try:
             yield

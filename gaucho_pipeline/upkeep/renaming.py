@@ -11,6 +11,7 @@ import yaml
 from gaucho_pipeline.assets.table import CONCEPT_ASSETS, RAW_CRAWL
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.concepts.file import load_concepts
+from gaucho_pipeline.concepts.yaml_mistakes import check_nesting
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.judging.panel import PANELS
@@ -99,6 +100,7 @@ def _move_file(old: Path, new: Path) -> None:
 def _rename_in_file(path: Path, old: str, new: str) -> None:
     """Writes the new slug over the old one: as the concept's key, among look-alikes and in stories. The rest stays as it is."""
     text = path.read_text(encoding="utf-8")
+    check_nesting(text)
     root = yaml.compose(text, Loader=yaml.SafeLoader)
     places = sorted(set(_places(root, old, text)), reverse=True)  # what an alias repeats stands once
     for start, end in places:

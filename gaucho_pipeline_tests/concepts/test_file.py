@@ -10,6 +10,7 @@ from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.concepts.models import check_pinned
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 
 GOOD = """\
 defaults:
@@ -278,3 +279,36 @@ def test_a_name_with_a_line_break_or_a_control_character_is_refused(tmp_path: Pa
         (tmp_path / "concepts.yaml").write_text(GOOD.replace("{pt: Chimarrão", "{pt: " + text), encoding="utf-8")
         with pytest.raises(ConfigError, match=r"name\.pt: must be one line"):
             load_concepts(tmp_path / "concepts.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{a: " * 50_000, "[" * 100_000, "concepts:\n" + "\n".join(f"{' ' * depth}a:" for depth in range(1, 3_000)), "- " * 20_000 + "a",
+        "? " * 20_000,
+    ],
+    ids=["braces", "brackets", "indentation", "dashes", "questions"],
+)  # fmt: skip
+def test_a_deep_nest_is_a_mistake_and_ends_no_process(text: str, tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError):
+        load_concepts(tmp_path / "concepts.yaml")
+
+
+@pytest.mark.parametrize("number", ["9" * 1_000_000, "1" * 5_000 + ".5", "0x" + "f" * 10_000, "1:" * 4_000 + "1", "-" + "7" * 5_000])
+def test_a_number_of_a_million_digits_is_a_mistake_with_its_line(number: str, tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_text(f"defaults:\n  training:\n    epochs: {number}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r":3: a number has too many digits"):
+        load_concepts(tmp_path / "concepts.yaml")
+
+
+def test_long_texts_and_hashes_are_no_numbers(tmp_path: Path) -> None:
+    folder = draw_folder(tmp_path / "a", "araucaria", 2)
+    concept = folder_concept(folder, "mtl", "tree") | {"description": "9" * 500}
+    assert load_concepts(write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept})).concepts["araucaria"].description == "9" * 500
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/dev/null", "."])
+def test_what_is_no_file_is_no_concepts_file(place: str) -> None:
+    with pytest.raises(ConfigError):
+        load_concepts(Path(place))

@@ -33,3 +33,16 @@ def test_what_is_no_such_table_is_reported(content: bytes, says: str, tmp_path: 
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ConfigError, match=says):
         read_spreadsheet(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "/dev/null", "/dev/stdin"])
+def test_a_device_is_no_table(place: str) -> None:
+    with pytest.raises(ConfigError, match="is no file"):
+        read_spreadsheet(Path(place))
+
+
+def test_nor_is_what_no_spreadsheet_would_open(tmp_path: Path) -> None:
+    with (tmp_path / "a.csv").open("wb") as file:
+        file.truncate(60_000_000)
+    with pytest.raises(ConfigError, match="larger than 50 MB"):
+        read_spreadsheet(tmp_path / "a.csv")

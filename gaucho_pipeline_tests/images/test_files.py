@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.images import decoding as images
+from gaucho_pipeline.images import files
 from gaucho_pipeline.images.files import images_digest, is_image, list_folder
 
 
@@ -66,3 +68,23 @@ def test_what_is_no_image_is_not_read_to_its_end(tmp_path: Path) -> None:
     with (tmp_path / "film.mp4").open("wb") as file:
         file.truncate(20 * 2**30)  # of nothing: it would take minutes to read
     assert images_digest(tmp_path) == images_digest(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("place", ["/proc", "/proc/self", "/sys/kernel", "/dev"])
+def test_a_folder_of_the_systems_own_is_refused_before_it_is_read(place: str) -> None:
+    with pytest.raises(ConfigError, match="system's own"):
+        list_folder(Path(place))
+
+
+def test_so_is_a_link_to_one(tmp_path: Path) -> None:
+    (tmp_path / "photos").symlink_to("/proc")
+    with pytest.raises(ConfigError, match="system's own"):
+        list_folder(tmp_path / "photos")
+
+
+def test_a_folder_of_more_files_than_photographs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_FILES", 3)
+    for number in range(4):
+        (tmp_path / str(number)).touch()
+    with pytest.raises(ConfigError, match="more than 3 files"):
+        list_folder(tmp_path)

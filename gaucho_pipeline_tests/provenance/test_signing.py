@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import io
 import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import c2pa
@@ -15,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.provenance.labels import facts_in, marked_png
@@ -184,3 +187,33 @@ def test_a_key_of_another_certificate_is_reported(configured: Path, tmp_path: Pa
     monkeypatch.setenv(KEY, str(tmp_path / "key.pem"))
     with pytest.raises(GauchoError, match="signing failed"):
         signer_from_environment().sign(picture(), FACTS)
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+def test_no_address_in_a_file_is_asked(form: str, configured: Path, tmp_path: Path) -> None:
+    asked = list[str]()
+
+    class Server(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/manifest.c2pa"
+        xmp = (
+            '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+            f'<rdf:Description rdf:about="" xmlns:dcterms="http://purl.org/dc/terms/" dcterms:provenance="{address}"/>'
+            "</rdf:RDF></x:xmpmeta>"
+        )
+        buffer = io.BytesIO()
+        info = PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", xmp)
+        options = {"pnginfo": info} if form == "PNG" else {"xmp": xmp.encode()}
+        Image.new("RGB", (32, 32), "green").save(buffer, form, **options)  # type: ignore[arg-type]
+        read_signature(buffer.getvalue(), f"image/{form.lower()}")
+        server.shutdown()
+    assert asked == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +192,79 @@ def test_what_makes_the_reader_itself_fail_is_no_picture_and_an_avif_is_one(proj
     assert verify_file(tmp_path / "x.avif", project.store).claims is None
     with pytest.raises(ConfigError, match="is no picture that can be read"):
         verify_file(tmp_path / "broken.avif", project.store)
+
+
+# ------------------------------------------------------------------------------------------ what shows something else
+
+
+def again(project: Project, path: Path, image: Image.Image | None = None, form: str = "PNG", **options: object) -> Path:
+    """The kept picture, saved again as somebody else could: its pixels and what it says are the same."""
+    kept = file(project, path.with_name("kept.png"))
+    info = PngInfo()
+    with Image.open(kept) as opened:
+        for name, text in opened.text.items():  # type: ignore[attr-defined]
+            info.add_itxt(name, text)
+        texts = {"pnginfo": info} if form == "PNG" else {}
+        (image or opened).save(path, form, **texts, **options)  # type: ignore[arg-type]
+    return path
+
+
+def drawn_over() -> Image.Image:
+    """The picture with words in its transparency: what is seen on a page is not its colours."""
+    image = picture().convert("RGBA")
+    alpha = Image.new("L", image.size, 255)
+    alpha.paste(0, (8, 8, 40, 24))
+    image.putalpha(alpha)
+    return image
+
+
+def turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    return exif
+
+
+def test_the_same_picture_saved_plainly_again_holds(project: Project, tmp_path: Path) -> None:
+    assert verify_file(again(project, tmp_path / "a.png"), project.store).problems == []
+
+
+CHANGES: dict[str, tuple[str, dict[str, object]]] = {
+    "words in its transparency": ("transparent", {"image": drawn_over()}),
+    "a second frame": ("further frames", {"save_all": True, "append_images": [Image.new("RGB", (64, 64), "red")], "duration": 500}),
+    "an orientation": ("turned or mirrored", {"exif": turned()}),
+    "a colour profile": ("colour profile", {"icc_profile": b"\0" * 128}),
+}
+
+
+@pytest.mark.parametrize(("said", "options"), CHANGES.values(), ids=CHANGES.keys())
+def test_genuine_pixels_that_are_shown_as_something_else_do_not_hold(
+    said: str, options: dict[str, object], project: Project, tmp_path: Path
+) -> None:
+    finding = verify_file(again(project, tmp_path / "a.png", **options), project.store)  # type: ignore[arg-type]
+    assert finding.artifact
+    assert not finding.holds
+    assert any("not as it was made" in problem and said in problem for problem in finding.problems)
+
+
+def test_nor_does_a_gamma_of_its_own_or_what_follows_the_picture(project: Project, tmp_path: Path) -> None:
+    kept = file(project, tmp_path / "a.png").read_bytes()
+    gamma = struct.pack(">I", 4) + b"gAMA" + struct.pack(">I", 9_000)
+    gamma += struct.pack(">I", zlib.crc32(gamma[4:]))
+    for content in (kept[:33] + gamma + kept[33:], kept + b"\0" * 100 + b"ftypmp42"):
+        (tmp_path / "b.png").write_bytes(content)
+        assert not verify_file(tmp_path / "b.png", project.store).holds
+
+
+def test_the_very_file_that_was_kept_holds_whatever_is_in_it(project: Project) -> None:
+    shown = project.shown()["araucaria"].gallery.folder
+    kept = next(path for path in sorted((shown / "pictures").iterdir()) if "tuned" in path.name)
+    kept.write_bytes(kept.read_bytes() + b"\0")
+    assert verify_file(kept, project.store).holds
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(project: Project, tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.jpg", progressive=True)
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * 5_000 + content[-2:])
+    with pytest.raises(ConfigError, match="scans"):
+        verify_file(tmp_path / "a.jpg", project.store)

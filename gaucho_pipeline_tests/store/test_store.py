@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,9 @@ from gaucho_pipeline.assets.metrics import RawCrawlMetrics
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.tables import read_table, write_attribution, write_table
 from gaucho_pipeline.store import store as artifacts
-from gaucho_pipeline.store.manifest import Manifest, Provenance
+from gaucho_pipeline.store.manifest import Manifest, Provenance, is_fingerprint
 from gaucho_pipeline.store.store import Store
-from gaucho_pipeline_tests.standing import stand_all, two_concepts
+from gaucho_pipeline_tests.standing import one_concept, stand, stand_all, two_concepts
 
 METRICS = RawCrawlMetrics(
     found=0, kept=0, refused={}, failed={}, licenses={}, flags={}, sources={}, failed_sources={}, gone=0, changed_licenses=0
@@ -197,3 +198,21 @@ def test_a_manifest_of_an_asset_or_with_counts_that_cannot_be_is_none() -> None:
     for wrong in ({"asset": "nothing"}, {"metrics": value["metrics"] | {"found": 9}}):
         with pytest.raises(ValidationError):
             Manifest.model_validate(value | wrong)
+
+
+@pytest.mark.parametrize(
+    "name", ["/dev/zero", "/etc/passwd", "../../secret", "a/../../b", "a//b", "./a", "a/.", "a\0b", "x" * 2_000], ids=lambda name: name[:12]
+)
+def test_a_manifest_that_names_a_file_outside_is_none(name: str, tmp_path: Path) -> None:
+    project = one_concept(tmp_path)
+    made = stand(project, "raw_crawl", "araucaria")
+    value = json.loads((made.folder / "manifest.json").read_text(encoding="utf-8"))
+    value["files"][name] = "0" * 64
+    (made.folder / "manifest.json").write_text(json.dumps(value), encoding="utf-8")
+    assert project.store.current("raw_crawl", "araucaria") is None
+    assert "damaged" in project.store.damage("raw_crawl", "araucaria")
+
+
+@pytest.mark.parametrize("name", ["current", "current.json", "current-2", "a/b", "..", "", "x" * 200])
+def test_what_stands_beside_artifacts_and_what_is_a_path_names_none(name: str) -> None:
+    assert not is_fingerprint(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import socket
@@ -15,6 +16,7 @@ import pytest
 from selenium import webdriver
 
 from gaucho_pipeline.demo.site import QuietHandler
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.ui.guard import artifact_file
 from gaucho_pipeline_tests.browsing import browser as browser
 from gaucho_pipeline_tests.programs import forked_stages, gaucho, wait_until
@@ -269,3 +271,31 @@ def test_a_closed_terminal_leaves_no_daemon_behind(tmp_path: Path) -> None:
         process.send_signal(signal.SIGHUP)
         process.wait(60)
         assert not psutil.wait_procs(daemons, timeout=60)[1]
+
+
+def page_of(folder: Path) -> Path:
+    return Project(folder / "concepts.yaml", folder / "data").store.stable("curated_set", "chimarrao")
+
+
+def headers_of(port: int, path: str) -> tuple[int, dict[str, str]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", f"/artifacts/curated_set/chimarrao/current/{path}", headers={"Host": f"localhost:{port}"})
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, {name.lower(): value for name, value in answer.getheaders()}
+
+
+def test_pages_of_artifacts_are_sandboxed_and_ask_no_host(port: int) -> None:
+    status, headers = headers_of(port, "review.html")
+    policy = headers["content-security-policy"]
+    assert status == 200
+    assert policy.startswith("sandbox ")
+    assert "default-src 'none'" in policy
+    assert "connect-src" not in policy
+    assert "allow-top-navigation" not in policy
+    assert headers_of(port, "images.jsonl")[1]["content-security-policy"].startswith("sandbox; ")
+
+
+def test_a_page_that_was_laid_there_later_is_not_shown(port: int, folder: Path) -> None:
+    (page_of(folder).resolve() / "evil.html").write_text("<script>alert(1)</script>", encoding="utf-8")
+    assert headers_of(port, "evil.html")[0] == 404
