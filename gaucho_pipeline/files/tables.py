@@ -37,14 +37,14 @@ def write_attribution(path: Path, records: Iterable[JsonObject]) -> None:
     """Writes ATTRIBUTION.csv: a line for each image, in UTF-8 with a mark that spreadsheets understand."""
     import pandas as pd  # here, because Dagster loads this module and pandas takes a while
 
-    rows = ([_inert(record.get(column, "")) for column in ATTRIBUTION_COLUMNS] for record in records)
+    rows = ([inert(record.get(column, "")) for column in ATTRIBUTION_COLUMNS] for record in records)
     with written_atomically(path) as file:
         file.write(f"\ufeff{','.join(ATTRIBUTION_COLUMNS)}\n".encode())
         while len(frame := pd.DataFrame.from_records(rows, columns=list(ATTRIBUTION_COLUMNS), nrows=_ROWS_AT_ONCE)):
             frame.to_csv(file, index=False, header=False, lineterminator="\n")
 
 
-def _inert(value: object) -> str:
+def inert(value: object) -> str:
     """Text that no spreadsheet takes for a formula: where cells are parted by ';', what follows one begins a cell."""
     text = " ".join(str(value if value is not None else "").split())
     return re.sub(r"(^|;[\"'\s]*)(?=[=+\-@＝＋－＠])", r"\1'", text)

@@ -19,15 +19,16 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import gaucho_pipeline
-from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, CURATED_SET
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import differences
+from gaucho_pipeline.publishing.arrivals import check_arrival
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
-from gaucho_pipeline.store.manifest import MANIFEST, Manifest, fingerprint
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest, fingerprint, read_manifest
 from gaucho_pipeline.store.soundness import blocked_by
 
 _SOURCE = Path(gaucho_pipeline.__file__).parent
@@ -115,14 +116,31 @@ def unpack(project: Project, file: Path) -> Artifact:
             raise GauchoError(_("{file}: does not say what it holds; pack it again with this version", file=file))
         if damaged := [*unpacked.damaged(), *unpacked.unexpected_files()]:
             raise GauchoError(_("{file}: {damaged} is not what was written there", file=file, damaged=damaged[0]))
+        check_arrival(unpacked, request, _curated_of(project, request), file)
         if reason := _unfit(unpacked):
             raise GauchoError(f"{file}: {reason}")
         if unpacked.holds(Forgotten(project.forgotten_file).sha256):
             raise GauchoError(_("{file}: holds an image that was forgotten, or was made from it", file=file))
+        if standing := project.store.find(asset, slug, manifest.fingerprint):
+            if standing.manifest.files != manifest.files:
+                text = _(
+                    "{file}: {asset} of {slug} exists already, and is another; nothing was replaced", file=file, asset=asset, slug=slug
+                )
+                raise GauchoError(text)
+            project.store.set_current(standing)
+            return standing
         whole = Path(name).with_name(f"{manifest.fingerprint}-unpacked")
         shutil.rmtree(whole, ignore_errors=True)
         shutil.copytree(name, whole)
         return project.store.publish(whole, manifest)
+
+
+def _curated_of(project: Project, request: StageRequest) -> Path:
+    """The curated set that an artifact goes back to, as it stands here."""
+    if CURATED_SET.name in request.inputs:
+        return request.inputs[CURATED_SET.name]
+    checkpoint = request.inputs[CHECKPOINT.name]
+    return project.trained_on(Artifact(checkpoint, read_manifest(checkpoint))).folder
 
 
 def _unfit(artifact: Artifact) -> str:
@@ -135,7 +153,7 @@ def _unfit(artifact: Artifact) -> str:
 
 def _extract(file: Path, folder: Path) -> Manifest:
     try:
-        with tarfile.open(file) as tar:
+        with tarfile.open(file, "r:") as tar:  # plain: what is compressed is of any size
             entries = [entry for entry in tar if entry.name.startswith("artifact/")]
             if any(not (entry.isfile() or entry.isdir()) for entry in entries) or sum(entry.size for entry in entries) > _MAX_BYTES:
                 raise GauchoError(_("{file}: holds what no artifact holds", file=file))

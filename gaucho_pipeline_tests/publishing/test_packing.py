@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import subprocess
@@ -71,6 +73,7 @@ def altered(done: Path, target: Path, **changes: bytes) -> Path:
     with tarfile.open(done) as old:
         old.extractall(folder, filter="data")
     for name, content in changes.items():
+        (folder / "artifact" / name).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / "artifact" / name, content)
     with tarfile.open(target, "w") as new:
         new.add(folder / "artifact", "artifact")
@@ -92,6 +95,83 @@ def test_what_is_not_what_was_asked_for_is_refused(home: Path, done: Path, tmp_p
     with pytest.raises(GauchoError, match="is not the checkpoint of chimarrao that would be made now: rank changed; pack it again"):
         unpack(Project(home / "concepts.yaml", home / "data"), done)
     edit(project, "chimarrao", "training", rank=4)
+
+
+def forged(done: Path, target: Path, **changes: bytes) -> Path:
+    """The same with other files, of which its manifest says the right hashes: as whoever runs a pack can write it."""
+    altered(done, target, **changes)
+    artifact = target.with_suffix(".altered") / "artifact"
+    manifest = json.loads((artifact / "manifest.json").read_text(encoding="utf-8"))
+    manifest["files"] |= {name: hashlib.sha256(content).hexdigest() for name, content in changes.items()}
+    return altered(done, target.with_suffix(".forged.tar"), **changes, **{"manifest.json": json.dumps(manifest).encode()})
+
+
+def member(done: Path, name: str) -> bytes:
+    with tarfile.open(done) as tar:
+        found = tar.extractfile(f"artifact/{name}")
+        assert found
+        return found.read()
+
+
+STRANGERS = ("index.html", "x.svg", "validation/a.html", "script.js", "deep/er/than.json", "sitecustomize.py", ".hidden", "adapter/x.pkl")
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_file_that_the_asset_does_not_have_is_refused_although_its_hash_is_right(
+    name: str, home: Path, done: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(GauchoError, match="which no checkpoint has"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{name: b"<script>alert(1)</script>"}))
+
+
+def test_a_picture_that_is_none_is_refused(home: Path, done: Path, tmp_path: Path) -> None:
+    with pytest.raises(GauchoError, match=r"losses\.png is no picture"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"losses.png": b"<svg onload=alert(1)>"}))
+
+
+@pytest.mark.parametrize("key", ["license", "author", "license_url", "source", "title"])
+def test_rights_are_those_of_the_curated_set_here_and_a_pack_loosens_none(key: str, home: Path, done: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in member(done, "train.jsonl").decode().splitlines()]
+    rows[0][key] = "CC0-1.0" if key == "license" else "Nobody"
+    content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    with pytest.raises(GauchoError, match=rf"train\.jsonl: says another {key} of image"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"train.jsonl": content}))
+
+
+def test_an_image_that_is_not_of_the_curated_set_is_refused(home: Path, done: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in member(done, "train.jsonl").decode().splitlines()]
+    rows.append(rows[0] | {"sha256": "ab" * 32})
+    content = "".join(f"{json.dumps(row)}\n" for row in rows).encode()
+    with pytest.raises(GauchoError, match="image abababababab is not of the curated set"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"train.jsonl": content}))
+
+
+@pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "+1", "@SUM(1)", "-2+3"])
+def test_credits_that_a_spreadsheet_would_run_are_refused(cell: str, home: Path, done: Path, tmp_path: Path) -> None:
+    lines = member(done, "ATTRIBUTION.csv").decode("utf-8-sig").splitlines()
+    lines[1] = ",".join([lines[1].split(",")[0], cell, *lines[1].split(",")[2:]])
+    content = "\ufeff".encode() + "\n".join(lines).encode() + b"\n"
+    with pytest.raises(GauchoError, match="a cell that a spreadsheet would run"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"ATTRIBUTION.csv": content}))
+
+
+def test_what_stands_is_never_replaced_by_another_of_the_same_name(home: Path, done: Path, tmp_path: Path) -> None:
+    project = Project(home / "concepts.yaml", home / "data")
+    before = project.checkpoint("chimarrao").manifest.files
+    assert unpack(project, done).manifest.files == before
+    other = member(done, "README.md") + b"\nBuy here.\n"
+    with pytest.raises(GauchoError, match="exists already, and is another; nothing was replaced"):
+        unpack(project, forged(done, tmp_path / "a.tar", **{"README.md": other}))
+    assert project.checkpoint("chimarrao").manifest.files == before
+
+
+def test_a_compressed_pack_is_none_and_nothing_of_it_is_written(home: Path, done: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar.gz", "w:gz") as tar:
+        entry = tarfile.TarInfo("artifact/losses.png")
+        entry.size = 100_000_000
+        tar.addfile(entry, io.BytesIO(bytes(entry.size)))
+    with pytest.raises(GauchoError, match="is no finished pack"):
+        unpack(Project(home / "concepts.yaml", home / "data"), tmp_path / "a.tar.gz")
 
 
 def test_a_file_that_leads_elsewhere_or_is_none_is_refused(home: Path, tmp_path: Path) -> None:

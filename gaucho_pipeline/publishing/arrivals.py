@@ -1,0 +1,107 @@
+"""What comes back from elsewhere is judged before it is believed: its names, its types by content, its rows, and whose its images are.
+
+Rights are what the curated set that stands here says, image by image; a pack never loosens them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from gaucho_pipeline.assets.rows import (
+    Copy,
+    Credit,
+    CreditedThumbnail,
+    CuratedImage,
+    FrameRow,
+    Loss,
+    Picture,
+    Row,
+    StoryRow,
+    TrainImage,
+    read_rows,
+)
+from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, inert
+from gaucho_pipeline.images.files import is_image
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.artifact import Artifact
+
+_FILES: Mapping[str, tuple[str, ...]] = {
+    CHECKPOINT.name: (
+        "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "train.jsonl", "validation.jsonl", "validation/*.png",
+        "logs/*/events.out.tfevents.*", "*.safetensors", "*/*.safetensors", "*/*.safetensors.index.json", "*/config.json",
+        "*/adapter_config.json",
+    ),
+    SAMPLE_GALLERY.name: ("ATTRIBUTION.csv", "pictures.jsonl", "pictures/*.png", "contact_sheet.jpg"),
+    EVALUATION.name: ("copies.jsonl", "training.jsonl", "training/*.jpg"),
+    SAMPLE_SEQUENCE.name: (
+        "ATTRIBUTION.csv", "filmstrip.jpg", "frames.jsonl", "stories.jsonl", "stories/*/*.png", "stories/*/frames/*.png",
+        "stories/*/story.gif", "stories/*/story.mp4", "stories/*/story.webp",
+    ),
+}  # fmt: skip
+"""The files of each asset that may be made elsewhere; `*` stands for a part of a name, and for no slash."""
+_TABLES: Mapping[str, type[Row]] = {
+    "train.jsonl": TrainImage, "validation.jsonl": TrainImage, "losses.jsonl": Loss, "pictures.jsonl": Picture, "copies.jsonl": Copy,
+    "training.jsonl": CreditedThumbnail, "frames.jsonl": FrameRow, "stories.jsonl": StoryRow,
+}  # fmt: skip
+_PICTURES = (".png", ".jpg", ".gif", ".webp")
+_CREDITED = ("title", "author", "source", "license", "license_url")
+
+
+def check_arrival(artifact: Artifact, request: StageRequest, curated: Path, file: Path) -> None:
+    """Raises GauchoError, with the file's name, for an artifact that holds what its asset does not, or says of images what is not so here.
+
+    `curated`: the folder of the curated set that it was made from, as it stands here.
+    """
+    for name in artifact.manifest.files:
+        if not any(_fits(name, pattern) for pattern in _FILES[request.asset]):
+            raise GauchoError(_("{file}: holds {name}, which no {asset} has", file=file, name=name[:100], asset=request.asset))
+        if name.endswith(_PICTURES) and not is_image((artifact.folder / name).read_bytes()[:256]):
+            raise GauchoError(_("{file}: {name} is no picture", file=file, name=name))
+    rights = {row.sha256: row for row in read_rows(curated / "images.jsonl", CuratedImage)}
+    for name in artifact.manifest.files:
+        if name in _TABLES:
+            for row in read_rows(artifact.folder / name, _TABLES[name]):
+                if isinstance(row, Credit):
+                    _check_credit(row, rights.get(row.sha256), f"{file}: {name}")
+    if "ATTRIBUTION.csv" in artifact.manifest.files:
+        _check_attribution(artifact.folder / "ATTRIBUTION.csv", rights, file)
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a path is as a pattern says, part by part."""
+    parts, wanted = name.split("/"), pattern.split("/")
+    return len(parts) == len(wanted) and all(fnmatchcase(one, other) for one, other in zip(parts, wanted, strict=True))
+
+
+def _check_credit(row: Credit, own: CuratedImage | None, where: str) -> None:
+    """Raises GauchoError for an image that is not of the curated set, or that is credited otherwise there."""
+    if own is None:
+        raise GauchoError(_("{where}: image {sha} is not of the curated set", where=where, sha=row.sha256[:12]))
+    for name in _CREDITED:
+        if getattr(row, name) != getattr(own, name):
+            raise GauchoError(
+                _("{where}: says another {name} of image {sha} than the curated set", where=where, name=name, sha=row.sha256[:12])
+            )
+
+
+def _check_attribution(path: Path, rights: Mapping[str, CuratedImage], file: Path) -> None:
+    """Raises GauchoError for credits that are no such table, would run in a spreadsheet, or say otherwise than the curated set."""
+    text = path.read_text(encoding="utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    if not rows or tuple(rows[0]) != ATTRIBUTION_COLUMNS:
+        raise GauchoError(_("{file}: {name} is no table of credits", file=file, name=path.name))
+    for cells in rows[1:]:
+        if len(cells) != len(ATTRIBUTION_COLUMNS) or any(inert(cell) != cell for cell in cells):
+            raise GauchoError(_("{file}: {name} holds a cell that a spreadsheet would run", file=file, name=path.name))
+        credited = dict(zip(ATTRIBUTION_COLUMNS, cells, strict=True))
+        if own := rights.get(credited["sha256"]):
+            for name in _CREDITED:
+                if credited[name] != inert(getattr(own, name)):
+                    where = f"{file}: {path.name}"
+                    raise GauchoError(_("{where}: says another {name} of image {sha}", where=where, name=name, sha=own.sha256[:12]))
