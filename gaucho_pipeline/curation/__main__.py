@@ -8,7 +8,7 @@ is its hash, its place in the crawl's table and its decision, and while copies a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
+from gaucho_pipeline.curation.hashes import is_like
 from gaucho_pipeline.curation.masks import ImageMask, write_masks
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
@@ -33,11 +34,12 @@ from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.filters.measures import Measures
-from gaucho_pipeline.filters.registry import DUPLICATE, ImageDecision, crop_of, first_failure
+from gaucho_pipeline.filters.registry import DUPLICATE, LIKE_FORGOTTEN, ImageDecision, crop_of, first_failure
 from gaucho_pipeline.images.decoding import BadImage
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.store import Store
 
 Value = TypeVar("Value", float, str)
@@ -55,6 +57,8 @@ class _Context:
     store: Store
     cache: MeasuresCache
     reporter: Reporter
+    forgotten: tuple[bytes, ...]
+    """Perceptual hashes of images that must not come back."""
 
     def path_of(self, sha256: str) -> Path:
         return self.store.blob_path(sha256)
@@ -69,7 +73,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     crawled = Crawled(request.inputs["raw_crawl"] / "images.jsonl")
     written = read_overrides(spec.overrides)
     overrides, lost = by_image(written, crawled)
-    context = _Context(spec, request.class_noun, store, MeasuresCache(store.root / ".measures"), reporter)
+    context = _Context(
+        spec, request.class_noun, store, MeasuresCache(store.root / ".measures"), reporter, Forgotten(request.forgotten).fingerprints
+    )
     table, relaxed = _decide(crawled, overrides, staging / "images", context)
     useless = lost + [o.image for sha, o in overrides.items() if o.decision != "drop" and not table.decisions[sha].kept]
     counts = OverrideCounts(applied=len(written) - len(useless), without_image=tuple(sorted(useless)))
@@ -104,6 +110,7 @@ def _identity(row: TrainImage) -> dict[str, object]:
 def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, context: _Context) -> tuple[Table, dict[str, int]]:
     """All that is known and decided of the images; and, where too few stay, how many would without each filter."""
     bad = _measured(crawled, context)
+    bad |= _like_forgotten(StoredMeasures(context.cache, crawled, bad), overrides, context.forgotten)
     measures = StoredMeasures(context.cache, crawled, bad)
     relevance = _relevance([sha for sha in measures if first_failure(measures[sha], context.spec) is None], context)
     decisions, pixels = _chosen(measures, bad, overrides, relevance, folder, context)
@@ -116,6 +123,15 @@ def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, c
     nearly = [sha for sha in measures if sha not in relevance and _fails_once(measures[sha], context.spec)]
     known = relevance | _relevance(nearly, context)
     return table, if_relaxed(decisions, measures, context.spec, overrides, known, context.begin_comparing)
+
+
+def _like_forgotten(
+    measures: Mapping[str, Measures], overrides: Mapping[str, Override], forgotten: Sequence[bytes]
+) -> dict[str, ImageDecision]:
+    """Decisions on near copies of images that were forgotten, but for those that a curator has said to keep."""
+    asked = [sha for sha in measures if forgotten and not (sha in overrides and overrides[sha].decision == "keep")]
+    alike = [sha for sha in asked if any(is_like(measures[sha].hashes, measures[sha].mirrored, other) for other in forgotten)]
+    return {sha: ImageDecision(False, LIKE_FORGOTTEN) for sha in alike}
 
 
 def _metrics(table: Table, overrides: OverrideCounts, relaxed: dict[str, int], spec: CurationSpec) -> CuratedSetMetrics:

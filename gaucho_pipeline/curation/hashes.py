@@ -48,6 +48,22 @@ def window_hashes(grey: Image.Image) -> tuple[bytes, bytes]:
     return _bits(spectra).tobytes(), _bits(flipped)[list(_mirrored())].tobytes()
 
 
+LIKE_BITS = 6
+"""So many of 64 bits may differ between two windows of one picture: of photographs that were saved again, made smaller, mirrored, cut by a
+tenth or made grey all are within, and no other photographs were (docs/results.md)."""
+
+
+def is_like(hashes: bytes, mirrored: bytes, other: bytes) -> bool:
+    """Whether a picture is a near copy of another, of which only the hashes of its windows are known."""
+    theirs = np.frombuffer(other[: len(other) // 8 * 8], "<u8")
+    asked = [place for place in ASKED if place < len(theirs)]
+    for own in (np.frombuffer(hashes, "<u8"), np.frombuffer(mirrored, "<u8")):
+        for one, those in ((own[list(ASKED)], theirs), (own, theirs[asked])):
+            if len(those) and np.bitwise_count(one[:, None] ^ those[None, :]).min() <= LIKE_BITS:
+                return True
+    return False
+
+
 @lru_cache(maxsize=1)
 def _mirrored() -> tuple[int, ...]:
     """By window: the place of the one that shows in the mirror what it shows."""

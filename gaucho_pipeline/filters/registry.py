@@ -144,6 +144,7 @@ FILTERS: tuple[Filter, ...] = (
 )  # fmt: skip
 
 IRRELEVANT, NEAR_DUPLICATE, DUPLICATE = "irrelevant", "near-duplicate", "duplicate"
+LIKE_FORGOTTEN = "like a forgotten image"
 
 SENTENCES: dict[str, Bilingual] = {f.name: f.sentence for f in FILTERS} | {
     "not-an-image": Bilingual(pt="O arquivo não é uma imagem.", en="The file is not an image."),
@@ -155,6 +156,10 @@ SENTENCES: dict[str, Bilingual] = {f.name: f.sentence for f in FILTERS} | {
     IRRELEVANT: Bilingual(pt="Não parece mostrar o conceito.", en="It does not seem to show the concept."),
     DUPLICATE: Bilingual(pt="É o mesmo arquivo que outro.", en="It is the same file as another."),
     NEAR_DUPLICATE: Bilingual(pt="É quase a mesma imagem que outra.", en="It is nearly the same picture as another."),
+    LIKE_FORGOTTEN: Bilingual(
+        pt="É quase igual a uma imagem que foi esquecida a pedido; se for outra, mantenha-a.",
+        en="It is nearly the same as an image that was forgotten on request; if it is another, keep it.",
+    ),
     "more than max_images": Bilingual(pt="Já há imagens bastantes, e mais variadas.", en="There are enough images, and more varied ones."),
     "dropped": Bilingual(pt="O curador a retirou.", en="The curator dropped it."),
 }

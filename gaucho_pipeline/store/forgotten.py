@@ -1,6 +1,7 @@
 """Images that must not come back: `concepts.forgotten.json` beside the concepts file, which people commit with it.
 
-The crawl, the store, what is unpacked and what is published honour it. It holds hashes only, so that it says of nobody what was pictured.
+The crawl, curation, the store, what is unpacked and what is published honour it. It holds hashes only, so that it says of nobody what was
+pictured; the perceptual ones, by which a near copy is known, are personal data of who was (docs/law.md).
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ class Tombstone(BaseModel):
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file as it came")
     places: tuple[str, ...] = Field((), description="SHA-256 of each address and key under which it was listed: it is not fetched again")
+    fingerprint: str | None = Field(
+        None, pattern=r"^[0-9a-f]{16,1024}$", description="Perceptual hashes of its windows, by which a near copy is known; null without"
+    )
     on: str = Field(description="Day, ISO 8601")
     reason: str = Field("", max_length=500, description="Why, in words that say of nobody who she is")
 
@@ -43,21 +47,27 @@ class Forgotten:
     def _take(self, stones: tuple[Tombstone, ...]) -> None:
         self._stones = stones
         self.sha256 = frozenset(stone.sha256 for stone in stones)
+        self.fingerprints = tuple(bytes.fromhex(stone.fingerprint) for stone in stones if stone.fingerprint)
+        """Perceptual hashes, 8 bytes for each window."""
         self._places = frozenset(place for stone in stones for place in stone.places)
 
     def is_listed(self, names: Iterable[str]) -> bool:
         """Whether an image is one of them, by any of its addresses and keys."""
         return bool(self._places) and any(place_of(name) in self._places for name in names)
 
-    def add(self, sha256: str, names: Sequence[str], reason: str) -> None:
-        """Keeps a tombstone for an image that was listed under these addresses and keys."""
+    def add(self, sha256: str, names: Sequence[str], reason: str, fingerprint: bytes = b"") -> None:
+        """Keeps a tombstone for an image that was listed under these addresses and keys. `fingerprint`: its perceptual hashes."""
         if self._path is None:
             raise ValueError("there is no file to keep it in")
         stone = Tombstone(
-            sha256=sha256, places=tuple(sorted({place_of(name) for name in names})), on=datetime.now(UTC).date().isoformat(), reason=reason
+            sha256=sha256,
+            places=tuple(sorted({place_of(name) for name in names})),
+            fingerprint=fingerprint.hex() or next((each.fingerprint for each in self._stones if each.sha256 == sha256), None),
+            on=datetime.now(UTC).date().isoformat(),
+            reason=reason,
         )
         self._take((*(each for each in self._stones if each.sha256 != sha256), stone))
-        write_atomically(self._path, _FILE.dump_json(self._stones, indent=1).decode() + "\n")
+        write_atomically(self._path, _FILE.dump_json(self._stones, indent=1, exclude_none=True).decode() + "\n")
 
 
 def place_of(name: str) -> str:

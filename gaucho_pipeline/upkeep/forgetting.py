@@ -16,10 +16,12 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.rows import CrawledImage, ImageMention, TrainImage, parse_rows, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
@@ -67,7 +69,8 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
     rows = [row for _unused, own in holders for row in own]
     names = {name for row in rows for name in (row.key, row.url) if name} | {f"sha1:{row.sha1}" for row in rows if row.sha1}
     if names or done.sha256 not in forgotten.sha256:
-        forgotten.add(done.sha256, sorted(names), reason)  # first, so that it does not come back whatever happens now
+        fingerprint = _fingerprint(store, done.sha256)
+        forgotten.add(done.sha256, sorted(names), reason, fingerprint)  # first, so that it does not come back whatever happens now
     remote = remote_from_environment()
     if remote:
         whole = [artifact for artifact, _unused in holders if artifact.manifest.asset != CHECKPOINT.name]
@@ -78,6 +81,17 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
     _remove_pages(store, done)
     _remove_traces(store, done)
     return done
+
+
+def _fingerprint(store: Store, sha256: str) -> bytes:
+    """The perceptual hashes of an image, by which near copies are known; none where it cannot be read any more."""
+    if not store.blob_path(sha256).exists():
+        return b""
+    cache = MeasuresCache(store.root / ".measures")
+    for _unused in measure_all([sha256], store.blob_path, cache, lambda count: lambda: None):
+        pass
+    measured = cache.get(sha256)
+    return measured.hashes if isinstance(measured, Measures) else b""
 
 
 def _identify(store: Store, forgotten: Forgotten, image: str) -> str:
