@@ -20,10 +20,13 @@ from gaucho_pipeline.assets.metrics import (
     CuratedSetMetrics,
     EvaluationMetrics,
     GallerySiteMetrics,
+    JudgementMetrics,
+    KindJudgement,
     Losses,
     Metrics,
     OverrideCounts,
     PromptLosses,
+    Proportion,
     RawCrawlMetrics,
     SampleGalleryMetrics,
     SampleSequenceMetrics,
@@ -32,7 +35,17 @@ from gaucho_pipeline.assets.metrics import (
     ValidationLoss,
 )
 from gaucho_pipeline.assets.rows import Loss, write_rows
-from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import (
+    ALL,
+    CHECKPOINT,
+    CURATED_SET,
+    EVALUATION,
+    GALLERY_SITE,
+    JUDGEMENT,
+    RAW_CRAWL,
+    SAMPLE_GALLERY,
+    SAMPLE_SEQUENCE,
+)
 from gaucho_pipeline.files.tables import write_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
@@ -72,6 +85,11 @@ METRICS: dict[str, Metrics] = {
                 frames_above_base=2, beats_followed=2, control_beats_followed=2, beats=2,
             ),
         ),
+    ),
+    JUDGEMENT.name: JudgementMetrics(
+        word="yes", reason="recognised", raters=5, relations={"knows_it": 5}, left_out={}, agreement_on_pairs=0.5, agreement_on_singles=0.5,
+        remarks=0, panel="00000000000000aa",
+        kinds={"tuned": KindJudgement(pictures=9, shows_it=Proportion(value=0.9, interval=(0.7, 1.0)), attributes={"tronco nu": None})},
     ),
     GALLERY_SITE.name: GallerySiteMetrics(concepts=1),
 }  # fmt: skip

@@ -214,6 +214,21 @@ class Share(Metrics):
     quarter: float = Field(description="What it lies above with 75 %")
 
 
+class Proportion(Metrics):
+    """A share of answers, and how sure it is."""
+
+    value: float = Field(description="0 to 1")
+    interval: tuple[float, float] = Field(description="95 % interval, over raters and pictures")
+
+
+class AttributeScore(Metrics):
+    """How often tuned pictures show what they must, by a text-image model."""
+
+    text: str = Field(description="The attribute, in the words that the model was asked by")
+    ranked: float | None = Field(description="How often a real image scores higher than one of the class noun; null with too few images")
+    seen: Proportion | None = Field(description="The share of tuned pictures that show it; null where the model cannot tell")
+
+
 class Aside(Metrics):
     """What is said beside the reason of a verdict."""
 
@@ -247,6 +262,7 @@ class EvaluationMetrics(Metrics):
     unfollowed: tuple[str, ...] = Field(
         (), description="Prompts that are not counted: the base model's own pictures of them do not show the class noun"
     )
+    attributes: tuple[AttributeScore, ...] = Field((), description="What pictures must show, as far as a text-image model can tell")
     real_images: int | None = Field(None, description="Real images that shares are held against: training and validation")
     memorised: int = Field(description="Tuned pictures that are so like a training image that they look copied")
     memorisation_line: float = Field(description="The cosine above which a picture is taken for a copy")
@@ -299,13 +315,6 @@ class SampleSequenceMetrics(Metrics):
     subject_backbone: str = Field("", description="The encoder that compared frames with images and with one another")
     prompt_backbone: str = Field("", description="The encoder that compared frames with prompts")
     missing: dict[str, str] = Field(default_factory=dict, description="Encoders and files that could not be had: why, and how to get them")
-
-
-class Proportion(Metrics):
-    """A share of answers, and how sure it is."""
-
-    value: float = Field(description="0 to 1")
-    interval: tuple[float, float] = Field(description="95 % interval, over raters and pictures")
 
 
 class KindJudgement(Metrics):

@@ -15,14 +15,14 @@ SUBJECT_SCORERS = ("dinov2", "dino", "clip_i")
 RULE = Bilingual(
     pt="Sim: naquilo que distingue as imagens reais de imagens que só têm as suas cores, texturas ou formas, as imagens geradas "
     "percorreram mais de metade do caminho até as reais (com 97,5 % de certeza), e na semelhança ao menos um quarto dele "
-    "(com 75 %). Não: em uma das duas percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos. Nos demais "
-    "casos não se sabe; também onde o codificador não distingue o motivo, onde metade das imagens ou mais são cópias, onde há uma só "
-    "imagem para cada pedido, e onde o erro do treino não caiu.",
+    "(com 75 %). Não: em uma das duas percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos, ou à "
+    "maioria falta com certeza algo que devem mostrar. Nos demais casos não se sabe; também onde o codificador não distingue o motivo, "
+    "onde metade das imagens ou mais são cópias, onde há uma só imagem para cada pedido, e onde o erro do treino não caiu.",
     en="Yes: in what tells the real images from pictures that have only their colours, textures or forms, the pictures have come more than "
     "half of the way to the real ones (with 97.5 % certainty), and in similarity at least a quarter of it (with 75 %). No: in one of "
-    "the two they have come less than half of the way (with 97.5 %), or they no longer follow the prompts. Anything else is unclear; also "
-    "where the encoder cannot tell the subject, where half of the pictures or more are copies, where there is one picture for each prompt, "
-    "and where the training loss did not fall.",
+    "the two they have come less than half of the way (with 97.5 %), or they no longer follow the prompts, or most lack for certain "
+    "what they must show. Anything else is unclear; also where the encoder cannot tell the subject, where half of the pictures or more "
+    "are copies, where there is one picture for each prompt, and where the training loss did not fall.",
 )
 
 
@@ -94,6 +94,10 @@ REASONS: dict[str, Bilingual] = {
         pt="Para cada pedido há uma só imagem, seja qual for a semente.",
         en="There is one picture for each prompt, whatever the seed.",
     ),
+    "attribute_missing": Bilingual(
+        pt="As imagens se parecem com as reais, mas à maioria falta algo que o motivo deve mostrar.",
+        en="The pictures look like the real ones, but most lack something that it must show.",
+    ),
     # of evaluations that an older rule made, until they are made again
     "training_learned_nothing": Bilingual(
         pt="O treino não aprendeu nada que se possa medir.",
@@ -143,6 +147,11 @@ ASIDES: dict[str, Bilingual] = {
         en="{copied} of {pictures} pictures look copied from the training images.",
     ),
     "one_picture": REASONS["one_picture"],
+    "attributes_missing": Bilingual(pt="Falta: {attributes}.", en="Missing: {attributes}."),
+    "attributes_left_to_people": Bilingual(
+        pt="Se mostram {attributes}, este codificador não sabe dizer: pergunte a quem conhece o motivo (gaucho judge).",
+        en="Whether they show {attributes} this encoder cannot tell: ask people who know it (gaucho judge).",
+    ),
 }
 """What is said beside the reason, with what is counted in it."""
 

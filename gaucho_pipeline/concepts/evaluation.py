@@ -9,10 +9,10 @@ from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.assets.table import CURATED_SET
 from gaucho_pipeline.concepts.models import EncoderSpec
-from gaucho_pipeline.concepts.part import OtherInput, Part
+from gaucho_pipeline.concepts.part import ConceptFacts, OtherInput, Part
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.scorers import ENCODERS, SCORERS
-from gaucho_pipeline.spec import Spec, Text
+from gaucho_pipeline.spec import JsonObject, Spec, Text
 
 
 class LookAlikes(Spec):
@@ -62,6 +62,10 @@ class EvaluationSpec(Part):
         encoders = {kind: EncoderSpec(**keys) for kind, keys in family.encoders.items()}
         scorers = tuple(name for name, scorer in SCORERS.items() if scorer.encoder in (None, *encoders))
         return self.with_recommended({**encoders, "scorers": scorers})
+
+    def shared(self, concept: ConceptFacts) -> JsonObject:
+        """What pictures must show, in English words: another list is another evaluation."""
+        return JsonObject(attributes=[each.read("en") for each in concept.attributes]) if concept.attributes else JsonObject()
 
     def files(self) -> tuple[Path, ...]:
         folder = self.look_alikes.folder if self.look_alikes else None

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.assets.metrics import AttributeScore, CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, TrainImage, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.errors import _
-from gaucho_pipeline.evaluation.evidence import asides_of, evidence_of, shares_of
+from gaucho_pipeline.evaluation.attributes import Shown, attribute_scores
+from gaucho_pipeline.evaluation.attributes import missing as missing_attributes
+from gaucho_pipeline.evaluation.evidence import asides_of, attribute_asides, evidence_of, shares_of
 from gaucho_pipeline.evaluation.features import Material, Seen, embed
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
@@ -57,15 +59,17 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     features = {kind: own.features for kind, own in seen.items()}
     scores = _score(spec, encoders, features, missing)
     copies, line, detector = _copies(spec, encoders, every, material, reporter)
+    attributes = _attributes(request, encoders, seen)
     evidence = evidence_of(scores, seen, material_counted, trained.loss_fell, len(copies), len(material.rows))
-    verdict = decide(evidence)
+    verdict = decide(replace(evidence, is_attribute_missing=bool(missing_attributes(attributes))))
     write_rows(staging / "copies.jsonl", copies)
     metrics = EvaluationMetrics(
         verdict=verdict.word,
         reason=verdict.reason,
         loss_fell=trained.loss_fell,
         **shares_of(evidence),
-        asides=asides_of(evidence, verdict.reason, material_counted, trained, request.class_noun),
+        asides=(*asides_of(evidence, verdict.reason, material_counted, trained, request.class_noun), *attribute_asides(attributes)),
+        attributes=attributes,
         real_images=evidence.real_images,
         memorised=len(copies),
         memorisation_line=round(line, 4),
@@ -79,10 +83,24 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         **{name: scores.get(name) for name in SCORERS},
     )
     _report(metrics, request.class_noun, reporter)
-    return StageResult(
-        data_version=digest([request.provenance.inputs, metrics.model_dump(mode="json"), [to_json(each) for each in copies]]),
-        metrics=metrics,
-    )
+    return StageResult(data_version=_version(request, metrics, copies), metrics=metrics)
+
+
+def _version(request: StageRequest, metrics: EvaluationMetrics, copies: Sequence[Copy]) -> str:
+    """The hash of what an evaluation holds; what nothing was asked of is left out, as before it could be asked."""
+    stable = metrics.model_dump(mode="json", exclude=set() if metrics.attributes else {"attributes"})
+    return digest([request.provenance.inputs, stable, [to_json(each) for each in copies]])
+
+
+def _attributes(request: StageRequest, encoders: Mapping[str, Encoder], seen: Mapping[str, Seen]) -> tuple[AttributeScore, ...]:
+    """What pictures must show, by the first encoder that reads words; of none where nothing is asked, or no encoder reads."""
+    texts = [str(text) for text in request.provenance.spec.get("attributes", ())]
+    kind = next((kind for kind, encoder in encoders.items() if encoder.reads_words and kind in seen), None)
+    if kind is None:
+        return tuple(AttributeScore(text=text, ranked=None, seen=None) for text in texts)
+    own = seen[kind]
+    without = own.features["base"].look_alikes
+    return attribute_scores(encoders[kind], texts, request.class_noun, Shown(own.subject.real, without, own.subject.tuned))
 
 
 def _counted(material: Material, seen: Mapping[str, Seen]) -> tuple[Material, dict[str, Seen], tuple[str, ...]]:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from gaucho_pipeline.assets.checks import CLASS_NOUN_DRIFT
-from gaucho_pipeline.assets.metrics import Aside, CheckpointMetrics, Score, Share
+from gaucho_pipeline.assets.metrics import Aside, AttributeScore, CheckpointMetrics, Score, Share
 from gaucho_pipeline.assets.rows import Picture
 from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS, Word
+from gaucho_pipeline.evaluation.attributes import missing
 from gaucho_pipeline.evaluation.features import Material, Seen, held_against
 from gaucho_pipeline.evaluation.shares import Estimate, Shares, found_again, shares
 from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, MAX_COPIED, MIN_SEPARATION, MIN_VARIETY, Evidence, pictures_needed
@@ -87,6 +88,13 @@ def asides_of(evidence: Evidence, reason: str, material: Material, trained: Chec
     if trained.reported_apart is False:
         found.append(Aside(key="not_reported_apart"))
     return tuple(found)
+
+
+def attribute_asides(scores: Sequence[AttributeScore]) -> tuple[Aside, ...]:
+    """What is said of attributes: those that are missing, and those of which only people can tell."""
+    lacking, left = missing(scores), [each.text for each in scores if each.seen is None]
+    found = [Aside(key="attributes_missing", values={"attributes": ", ".join(lacking)})] if lacking else []
+    return (*found, *([Aside(key="attributes_left_to_people", values={"attributes": ", ".join(left)})] if left else []))
 
 
 def _more_pictures(found: Shares, rows: Sequence[Picture]) -> Aside:

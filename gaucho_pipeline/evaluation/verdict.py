@@ -51,6 +51,8 @@ class Evidence:
     """How unlike real images are to one another, as a share of how unlike the base model's pictures are."""
     variety: float | None = None
     """Of pictures of one prompt, as a share of the real images' own."""
+    is_attribute_missing: bool = False
+    """Whether most pictures lack for certain what they must show."""
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -76,6 +78,8 @@ def decide(evidence: Evidence) -> Verdict:
         return Verdict("unclear", "one_picture")
     if found.separation.low <= MIN_SEPARATION or found.similarity.quarter <= MIN_SIMILARITY:
         return Verdict("unclear", "too_few_pictures" if _would_be_yes(found) else "partly")
+    if evidence.is_attribute_missing:
+        return Verdict("no", "attribute_missing")
     return Verdict("unclear", "loss_did_not_fall") if evidence.loss_fell == "no" else Verdict("yes", "learned")
 
 

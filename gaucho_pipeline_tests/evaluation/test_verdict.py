@@ -35,6 +35,8 @@ BAD = shares((0.2, 0.0, 0.4), (0.1, -0.2, 0.3))
     [
         ({}, ("yes", "learned")),
         ({"loss_fell": "unclear"}, ("yes", "learned")),
+        ({"is_attribute_missing": True}, ("no", "attribute_missing")),
+        ({"is_attribute_missing": True, "shares": shares((0.2, 0.0, 0.51))}, ("unclear", "partly")),
         ({"loss_fell": None}, ("yes", "learned")),
         ({"loss_fell": "no"}, ("unclear", "loss_did_not_fall")),
         ({"shares": None}, ("unclear", "not_measured")),
