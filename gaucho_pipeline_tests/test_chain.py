@@ -18,7 +18,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from gaucho_pipeline.assets.table import ASSETS, GALLERY_SITE, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import ASSETS, GALLERY_SITE, JUDGEMENT, SAMPLE_SEQUENCE
 from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.changes import CHANGES, FRESH, edit, start
@@ -106,6 +106,10 @@ def as_dagster_has_it(found: dict[str, dict[str, str]]) -> dict[str, dict[str, s
     return {slug: {asset: state.replace("waiting", "fresh") for asset, state in row.items()} for slug, row in found.items()}
 
 
+NOT_ASKED_FOR = (SAMPLE_SEQUENCE.spec_name, JUDGEMENT.spec_name)
+"""The specifications of what nobody asks for here."""
+
+
 class Automatic:
     """A project that Dagster's automation keeps up to date: its sensors and its conditions are evaluated, and what they ask for is run."""
 
@@ -130,7 +134,7 @@ class Automatic:
             for request in result.run_requests or []:
                 keys = list(request.asset_selection or [])
                 self._materialize(defs, keys, request.partition_key)
-                keys = [key for key in keys if key.to_user_string() != SAMPLE_SEQUENCE.spec_name]  # which nobody asks for here
+                keys = [key for key in keys if key.to_user_string() not in NOT_ASKED_FOR]
                 done += [f"{request.partition_key}/{key.to_user_string()}" for key in keys]
         return sorted(done)
 
