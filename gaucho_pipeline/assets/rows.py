@@ -57,6 +57,7 @@ class Listed(Row):
     sha1: str | None = Field(description="SHA-1 of the original file, where the source gives it")
     labels: tuple[str, ...] = Field(description="Categories or tags")
     is_file: bool = Field(description="Whether it is on this disk")
+    fields: dict[str, str] = Field({}, description="What a catalogue says of it beside that, by the names of its columns")
     previous_license: str | None = Field(None, description="What its licence was when it was kept, where that is another")
 
 

@@ -50,8 +50,19 @@ class CurationSpec(FilterSpec, Part):
     relevance: Relevance | None = Field(None, description="Judging by a text-image model whether a picture shows the concept")
     near_duplicate_distance: int = Field(7, ge=0, le=15, description="Hashes this many bits apart are compared more closely")
     near_duplicate_correlation: float = Field(0.92, gt=0, le=1, description="Pictures that correlate so much are copies of one another")
-    captions: Literal["prompt", "title", "model", "context"] = Field(
-        "prompt", description="prompt: token and class noun; title: and the title; model: a captioner's; context: and place, light, view"
+    captions: Literal["prompt", "title", "model", "context", "catalogue"] = Field(
+        "prompt",
+        description="prompt: token and class noun; title: and the title; model: a captioner's; context: and place, light, view; "
+        "catalogue: and what a table says, by caption_template",
+    )
+    caption_template: Annotated[Text | None, Absent(None)] = Field(
+        None, description="For captions: catalogue: '{title}, {material}, {technique}'; parts whose column is empty are left out"
+    )
+    caption_language: Annotated[Literal["en", "pt"], Absent("en")] = Field(
+        "en", description="Of what the catalogue says; pt: translated by the glossary, word by word"
+    )
+    caption_glossary: Annotated[Path | None, Absent(None)] = Field(
+        None, description="A CSV with the columns pt, en, whose entries go before the glossary's own"
     )
     captioner: Captioner | None = Field(None, description="The model that writes captions, for captions: model")
     context: Annotated[Context | None, Absent(None)] = Field(None, description="What chooses place, light and view, for captions: context")
@@ -64,7 +75,7 @@ class CurationSpec(FilterSpec, Part):
         return JsonObject(class_noun=concept.words.class_noun) if self.context else JsonObject()
 
     def files(self) -> tuple[Path, ...]:
-        return tuple(path for path in (self.overrides, self.masks.folder if self.masks else None) if path)
+        return tuple(path for path in (self.overrides, self.masks.folder if self.masks else None, self.caption_glossary) if path)
 
     def models(self) -> dict[str, ModelSpec | None]:
         return {"relevance": self.relevance, "captioner": self.captioner, "context": self.context}
@@ -77,4 +88,8 @@ class CurationSpec(FilterSpec, Part):
             raise ValueError("captions: model and captioner go together")
         if (self.captions == "context") != (self.context is not None):
             raise ValueError("captions: context and context go together")
+        if (self.captions == "catalogue") != (self.caption_template is not None):
+            raise ValueError("captions: catalogue and caption_template go together")
+        if self.caption_glossary and self.caption_language != "pt":
+            raise ValueError("caption_glossary goes with caption_language: pt")
         return self

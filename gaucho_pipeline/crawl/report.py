@@ -74,17 +74,19 @@ def record_of(row: Listed) -> Record:
     """The record that a row was made of."""
     license_ = License(row.license, row.license_family, row.license_url or "", "")
     return Record(
-        row.key, row.origin, row.url, row.title, row.author, row.source, license_, row.flags, row.sha1, row.labels, row.is_file
+        row.key, row.origin, row.url, row.title, row.author, row.source, license_, row.flags, row.sha1, row.labels, row.is_file,
+        tuple(row.fields.items()),
     )  # fmt: skip
 
 
 def _fields(record: Record, licences: dict[str, str]) -> dict[str, Any]:
     """A record's fields as a row has them; one whose licence has changed since it was kept says what it was."""
-    own = {
+    own: dict[str, Any] = {
         "key": record.key, "origin": record.origin, "url": record.url, "title": record.title, "author": record.author,
         "source": record.source, "license": record.license.id, "license_family": record.license.family,
         "license_url": record.license.url, "flags": record.flags, "sha1": record.sha1, "labels": record.labels, "is_file": record.is_file,
     }  # fmt: skip
+    own |= {"fields": dict(record.fields)} if record.fields else {}
     earlier = licences.get(record.key)
     return own | ({"previous_license": earlier} if earlier is not None and earlier != record.license.id else {})
 

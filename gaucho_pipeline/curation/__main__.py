@@ -18,7 +18,7 @@ from PIL import Image
 from gaucho_pipeline.assets.metrics import CuratedSetMetrics, OverrideCounts
 from gaucho_pipeline.assets.rows import TrainImage, to_json, write_rows
 from gaucho_pipeline.concepts.curation import CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, said_of
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.hashes import is_like
@@ -254,6 +254,8 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
         answers = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)
+    if spec.captions == "catalogue":
+        answers = _catalogued(silent, crawled, context)
     captions = {sha: caption_of(crawled[sha].title, spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}
     plain = sum(caption.by == "prompt" for caption in captions.values())
     if plain and spec.captions != "prompt":
@@ -266,6 +268,20 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
             )
         )
     return captions
+
+
+def _catalogued(images: Collection[str], crawled: Crawled, context: _Context) -> dict[str, str]:
+    """What the catalogue says of each image, in English; words that no glossary holds are reported, the commonest first."""
+    catalogue, found, unknown = catalogue_of(context.spec), dict[str, str](), Counter[str]()
+    for sha in images:
+        row = crawled[sha]
+        found[sha], words = catalogue.caption(row.title, row.fields)
+        unknown.update(word.lower() for word in words)
+    if unknown:
+        named = ", ".join(f"{word} ({count})" for word, count in unknown.most_common(20))
+        text = _("the glossary does not hold {count} words of the catalogue: {named}", count=len(unknown), named=named)
+        context.reporter.info(_("{text}; add them in curation.caption_glossary", text=text))
+    return found
 
 
 def _ask(

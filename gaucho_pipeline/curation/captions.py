@@ -7,14 +7,16 @@ A caption is a prompt with {token} and {class_noun}, filled in by training, so t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gaucho_pipeline.concepts.curation import Captioner, Context, CurationSpec
 from gaucho_pipeline.curation.text_image import TextImageModel
-from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.files.spreadsheets import read_spreadsheet
 from gaucho_pipeline.models.base_models import best_device, quiet_libraries
+from gaucho_pipeline.prompts.glossary import translate
 from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A prompt, and where it is from: curator, title, model, context or prompt."""
+    """A prompt, and where it is from: curator, title, model, context, catalogue or prompt."""
 
     text: str
     by: str
@@ -54,14 +56,59 @@ def caption_title(title: str) -> str:
 def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
     """The curator's words if there are any, else what the specification asks for, else the plain prompt.
 
-    `answer` is what a model gave, for `captions: model` and `captions: context`.
+    `answer` is what a model gave, for `captions: model` and `captions: context`, or what a catalogue says, for `captions: catalogue`.
     """
     if written.strip():
         return Caption(with_token(written), "curator")
     if spec.captions == "context":
         return Caption(with_token(answer), "context" if answer else "prompt")
-    text = {"title": caption_title(title), "model": answer, "prompt": ""}[spec.captions].replace("{", "(").replace("}", ")")
+    text = (
+        {"title": caption_title(title), "model": answer, "catalogue": answer, "prompt": ""}[spec.captions]
+        .replace("{", "(")
+        .replace("}", ")")
+    )
     return Caption(with_token(text), spec.captions if text.strip() else "prompt")
+
+
+_PART = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """How captions are made of what a catalogue says."""
+
+    template: str
+    language: Literal["en", "pt"]
+    glossary: Mapping[str, str]
+
+    def caption(self, title: str, fields: Mapping[str, str]) -> tuple[str, list[str]]:
+        """The template with an image's own words, in English; and the words that the glossary does not hold, which stay as they are.
+
+        Parts between commas whose columns are empty are left out.
+        """
+        values = {name.lower(): value for name, value in fields.items()} | {"title": caption_title(title)}
+        parts = [part.strip() for part in self.template.split(",")]
+        kept = [part for part in parts if all(values.get(name.strip().lower()) for name in _PART.findall(part))]
+        text = ", ".join(_PART.sub(lambda found: _braceless(values[found[1].strip().lower()]), part) for part in kept)
+        return translate(text, self.glossary) if self.language == "pt" else (text, [])
+
+
+def _braceless(text: str) -> str:
+    return text.replace("{", "(").replace("}", ")")
+
+
+def catalogue_of(spec: CurationSpec) -> Catalogue:
+    """The catalogue of a specification. Raises ConfigError for a glossary that is no table of pt and en."""
+    glossary: dict[str, str] = {}
+    if spec.caption_glossary:
+        try:
+            columns, rows = read_spreadsheet(spec.caption_glossary)
+        except FileNotFoundError:
+            raise ConfigError(_("curation.caption_glossary: there is no {path}", path=spec.caption_glossary)) from None
+        if not {"pt", "en"} <= set(columns):
+            raise ConfigError(_("{path}: the columns are pt, en", path=spec.caption_glossary))
+        glossary = {row["pt"]: row["en"] for _number, row in rows if row.get("pt") and row.get("en")}
+    return Catalogue(spec.caption_template or "", spec.caption_language, glossary)
 
 
 def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:

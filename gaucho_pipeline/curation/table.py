@@ -82,7 +82,7 @@ class Table:
 
 def _fields_of(row: CrawledImage, decision: ImageDecision) -> dict[str, Any]:
     """What the crawl says of an image and what was decided of it; a person's own folders stay in the crawl."""
-    return row.model_dump(exclude={"url", "is_file", "file"}, exclude_unset=True) | asdict(decision)
+    return row.model_dump(exclude={"url", "is_file", "file", "fields"}, exclude_unset=True) | asdict(decision)
 
 
 def _sentences(decision: ImageDecision) -> dict[str, str]:

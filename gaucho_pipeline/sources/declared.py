@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Annotated, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
@@ -30,9 +30,14 @@ from gaucho_pipeline.sources.base import (
     without_secrets,
 )
 from gaucho_pipeline.sources.records import Record, plain
-from gaucho_pipeline.spec import JsonObject, Text
+from gaucho_pipeline.spec import Absent, JsonObject, Text
 
 _COLUMNS = ("title", "author", "license", "source")
+Fields = Annotated[
+    tuple[Text, ...],
+    Absent(()),
+    Field(description="Further columns of the table, which say what an image shows: material, technique; for captions: catalogue"),
+]
 UNFILLED = {"author": "Museum or photographer", "source": "Where they come from: an address, or a shelf mark"}
 """What `gaucho init` writes for a person to replace, by key."""
 
@@ -63,6 +68,7 @@ class FolderSpec(ImageSourceSpec):
     )
     author: Text | None = Field(None, description="Who made the images, or whom to credit")
     source: Text | None = Field(None, description="Where they come from: an address or a description")
+    fields: Fields = ()
 
     _is_known = field_validator("license")(_known_license_or_own)
 
@@ -84,7 +90,7 @@ class FolderSpec(ImageSourceSpec):
             if getattr(self, key) == text:
                 return key, f"still says what gaucho init wrote ({text!r}); write your own, it goes with every image"
         try:
-            read_table_of_rights(self.table, "file")
+            read_table_of_rights(self.table, "file", self.fields)
         except ConfigError as error:
             return "table", str(error)
         try:
@@ -107,6 +113,7 @@ class UrlsSpec(ImageSourceSpec):
     license: str | None = Field(None, description="Licence of every image that the table does not name")
     author: Text | None = Field(None, description="Whom to credit")
     source: Text | None = Field(None, description="Where they come from: an address or a description")
+    fields: Fields = ()
 
     _is_known = field_validator("license")(_known_license)
 
@@ -167,7 +174,7 @@ class Folder:
         folder = self.spec.path
         if not folder.is_dir():
             raise ConfigError(_("there is no folder {folder}; make it, or correct the path", folder=folder))
-        table, records, bad = read_table_of_rights(self.spec.table, "file"), [], []
+        table, records, bad = read_table_of_rights(self.spec.table, "file", self.spec.fields), [], []
         own_table = os.path.abspath(self.spec.table) if self.spec.table else None
         files = [file for file in list_folder(folder) if os.path.abspath(file.path) != own_table]
         images = [file for file in files if not file.reason]
@@ -206,7 +213,9 @@ class Urls:
     def __init__(self, spec: UrlsSpec) -> None:
         self.spec = spec
         self.origin = f"urls: {spec.table.name if spec.table else plain(spec.source)}"
-        self._table: dict[str, dict[str, str]] = {address: {} for address in spec.addresses} | read_table_of_rights(spec.table, "url")
+        self._table: dict[str, dict[str, str]] = {address: {} for address in spec.addresses} | read_table_of_rights(
+            spec.table, "url", spec.fields
+        )
         self.media_hosts = tuple(sorted({host_of(url) for address in self._table if (url := media_address(address, "https:"))}))
 
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
@@ -247,13 +256,15 @@ def _declared(
         source=_shown(plain(row.get("source")) or plain(spec.source) or (title if is_file else url)),
         license=(own_license if is_file else parse_license)(row.get("license") or spec.license),
         is_file=is_file,
+        fields=tuple((name, value) for name in spec.fields if (value := plain(row.get(name.lower())))),
     )
 
 
-def read_table_of_rights(path: Path | None, key: str) -> dict[str, dict[str, str]]:
+def read_table_of_rights(path: Path | None, key: str, fields: Sequence[str] = ()) -> dict[str, dict[str, str]]:
     """A CSV of `key`, title, author, license and source, by `key`; with ',', ';' or tabs between, as spreadsheets write it.
 
-    Raises ConfigError if it is not there, is not UTF-8, lacks the column, or names something twice.
+    `fields`: further columns that it must have. Raises ConfigError if it is not there, is not UTF-8, lacks a column, has one that nobody
+    named, or names something twice.
     """
     if path is None:
         return {}
@@ -265,10 +276,13 @@ def read_table_of_rights(path: Path | None, key: str) -> dict[str, dict[str, str
         raise ConfigError(
             _("{path} has no column {key!r}; the columns are {key}, {columns}", path=path, key=key, columns=", ".join(_COLUMNS))
         )
-    if strange := set(columns) - {key, *_COLUMNS}:
+    named = {name.lower() for name in fields}
+    if lacking := named - set(columns):
+        raise ConfigError(_("{path} has no column {lacking!r}, which fields names", path=path, lacking=min(lacking)))
+    if strange := set(columns) - {key, *_COLUMNS} - named:
         raise ConfigError(
             _(
-                "{path} has a column {strange!r}; the columns are {key}, {columns}",
+                "{path} has a column {strange!r}; the columns are {key}, {columns}, and those that fields names",
                 path=path,
                 strange=min(strange),
                 key=key,

@@ -36,6 +36,8 @@ class Record:
     """Categories or tags, for `exclude`."""
     is_file: bool = False
     """Whether it is on this disk."""
+    fields: tuple[tuple[str, str], ...] = ()
+    """What a catalogue says of it beside that, by the names of its columns: material, technique."""
 
     @property
     def bytes_id(self) -> str:

@@ -8,10 +8,15 @@ import pytest
 from pydantic import ValidationError
 
 from gaucho_pipeline.concepts.curation import Captioner, Context, CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, context_model, with_token
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, with_token
 from gaucho_pipeline.demo.subjects import draw_subject
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import ConfigError, GauchoError
+from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
+from gaucho_pipeline.sources.declared import read_table_of_rights
+from gaucho_pipeline_tests.conftest import SMALL, folder_concept, write_concepts
+from gaucho_pipeline_tests.programs import run_stage
 
 
 def test_captions_name_the_concept_whoever_wrote_them() -> None:
@@ -109,3 +114,86 @@ def test_a_context_model_that_is_not_there_is_reported(tmp_path: Path) -> None:
 def test_a_title_that_is_a_file_name_is_tidied_for_a_caption(title: str, words: str) -> None:
     spec = CurationSpec(captions="title")
     assert caption_of(title, spec, "", "") == (Caption(with_token(words), "title") if words else Caption(with_token(""), "prompt"))
+
+
+# ------------------------------------------------------------------------------------------ from a catalogue
+
+SPEC = CurationSpec(captions="catalogue", caption_template="{title}, {material}, made by {technique}")
+
+
+def test_a_caption_says_what_the_catalogue_says_and_leaves_out_what_it_does_not() -> None:
+    catalogue = catalogue_of(SPEC)
+    assert catalogue.caption("Cuia", {"material": "silver", "technique": "chasing"}) == ("Cuia, silver, made by chasing", [])
+    assert catalogue.caption("Cuia", {"material": "silver"}) == ("Cuia, silver", [])
+    assert catalogue.caption("IMG_0001.jpg", {"Technique": "chasing"}) == ("made by chasing", [])
+    assert catalogue.caption("", {}) == ("", [])
+
+
+def test_braces_in_a_catalogue_are_no_placeholders() -> None:
+    assert catalogue_of(SPEC).caption("{token}", {"material": "{class_noun}"})[0] == "(token), (class_noun)"
+
+
+def test_portuguese_terms_go_through_the_glossary_and_what_it_does_not_hold_is_told(tmp_path: Path) -> None:
+    (tmp_path / "terms.csv").write_text("pt;en\ncouro cru;rawhide\nprata;silver\n", encoding="utf-8")
+    keys = {"captions": "catalogue", "caption_template": "{material}, de {origin}", "caption_language": "pt"}
+    spec = CurationSpec(**keys, caption_glossary=tmp_path / "terms.csv")
+    text, unknown = catalogue_of(spec).caption("", {"material": "prata com couro cru", "origin": "Bagé"})
+    assert text == "silver with rawhide, of Bagé"
+    assert unknown == ["Bagé"]
+
+
+def test_a_caption_of_the_catalogue_stands_behind_the_plain_prompt_and_the_curators_word_goes_before_it() -> None:
+    assert caption_of("Cuia", SPEC, "", "Cuia, silver") == Caption(f"{INSTANCE_PROMPT}, Cuia, silver", "catalogue")
+    assert caption_of("Cuia", SPEC, "", "") == Caption(INSTANCE_PROMPT, "prompt")
+    assert caption_of("Cuia", SPEC, "de prata", "Cuia, silver").by == "curator"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"captions": "catalogue"}, "go together"),
+        ({"caption_template": "{title}"}, "go together"),
+        ({"captions": "catalogue", "caption_template": "{title}", "caption_glossary": "a.csv"}, "caption_language: pt"),
+    ],
+)
+def test_keys_of_a_catalogue_that_do_not_go_together_are_refused(keys: dict[str, str], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        CurationSpec.model_validate(keys)
+
+
+@pytest.mark.parametrize(("content", "said"), [(None, "there is no"), ("a,b\n1,2\n", "the columns are pt, en")])
+def test_a_glossary_that_is_none_is_told(content: str | None, said: str, tmp_path: Path) -> None:
+    if content:
+        (tmp_path / "terms.csv").write_text(content, encoding="utf-8")
+    keys = {"captions": "catalogue", "caption_template": "{title}", "caption_language": "pt"}
+    with pytest.raises(ConfigError, match=said):
+        catalogue_of(CurationSpec(**keys, caption_glossary=tmp_path / "terms.csv"))
+
+
+def test_the_table_of_a_folder_reaches_the_captions(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(4):
+        draw_subject("chimarrao", number, side=160).save(photos / f"{number}.png")
+    lines = ["file;title;Material", *(f"{number}.png;Cuia {number};{'prata' if number else 'taquara'}" for number in range(4))]
+    (tmp_path / "table.csv").write_text("\n".join(lines), encoding="utf-8")
+    concept = folder_concept(photos, "dnc", "cup")
+    concept["crawl"]["sources"][0]["folder"] |= {"table": str(tmp_path / "table.csv"), "fields": ["Material"]}
+    (tmp_path / "terms.csv").write_text("pt,en\nprata,silver\n", encoding="utf-8")
+    concept["curation"] = SMALL["curation"] | {
+        "captions": "catalogue", "caption_template": "of {material}", "caption_language": "pt", "caption_glossary": "terms.csv",
+    }  # fmt: skip
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"cuia": concept}), tmp_path / "data")
+    said = [run_stage(project, asset, "cuia", tmp_path / asset).stderr for asset in ("raw_crawl", "curated_set")]
+    artifact = project.store.current("curated_set", "cuia")
+    assert artifact, said
+    captions = sorted(row["caption"] for row in read_table(artifact.folder / "images.jsonl"))
+    assert captions == [f"{INSTANCE_PROMPT}, of silver"] * 3 + [f"{INSTANCE_PROMPT}, of taquara"]
+    assert "taquara (1)" in said[1]
+    assert all("fields" not in row for row in read_table(artifact.folder / "images.jsonl"))
+
+
+def test_a_column_that_fields_names_and_the_table_lacks_is_told(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("file,title\n0.png,Cuia\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no column 'material', which fields names"):
+        read_table_of_rights(tmp_path / "table.csv", "file", ("Material",))
