@@ -19,6 +19,7 @@ from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.images.files import images_of
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.prompts.glossary import english_noun
 from gaucho_pipeline.rights.model_licenses import license_of
 
 _PACKAGES = ("dagster", "torch", "diffusers", "transformers", "peft", "accelerate", "scrapy", "pillow", "pandas")
@@ -85,6 +86,7 @@ def _configuration(project: Project) -> Iterator[Finding]:
         yield Finding(_("a run"), str(problem), False, fatal=True)
     yield from _too_few(project)
     yield from _look_alikes(project)
+    yield from _words(project)
     if contact := os.environ.get("GAUCHO_CONTACT", "").strip():
         yield Finding("contact", contact, True)
     else:
@@ -119,6 +121,25 @@ def _look_alikes(project: Project) -> Iterator[Finding]:
                 ),
                 True,
             )
+
+
+def _words(project: Project) -> Iterator[Finding]:
+    """Tokens that mean something already, and nouns that a model which reads English does not know."""
+    for slug, concept in project.concepts.concepts.items():
+        token, noun = concept.token, concept.class_noun
+        if english := english_noun(noun):
+            text = _(
+                "{slug}: class_noun {noun!r} is Portuguese, and models read English: write {english}", slug=slug, noun=noun, english=english
+            )
+            yield Finding(_("words"), text, False)
+        name = {concept.name.pt.casefold(), (concept.name.en or "").casefold()} if concept.name else set()
+        if not token.isascii() or english_noun(token) or token.casefold() in {slug, *name}:
+            text = _(
+                "{slug}: token {token!r} is a word, and a model may know it already: take one that means nothing, such as chmrr",
+                slug=slug,
+                token=token,
+            )
+            yield Finding(_("words"), text, False)
 
 
 def _untranslated(project: Project, slug: str) -> list[str]:

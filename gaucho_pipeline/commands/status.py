@@ -9,7 +9,7 @@ import click
 from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
 from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
-from gaucho_pipeline.errors import _
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import State
 from gaucho_pipeline.spec import JsonObject
@@ -52,6 +52,9 @@ def _print_state(asset: str, state: State) -> None:
 @reports_errors
 def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
     """What an artifact is made from, and its metrics."""
+    if ASSETS[asset].is_partitioned and concept == ALL:
+        slugs = ", ".join(project.slugs)
+        raise ConfigError(_("{asset}: name a concept, too: gaucho show {asset} CONCEPT; there are {slugs}", asset=asset, slugs=slugs))
     artifact = project.artifact(asset, concept if ASSETS[asset].is_partitioned else ALL)
     manifest = artifact.manifest.model_dump(mode="json")
     if as_json:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
-from gaucho_pipeline.concepts.yaml_mistakes import MAX_BYTES, Mistake, check_nesting, check_size, line_and_problem
+from gaucho_pipeline.concepts.yaml_mistakes import MAX_BYTES, Mistake, check_nesting, check_size, check_slips, line_and_problem
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.scorers import ENCODERS
@@ -158,6 +158,7 @@ def _read(loader: Any) -> tuple[yaml.Node | None, Any]:
     """The nodes of a document, and what they stand for."""
     node = loader.get_single_node()
     check_size(node)
+    check_slips(node)
     return node, loader.construct_document(node) if node else None
 
 
@@ -180,7 +181,7 @@ class _Lines:
         except FileNotFoundError:
             raise ConfigError(_("{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS", path=path)) from None
         except UnicodeDecodeError:
-            raise ConfigError(_("{path}: is not UTF-8 text; save it as UTF-8", path=path)) from None
+            raise ConfigError(f"{path}: {_not_text(path)}") from None
         except OSError as error:
             raise ConfigError(_("{path}: cannot be read: {strerror}", path=path, strerror=error.strerror)) from None
         except RecursionError:
@@ -221,6 +222,20 @@ class _Lines:
         return ConfigError(f"{self.path}:{self.line_of(location)}: {key}: {problem}")
 
 
+_OFFICE = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"%PDF", b"{\\rtf")
+
+
+def _not_text(path: Path) -> str:
+    """What a file is that is not UTF-8, and what to do."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head.startswith(_OFFICE):
+        return _("is a document of an office program; write it with a plain text editor (Notepad, TextEdit, gedit), and save it as UTF-8")
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return _("is UTF-16; in the editor choose: save as, encoding UTF-8")
+    return _("is not UTF-8 text; save it as UTF-8")
+
+
 RENAMED_KEYS = {
     "samples_per_image": "epochs", "held_out": "validation_fraction", "measure_every": "validation_steps", "mirror": "random_flip",
     "targets": "target_modules (attention, attention_ff, all)", "prior_weight": "prior_loss_weight",
@@ -229,11 +244,24 @@ RENAMED_KEYS = {
     "min_information": "min_entropy", "monochrome": "allow_monochrome", "near_duplicate_likeness": "near_duplicate_correlation",
 }  # fmt: skip
 """What keys of earlier versions are called now."""
+PORTUGUESE_KEYS = {
+    "nome": "name", "descrição": "description", "descricao": "description", "palavra": "token", "classe": "class_noun",
+    "substantivo": "class_noun", "assunto": "subject", "motivo": "subject", "histórico": "historical", "historico": "historical",
+    "atributos": "attributes", "coleta": "crawl", "fontes": "sources", "pasta": "folder", "caminho": "path", "tabela": "table",
+    "licença": "license", "licenca": "license", "licenças": "licenses", "licencas": "licenses", "autor": "author", "autora": "author",
+    "fonte": "source", "curadoria": "curation", "treino": "training", "treinamento": "training", "galeria": "gallery",
+    "avaliação": "evaluation", "avaliacao": "evaluation", "sequência": "sequence", "sequencia": "sequence", "épocas": "epochs",
+    "epocas": "epochs", "sementes": "seeds", "semente": "seed", "pedidos": "prompts", "plano": "plan", "conceitos": "concepts",
+    "padrões": "defaults", "padroes": "defaults", "máscaras": "masks", "mascaras": "masks",
+}  # fmt: skip
+"""What people write who know that the program speaks Portuguese: keys are English."""
 
 
 def _nearest(key: object, known: list[str]) -> str:
     if new := RENAMED_KEYS.get(str(key)):
         return f"it is called {new} now"
+    if (english := PORTUGUESE_KEYS.get(str(key).lower())) in known:
+        return f"keys are English: '{english}'"
     close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
 
@@ -273,7 +301,8 @@ def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = 
     location = lines.inherited(location)
     kind = first["type"]
     if kind == "extra_forbidden":
-        return lines.error(location, _("unknown key; {nearest}", nearest=_nearest(location[-1], list(_owner(root, location).model_fields))))
+        text = _("unknown key; {nearest}", nearest=_nearest(location[-1], list(_owner(root, location).model_fields)))
+        return lines.error(location, text + _others_beside(first, error, root))
     if kind == "missing":
         return lines.error(location, _("is required"))
     if kind == "string_type" and isinstance(first.get("input"), dict):
@@ -282,6 +311,14 @@ def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = 
     given = first.get("input")
     shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""
     return lines.error(location, message[:1].lower() + message[1:] + shown)
+
+
+def _others_beside(first: Any, error: ValidationError, root: type[BaseModel]) -> str:
+    """Further unknown keys of the same mapping, so that a person mends all of them at once."""
+    known = list(_owner(root, tuple(step for step in first["loc"] if not _UNION_MEMBER.match(str(step)))).model_fields)
+    beside = [found["loc"][-1] for found in error.errors() if found["type"] == "extra_forbidden" and found["loc"][:-1] == first["loc"][:-1]]
+    others = [f"{key} ({_nearest(key, known)})" for key in beside if key != first["loc"][-1]]
+    return f"; so are {'; '.join(others[:8])}" if others else ""
 
 
 _PLAIN_WORDS = {

@@ -96,6 +96,38 @@ def check_size(node: yaml.Node | None) -> None:
             stack += [(child, False) for child in children if id(child) not in sizes]
 
 
+_OPENING, _CLOSING = "“„«‘‚”’", "”“»’‘"
+
+
+def check_slips(node: yaml.Node | None) -> None:
+    """Raises Mistake for what is YAML and was meant otherwise: a comma for a decimal point or in a bare text, a word processor's quotes."""
+    stack, seen = [node] if node else [], set[int]()
+    while stack:
+        current = stack.pop()
+        if id(current) in seen:
+            continue
+        seen.add(id(current))
+        if isinstance(current, yaml.MappingNode) and current.flow_style:
+            _check_commas(current)
+        if isinstance(current, yaml.ScalarNode) and not current.style and re.fullmatch(rf"[{_OPENING}].*[{_CLOSING}]", current.value):
+            text = f'these are a word processor\'s quotation marks, and part of the text; write "{current.value[1:-1][:60]}"'
+            raise Mistake(problem=text, problem_mark=current.start_mark)
+        stack += _children(current)
+
+
+def _check_commas(mapping: yaml.MappingNode) -> None:
+    """`{rate: 0,5}` and `{author: Souza, Ana}` are read as two keys, the second without a value."""
+    for (before, value), (key, nothing) in zip(mapping.value, mapping.value[1:], strict=False):
+        is_bare = all(isinstance(each, yaml.ScalarNode) and not each.style for each in (value, key, nothing))
+        if not is_bare or nothing.value or nothing.tag != "tag:yaml.org,2002:null" or not value.value:
+            continue
+        one, other = value.value, key.value
+        if re.fullmatch(r"[-+]?[\d.]+", one) and re.fullmatch(r"\d+([eE][-+]?\d+)?%?", other):
+            raise Mistake(problem=f"a number has a point for its decimals: {before.value}: {one}.{other}", problem_mark=key.start_mark)
+        text = f'a text with a comma must stand in quotation marks: {before.value}: "{one}, {other}"'
+        raise Mistake(problem=text[:300], problem_mark=key.start_mark)
+
+
 def _children(node: yaml.Node) -> list[yaml.Node]:
     if isinstance(node, yaml.MappingNode):
         return [each for pair in node.value for each in pair]

@@ -6,6 +6,7 @@ what follows from it is computed by pure functions (`recipes.py`, `states.py`, `
 
 from __future__ import annotations
 
+import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -64,14 +65,11 @@ class Project:
         try:
             return self.concepts.concepts[slug]
         except KeyError:
-            raise ConfigError(
-                _(
-                    "{concepts_file}: there is no concept {slug!r}; there are {slugs}",
-                    concepts_file=self.concepts_file,
-                    slug=slug,
-                    slugs=", ".join(self.slugs),
-                )
-            ) from None
+            text = _(
+                "{file}: there is no concept {slug!r}; there are {slugs}", file=self.concepts_file, slug=slug, slugs=", ".join(self.slugs)
+            )
+            close = difflib.get_close_matches(slug, self.slugs, n=1)
+            raise ConfigError(text + (_("; did you mean {close!r}?", close=close[0]) if close else "")) from None
 
     def check_consent(self, slug: str) -> None:
         """Raises ConfigError for a living person's consent that was to be asked for again, and was not."""

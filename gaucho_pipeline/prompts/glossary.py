@@ -52,6 +52,28 @@ GLOSSARY: dict[str, str] = {
 _PIECE = re.compile(r"\{[^{}]*\}|\w+|[^\w{]+|\{")
 
 
+_NOUNS = {
+    "pássaro": "bird", "ave": "bird", "gato": "cat", "bebida": "drink", "copo": "cup", "xícara": "cup", "chapéu": "hat",
+    "roupa": "clothing",
+    "vestido": "dress", "dança": "dance", "planta": "plant", "flor": "flower", "paisagem": "landscape", "prédio": "building",
+    "edifício": "building", "igreja": "church", "ponte": "bridge", "comida": "food", "prato": "dish", "ferramenta": "tool", "faca": "knife",
+    "objeto": "object", "peça": "object", "animal": "animal", "inseto": "insect", "peixe": "fish", "cobra": "snake", "menino": "boy",
+    "menina": "girl", "soldado": "soldier", "mapa": "map", "quadro": "painting", "pintura": "painting", "estátua": "statue",
+    "monumento": "monument", "rã": "frog", "coisa": "thing", "lugar": "place", "festa": "festival", "barco": "boat", "navio": "ship",
+}  # fmt: skip
+_SAME = frozenset({"animal", "a", "o", "as", "do", "no"})
+"""What is a word of English, too."""
+
+
+def english_noun(word: str) -> str:
+    """The English noun of a Portuguese one; empty for what is none, or is English, too."""
+    bare = word.strip().casefold()
+    if bare in _SAME:
+        return ""
+    found = _NOUNS.get(bare) or next((GLOSSARY[each] for each in (f"um {bare}", f"uma {bare}") if each in GLOSSARY), "")
+    return re.sub(r"^(a|an) ", "", found)
+
+
 def translate(prompt: str, further: Mapping[str, str] | None = None) -> tuple[str, list[str]]:
     """A Portuguese prompt in English, and the words that no entry holds, which stay as they are.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,8 @@ class FolderSpec(ImageSourceSpec):
             read_table_of_rights(self.table, "file", self.fields)
         except ConfigError as error:
             return "table", str(error)
+        if text := _no_path(str(self.path)):
+            return "path", text
         try:
             listed = self.build(1, ()).start(None)
         except ConfigError as error:
@@ -192,6 +195,15 @@ class Folder:
         if not records:
             raise ConfigError(_("{folder} holds no image; put at least six photographs there", folder=folder))
         return ApiPage(tuple(records), tuple(bad), total=len(files))
+
+
+def _no_path(path: str) -> str:
+    """What is wrong with a path that is an address, or one of another kind of computer; empty if it may be one."""
+    if found := re.search(r"(?i)\b(https?|ftp):/", path):
+        return f"{path[found.start() :].replace(':/', '://', 1)} is a web address; save the images into a folder, or name them under urls:"
+    if found := re.search(r"(?:^|/)([A-Za-z]:[\\/].*)", path) if os.name != "nt" else None:
+        return f"{found[1]} is a path of Windows; write a folder beside this file, such as photos"
+    return ""
 
 
 def _can_be_read(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -77,3 +78,42 @@ def test_the_doctor_tells_of_a_base_model_that_is_not_there(project: Project, tm
     (tmp_path / "nowhere" / "model_index.json").write_text('{"_class_name": "KandinskyPipeline"}')
     found = [finding for finding in examine(Project(project.concepts_file, project.store.root)) if finding.fatal]
     assert "is a KandinskyPipeline; what can be taught: StableDiffusionPipeline" in found[0].text
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"class_noun": "cachorro"}, "class_noun 'cachorro' is Portuguese, and models read English: write dog"),
+        ({"class_noun": "chapéu"}, "write hat"),
+        ({"token": "ovelheiro"}, "token 'ovelheiro' is a word"),
+        ({"token": "cão"}, "token 'cão' is a word"),
+        ({"token": "cuia"}, "token 'cuia' is a word"),
+        ({"token": "Ovelheiro", "name": {"pt": "Ovelheiro"}}, "is a word"),
+    ],
+)
+def test_words_that_a_model_does_not_know_or_knows_already_are_told(keys: dict[str, Any], said: str, tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 4), "dnc", "dog") | keys
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"ovelheiro": concept}), tmp_path / "data")
+    assert said in "\n".join(finding.text for finding in examine(project) if finding.what == "words")
+
+
+@pytest.mark.parametrize("noun", ["dog", "animal", "tree", "drink"])
+def test_english_nouns_and_made_up_words_are_passed(noun: str, tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 4), "dnc", noun)
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"ovelheiro": concept}), tmp_path / "data")
+    assert [finding for finding in examine(project) if finding.what == "words"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("https://drive.google.com/x", "https://drive.google.com/x is a web address"),
+        ("C:\\Fotos\\cuia", "is a path of Windows"),
+        ("D:/fotos", "is a path of Windows"),
+    ],
+)
+def test_a_folder_that_is_an_address_or_of_another_computer_is_told(path: str, said: str, tmp_path: Path) -> None:
+    concept = folder_concept(tmp_path, "dnc", "dog")
+    concept["crawl"]["sources"][0]["folder"]["path"] = path
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"ovelheiro": concept}), tmp_path / "data")
+    assert said in "\n".join(finding.text for finding in examine(project))

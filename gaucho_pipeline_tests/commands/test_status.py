@@ -46,3 +46,11 @@ def test_what_was_never_made_is_reported_with_the_command_that_makes_it(project:
     )  # fmt: skip
     assert invoke(project, "generate", "araucaria", "x").exit_code == 1
     assert invoke(project, "show", "checkpoint", "cuia").exit_code == 2
+
+
+def test_an_artifact_of_a_concept_is_asked_for_by_its_concept_and_a_misspelt_one_is_guessed(tmp_path: Path) -> None:
+    project = one_concept(tmp_path)
+    done = invoke(project, "show", "raw_crawl")
+    assert (done.exit_code, "gaucho show raw_crawl CONCEPT; there are araucaria" in done.output) == (2, True)
+    done = invoke(project, "show", "raw_crawl", "aracaria")
+    assert "did you mean 'araucaria'?" in done.output

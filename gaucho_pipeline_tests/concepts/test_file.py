@@ -312,3 +312,68 @@ def test_long_texts_and_hashes_are_no_numbers(tmp_path: Path) -> None:
 def test_what_is_no_file_is_no_concepts_file(place: str) -> None:
     with pytest.raises(ConfigError):
         load_concepts(Path(place))
+
+
+# ------------------------------------------------------------------------------------------ what is YAML and was meant otherwise
+
+ONE = """\
+concepts:
+  cuia:
+    token: dnc
+    class_noun: cup
+    crawl: {{sources: [{{folder: {{path: photos, license: own, author: {author}, source: {source}}}}}]}}
+    training: {{learning_rate: {rate}, epochs: 4}}
+"""
+
+
+def mistake_in(folder: Path, text: str) -> str:
+    (folder / "concepts.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        load_concepts(folder / "concepts.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"rate": "0,0001"}, ":6: a number has a point for its decimals: learning_rate: 0.0001"),
+        ({"rate": "1,5e-4"}, ":6: a number has a point for its decimals: learning_rate: 1.5e-4"),
+        ({"author": "Souza, Ana"}, ':5: a text with a comma must stand in quotation marks: author: "Souza, Ana"'),
+        ({"source": "Acervo, caixa 3"}, ':5: a text with a comma must stand in quotation marks: source: "Acervo, caixa 3"'),
+        ({"author": "“Ana”"}, "write \"Ana\""),
+        ({"author": "‘Ana’"}, "write \"Ana\""),
+        ({"author": "„Ana“"}, "write \"Ana\""),
+        ({"author": "«Ana»"}, "write \"Ana\""),
+    ],
+)  # fmt: skip
+def test_a_slip_of_the_pen_is_named_with_what_to_write(keys: dict[str, str], said: str, tmp_path: Path) -> None:
+    assert said in mistake_in(tmp_path, ONE.format(**({"author": "A", "source": "B", "rate": "0.001"} | keys)))
+
+
+@pytest.mark.parametrize("author", ['"Souza, Ana"', "'Souza, Ana'", "O “Gaúcho” de Bagé", "D'Ávila"])
+def test_what_is_right_is_no_slip(author: str, tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_text(ONE.format(author=author, source="B", rate="1.0e-4"), encoding="utf-8")
+    assert load_concepts(tmp_path / "concepts.yaml")
+
+
+def test_portuguese_keys_are_named_in_english_and_all_of_them_at_once(tmp_path: Path) -> None:
+    text = "concepts:\n  cuia:\n    nome: Cuia\n    palavra: dnc\n    classe: cup\n    crawl: {sources: []}\n"
+    said = mistake_in(tmp_path, text)
+    assert "concepts.cuia.nome: unknown key; keys are English: 'name'" in said
+    assert "palavra (keys are English: 'token')" in said
+    assert "classe (keys are English: 'class_noun')" in said
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04\x14\x00\xff\xfe word/document.xml", "office program"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "office program"),
+        ("concepts:".encode("utf-16"), "UTF-16"),
+        ("concepts: {ç: 1}".encode("latin-1"), "save it as UTF-8"),
+    ],
+)
+def test_a_file_that_is_no_text_is_named_for_what_it_is(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "concepts.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=said):
+        load_concepts(tmp_path / "concepts.yaml")
