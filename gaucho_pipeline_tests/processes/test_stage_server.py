@@ -39,10 +39,11 @@ SLEEP = "\nimport time\nopen('begun', 'w').close()\ntime.sleep(600)\n"
 
 
 def write_program(folder: Path, text: str) -> list[str]:
-    """A stage's program and its request; the command that starts it in its folder."""
+    """A stage's program and its request; the command that starts it, which alone says where the program is."""
     (folder / "own_stage.py").write_text(textwrap.dedent(text), encoding="utf-8")
     (folder / "request.json").write_text("{}", encoding="utf-8")
-    return launch.command("own_stage", folder / "request.json", waits=True)
+    begin = f"import sys; sys.path.insert(0, {str(folder)!r}); from {launch.__name__} import main; main()"
+    return [sys.executable, "-P", "-c", begin, "own_stage", str(folder / "request.json"), launch.WAIT]
 
 
 @pytest.fixture(scope="module")
