@@ -141,11 +141,18 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
     from gaucho_pipeline.publishing import publish as publishing
 
     done = publishing.publish(project, concepts, folder.resolve(), weights)
-    for slug in done:
+    for slug in done.concepts:
         if count := publishing.reserved_images(project, slug):
             text = f"note: {slug}: all rights in {count} of its training images are reserved; they are shown in small, and marked so"
             click.echo(text, err=True)
-    click.echo(f"{folder}: {', '.join(done)}")
+    if done.withdrawn:
+        gone = ", ".join(done.withdrawn)
+        click.echo(_("taken out, because an image was forgotten that they show or learned from: {concepts}", concepts=gone), err=True)
+    click.echo(f"{folder}: {', '.join(done.concepts) or _('no concept is shown')}")
+    for refusal in done.refused.values():
+        click.echo(refusal, err=True)
+    if done.refused.keys() & set(concepts):
+        sys.exit(1)
 
 
 @click.command()

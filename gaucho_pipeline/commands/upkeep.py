@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import time
+from pathlib import Path
 
 import click
 
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.published import read_mark
 
 _SECONDS_OF_A_DAY = 86_400.0
 
@@ -86,13 +89,14 @@ def _purge_history(project: Project, days: int, dry_run: bool) -> int:
 @click.command()
 @click.argument("image")
 @click.option("--reason", default="", help="Kept with the tombstone; say of nobody who she is.")
+@click.option("--unread", "with_unread", is_flag=True, help="Also remove, whole, what is damaged or of another version and may hold it.")
 @click.pass_obj
 @reports_errors
-def forget(project: Project, image: str, reason: str) -> None:
-    """Remove IMAGE (its SHA-256, its address or its page) from everything, for good, and name the checkpoints that learned from it."""
+def forget(project: Project, image: str, reason: str, with_unread: bool) -> None:
+    """Remove IMAGE (its SHA-256, its file's name, its address or its page) from everything, for good, and name what learned from it."""
     from gaucho_pipeline.upkeep.forgetting import forget as forget_image
 
-    done = forget_image(project, image, reason)
+    done = forget_image(project, image, reason, with_unread)
     click.echo(
         _(
             "image {sha256} is forgotten: {count} things removed; kept in {forgotten_file}: commit it",
@@ -113,7 +117,18 @@ def forget(project: Project, image: str, reason: str) -> None:
         )
     if done.concepts:
         click.echo(_("to make the sets again without it, and what was learned: gaucho run {concepts}", concepts=" ".join(done.concepts)))
-    click.echo(_("pages that were published before still show it: publish again where they stand"), err=True)
+    for folder in done.published:
+        click.echo(
+            _("published, and still shown: {folder}; to take it out there now: {command}", folder=folder, command=_publish_again(folder))
+        )
+    if not done.published:
+        click.echo(_("pages that were published from another machine may show it: gaucho publish FOLDER takes it out there"), err=True)
+
+
+def _publish_again(folder: Path) -> str:
+    """The command that makes a published folder anew, of what may be shown."""
+    mark = read_mark(folder)
+    return shlex.join(["gaucho", "publish", *(["--no-weights"] if mark and not mark.with_weights else []), str(folder)])
 
 
 @click.command()

@@ -2,57 +2,90 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from gaucho_pipeline.assets.rows import CreditedThumbnail, TrainImage, read_rows
+from gaucho_pipeline.assets.rows import ImageMention, TrainImage, read_rows
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
-from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
-from gaucho_pipeline.project.approvals import _shown, read_approvals
+from gaucho_pipeline.project.approvals import Approval, _shown, read_approvals
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.published import MARK, Mark, read_mark, remember_published, shows_forgotten, write_mark
 from gaucho_pipeline.project.site import Shown
 from gaucho_pipeline.rights.licenses import RESERVED
 from gaucho_pipeline.store.forgotten import Forgotten
 
-_MARK = "published.json"
-"""In a folder that was published into before, so that it may be published into again."""
+
+@dataclass(frozen=True)
+class Published:
+    """What a folder shows now, and what it showed before and does not any more."""
+
+    concepts: Sequence[str]
+    withdrawn: Sequence[str]
+    """Concepts that showed an image which was forgotten since."""
+    refused: Mapping[str, str]
+    """Why each concept stays out that was named, or is approved and shows such an image."""
 
 
-def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: bool) -> list[str]:
+def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: bool) -> Published:
     """Writes the pages of approved concepts into a folder for any static host; of all approved ones where none is named.
 
-    Returns the concepts. Raises GauchoError if one that is named is not approved as it stands, or none is; ConfigError if the folder
-    holds what was not published by this in places where it would be lost.
+    Where the folder shows an image that was forgotten since, what shows it is taken out at once, whatever else is refused: then the folder
+    keeps those of its concepts that are approved as they stand, be they none.
+
+    Raises GauchoError if one that is named is not approved as it stands, or none is, and nothing must go; ConfigError if the folder holds
+    what was not published by this in places where it would be lost.
     """
-    approvals, shown = read_approvals(project), project.shown()
-    for slug in slugs:
-        stands = _shown(project, slug, shown)
-        if slug not in approvals or not approvals[slug].is_of(project, slug, stands):
-            why = "what exists is another than what was approved" if slug in approvals else "nobody has approved it"
-            raise GauchoError(
-                _("{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME", slug=slug, why=why)
-            )
-    chosen = list(slugs) or [slug for slug, each in shown.items() if slug in approvals and approvals[slug].is_of(project, slug, each)]
-    if not chosen:
-        raise GauchoError(_("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME"))
-    for slug in chosen:
-        _check_forgotten(project, slug, shown[slug])
+    approvals, shown, forgotten = read_approvals(project), project.shown(), Forgotten(project.forgotten_file)
+    withdrawn, before = shows_forgotten(folder, forgotten), read_mark(folder)
+    refusals = {slug: text for slug in {**dict.fromkeys(slugs), **shown} if (text := _refusal(project, slug, approvals, shown, forgotten))}
+    named = {slug: text for slug, text in refusals.items() if slug in slugs}
+    if named and not withdrawn:
+        raise GauchoError(next(iter(named.values())))
+    wanted = [*slugs, *(before.concepts if named and before else ())] if slugs else [*shown]
+    chosen = [slug for slug in dict.fromkeys(wanted) if slug in shown and slug not in refusals]
+    held_back = {
+        slug: text for slug, text in refusals.items() if slug in approvals and slug in shown and _is_forgotten(shown[slug], forgotten)
+    }
+    if not chosen and not withdrawn:
+        nothing = _("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME")
+        raise GauchoError(next(iter(held_back.values()), nothing))
+    _write(project, {slug: shown[slug] for slug in chosen}, approvals, folder, with_weights)
+    remember_published(project, folder)
+    return Published(chosen, withdrawn, named or held_back)
+
+
+def _refusal(project: Project, slug: str, approvals: Mapping[str, Approval], shown: Mapping[str, Shown], forgotten: Forgotten) -> str:
+    """Why a concept cannot be published; empty if it can. Raises ConfigError if there is no such concept."""
+    project.concept(slug)
+    if slug not in shown:
+        return str(_("{slug} cannot be published: nothing of it can be shown yet; run: gaucho run {slug}", slug=slug))
+    if _is_forgotten(shown[slug], forgotten):
+        return str(_("{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}", slug=slug))
+    if slug in approvals and approvals[slug].is_of(project, slug, shown[slug]):
+        return ""
+    why = "what exists is another than what was approved" if slug in approvals else "nobody has approved it"
+    return str(_("{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME", slug=slug, why=why))
+
+
+def _write(project: Project, shown: Mapping[str, Shown], approvals: Mapping[str, Approval], folder: Path, with_weights: bool) -> None:
+    """Puts a whole new site in the place of the folder, with what else lay in it."""
     kept = _not_ours(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish-") as name:
         whole, old = Path(name) / "whole", Path(name) / "old"
         whole.mkdir()
-        concepts = [_folders(project, slug, shown[slug]) for slug in chosen]
-        write_site(whole, concepts, with_weights, {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in chosen})
+        concepts = [_folders(project, slug, each) for slug, each in shown.items()]
+        write_site(whole, concepts, with_weights, {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in shown})
         files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
-        mark = {"concepts": {slug: approvals[slug].model_dump() for slug in chosen}, "files": files}
-        write_atomically(whole / _MARK, json.dumps(mark, ensure_ascii=False, indent=1) + "\n")
+        images = {slug: _images(each) for slug, each in shown.items()}
+        approved = {slug: approvals[slug] for slug in shown}
+        write_mark(whole, Mark(concepts=approved, files=tuple(files), images=images, with_weights=with_weights))
         whole.chmod(0o755)
         if clash := [name for name in kept if (whole / name).exists()]:
             raise ConfigError(_("{folder}: holds {clash}, which was not published by this; move it away", folder=folder, clash=clash[0]))
@@ -62,16 +95,17 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
                 os.replace(old / each, whole / each)
         os.replace(whole, folder)
         shutil.rmtree(old, ignore_errors=True)
-    return chosen
 
 
-def _check_forgotten(project: Project, slug: str, shown: Shown) -> None:
-    """Raises GauchoError if the pages would show an image that must not come back."""
-    forgotten = Forgotten(project.forgotten_file).sha256
-    if any(row.sha256 in forgotten for row in read_rows(shown.evaluation.folder / "training.jsonl", CreditedThumbnail)):
-        raise GauchoError(
-            _("{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}", slug=slug)
-        )
+def _images(shown: Shown) -> tuple[str, ...]:
+    """SHA-256 of the images that a concept learned from, or whose thumbnails its page shows."""
+    tables = (shown.checkpoint.folder / "train.jsonl", shown.evaluation.folder / "training.jsonl")
+    return tuple(sorted({row.sha256 for path in tables if path.exists() for row in read_rows(path, ImageMention)}))
+
+
+def _is_forgotten(shown: Shown, forgotten: Forgotten) -> bool:
+    """Whether the pages would show an image that must not come back, or what learned from it."""
+    return not forgotten.sha256.isdisjoint(_images(shown))
 
 
 def reserved_images(project: Project, slug: str) -> int:
@@ -87,10 +121,10 @@ def _not_ours(folder: Path) -> list[str]:
     """
     if not folder.exists() or not any(folder.iterdir()):
         return []
-    try:
-        ours = set(json.loads((folder / _MARK).read_text(encoding="utf-8"))["files"]) | {_MARK}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise ConfigError(_("{folder}: is not empty, and was not published into before; name a new folder", folder=folder)) from None
+    mark = read_mark(folder)
+    if mark is None:
+        raise ConfigError(_("{folder}: is not empty, and was not published into before; name a new folder", folder=folder))
+    ours = {*mark.files, MARK}
     tops = {name.split("/")[0] for name in ours}
     among = [path.relative_to(folder).as_posix() for name in tops for path in (folder / name).rglob("*") if path.is_file()]
     if stranger := [name for name in among if name not in ours]:

@@ -2,7 +2,7 @@
 
 For a person who does not want to be pictured, and for whoever holds the rights. The crawls that count lose its record, sets and pages that
 held it are removed, because what is named by what it holds cannot hold less: the next run makes them again without it. Pages that were
-published elsewhere are beyond our reach. Killed, it is finished by the same command again.
+published elsewhere are taken down by `gaucho publish` there. Killed, it is finished by the same command again.
 """
 
 from __future__ import annotations
@@ -13,22 +13,24 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from gaucho_pipeline.assets.rows import CrawledImage, ImageMention, TrainImage, parse_rows, read_rows, to_json, write_rows
-from gaucho_pipeline.assets.table import ALL, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
-from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.digests import digest, is_file_of
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.published import published_folders, shows_forgotten
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.remote import RemoteStore, remote_from_environment
-from gaucho_pipeline.store.store import QUARANTINE, TRASH, Store
+from gaucho_pipeline.store.store import CURRENT, QUARANTINE, TRASH, Store
 from gaucho_pipeline.upkeep.collecting import forget_measures
-from gaucho_pipeline.upkeep.references import all_artifacts, busy_with
+from gaucho_pipeline.upkeep.references import all_artifacts, busy_with, folders_in
 
 _TABLES = {
     RAW_CRAWL.name: ("images.jsonl",),
@@ -40,6 +42,7 @@ _TABLES = {
 
 
 _HASH = re.compile(r"[0-9a-f]{8,64}")
+_WHOLE = 64
 
 
 @dataclass
@@ -52,18 +55,27 @@ class Forgetting:
     """Checkpoints that had it among their training images."""
     concepts: list[str] = field(default_factory=list)
     """Those whose sets have to be made again."""
+    published: list[Path] = field(default_factory=list)
+    """Folders that were published into, and show it."""
 
 
-def forget(project: Project, image: str, reason: str = "") -> Forgetting:
-    """Forgets an image that is named by its SHA-256 (eight digits of it or more), its address, or the page where people see it.
+def forget(project: Project, image: str, reason: str = "", with_unread: bool = False) -> Forgetting:
+    """Forgets an image that is named by its SHA-256 (eight digits of it or more), its file's name, its address, or the page where people
+    see it. A whole SHA-256 need not stand here: then only its tombstone is kept.
 
-    Raises ConfigError if no image or several are meant, GauchoError while a stage is at work on a concept that has it, TransientError if an
-    object store that is named cannot be reached: the same again finishes it.
+    `with_unread`: also remove, whole, the artifacts that cannot be read, of which nobody knows whether they hold it.
+
+    Raises ConfigError if no image or several are meant, GauchoError where something cannot be read and is to stay, or while a stage is at
+    work on a concept that has it, TransientError if an object store that is named cannot be reached: the same again finishes it.
     """
     store, forgotten = project.store, Forgotten(project.forgotten_file)
-    done = Forgetting(_identify(store, forgotten, image))
-    holders = [(artifact, own) for artifact in all_artifacts(store) if (own := _rows_of(artifact, done.sha256))]
-    done.concepts = sorted({artifact.manifest.concept for artifact, _unused in holders})
+    unread = _unread(store)
+    if unread and not with_unread:
+        raise _refusal_of(unread, image)
+    artifacts = [artifact for artifact in all_artifacts(store) if artifact.folder not in unread]
+    done = Forgetting(_identify(store, artifacts, forgotten, image))
+    holders = [(artifact, own) for artifact in artifacts if (own := _rows_of(artifact, done.sha256))]
+    done.concepts = sorted({artifact.manifest.concept for artifact, _unused in holders} | {each.parent.name for each in unread} - {ALL})
     if busy := busy_with(store, done.concepts):
         raise GauchoError(_("{busy}: at work; wait for the end, then forget", busy=", ".join(busy)))
     rows = [row for _unused, own in holders for row in own]
@@ -76,11 +88,34 @@ def forget(project: Project, image: str, reason: str = "") -> Forgetting:
         whole = [artifact for artifact, _unused in holders if artifact.manifest.asset != CHECKPOINT.name]
         pictures = {artifact.manifest.files[str(row.file)] for artifact, own in holders for row in own if _has(artifact, row)}
         remote.withdraw([*whole, *_sites(store, done)], {done.sha256} | pictures)
+    for folder in unread:
+        _delete(store, folder, done)
+        if store.current(folder.parents[1].name, folder.parent.name) is None:
+            store.withdraw(folder.parents[1].name, folder.parent.name)
     for artifact, own in holders:
         _take_out(store, artifact, own, done, remote)
     _remove_pages(store, done)
     _remove_traces(store, done)
+    done.published = [folder for folder in published_folders(project) if shows_forgotten(folder, forgotten)]
     return done
+
+
+def _refusal_of(unread: Sequence[Path], image: str) -> GauchoError:
+    text = _("{folder} cannot be read ({count} such in all) and may hold the image", folder=unread[0], count=len(unread))
+    return GauchoError(_("{text}; to remove them whole, whatever they hold: gaucho forget --unread {image}", text=text, image=image))
+
+
+def _unread(store: Store) -> list[Path]:
+    """Artifacts of which nobody knows what they hold: the manifest cannot be read, or a table is another than was written."""
+    folders = [each for asset in ASSETS for home in folders_in(store.root / asset) for each in folders_in(home) if each.name != CURRENT]
+    return [each for each in folders if not _can_be_read(store.find(each.parents[1].name, each.parent.name, each.name))]
+
+
+def _can_be_read(artifact: Artifact | None) -> bool:
+    if artifact is None:
+        return False
+    written, tables = artifact.manifest.files, _TABLES.get(artifact.manifest.asset, ())
+    return all(is_file_of(artifact.folder / name, written[name]) for name in tables if name in written)
 
 
 def _fingerprint(store: Store, sha256: str) -> bytes:
@@ -94,18 +129,19 @@ def _fingerprint(store: Store, sha256: str) -> bytes:
     return measured.hashes if isinstance(measured, Measures) else b""
 
 
-def _identify(store: Store, forgotten: Forgotten, image: str) -> str:
-    """The SHA-256 of the image that is meant; also of one of which nothing is left but its bytes, or its tombstone."""
-    found = {row.sha256 for artifact in all_artifacts(store) for row in _rows(artifact) if _is_meant(row, image)}
+def _identify(store: Store, artifacts: Sequence[Artifact], forgotten: Forgotten, image: str) -> str:
+    """The SHA-256 of the image that is meant; also of one of which nothing is left but its bytes or its tombstone, or never was."""
+    found = {row.sha256: row.key or row.source for artifact in artifacts for row in _rows(artifact) if _is_meant(row, image)}
     if _HASH.fullmatch(image):
-        found |= {path.name for path in (store.root / "blobs" / image[:2]).glob(f"{image}*")}
-        found |= {sha256 for sha256 in forgotten.sha256 if sha256.startswith(image)}
+        bytes_ = (path.name for path in (store.root / "blobs" / image[:2]).glob(f"{image}*"))
+        found |= {sha256: "" for sha256 in (*bytes_, *forgotten.sha256) if sha256.startswith(image) and sha256 not in found}
+    if not found and len(image) == _WHOLE and _HASH.fullmatch(image):
+        return image
     if len(found) != 1:
-        which = (
-            f"{len(found)} images are meant: {', '.join(sha[:12] for sha in sorted(found))}; name one" if found else "no image here is that"
-        )
-        raise ConfigError(_("{image}: {which} (its SHA-256, its address, or its page)", image=image, which=which))
-    return str(found.pop())
+        names = "; ".join(f"{sha256[:12]} {name}".strip() for sha256, name in sorted(found.items()))
+        which = f"{len(found)} images are meant: {names}; name one by its number" if found else "no image here is that"
+        raise ConfigError(_("{image}: {which} (its SHA-256, its file's name, its address, or its page)", image=image, which=which))
+    return next(iter(found))
 
 
 def _take_out(store: Store, artifact: Artifact, rows: Sequence[ImageMention], done: Forgetting, remote: RemoteStore | None) -> None:
@@ -155,7 +191,12 @@ def _rows(artifact: Artifact) -> Iterator[ImageMention]:
 def _is_meant(row: ImageMention, image: str) -> bool:
     if _HASH.fullmatch(image):
         return row.sha256.startswith(image)
-    return image in (row.key, row.url, row.source)
+    return image in (row.key, row.url, row.source, _file_name(row.key), _file_name(urlsplit(row.url).path))
+
+
+def _file_name(place: str) -> str:
+    """What a file is called at the end of a key or of an address, as people read it."""
+    return unquote(place.rpartition("/")[2].rpartition(":")[2])
 
 
 def _is_in(artifact: Artifact, table: str, sha: str) -> bool:
