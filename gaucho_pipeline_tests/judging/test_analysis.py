@@ -54,6 +54,7 @@ def test_an_attribute_that_not_even_real_images_show_is_missed_by_nobody() -> No
     [
         (KNOWN, 2, "too_few_raters"),
         ({**KNOWN, "tuned": 0.5}, 7, "undecided"),
+        ({**KNOWN, "tuned": 0.3}, 7, "undecided"),  # below half, and not for certain
         ({**KNOWN, "base": 0.9}, 7, "base_as_good"),
     ],
 )

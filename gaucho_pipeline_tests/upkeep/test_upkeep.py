@@ -218,7 +218,7 @@ def test_images_of_no_crawl_go_and_those_of_one_stay(folder: Path) -> None:
     for path in (folder / "data").rglob("*"):
         if path.is_file() and not path.is_symlink():
             os.utime(path, (time.time() - 90 * 86_400,) * 2)
-    aside = project.store.quarantine(next((folder / "data" / "evaluation" / "chimarrao").glob("*/manifest.json")).parent)
+    aside = project.store.quarantine(next((folder / "data" / "evaluation" / "chimarrao").glob("*/manifest.json")).parent.resolve())
     done = gaucho(folder, "gc", "--older-than", "30", "--dry-run")
     assert "would free" in done.stdout
     assert orphan.exists()
