@@ -163,6 +163,7 @@ def test_progress_gives_the_rate_and_the_time_left() -> None:
     [
         (OSError(28, "No space left on device"), "the disk is full"),
         (OSError(13, "Permission denied", "/x"), "/x: Permission denied"),
+        (OSError(37, "No locks available"), "the disk that holds the data folder cannot lock files"),
         (MemoryError(), "memory ran out"),
     ],
 )
