@@ -60,7 +60,7 @@ def explain(error: BaseException, memory_remedy: str = "") -> str:
         where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
         return f"the disk is full{where}; make room, then run again: it goes on where it stopped"
     if isinstance(error, OSError) and error.errno == errno.ENOLCK:  # flock(2), on some network disks
-        return "the disk that holds the data folder cannot lock files, and two runs would write at once; name one on a local disk: --data FOLDER"
+        return "the disk that holds the data folder cannot lock files, so that two runs might write at once; name another: --data FOLDER"
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
     if isinstance(error, MemoryError) or type(error).__name__ == _TORCH_MEMORY_ERROR:
