@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.assets.table import RUN_ASSETS
 from gaucho_pipeline.commands import preflight
 from gaucho_pipeline.commands.preflight import check_configuration, problems
 from gaucho_pipeline.errors import ConfigError
@@ -14,7 +14,7 @@ from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 
 
-@pytest.mark.parametrize("select", ASSETS)
+@pytest.mark.parametrize("select", RUN_ASSETS)
 def test_a_base_model_is_looked_at_where_the_run_comes_to_it(select: str, tmp_path: Path) -> None:
     concept = folder_concept(draw_folder(tmp_path / "photos", "chimarrao", 2), "dnc", "cup") | {"training": {"base_model": "./nowhere"}}
     project = Project(write_concepts(tmp_path / "concepts.yaml", {"chimarrao": concept}), tmp_path / "data")
