@@ -60,7 +60,9 @@ def test_the_graph_is_that_of_the_design(tmp_path: Path) -> None:
         "evaluation": ["checkpoint", "evaluation_spec", "sample_gallery"],
         "sequence_spec": [],
         "sample_sequence": ["checkpoint", "sequence_spec"],
-        "gallery_site": ["evaluation", "sample_sequence"],
+        "judgement_spec": [],
+        "judgement": ["judgement_spec", "sample_gallery"],
+        "gallery_site": ["evaluation", "judgement", "sample_sequence"],
     }
 
 

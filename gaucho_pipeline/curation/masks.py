@@ -118,7 +118,7 @@ def _mask(task: str) -> tuple[ImageMask | None, list[str]] | BadImage:
         candidates, notes = _candidates(given, content, size)
     except (BadImage, OSError) as error:
         return error if isinstance(error, BadImage) else BadImage("unreadable", str(error))
-    if len(candidates) > 1 and _agreement(*list(candidates.values())[:2]) < _AGREE:
+    if len(candidates) > 1 and _overlap(*list(candidates.values())[:2]) < _AGREE:
         first, second = list(candidates)[:2]
         notes.append(f"{first} and {second} contradict one another; {first} is taken")
     for by, mask in candidates.items():
@@ -170,7 +170,7 @@ def _sized(mask: Image.Image, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(mask.convert("L").resize(size, Image.Resampling.BOX if mask.width > size[0] else Image.Resampling.BILINEAR))
 
 
-def _agreement(one: np.ndarray, other: np.ndarray) -> float:
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
     """What two masks have in common, as a share of both together."""
     both, either = np.minimum(one, other).sum(dtype=np.float64), np.maximum(one, other).sum(dtype=np.float64)
     return float(both / either) if either else 1.0

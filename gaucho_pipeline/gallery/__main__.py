@@ -100,8 +100,8 @@ class _Writer:
 
     def write(self, model: Model, number: int, sample: Sample, picture: Image.Image) -> None:
         request = self._request
-        drawn = DrawnWith(request.concept, self._trained, request.historical, consent=request.consent)
-        facts = facts_of(sample, model, self._settings, self._spec, drawn)
+        drawn_with = DrawnWith(request.concept, self._trained, request.historical, consent=request.consent)
+        facts = facts_of(sample, model, self._settings, self._spec, drawn_with)
         shown = labelled(picture, self._request.historical) if self._spec.visible_label else picture
         file = f"pictures/{number:03d}-{model}.png"
         texts = png_info(facts, self._request.concept, self._settings.denoiser == "unet")

@@ -27,8 +27,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     every = read_answers(standing)
     metrics = judge(standing.panel, every)
     by_id = {picture.id: picture for picture in standing.panel.pictures}
-    said = remarks(standing.panel, counted(standing.panel, every)[0])
-    rows = [Remark(prompt=by_id[picture].prompt, seed=by_id[picture].seed or 0, text=text) for picture, text in said]
+    written = remarks(standing.panel, counted(standing.panel, every)[0])
+    rows = [Remark(prompt=by_id[picture].prompt, seed=by_id[picture].seed or 0, text=text) for picture, text in written]
     write_rows(staging / "remarks.jsonl", rows)
     for why, count in metrics.left_out.items():
         reporter.info(_("{count} people left out: {why}", count=count, why=why.replace("_", " ")))

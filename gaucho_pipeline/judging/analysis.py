@@ -69,7 +69,7 @@ def decide(kinds: Mapping[str, KindJudgement], raters: int, missing: Sequence[st
 def remarks(panel: Panel, answers: Sequence[Answers]) -> list[tuple[str, str]]:
     """What people wrote that is wrong, by picture: of tuned pictures alone, whose faults can be mended."""
     tuned = {picture.id for picture in panel.pictures if picture.kind == "tuned"}
-    return [(picture, said.wrong) for each in answers for picture, said in each.singles.items() if said.wrong and picture in tuned]
+    return [(picture, single.wrong) for each in answers for picture, single in each.singles.items() if single.wrong and picture in tuned]
 
 
 def _kind(panel: Panel, kind: Kind, answers: Sequence[Answers], kind_of: Mapping[str, Kind], choices: Choices | None) -> KindJudgement:
@@ -78,20 +78,20 @@ def _kind(panel: Panel, kind: Kind, answers: Sequence[Answers], kind_of: Mapping
         return _proportion(preference(choices, KINDS.index(kind), KINDS.index(other), len(KINDS))) if is_comparable and choices else None
 
     pictures = [picture for picture in panel.singles if kind_of[picture] == kind]
-    said = [
+    ticked = [
         (rater, picture, each.singles[picture]) for rater, each in enumerate(answers) for picture in pictures if picture in each.singles
     ]
-    raters, shown = np.array([rater for rater, *_ in said], int), np.array([pictures.index(picture) for _, picture, _ in said], int)
+    raters, shown = np.array([rater for rater, *_ in ticked], int), np.array([pictures.index(picture) for _, picture, _ in ticked], int)
 
     def of(is_yes: Sequence[bool]) -> Proportion | None:
-        return _proportion(share(Ticks(raters, shown, np.array(is_yes, bool)))) if said else None
+        return _proportion(share(Ticks(raters, shown, np.array(is_yes, bool)))) if ticked else None
 
     return KindJudgement(
         pictures=len(pictures),
-        shows_it=of([single.shows_it for *_, single in said]),
+        shows_it=of([single.shows_it for *_, single in ticked]),
         chosen_over_real=over("real"),
         chosen_over_base=over("base"),
-        attributes={text.pt: of([number in single.attributes for *_, single in said]) for number, text in enumerate(panel.attributes)},
+        attributes={text.pt: of([number in single.attributes for *_, single in ticked]) for number, text in enumerate(panel.attributes)},
     )
 
 

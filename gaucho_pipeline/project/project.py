@@ -291,9 +291,9 @@ class Project:
         """What is read beside the inputs, and follows from them. Raises GauchoError if it is gone."""
         if asset == GALLERY_SITE:
             return site.also_read(self.shown())
-        return {name: self.made_from(inputs[through], name) for name, through in asset.also_reads}
+        return {name: self.upstream(inputs[through], name) for name, through in asset.also_reads}
 
-    def made_from(self, artifact: Artifact, asset: str) -> Artifact:
+    def upstream(self, artifact: Artifact, asset: str) -> Artifact:
         """What an artifact was made from, however old. Raises GauchoError if it is gone."""
         slug = artifact.manifest.concept
         found = self.store.find_version(asset, slug, artifact.manifest.provenance.inputs[asset])
@@ -325,7 +325,7 @@ class Project:
 
     def trained_on(self, checkpoint: Artifact) -> Artifact:
         """The curated set that a checkpoint was trained on, however old. Raises GauchoError if it is gone."""
-        return self.made_from(checkpoint, CURATED_SET.name)
+        return self.upstream(checkpoint, CURATED_SET.name)
 
     def check_inputs(self, asset: str, slug: str) -> None:
         """Raises GauchoError if what the asset is made from is not fit for it, whoever made it and whenever."""

@@ -54,7 +54,7 @@ def write_panel_page(project: Project, slug: str, file: Path) -> PanelPage:
     Raises GauchoError if there is no gallery to judge, or an image in it was forgotten.
     """
     gallery = project.artifact(SAMPLE_GALLERY.name, slug)
-    curated = project.trained_on(project.made_from(gallery, CHECKPOINT.name))
+    curated = project.trained_on(project.upstream(gallery, CHECKPOINT.name))
     for artifact in (gallery, curated):
         project.store.check(artifact, with_weights=False)
     sources = _sources(project, slug, gallery, curated)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gaucho_pipeline.assets import rows
-from gaucho_pipeline.assets.table import ALL, ASSETS
+from gaucho_pipeline.assets.table import ALL, RUN_ASSETS
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.programs import gaucho
 from gaucho_pipeline_tests.recorded_data import ALL_VERSIONS, FOLDER, VERSION_BEFORE, unpack
@@ -38,7 +38,7 @@ MADE_AGAIN = {"evaluation", "gallery_site"}
 def test_all_of_it_is_up_to_date_but_for_the_verdict(project: Project) -> None:
     states = {(slug, name): state for slug in project.slugs for name, state in project.states(slug).items()}
     states[ALL, "gallery_site"] = project.site_state()
-    assert {name for _, name in states} == set(ASSETS)
+    assert {name for _, name in states} == set(RUN_ASSETS)
     assert {name for (_, name), state in states.items() if state.state != "fresh"} == MADE_AGAIN
 
 
