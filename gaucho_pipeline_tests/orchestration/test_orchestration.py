@@ -231,8 +231,8 @@ def test_an_edit_re_evaluates_its_specification_and_the_checks_below_it(project:
     (request,) = second.run_requests or ()
     assert request.partition_key == "araucaria"
     assert request.asset_selection == [dg.AssetKey("training_spec")]
-    checks = [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in ("checkpoint", "sample_gallery", "evaluation", "sample_sequence")]
-    assert request.asset_check_keys == checks
+    below = ("checkpoint", "sample_gallery", "evaluation", "sample_sequence", "judgement")
+    assert request.asset_check_keys == [dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in below]
     assert not evaluate(project, instance, "edited_concepts", second.cursor).run_requests
     assert evaluate(project, instance, "edited_concepts", first.cursor).run_requests  # a tick that was killed goes on from the last
     assert len(second.cursor or "") < 50  # Dagster keeps one with every tick
