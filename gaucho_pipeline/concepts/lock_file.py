@@ -6,16 +6,12 @@ A name that is kept is not asked again. Nothing here asks; what a changed answer
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
-
-from filelock import FileLock
 
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.clock import now
+from gaucho_pipeline.files.locks import lock_of
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.spec import JsonObject
 
@@ -62,7 +58,4 @@ class LockFile:
 
     def _locked(self) -> contextlib.AbstractContextManager[object]:
         """Two concepts may be crawled at once: one at a time adds what it learned."""
-        if self.path is None:
-            return contextlib.nullcontext()
-        name = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:16]
-        return FileLock(Path(tempfile.gettempdir()) / f"gaucho-{os.getuid()}-{name}.lock")  # not beside the file, which people commit
+        return lock_of(self.path) if self.path else contextlib.nullcontext()

@@ -62,11 +62,7 @@ def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Cap
         return Caption(with_token(written), "curator")
     if spec.captions == "context":
         return Caption(with_token(answer), "context" if answer else "prompt")
-    text = (
-        {"title": caption_title(title), "model": answer, "catalogue": answer, "prompt": ""}[spec.captions]
-        .replace("{", "(")
-        .replace("}", ")")
-    )
+    text = _braceless({"title": caption_title(title), "model": answer, "catalogue": answer, "prompt": ""}[spec.captions])
     return Caption(with_token(text), spec.captions if text.strip() else "prompt")
 
 

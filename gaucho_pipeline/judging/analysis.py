@@ -74,8 +74,9 @@ def remarks(panel: Panel, answers: Sequence[Answers]) -> list[tuple[str, str]]:
 
 def _kind(panel: Panel, kind: Kind, answers: Sequence[Answers], kind_of: Mapping[str, Kind], choices: Choices | None) -> KindJudgement:
     def over(other: Kind) -> Proportion | None:
-        is_comparable = choices is not None and kind != other
-        return _proportion(preference(choices, KINDS.index(kind), KINDS.index(other), len(KINDS))) if is_comparable and choices else None
+        if choices is None or kind == other:
+            return None
+        return _proportion(preference(choices, KINDS.index(kind), KINDS.index(other), len(KINDS)))
 
     pictures = [picture for picture in panel.singles if kind_of[picture] == kind]
     ticked = [

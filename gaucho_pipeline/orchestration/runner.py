@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 import uuid
 import warnings
@@ -14,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from filelock import FileLock
 from sqlalchemy.exc import DBAPIError
 
 from gaucho_pipeline.assets.table import ASSETS
 from gaucho_pipeline.errors import ConfigError, _
-from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.locks import lock_of
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration.dagster_internals import without_capture
@@ -66,18 +64,13 @@ def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.
     """
     home = dagster_home(project)
     with contextlib.ExitStack() as stack:
-        with _opening(home):  # two that make the history's tables at once leave it broken, or with two beginnings
+        with lock_of(home):  # two that make the history's tables at once leave it broken, or with two beginnings
             instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
             if not captures_output:
                 instance = stack.enter_context(without_capture(instance))
             _open_pools(instance)
         end_dead_runs(instance)
         yield instance
-
-
-def _opening(home: Path) -> FileLock:
-    name = digest(str(home))[:16]
-    return FileLock(Path(tempfile.gettempdir()) / f"gaucho-{os.getuid()}-{name}.lock")  # not beside dagster.yaml, which people commit
 
 
 def _open_pools(instance: dg.DagsterInstance) -> None:
