@@ -1,16 +1,19 @@
 """The page on which a curator reads what was kept and excluded and why, and decides otherwise, with its pictures in a folder beside it.
 
 It sends nothing anywhere: it saves a ZIP of overrides.csv and painted masks, which `gaucho review` puts in place. What the page does is in
-`templates/review.js`.
+`templates/*.js`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote, urlsplit
 
+import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from PIL import Image
 
@@ -24,7 +27,8 @@ from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
 from gaucho_pipeline.images.decoding import fit, jpeg_bytes
-from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.language.bilingual import LANGUAGES, Bilingual
+from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
 from gaucho_pipeline.spec import JsonObject
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -36,6 +40,8 @@ _FOLDER, _SIDE, _QUALITY = "review", 420, 74
 _DIGITS = 16
 _TINT, _VEIL = (214, 70, 160), 0.72
 """How what a mask leaves out is shown: so much of this colour over it."""
+_SCRIPTS = ("review", "captions", "painting", "saving", "starting")
+"""The page's scripts in `templates/`, which are one script in this order."""
 _MUCH = 0.8
 """A phrase that is said of more than this share of the images is nearly all that there is."""
 
@@ -67,14 +73,18 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
     kept_beyond, excluded_beyond = len(kept) - len(stays), sum(reasons.values()) - len(goes)
     data = {
         "slug": review.slug,
+        "title": review.title,
         "cards": cards,
         "others": [[o.image, o.decision, o.caption, o.by, o.why] for o in (*silent, *review.vanished)],
+        "read": review.metrics.read,
         "kept_beyond": kept_beyond,
-        "excluded_beyond": excluded_beyond,
+        "left_off": kept_beyond + excluded_beyond,
+        "plain_caption": INSTANCE_PROMPT,
+        "words": {language: _words(language) for language in LANGUAGES},
     }
     environment = Environment(loader=PackageLoader("gaucho_pipeline.curation"), autoescape=True, undefined=StrictUndefined)
     style = f"\n{style_sheet()}{_asset('review.css')}"
-    script = f"\n{_asset('review.js')}"
+    script = "\n" + "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
     page = environment.get_template("review.html").render(
         title=review.title,
         slug=review.slug,
@@ -95,6 +105,12 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
 
 def _asset(name: str) -> str:
     return (Path(__file__).parent / "templates" / name).read_text(encoding="utf-8")
+
+
+@cache
+def _words(language: str) -> dict[str, str]:
+    """The page's texts by key: `words.yaml` has each in both languages."""
+    return {key: texts[language] for key, texts in yaml.safe_load(_asset("words.yaml")).items()}
 
 
 def advice(contexts: Counts, count: int) -> list[Bilingual]:
@@ -183,7 +199,9 @@ def _card(row: CuratedImage, table: Table, pictures: Mapping[str, str], spec: Fi
             "flags": list(row.flags),
             "source": source if source.startswith(("https://", "http://")) else "",
             "size": f"{measures.width} × {measures.height}" if measures else "",
-            "caption": row.caption or "",
+            "caption": row.caption if row.caption and row.caption_by != "curator" else "",
+            "caption_by": row.caption_by or "",
+            "file_name": unquote(PurePosixPath(urlsplit(table.crawled[sha].url).path).name),
             "decision": decision,
             "written": override.caption if override else "",
             "by": override.by if override else "",

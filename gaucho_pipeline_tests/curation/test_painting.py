@@ -43,6 +43,8 @@ def painting(browser: webdriver.Chrome, project: Path) -> Iterator[webdriver.Chr
     browser.get(page.as_uri())
     browser.execute_script("localStorage.clear(); masks.clear(); isSaved = true")
     browser.get(page.as_uri())
+    if browser.execute_script("return language") != "pt":
+        browser.find_element(By.ID, "language").click()
     browser.find_element(By.CSS_SELECTOR, "button.paint").click()
     WebDriverWait(browser, 10).until(lambda _: browser.find_element(By.ID, "paint").get_attribute("open") is not None)
     yield browser

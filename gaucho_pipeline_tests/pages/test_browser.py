@@ -278,6 +278,7 @@ def test_a_curator_reads_decides_saves_and_sees_the_set_change(browser: webdrive
         browser.get((before.folder / "review.html").as_uri())
         keep_screenshot(browser, f"review-{width}")
         assert browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    read_in(browser, "pt")
     Select(browser.find_element(By.ID, "reason")).select_by_value("too small")
     (tiny,) = browser.find_elements(By.TAG_NAME, "article")
     assert "O lado menor tem poucos pixels." in tiny.text
@@ -311,6 +312,13 @@ def test_a_curator_reads_decides_saves_and_sees_the_set_change(browser: webdrive
     assert curated().manifest.data_version == before.manifest.data_version
 
 
+def read_in(browser: webdriver.Chrome, language: str) -> None:
+    """Has the review page in a language, and its filters open."""
+    if not (browser.find_element(By.TAG_NAME, "html").get_attribute("lang") or "").startswith(language):
+        browser.find_element(By.ID, "language").click()
+    browser.execute_script("document.getElementById('tools').open = true")
+
+
 def review_of(folder: Path) -> Path:
     return Project(folder / "concepts.yaml", folder / "data").store.stable("curated_set", "chimarrao") / "review.html"
 
@@ -324,6 +332,7 @@ def reviewed(browser: webdriver.Chrome, tmp_path: Path) -> webdriver.Chrome:
     write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
     gaucho(tmp_path, "run", "--select", "curated_set")
     open_page(browser, review_of(tmp_path))
+    read_in(browser, "pt")
     return browser
 
 
@@ -359,7 +368,7 @@ def test_decisions_stay_in_the_browser_until_they_are_saved(reviewed: webdriver.
     reviewed.find_element(By.ID, "by").send_keys("Anália")
     Select(reviewed.find_element(By.ID, "reason")).select_by_value("too small")
     reviewed.find_element(By.CSS_SELECTOR, "[data-bulk=keep]").click()
-    assert "Ficam 6, saem 1; você mudou 1" in reviewed.find_element(By.ID, "counts").text
+    assert "De 7 lidas, ficam 6 e saem 1; você mudou 1." in reviewed.find_element(By.ID, "counts").text
     asked = "const event = new Event('beforeunload', {cancelable: true}); return !dispatchEvent(event)"
     assert reviewed.execute_script(asked)
     reviewed.execute_script("window.onbeforeunload = null; addEventListener('beforeunload', e => e.stopImmediatePropagation(), true)")
@@ -368,11 +377,86 @@ def test_decisions_stay_in_the_browser_until_they_are_saved(reviewed: webdriver.
     with contextlib.suppress(NoAlertPresentException):
         reviewed.switch_to.alert.accept()
     reviewed.get(address)
-    assert "Ficam 6, saem 1; você mudou 1" in reviewed.find_element(By.ID, "counts").text
+    assert "De 7 lidas, ficam 6 e saem 1; você mudou 1." in reviewed.find_element(By.ID, "counts").text
     assert reviewed.find_element(By.ID, "by").get_attribute("value") == "Anália"
     reviewed.find_element(By.CSS_SELECTOR, "[data-bulk='']").click()
     assert "você mudou 0" in reviewed.find_element(By.ID, "counts").text
     assert not reviewed.execute_script(asked)
+
+
+def test_one_language_is_shown_at_a_time(reviewed: webdriver.Chrome) -> None:
+    decide(reviewed, reviewed.find_elements(By.TAG_NAME, "article")[0].get_attribute("id") or "", "drop")
+    portuguese = reviewed.find_element(By.TAG_NAME, "body").text
+    read_in(reviewed, "en")
+    english = reviewed.find_element(By.TAG_NAME, "body").text
+    for only, other, text in (
+        (portuguese, english, "você mudou 1"),
+        (english, portuguese, "you changed 1"),
+        (portuguese, english, "O lado menor"),
+    ):
+        assert text in only
+        assert text not in other
+    reviewed.refresh()
+    assert "you changed 1" in reviewed.find_element(By.ID, "counts").text  # the language is remembered with the decisions
+    keep_screenshot(reviewed, "review-en")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_first_picture_is_on_the_first_screen(reviewed: webdriver.Chrome, width: int) -> None:
+    reviewed.set_window_size(width, 844)
+    reviewed.refresh()
+    picture = reviewed.find_element(By.CSS_SELECTOR, "article .picture")
+    assert picture.rect["y"] + 100 < reviewed.execute_script("return window.innerHeight")
+    keep_screenshot(reviewed, f"review-first-{width}")
+    assert reviewed.execute_script("return document.documentElement.scrollWidth <= window.innerWidth")
+    found = Axe().run(reviewed)["violations"]
+    assert [(each["id"], each["nodes"][0]["target"]) for each in found] == []
+
+
+def test_the_name_of_the_file_and_its_hash_are_shown_and_copied(reviewed: webdriver.Chrome) -> None:
+    card = reviewed.find_element(By.XPATH, "//article[.//h2[text()='large']]")
+    names = card.find_element(By.CLASS_NAME, "names")
+    assert "large.png" in names.text
+    assert (card.get_attribute("id") or "!") in names.text
+    buttons = names.find_elements(By.TAG_NAME, "button")
+    reviewed.execute_script("window.copies = []; document.execCommand = () => copies.push(document.activeElement.value);"
+                            "navigator.clipboard.writeText = async text => copies.push(text)")  # fmt: skip
+    for button in buttons:
+        reviewed.execute_script("arguments[0].click()", button)
+    WebDriverWait(reviewed, 5).until(lambda _: all(button.text == "copiado" for button in buttons))
+    assert reviewed.execute_script("return copies") == ["large.png", card.get_attribute("id")]
+
+
+def test_captions_are_edited_in_one_table_with_search_and_replace(reviewed: webdriver.Chrome) -> None:
+    reviewed.find_element(By.ID, "open-captions").click()
+
+    def captions() -> list[str]:
+        return [row.get_attribute("value") or "" for row in reviewed.find_elements(By.CSS_SELECTOR, ".caption-row input")]
+
+    plain = "a photo of {token} {class_noun}"
+    assert captions() == [plain] * 5
+    assert "Nenhuma legenda diz nada" in reviewed.find_element(By.ID, "words-in-all").text
+    first = reviewed.find_elements(By.CSS_SELECTOR, ".caption-row input")[0]
+    first.send_keys(" on a table", Keys.TAB)
+    find, replace = reviewed.find_element(By.ID, "find"), reviewed.find_element(By.ID, "replace")
+    find.send_keys("photo")
+    replace.send_keys("print $& by Ana")
+    reviewed.find_element(By.ID, "replace-all").click()
+    changed = plain.replace("photo", "print $& by Ana")
+    assert captions() == [changed + " on a table"] + [changed] * 4
+    assert "5 legendas mudaram" in reviewed.find_element(By.ID, "replaced").text
+    said = reviewed.find_element(By.ID, "words-in-all").text
+    assert "ana" in said
+    assert "table" not in said
+    keep_screenshot(reviewed, "review-captions")
+    found = Axe().run(reviewed)["violations"]
+    assert [(each["id"], each["nodes"][0]["target"]) for each in found if "caption" in str(each["nodes"])] == []
+    reviewed.find_element(By.ID, "undo-replace").click()
+    assert captions() == [plain + " on a table"] + [plain] * 4
+    reviewed.find_element(By.ID, "close-captions").click()
+    assert "você mudou 1" in reviewed.find_element(By.ID, "counts").text
+    written = [field.get_attribute("value") for field in reviewed.find_elements(By.CSS_SELECTOR, "textarea.caption")]
+    assert sorted(written)[-1] == plain + " on a table"
 
 
 def test_five_thousand_images_are_looked_through_as_easily(reviewed: webdriver.Chrome, tmp_path: Path) -> None:
@@ -381,14 +465,15 @@ def test_five_thousand_images_are_looked_through_as_easily(reviewed: webdriver.C
     start = text.index('id="data">') + len('id="data">')
     data = json.loads(text[start : text.index("</script>", start)])
     cards = [card | {"image": f"{number:016x}", "same_as": ""} for number, card in enumerate(data["cards"] * 800)][:5000]
-    written = json.dumps(data | {"cards": cards}).replace("<", "\\u003c")
+    written = json.dumps(data | {"cards": cards, "read": len(cards)}).replace("<", "\\u003c")
     (page.parent / "many.html").write_text(text[:start] + written + text[text.index("</script>", start) :], encoding="utf-8")
     open_page(reviewed, page.parent / "many.html")
+    read_in(reviewed, "pt")
     assert len(texts(reviewed)) <= 180  # and more as one scrolls
     reviewed.execute_script("show(arguments[0])", f"{4000:016x}")
     assert reviewed.execute_script("return document.activeElement.id") == f"{4000:016x}"
     reviewed.find_element(By.CSS_SELECTOR, "[data-bulk=drop]").click()
-    assert "Ficam 0, saem 5000" in reviewed.find_element(By.ID, "counts").text
+    assert "De 5000 lidas, ficam 0 e saem 5000" in reviewed.find_element(By.ID, "counts").text
     reviewed.execute_script("document.querySelector(\"[data-bulk='']\").click(); localStorage.clear()")
 
 
