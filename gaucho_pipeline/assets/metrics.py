@@ -203,6 +203,10 @@ class Score(BaseTuned):
     interval: tuple[float, float] | None = Field(None, description="95 % interval of tuned minus base; null where too few are there")
     ceiling: float | None = Field(None, description="The same figure of the training images; null where they have none")
     floor: float | None = Field(None, description="The same figure of training images in shuffled tiles: colours without the subject")
+    masked: BaseTuned | None = Field(
+        None,
+        description="The same figure against real images with what their masks leave out in grey; null without masks",
+    )
     backbone: str = Field("", description="The encoder, its revision and its pre-processing; figures of another one do not compare")
 
 

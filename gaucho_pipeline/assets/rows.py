@@ -146,7 +146,7 @@ class CuratedImage(Credit):
     caption: str | None = Field(None, description="What it shows, with {token} and {class_noun}, for what stays")
     caption_by: str | None = Field(None, description="Who said so: prompt, title, model, context, curator")
     mask: str | None = Field(None, description="Path of its mask in the artifact's folder, white where the subject is; null without one")
-    mask_by: str | None = Field(None, description="Where the mask is from: folder, alpha, backdrop")
+    mask_by: str | None = Field(None, description="Where the mask is from: folder, alpha, backdrop, segmenter")
     mask_share: float | None = Field(None, description="Share of the picture that the mask shows, 0 to 1")
     mask_pixels: str | None = Field(None, description="Hash of the mask")
     pt: str | None = Field(None, description="The reason as a Portuguese sentence, for what was left out")

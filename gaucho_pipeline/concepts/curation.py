@@ -29,7 +29,12 @@ class Relevance(ModelSpec):
 class Captioner(ModelSpec):
     """A model that describes pictures in words."""
 
-    model: Text = Field(description="A folder, or a hub id of an image-to-text model such as BLIP")
+    code_version = "2"
+    model: Text = Field(description="A folder, or a hub id of an image-to-text model such as BLIP or Florence-2")
+    prompt: Annotated[Text | None, Absent(None)] = Field(None, description="What it is asked, for models that are; absent: nothing")
+    synonyms: Annotated[tuple[Text, ...], Absent(())] = Field(
+        (), description="Other words for the class noun: the first that it says, or the class noun, becomes the concept"
+    )
 
 
 class Context(ModelSpec):
@@ -41,6 +46,14 @@ class Context(ModelSpec):
     light: tuple[Text, ...] = Field(CONTEXT["light"], description="When, or in what light: by night")
     view: tuple[Text, ...] = Field(CONTEXT["view"], description="How it is seen: close up")
     threshold: float = Field(0.5, ge=0, le=1, description="A phrase is said where it is at least this probable among those of its list")
+
+
+class Segmenter(ModelSpec):
+    """A model that finds the subject in pictures, for masks."""
+
+    model: Text = Field(description="A folder, or a hub id of a CLIPSeg model")
+    prompt: Text | None = Field(None, description="What it finds, in English; absent: the class noun")
+    threshold: float = Field(0.5, gt=0, lt=1, description="Least probability with which a pixel is the subject")
 
 
 class CurationSpec(FilterSpec, Part):
@@ -67,18 +80,21 @@ class CurationSpec(FilterSpec, Part):
     captioner: Captioner | None = Field(None, description="The model that writes captions, for captions: model")
     context: Annotated[Context | None, Absent(None)] = Field(None, description="What chooses place, light and view, for captions: context")
     masks: Annotated[MaskSources | None, Absent(None)] = Field(None, description="Where masks of the subject come from; absent: none")
+    segmenter: Annotated[Segmenter | None, Absent(None)] = Field(
+        None, description="What makes the masks of images that have none by curation.masks"
+    )
     overrides: Path | None = Field(None, description="The curator's overrides.csv; relative to the file that names it")
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
     max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
 
     def shared(self, concept: ConceptFacts) -> JsonObject:
-        return JsonObject(class_noun=concept.words.class_noun) if self.context else JsonObject()
+        return JsonObject(class_noun=concept.words.class_noun) if self.context or self.segmenter or self.captioner else JsonObject()
 
     def files(self) -> tuple[Path, ...]:
         return tuple(path for path in (self.overrides, self.masks.folder if self.masks else None, self.caption_glossary) if path)
 
     def models(self) -> dict[str, ModelSpec | None]:
-        return {"relevance": self.relevance, "captioner": self.captioner, "context": self.context}
+        return {"relevance": self.relevance, "captioner": self.captioner, "context": self.context, "segmenter": self.segmenter}
 
     @model_validator(mode="after")
     def _can_be_met(self) -> Self:
@@ -90,6 +106,8 @@ class CurationSpec(FilterSpec, Part):
             raise ValueError("captions: context and context go together")
         if (self.captions == "catalogue") != (self.caption_template is not None):
             raise ValueError("captions: catalogue and caption_template go together")
+        if self.segmenter and self.masks is None:
+            raise ValueError("segmenter goes with masks: {}")
         if self.caption_glossary and self.caption_language != "pt":
             raise ValueError("caption_glossary goes with caption_language: pt")
         return self

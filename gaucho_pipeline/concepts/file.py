@@ -77,7 +77,7 @@ def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
         parts = {
             "training": _with_absolute(whole.training, "base_model", folder),
             "gallery": _with_absolute(whole.gallery, "base_model", folder) if whole.gallery.base_model else whole.gallery,
-            "curation": _with_absolute_models(whole.curation, ("relevance", "captioner", "context"), folder),
+            "curation": _with_absolute_models(whole.curation, ("relevance", "captioner", "context", "segmenter"), folder),
             "evaluation": _with_absolute_models(whole.evaluation, ENCODERS, folder),
         }
         if whole.sequence:

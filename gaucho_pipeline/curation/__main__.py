@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,15 +19,16 @@ from PIL import Image
 from gaucho_pipeline.assets.metrics import CuratedSetMetrics, OverrideCounts
 from gaucho_pipeline.assets.rows import TrainImage, to_json, write_rows
 from gaucho_pipeline.concepts.curation import CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, said_of
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, named_once, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.hashes import is_like
-from gaucho_pipeline.curation.masks import ImageMask, write_masks
+from gaucho_pipeline.curation.masks import ImageMask, MaskInputs, write_masks
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
 from gaucho_pipeline.curation.relevance import PEOPLE, people_model, relevance_model
 from gaucho_pipeline.curation.review import Review, advice, write_review
+from gaucho_pipeline.curation.segmenting import segmenting_model
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.text_image import model_digest
 from gaucho_pipeline.curation.writing import write_pictures
@@ -230,8 +232,18 @@ def _masks(kept: list[str], measures: Mapping[str, Measures], crawled: Crawled, 
     if (sources := context.spec.masks) is None:
         return {}
     boxes = {sha: crop_of(measures[sha], context.spec) for sha in kept}
-    names = {sha: Path(crawled[sha].url).name for sha in kept}
-    return write_masks(kept, boxes, names, context.path_of, staging, sources, context.reporter)
+    inputs = MaskInputs(boxes, {sha: Path(crawled[sha].url).name for sha in kept})
+    found = write_masks(kept, inputs, context.path_of, staging, sources, context.reporter)
+    if segmenter := context.spec.segmenter:
+        without = [sha for sha in kept if sha not in found]
+        asked = [segmenter.model_dump(mode="json"), model_digest(segmenter.model), context.class_noun, _JUDGED_SIDE]
+        load = partial(segmenting_model, segmenter, context.class_noun)
+        answers = _ask(without, load, f"segment {digest(asked)}", "finding the subject", context)
+        others_tried = sources.model_copy(update={"folder": None, "alpha": False, "backdrop": False})
+        found |= write_masks(list(answers), replace(inputs, answers=answers), context.path_of, staging, others_tried, context.reporter)
+    if count := len(kept) - len(found):
+        context.reporter.info(_("{count} of {images} images have no mask: they are learned from whole", count=count, images=len(kept)))
+    return found
 
 
 def _people(kept: Collection[str], context: _Context) -> dict[str, float]:
@@ -252,8 +264,9 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
         asked = [question.model_dump(mode="json"), model_digest(question.model), context.class_noun, _JUDGED_SIDE]
         answers = _ask(silent, lambda: context_model(question, context.class_noun), f"context {digest(asked)}", "captioning", context)
     if captioner := spec.captioner:
-        asked = [captioner.model_dump(mode="json"), model_digest(captioner.model), _JUDGED_SIDE]
-        answers = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)
+        asked = [captioner.model_dump(mode="json", exclude={"synonyms"}), model_digest(captioner.model), _JUDGED_SIDE]
+        said = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)
+        answers = {sha: named_once(text, context.class_noun, captioner.synonyms) for sha, text in said.items()}
     if spec.captions == "catalogue":
         answers = _catalogued(silent, crawled, context)
     captions = {sha: caption_of(crawled[sha].title, spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}

@@ -56,13 +56,14 @@ def caption_title(title: str) -> str:
 def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
     """The curator's words if there are any, else what the specification asks for, else the plain prompt.
 
-    `answer` is what a model gave, for `captions: model` and `captions: context`, or what a catalogue says, for `captions: catalogue`.
+    `answer` is what a model gave, with no braces but those of placeholders, for `captions: model` and `captions: context`, or what a
+    catalogue says, for `captions: catalogue`.
     """
     if written.strip():
         return Caption(with_token(written), "curator")
     if spec.captions == "context":
         return Caption(with_token(answer), "context" if answer else "prompt")
-    text = _braceless({"title": caption_title(title), "model": answer, "catalogue": answer, "prompt": ""}[spec.captions])
+    text = {"title": _braceless(caption_title(title)), "model": answer, "catalogue": answer, "prompt": ""}[spec.captions]
     return Caption(with_token(text), spec.captions if text.strip() else "prompt")
 
 
@@ -107,6 +108,17 @@ def catalogue_of(spec: CurationSpec) -> Catalogue:
     return Catalogue(spec.caption_template or "", spec.caption_language, glossary)
 
 
+def named_once(text: str, class_noun: str, synonyms: Iterable[str]) -> str:
+    """A model's sentence in which the first class noun, or word for it, is the concept: else a caption would name the subject twice.
+
+    `a cup on a table` becomes `a {token} {class_noun} on a table`; a sentence without such a word stays as it is.
+    """
+    nouns = sorted((noun for noun in (class_noun, *synonyms) if noun.strip()), key=len, reverse=True)
+    pattern = r"(?i)(?<![\w-])(" + "|".join(re.escape(noun) for noun in nouns) + r")(?![\w-])"
+    before, noun, after = (*re.split(pattern, _braceless(text), maxsplit=1), "", "")[:3]
+    return f"{before}{{token}} {{class_noun}}{after}" if noun else before
+
+
 def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
     """A function from an RGB picture to a sentence. Raises GauchoError if the model cannot be had."""
     import torch
@@ -118,7 +130,7 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
         model = AutoModelForImageTextToText.from_pretrained(
             spec.model, revision=spec.revision, trust_remote_code=False, use_safetensors=True
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:  # some processors want torchvision, which nothing here may need
         raise GauchoError(
             _("curation.captioner: {model} cannot be loaded: {error}", model=spec.model, error=str(error).strip().splitlines()[0])
         ) from None
@@ -127,8 +139,10 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
 
     @torch.no_grad()
     def describe(picture: Image.Image) -> str:
-        inputs = processor(images=picture, return_tensors="pt").to(model.device)
-        return str(processor.batch_decode(model.generate(**inputs, max_new_tokens=40), skip_special_tokens=True)[0]).strip()
+        asked = {"text": spec.prompt} if spec.prompt else {}
+        inputs = processor(images=picture, return_tensors="pt", **asked).to(model.device)
+        said = str(processor.batch_decode(model.generate(**inputs, max_new_tokens=40), skip_special_tokens=True)[0]).strip()
+        return said.removeprefix(spec.prompt or "").strip()
 
     return describe
 

@@ -1,4 +1,5 @@
-"""Masks of the images that stay: which pixels are the subject, from a person's file, an image's own transparency, or a plain backdrop.
+"""Masks of the images that stay: which pixels are the subject, from a person's file, an image's own transparency, a plain backdrop, or a
+model.
 
 They are 8-bit PNGs of the written picture's size, white where the subject is. A mask of nothing or of everything says nothing: it is
 reported, and not taken. What training makes of masks is in `training/`.
@@ -6,10 +7,11 @@ reported, and not taken. What training makes of masks is in `training/`.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -39,7 +41,7 @@ class ImageMask:
     """A mask that was written."""
 
     by: str
-    """folder, alpha or backdrop."""
+    """folder, alpha, backdrop or segmenter."""
     share: float
     """Of the picture that is the subject, 0 to 1."""
     sha256: str
@@ -58,21 +60,32 @@ class MaskTask:
     backdrop: bool
     own: str
     """The file of a person's mask; empty for none."""
+    answer: str
+    """The mask of the whole image that a model made, a PNG in base64; empty for none."""
+
+
+@dataclass(frozen=True)
+class MaskInputs:
+    """What is known of the images that are masked, by SHA-256."""
+
+    boxes: Mapping[str, Box]
+    """What of each image was written."""
+    names: Mapping[str, str]
+    """What each is called where it comes from."""
+    answers: Mapping[str, str] = field(default_factory=dict)
+    """Masks by a model: PNGs in base64."""
 
 
 def write_masks(
     images: Sequence[str],
-    boxes: Mapping[str, Box],
-    names: Mapping[str, str],
+    inputs: MaskInputs,
     path_of: Callable[[str], Path],
     staging: Path,
     sources: MaskSources,
     reporter: Reporter,
 ) -> dict[str, ImageMask]:
-    """Writes masks/ below `staging`, of those of the written images that have one; what is wrong with masks is reported.
-
-    `boxes`: what of each image was written; `names`: what each is called where it comes from.
-    """
+    """Writes masks/ below `staging`, of those of the written images that have one; what is wrong with masks is reported."""
+    names = inputs.names
     (staging / "masks").mkdir(exist_ok=True)
     own, found = _by_name(sources.folder), dict[str, ImageMask]()
     progress = reporter.progress("masking", len(images), "images")
@@ -81,7 +94,7 @@ def write_masks(
         name = picture_name(sha)
         mask = own.get(sha[:_DIGITS]) or own.get(_stem(names[sha])) or ""
         places = (str(path_of(sha)), str(staging / "images" / name), str(staging / "masks" / name))
-        return json.dumps([*places, boxes[sha], sources.alpha, sources.backdrop, str(mask)])
+        return json.dumps([*places, inputs.boxes[sha], sources.alpha, sources.backdrop, str(mask), inputs.answers.get(sha, "")])
 
     for sha, outcome in in_children(_mask, ((sha, task(sha)) for sha in images)):
         progress.advance()
@@ -93,9 +106,6 @@ def write_masks(
             reporter.info(_("mask of {name}: {note}", name=names[sha], note=note))
         if mask:
             found[sha] = mask
-    without = len(images) - len(found)
-    if without:
-        reporter.info(_("{count} of {images} images have no mask: they are learned from whole", count=without, images=len(images)))
     return found
 
 
@@ -153,6 +163,8 @@ def _candidates(given: MaskTask, content: bytes, size: tuple[int, int]) -> tuple
         found["alpha"] = _sized(_cut(alpha, given.box), size)
     if given.backdrop and not found and (ground := find_ground(np.asarray(image))) and ground.kind == "backdrop":
         found["backdrop"] = _sized(_cut(Image.fromarray(ground.shown.astype(np.uint8) * 255), given.box), size)
+    if given.answer and not found:
+        found["segmenter"] = _sized(_cut(decode(base64.b64decode(given.answer)).convert("L"), given.box), size)
     return found, notes
 
 

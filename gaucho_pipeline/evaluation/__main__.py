@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gaucho_pipeline.assets.metrics import AttributeScore, CheckpointMetrics, EvaluationMetrics, Score
+from gaucho_pipeline.assets.metrics import AttributeScore, BaseTuned, CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, TrainImage, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.verdict_text import verdict_text
+from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.evaluation.attributes import Shown, attribute_scores
@@ -41,6 +42,7 @@ _SHORTER_SIDE = 512
 _PREFERRED = ("dinov2", "dino", "clip")
 """The encoder that is taken for what needs none in particular: the best at telling one subject from another."""
 _MAX_LOOK_ALIKES = 500
+_GREY = (127, 127, 127)
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -58,6 +60,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     material_counted, seen, unfollowed = _counted(material, seen)
     features = {kind: own.features for kind, own in seen.items()}
     scores = _score(spec, encoders, features, missing)
+    scores = {name: _with_masked(name, score, seen) for name, score in scores.items()}
     copies, line, detector = _copies(spec, encoders, every, material, reporter)
     attributes = _attributes(request, encoders, seen)
     evidence = evidence_of(scores, seen, material_counted, trained.loss_fell, len(copies), len(material.rows))
@@ -89,6 +92,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 def _version(request: StageRequest, metrics: EvaluationMetrics, copies: Sequence[Copy]) -> str:
     """The hash of what an evaluation holds; what nothing was asked of is left out, as before it could be asked."""
     stable = metrics.model_dump(mode="json", exclude=set() if metrics.attributes else {"attributes"})
+    for name, score in metrics.scores.items():
+        if score.masked is None:
+            del stable[name]["masked"]
     return digest([request.provenance.inputs, stable, [to_json(each) for each in copies]])
 
 
@@ -130,13 +136,15 @@ def gather(
     def of_models(kind: str) -> dict[str, list[Image.Image]]:
         return {model: [_picture(gallery, row) for row in by_kind[kind] if row.model == model] for model in ("base", "tuned")}
 
+    validation = read_rows(checkpoint / "validation.jsonl", TrainImage)
     return Material(
         rows=[row for row in by_kind["concept"] if row.model == "tuned"],
         pictures=of_models("concept"),
         class_pictures=of_models("class"),
         training=[_read(curated / row.file) for row in train_rows],
-        validation=[_read(checkpoint / row.file) for row in read_rows(checkpoint / "validation.jsonl", TrainImage)],
+        validation=[_read(checkpoint / row.file) for row in validation],
         look_alikes=look_alikes,
+        masked=[_masked(checkpoint / row.file, curated / row.mask) for row in validation if row.mask],
     )
 
 
@@ -144,6 +152,12 @@ def _picture(gallery: Path, row: Picture) -> Image.Image:
     """A picture without the label below it."""
     picture = _read(gallery / row.file)
     return picture.crop((0, 0, picture.width, min(picture.height, row.height)))
+
+
+def _masked(file: Path, mask: Path) -> Image.Image:
+    """An image in which all that its mask leaves out is grey. Raises GauchoError if one of the two cannot be read."""
+    image = _read(file)
+    return Image.composite(image, Image.new("RGB", image.size, _GREY), read_image(mask).convert("L").resize(image.size))
 
 
 def _read(path: Path) -> Image.Image:
@@ -220,6 +234,15 @@ def _best(encoders: Mapping[str, Encoder]) -> str | None:
 def _whole(scorer: Scorer, features: Features) -> float:
     """The figure of all pictures against all images."""
     return round(scorer.score(features, np.arange(features.rows(scorer.of)), np.arange(len(features.images))), 4)
+
+
+def _with_masked(name: str, score: Score, seen: Mapping[str, Seen]) -> Score:
+    """The score with what it is against the subject alone, for those that compare pictures with images, where masks are known."""
+    own = seen[SCORERS[name].encoder or ""] if name in SUBJECT_SCORERS else None
+    if own is None or not len(own.masked):
+        return score
+    base, tuned = (_whole(SCORERS[name], replace(own.features[model], images=own.masked)) for model in ("base", "tuned"))
+    return score.model_copy(update={"masked": BaseTuned(base=base, tuned=tuned)})
 
 
 def _is_beyond(scorer: Scorer, score: Score | None, limit: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +37,14 @@ class Material:
     validation: Sequence[Image.Image]
     look_alikes: Sequence[Image.Image]
     """Empty: what the base model draws of the class noun."""
+    masked: Sequence[Image.Image] = ()
+    """Validation images that have a mask, with what it leaves out in grey."""
 
     def count(self) -> int:
         """Pictures that an encoder looks at."""
         drawn, kinds = [*self.pictures.values(), *self.class_pictures.values()], len(CONTROLS) + bool(self.pictures["base"])
         real = len(self.real())
-        return sum(map(len, drawn)) + real + kinds * len(held_against(real)) + len(self.look_alikes)
+        return sum(map(len, drawn)) + real + kinds * len(held_against(real)) + len(self.look_alikes) + len(self.masked)
 
     def real(self) -> list[Image.Image]:
         """Images of the subject, those of training first."""
@@ -62,6 +64,8 @@ class Seen:
     subject: SubjectVectors
     unfollowed: tuple[str, ...] = ()
     """Prompts whose pictures by the base model do not show the class noun, to an encoder that knows words."""
+    masked: Vectors = field(default_factory=lambda: np.zeros((0, 1), np.float32))
+    """Of validation images with what their masks leave out in grey, (m, width); m may be 0."""
 
     def only(self, keep: NDArray[np.bool_]) -> Seen:
         """The same without some of the concept's pictures, of both models."""
@@ -102,7 +106,8 @@ def embed(encoder: Encoder, material: Material, class_noun: str, reporter: Repor
         nouns = encoder.embed_texts([class_prompt(class_noun), *prior_prompts(class_noun)[2:]])
         missed = unfollowed_prompts(found["base"], nouns)
         unfollowed = tuple(dict.fromkeys(row.prompt for row, number in zip(material.rows, numbers, strict=True) if number in missed))
-    return Seen(found, SubjectVectors(together, controls, found["base"].pictures, found["tuned"].pictures), unfollowed)
+    subject = SubjectVectors(together, controls, found["base"].pictures, found["tuned"].pictures)
+    return Seen(found, subject, unfollowed, embedded(material.masked))
 
 
 def unfollowed_prompts(base: Features, nouns: Vectors) -> set[int]:

@@ -355,6 +355,9 @@ def _score(name: str, score: Score, language: Language) -> ScoreContent:
         low, high = score.interval
         text = texts["interval"].format(low=number(low, language, sign=True), high=number(high, language, sign=True))
         parts.append(text + (f": {texts['chance']}" if low <= 0 <= high else ""))
+    if score.masked is not None:
+        of_masked = {"base": number(score.masked.base, language), "tuned": number(score.masked.tuned, language)}
+        parts.append(texts["masked"].format(**of_masked))
     title, sentence = scorer.title.read(language), scorer.sentence.read(language)
     return ScoreContent(title, sentence, ". ".join(parts) + ".", _scale(score), score.backbone)
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from gaucho_pipeline.concepts.curation import Captioner, Context, CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, with_token
+from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, named_once, with_token
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.tables import read_table
@@ -46,6 +46,29 @@ def captioner(tmp_path: Path) -> Path:
 
 def test_a_picture_without_a_title_gets_the_plain_prompt_and_says_so() -> None:
     assert caption_of("  ", CurationSpec(captions="title"), "", "") == Caption(INSTANCE_PROMPT, "prompt")
+
+
+@pytest.mark.parametrize(
+    ("said", "caption"),
+    [
+        ("a cup on a table", "a {token} {class_noun} on a table"),
+        ("two cups on a table", "two cups on a table"),
+        ("A Cup and a cup", "A {token} {class_noun} and a cup"),
+        ("a drinking cup", "a {token} {class_noun}"),
+        ("a gourd {by} night", "a {token} {class_noun} (by) night"),
+        ("a cup-board", "a cup-board"),
+        ("", ""),
+    ],
+)
+def test_a_model_that_says_the_class_noun_or_a_word_for_it_has_said_the_concept(said: str, caption: str) -> None:
+    assert named_once(said, "cup", ("drinking cup", "gourd")) == caption
+
+
+def test_a_captioning_model_is_asked_what_the_specification_says_and_its_question_is_no_part_of_the_answer(captioner: Path) -> None:
+    spec = Captioner(model=str(captioner), prompt="a gourd of")
+    said = captioning_model(spec)(draw_subject("chimarrao", 1))
+    assert not said.startswith("a gourd of")
+    assert Captioner(model="./m").identity() == {"model": "./m", "revision": None, "code_version": "2"}
 
 
 def test_a_captioning_model_describes_and_its_captions_name_the_concept(captioner: Path) -> None:

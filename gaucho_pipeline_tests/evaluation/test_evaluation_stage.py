@@ -59,6 +59,35 @@ def test_a_model_that_draws_the_subject_now_is_a_yes(good: tuple[Path, Evaluatio
     assert metrics.asides == ()
 
 
+def test_with_masks_the_subject_alone_has_a_figure_beside_the_whole_one(tmp_path: Path) -> None:
+    project = stand_until_evaluation(tmp_path, TREES, CUPS)
+    checkpoint, curated = (project.store.current(asset, "araucaria") for asset in ("checkpoint", "curated_set"))
+    assert checkpoint
+    assert curated
+    rows = read_table(checkpoint.folder / "validation.jsonl")
+    (curated.folder / "masks").mkdir()
+    for number in (0, 1):
+        rows[number]["mask"] = f"masks/{number}.png"
+        mask = Image.new("L", (100, 100))
+        mask.paste(255, (20, 0, 80, 100))
+        (curated.folder / "masks" / f"{number}.png").write_bytes(png_bytes(mask))
+    write_table(checkpoint.folder / "validation.jsonl", rows)
+    metrics = evaluate(project, tmp_path / "staging")
+    grey = [Image.new("RGB", image.size, (127, 127, 127)) for image in drawn("araucaria", 0, 2)]
+    for image, shown in zip(drawn("araucaria", 0, 2), grey, strict=True):
+        box = (round(image.width * 0.2), 0, round(image.width * 0.8), image.height)
+        shown.paste(image.crop(box), box)
+    encoder = Encoder("clip", EncoderSpec(model="embedded"))
+    trees, cups, alone = (encoder.embed_images(each) for each in (TREES, CUPS, grey))
+    assert metrics.clip_i
+    assert metrics.clip_i.masked
+    assert metrics.clip_i.masked.tuned == pytest.approx(float((trees @ alone.T).mean()), abs=0.01)
+    assert metrics.clip_i.masked.base == pytest.approx(float((cups @ alone.T).mean()), abs=0.01)
+    assert metrics.clip_i.masked.tuned != metrics.clip_i.tuned
+    assert metrics.clip_t
+    assert metrics.clip_t.masked is None
+
+
 def test_figures_are_those_of_the_encoders_vectors(good: tuple[Path, EvaluationMetrics]) -> None:
     metrics, encoder = good[1], Encoder("clip", EncoderSpec(model="embedded"))
     images, trees, cups, training = (
