@@ -48,23 +48,23 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
     "--memory", type=click.FloatRange(1, 1000), metavar="GB", help="With --plan: for a card of so many gigabytes, not the one here."
 )
 @click.option("--refresh-lock", is_flag=True, help="With --plan: ask for the ids of names again, and report those that have changed.")
+@click.option("--rights", is_flag=True, help="With --plan: all phrases on rights of a collection, and what each is read as.")
 @click.option("--yes", "is_meant", is_flag=True, help="Teach a large base model although there is no GPU.")
 @click.option("--log-json", is_flag=True, help="Tell everything as JSON Lines, for programs that collect logs.")
 @click.pass_obj
 @reports_errors
-def run(
-    project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool, memory: float | None, refresh_lock: bool, **options: Any
-) -> None:
+def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool, memory: float | None, **options: Any) -> None:
     """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
+    refresh_lock, rights = options.pop("refresh_lock"), options.pop("rights")
     request = RunRequest(concepts, **options)
     if log_json:
         json_log.install()
     if memory and not plan:
         raise ConfigError(_("--memory: goes with --plan"))
-    if refresh_lock and not (plan and request.select == RAW_CRAWL.name):
-        raise ConfigError(_("--refresh-lock: goes with --select raw_crawl --plan"))
+    if (refresh_lock or rights) and not (plan and request.select == RAW_CRAWL.name):
+        raise ConfigError(_("--refresh-lock and --rights: go with --select raw_crawl --plan"))
     if plan and request.select == RAW_CRAWL.name:
-        plan_crawls(project, concepts, refresh_lock)
+        plan_crawls(project, concepts, refresh_lock, rights)
         return
     if plan:
         print_plan(plan_runs(project, concepts, request.select))

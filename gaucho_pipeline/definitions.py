@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from gaucho_pipeline.orchestration.partitions import load_partitions
+from gaucho_pipeline.orchestration.partitions import asked_for_in_history, load_partitions
 from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.project import Project
 
@@ -11,4 +11,4 @@ from gaucho_pipeline.project.project import Project
 def defs() -> dg.Definitions:
     """The project that GAUCHO_CONCEPTS and GAUCHO_DATA name; with the concepts that it had, where its file has a mistake now."""
     project = Project.from_environment()
-    return build_defs(project, known=load_partitions(project))
+    return build_defs(project, known=load_partitions(project).with_removed(asked_for_in_history()))

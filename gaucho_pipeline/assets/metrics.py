@@ -205,6 +205,7 @@ class Score(BaseTuned):
     floor: float | None = Field(None, description="The same figure of training images in shuffled tiles: colours without the subject")
     masked: BaseTuned | None = Field(
         None,
+        exclude_if=lambda value: value is None,  # as it was before there were masks
         description="The same figure against real images with what their masks leave out in grey; null without masks",
     )
     backbone: str = Field("", description="The encoder, its revision and its pre-processing; figures of another one do not compare")

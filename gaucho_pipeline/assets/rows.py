@@ -84,6 +84,15 @@ class Unusable(Row):
     reason: str = Field(description="Why, in words")
 
 
+class RightsPhrase(Row):
+    """What a collection says of the rights of some of its items, and how that is read."""
+
+    stated: str = Field(description="In the collection's own words; empty where it says nothing")
+    count: int = Field(description="Items that say so")
+    read_as: str = Field(description="A licence's id, or why it allows nothing")
+    is_allowed: bool = Field(description="Whether it is a licence that may be allowed")
+
+
 class SourcePlan(Row):
     """What a crawl would do with what one source lists."""
 
@@ -96,6 +105,7 @@ class SourcePlan(Row):
     cached: int = Field(description="Images that are")
     failure: str = Field(description="What went wrong; empty if nothing did")
     note: str = Field(description="What a person should know of it")
+    rights: tuple[RightsPhrase, ...] = Field((), description="The phrases of a source that states rights in words of its own")
 
 
 class CrawlPlan(Row):

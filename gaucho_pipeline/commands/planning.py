@@ -148,10 +148,11 @@ def _arithmetic(project: Project, slug: str) -> tuple[float, int] | None:
     return training_cost(training, count, project.concept(slug).curation.max_images) if count else None
 
 
-def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool) -> None:
+def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool, rights: bool) -> None:
     """Asks the sources of concepts what they list, and prints what a crawl would fetch; fetches no image.
 
-    Raises GauchoError if a plan could not be made, or a source could not be asked.
+    `rights`: all of the list is read, and what it says of rights printed, with what each phrase is read as. Raises GauchoError if a plan
+    could not be made, or a source could not be asked.
     """
     slugs = list(dict.fromkeys(concepts)) or project.slugs
     for slug in slugs:
@@ -161,10 +162,12 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool)
     failures = []
     for slug in slugs:
         click.secho(slug, bold=True)
-        plan = _plan(project, slug, refresh_lock)
+        plan = _plan(project, slug, *(["--refresh-lock"] if refresh_lock else []), *(["--rights"] if rights else []))
+        failures += [f"{slug}: {source.failure}" for source in plan.sources if source.failure]
         for source in plan.sources:
-            _print_source(source)
-            failures += [f"{slug}: {source.failure}"] if source.failure else []
+            (_print_rights if rights else _print_source)(source)
+        if rights:
+            continue
         fetched, cached = sum(each.would_be_fetched for each in plan.sources), sum(each.cached for each in plan.sources)
         most = f"at most {plan.max_images} images and {plan.max_bytes / 1e6:.0f} MB"
         click.echo(
@@ -174,7 +177,7 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool)
         raise GauchoError("; ".join(failures))
 
 
-def _plan(project: Project, slug: str, refresh_lock: bool) -> CrawlPlan:
+def _plan(project: Project, slug: str, *options: str) -> CrawlPlan:
     folder = project.store.root / ".requests" / "plan" / slug
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("plan.json", ERROR_FILE):
@@ -186,7 +189,7 @@ def _plan(project: Project, slug: str, refresh_lock: bool) -> CrawlPlan:
         "-m",
         "gaucho_pipeline.crawl.plan",
         str(folder / "request.json"),
-        *(["--refresh-lock"] if refresh_lock else []),
+        *options,
     ]
     if subprocess.run(command).returncode:
         error = folder / ERROR_FILE
@@ -204,5 +207,28 @@ def _print_source(plan: SourcePlan) -> None:
     for label, counts in (("licenses", plan.licenses), ("refused", plan.refused)):
         if counts:
             click.echo(f"    {label:<9} {', '.join(f'{count} {what}' for what, count in counts.items())}")
+    if plan.rights:
+        refused = sum(not phrase.is_allowed for phrase in plan.rights)
+        click.echo(
+            _(
+                "    {count} phrases on rights, {refused} of them allow nothing: --rights lists them",
+                count=len(plan.rights),
+                refused=refused,
+            )
+        )
     if plan.failure or plan.note:
         click.secho(f"    {plan.failure or plan.note}", fg="red" if plan.failure else "yellow")
+
+
+def _print_rights(plan: SourcePlan) -> None:
+    """The phrases of a source, each with how many items say so and what it is read as; and how to read one otherwise."""
+    click.echo(f"  {plan.source}")
+    for phrase in plan.rights:
+        stated = f"'{phrase.stated}'" if phrase.stated else _("nothing is said")
+        click.secho(f"    {phrase.count:>6}  {stated}: {phrase.read_as}", fg=None if phrase.is_allowed else "yellow")
+    if not plan.rights:
+        click.echo(_("    states no rights in words of its own"))
+    elif not all(phrase.is_allowed for phrase in plan.rights):
+        click.echo(_("    what allows nothing is not fetched; where the museum means a licence, write it under rights: values:"))
+    if plan.failure:
+        click.secho(f"    {plan.failure}", fg="red")

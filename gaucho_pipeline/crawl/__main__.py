@@ -21,6 +21,7 @@ from gaucho_pipeline.crawl.report import CrawlReport, record_of, report
 from gaucho_pipeline.errors import GauchoError, TransientError
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import read_table, write_attribution
+from gaucho_pipeline.images.files import IN_HIDDEN_FOLDER
 from gaucho_pipeline.sources.registry import build_sources
 from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.stage.harness import StageResult, main
@@ -120,6 +121,7 @@ def _left_out(crawl: Crawl) -> Iterator[str]:
     """The first files of folders that were left out, by their names: a person put them there."""
     names = {source.origin for source in crawl.sources if not source.api_hosts and not source.media_hosts}
     rows = [row for listing in crawl.listings if listing.origin in names for row in listing.unusable.values()]
+    rows.sort(key=lambda row: row.reason == IN_HIDDEN_FOLDER)  # of which there may be thousands, and nobody put them there
     yield from (f"left out: {row.key.partition(':')[2]}: {row.reason}" for row in rows[:_MAX_NAMED])
     if len(rows) > _MAX_NAMED:
         yield f"and {len(rows) - _MAX_NAMED} more, in refused.jsonl"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -50,7 +50,7 @@ from gaucho_pipeline.crawl.rate_limits import ATTEMPTS, LONGEST_WAIT, PRIVATE, R
 from gaucho_pipeline.crawl.safety import HOSTS_KEY, HOSTS_SETTING, ForbiddenAddress, PublicResolver, TooManyHeaders, check_url, is_same_site
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.images.files import is_image
-from gaucho_pipeline.sources.base import ApiBusy, ImageSource, Limit, host_of, media_address
+from gaucho_pipeline.sources.base import ApiAnswer, ApiBusy, ImageSource, Limit, host_of, limits_of, media_address
 from gaucho_pipeline.sources.registry import LIMITS
 
 _Rules = TypeVar("_Rules")
@@ -68,7 +68,8 @@ _MAX_WAITS = 3
 
 def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: float) -> dict[str, Any]:
     """Scrapy's settings for a crawl that may go to these hosts. Raises ConfigError without a contact for public ones."""
-    limits = LIMITS | dict.fromkeys(allowed_private_hosts(), PRIVATE)
+    own = {host: limit for source in sources for host, limit in limits_of(source).items()}
+    limits = own | LIMITS | dict.fromkeys(allowed_private_hosts(), PRIVATE)
     slots = {h: {"concurrency": li.connections, "delay": li.seconds_between, "jitter": 0.0} for h, li in limits.items()}
     return {
         "USER_AGENT": user_agent(host for source in sources for host in (source.api_hosts or source.media_hosts)),
@@ -111,7 +112,7 @@ class Web:
         self._waits = Counter[str]()
         self._asked_until: defaultdict[str, float] = defaultdict(float)
         self._has_contact = has_contact()
-        self._turns = _Turns()
+        self._turns = _Turns(crawler.settings["DOWNLOAD_SLOTS"])
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._rules: dict[str, Any] = {}
         self.requests = Counter({"api": 0, "image": 0, "other": 0})
@@ -129,8 +130,11 @@ class Web:
             if response.status != 200:
                 raise GauchoError(_("{host_of} answered {status}", host_of=host_of(url), status=response.status))
             try:
-                return parse(bytes(response.body))
-            except ApiBusy:
+                headers = {name: values[-1] for name, values in _by_name(response.headers).items() if values}
+                return parse(ApiAnswer(response.body, headers))
+            except ApiBusy as busy:
+                if attempt == ATTEMPTS and busy.partial is not None:
+                    return busy.partial
                 if attempt == ATTEMPTS:
                     raise
                 await self._pause(host_of(url), response.headers, attempt)
@@ -320,9 +324,13 @@ class Web:
 class _Turns(dict[str, asyncio.Semaphore]):
     """By host: as many requests at once as it allows."""
 
+    def __init__(self, slots: Mapping[str, Mapping[str, float]]) -> None:
+        """`slots`: what `settings` says of hosts."""
+        super().__init__()
+        self._slots = slots
+
     def __missing__(self, host: str) -> asyncio.Semaphore:
-        limit = PRIVATE if host in allowed_private_hosts() else LIMITS.get(host, Limit())
-        self[host] = asyncio.Semaphore(limit.connections)
+        self[host] = asyncio.Semaphore(int(self._slots.get(host, {}).get("concurrency", Limit().connections)))
         return self[host]
 
 

@@ -5,7 +5,7 @@ Asking is given as a function, so that nothing here knows how. A source that fai
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +43,8 @@ class Listing:
     """Keys that it listed once and, asked for them by their ids, does not know now."""
     failure: str = ""
     note: str = ""
+    doubt: str = ""
+    """Why it may list more than it gave, in its own words."""
 
     def add(self, page: ApiPage) -> int:
         """Takes a page in; returns how many of its records are new."""
@@ -51,8 +53,13 @@ class Listing:
             self.records.setdefault(record.key, record)
         for each in page.unusable:
             self.unusable.setdefault(each.key, each)
-        self.total = page.total if page.total is not None else self.total
+        self.total = max(page.total, self.total or 0) if page.total is not None else self.total  # one that shrinks lacks something
+        self.doubt = self.doubt or page.doubt
         return len(self.records) + len(self.unusable) - count
+
+    def tell(self, note: str) -> None:
+        """Adds what a person should know of it."""
+        self.note = f"{self.note}; {note}" if self.note else note
 
 
 async def list_source(
@@ -74,16 +81,9 @@ async def list_source(
     try:
         answer = await _id_of(source.lookup, ask, lock_file, refresh_lock) if source.lookup and source.lookup.required else None
         await _list(source.start(answer), listing, ask, is_enough, previous)
-        if source.lookup and not source.lookup.required:
-            answer = await _id_of(source.lookup, ask, lock_file, refresh_lock or (listing.complete and not listing.records))
-            if listing.complete and not listing.records and answer:
-                listing.note = f"{source.lookup.text} exists and holds no files"
-        if not listing.complete:
-            listed = {**listing.records, **listing.unusable}
-            sought = [record for key, record in {**(previous_gone or {}), **previous}.items() if key not in listed]
-            unasked = await _recheck(source, sought, listing, ask)
-    except UnclearAnswer as error:
-        listing.note, listing.complete = str(error), listing.complete and bool(listing.records)
+        if source.lookup:
+            await _ask_of_name(source.lookup, listing, ask, lock_file, refresh_lock)
+        unasked = await _seek(source, listing, ask, previous, previous_gone or {})
     except GauchoError as error:
         listing.failure, listing.complete = str(error), False
     except (TypeError, ValueError, LookupError, AttributeError, RecursionError) as error:  # an answer of a shape that no API would give
@@ -91,7 +91,7 @@ async def list_source(
     unseen = sum(all(key not in seen for seen in (listing.records, listing.unusable, listing.gone)) for key in previous)
     if unseen and not listing.complete and not listing.failure:
         why = f" ({unasked})" if unasked else ""
-        listing.note = f"{unseen} images that were kept before were not seen again within reach{why}, and stay"
+        listing.tell(f"{unseen} images that were kept before were not seen again within reach{why}, and stay")
     return listing
 
 
@@ -112,7 +112,45 @@ async def _list(page: ApiPage, listing: Listing, ask: Ask, is_enough: Callable[[
         fruitless = 0 if listing.add(page) else fruitless + 1
         requests.extend(page.next)
     listed = len(listing.records) + len(listing.unusable)
-    listing.complete = page.is_end and (listing.total is None or listed >= listing.total)
+    listing.complete = page.is_end and not listing.doubt and (listing.total is None or listed >= listing.total)
+    if listing.doubt:
+        listing.tell(f"the list is not whole: {listing.doubt}")
+
+
+async def _ask_of_name(lookup: Lookup, listing: Listing, ask: Ask, lock_file: LockFile, refresh_lock: bool) -> None:
+    """Tells what is missing from what is empty: the name of an empty list is asked again, since it may be another one's now.
+
+    Raises GauchoError if its id is another one.
+    """
+    is_empty = listing.complete and not listing.records and not listing.unusable
+    if lookup.required and not is_empty:
+        return
+    try:
+        await _id_of(lookup, ask, lock_file, refresh_lock or is_empty)
+    except UnclearAnswer as error:
+        listing.tell(str(error))
+        listing.complete = listing.complete and not is_empty
+    else:
+        if is_empty:
+            listing.tell(f"{lookup.text} exists and {'lists nothing' if lookup.required else 'holds no files'}")
+
+
+async def _seek(source: ImageSource, listing: Listing, ask: Ask, previous: Mapping[str, Record], gone: Mapping[str, Record]) -> str:
+    """Asks by their ids for images that were listed before and are not now; why not for all of them, if so.
+
+    What is still there stays, also where the list is whole: a file that was moved to another category, say. Nothing goes on the word
+    of an API that lists nothing at all.
+    """
+    listed, was_whole, was_empty = {**listing.records, **listing.unusable}, listing.complete, not listing.records
+    sought = [record for key, record in (previous if was_whole else {**gone, **previous}).items() if key not in listed]
+    unasked = await _recheck(source, sought, listing, ask) if sought else ""
+    listing.complete = was_whole and not unasked and not (was_empty and source.api_hosts)
+    still = [listing.records[record.key] for record in sought if was_whole and record.key in listing.records]
+    if still:
+        labels = Counter(label for record in still for label in record.labels[1:])
+        where = f" (now in: {', '.join(label for label, _unused in labels.most_common(3))})" if labels else ""
+        listing.tell(f"{len(still)} images are not on this list any more and still there, and stay{where}")
+    return unasked
 
 
 async def _recheck(source: ImageSource, unseen: Sequence[Record], listing: Listing, ask: Ask) -> str:

@@ -1,4 +1,4 @@
-"""What a crawl would do, without fetching an image: `python -m gaucho_pipeline.crawl.plan REQUEST.json [--refresh-lock]`.
+"""What a crawl would do, without fetching an image: `python -m gaucho_pipeline.crawl.plan REQUEST.json [--refresh-lock] [--rights]`.
 
 Asks the sources what they list, and writes plan.json beside the request. Ids of names that were not known are kept, as by a crawl.
 """
@@ -9,10 +9,11 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
+from gaucho_pipeline.assets.rows import CrawlPlan, RightsPhrase, SourcePlan
 from gaucho_pipeline.crawl.__main__ import open_crawl, open_journal
 from gaucho_pipeline.crawl.engine import Crawl, list_sources, on_the_web
 from gaucho_pipeline.crawl.fetching import Web
+from gaucho_pipeline.crawl.listing import Listing
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.processes.launch import ERROR_FILE
 from gaucho_pipeline.stage.failures import reports_failures
@@ -21,7 +22,7 @@ from gaucho_pipeline.stage.request import read_request
 from gaucho_pipeline.store.store import Store
 
 PLAN_FILE = "plan.json"
-REFRESH_LOCK = "--refresh-lock"
+REFRESH_LOCK, RIGHTS = "--refresh-lock", "--rights"
 
 
 def plan(crawl: Crawl, fetched: dict[str, str]) -> CrawlPlan:
@@ -43,9 +44,22 @@ def plan(crawl: Crawl, fetched: dict[str, str]) -> CrawlPlan:
                 cached=sum(record.key in cached for record in own),
                 failure=listing.failure,
                 note=listing.note,
+                rights=_rights(listing),
             )
         )
     return CrawlPlan(sources=tuple(sources), max_images=crawl.spec.max_images, max_bytes=crawl.spec.max_bytes)
+
+
+def _rights(listing: Listing) -> tuple[RightsPhrase, ...]:
+    """What the records say of rights in words of their own, the commonest first; nothing of a source that names licences."""
+    records = listing.records.values()
+    if not any(record.stated for record in records):
+        return ()
+    counts = Counter((record.stated, record.license) for record in records)
+    return tuple(
+        RightsPhrase(stated=stated, count=count, read_as=verdict.reason or verdict.id, is_allowed=verdict.family is not None)
+        for (stated, verdict), count in counts.most_common()
+    )
 
 
 def main() -> None:
@@ -54,6 +68,8 @@ def main() -> None:
         request, reporter = read_request(path), Reporter(None)
         standing = Store(request.data).current("raw_crawl", request.concept)
         crawl = open_crawl(request, standing, reporter)
+        if RIGHTS in sys.argv[2:]:
+            crawl.spec = crawl.spec.model_copy(update={"max_images": sys.maxsize})  # the whole list, and not what is enough
 
         async def work(web: Web | None) -> None:
             await list_sources(crawl, web, refresh_lock)

@@ -92,9 +92,6 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 def _version(request: StageRequest, metrics: EvaluationMetrics, copies: Sequence[Copy]) -> str:
     """The hash of what an evaluation holds; what nothing was asked of is left out, as before it could be asked."""
     stable = metrics.model_dump(mode="json", exclude=set() if metrics.attributes else {"attributes"})
-    for name, score in metrics.scores.items():
-        if score.masked is None:
-            del stable[name]["masked"]
     return digest([request.provenance.inputs, stable, [to_json(each) for each in copies]])
 
 

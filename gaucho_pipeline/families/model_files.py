@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from gaucho_pipeline.errors import ConfigError, _
+from gaucho_pipeline.files.inside import files_inside
 from gaucho_pipeline.spec import JsonObject
 
 Configs = Mapping[str, JsonObject]
@@ -19,6 +20,7 @@ Configs = Mapping[str, JsonObject]
 
 _POINTER = b"version https://git-lfs"
 _MAX_HEADER_BYTES = 100_000_000
+_MAX_CONFIG_BYTES = 10_000_000
 _CONFIGS = ("config.json", "scheduler_config.json")
 _MODELS = ("unet", "transformer", "vae", "text_encoder")
 _VOCABULARIES = ("tokenizer.json", "vocab.json", "vocab.txt", "*.model")
@@ -39,13 +41,14 @@ def read_model(folder: Path, index: JsonObject, without: Collection[str]) -> tup
     """
     configs: dict[str, JsonObject] = {MODEL_INDEX: index}
     count = 0
+    files_inside(folder)  # nothing that leads elsewhere is read
     for name in _parts(index, without):
         part = folder / name
         if not part.is_dir():
             raise ConfigError(_("{folder} lacks its part {name}; fetch the whole model again", folder=folder, name=name))
         for file in (part / each for each in _CONFIGS):
             if file.is_file():
-                configs[name] = _read_object(file)
+                configs[name] = _object_of(file)
         if name.startswith(_MODELS):
             if name not in configs:
                 raise ConfigError(_("{part} has no config.json; fetch the whole model again", part=part))
@@ -67,14 +70,19 @@ def _parts(index: JsonObject, without: Collection[str]) -> Iterator[str]:
             yield name
 
 
-def _read_object(file: Path) -> JsonObject:
+def read_object(file: Path) -> JsonObject | None:
+    """What a file of configuration says; None for what is none, or is larger than any."""
     try:
-        value = json.loads(file.read_text(encoding="utf-8"))
+        value = json.loads(file.read_text(encoding="utf-8")) if file.stat().st_size <= _MAX_CONFIG_BYTES else None
     except (OSError, ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
+        return None
+    return JsonObject(value) if isinstance(value, dict) else None
+
+
+def _object_of(file: Path) -> JsonObject:
+    if (value := read_object(file)) is None:
         raise ConfigError(_("{file} is no JSON object; fetch it again", file=file))
-    return JsonObject(value)
+    return value
 
 
 def variant_of(part: Path) -> str | None:
@@ -102,7 +110,7 @@ def weight_files(part: Path) -> list[Path]:
     for index in part.glob("*.safetensors.index*.json"):
         if index.name.partition(".index")[2].removesuffix(".json") != (f".{variant}" if variant else ""):
             continue  # of another variant
-        shards = _read_object(index).get("weight_map")
+        shards = _object_of(index).get("weight_map")
         for shard in sorted({str(shard) for shard in shards.values()}) if isinstance(shards, dict) else ():
             if not (part / shard).is_file():
                 raise ConfigError(

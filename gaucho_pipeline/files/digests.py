@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from gaucho_pipeline.files.inside import files_inside
+
 _CHUNK = 1 << 20
 
 
@@ -33,7 +35,11 @@ def folder_digest(folder: Path) -> str:
 
 
 def weights_digest(folder: Path) -> str:
-    """The same of a model's folder, whose gigabytes are read again only where a file's size or time is another."""
+    """The same of a model's folder, whose gigabytes are read again only where a file's size or time is another.
+
+    Raises ConfigError for a folder that holds what leads out of it, or no regular files.
+    """
+    files_inside(folder)
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return _digest_of_stamp(folder, tuple((p.relative_to(folder).as_posix(), p.stat().st_size, p.stat().st_mtime_ns) for p in files))
 

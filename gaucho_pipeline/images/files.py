@@ -29,6 +29,17 @@ _MAGIC = (
     b"\0\0\0\x0cJXL ", b"\xff\x0a",  # JPEG XL: file and codestream
     *(b"P%d%c" % (kind, space) for kind in range(1, 7) for space in b" \t\r\n"),  # Netpbm
 )  # fmt: skip
+_PROGRAMS_FOLDERS = frozenset({
+    "$recycle.bin", "recycler", "recycled", "system volume information", "lost+found",  # Windows, Linux
+    "__macosx", "network trash folder", "temporary items",  # macOS
+    "@eadir", "@recycle", "#recycle", "@snapshot", "#snapshot", "@recently-snapshot", "@sharebin", "@tmp",  # network drives
+    "files_trashbin", "files_versions", "captureone",  # Nextcloud, Capture One
+    "thumbs", "_thumbs", "thumbnails", "_thumbnails", "xnviewthumbs",  # small copies that programs keep
+})  # fmt: skip
+"""Folders, in small letters, in which systems and programs keep what people threw away, or copies of their own."""
+_CATALOGUES = (".lrdata", ".lrlibrary", ".photoslibrary", ".photolibrary", ".aplibrary", ".migratedphotolibrary", ".cocatalogdb")
+"""How folders end that are a program's library of photographs: what was deleted, edited and made small is in them, too."""
+IN_HIDDEN_FOLDER = "in a hidden folder"
 _BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 """Of ISO base media files that hold pictures (ISO/IEC 23008-12, 10; AVIF 1.1, 8)."""
 
@@ -99,7 +110,17 @@ def _shown(raw: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def _is_hidden_folder(name: str) -> bool:
+    """Whether a folder is not a person's own: hidden, a system's bin, a program's small copies."""
+    bare = unicodedata.normalize("NFC", name).casefold()
+    is_found = bare.startswith("found.") and bare[6:].isdigit()  # what Windows saves of a damaged disk
+    return bare.startswith(".") or bare in _PROGRAMS_FOLDERS or is_found or bare.endswith(_CATALOGUES)
+
+
 def _why_not(path: Path, raw: str, inside: Path) -> str:
+    *folders, last = raw.split("/")
+    if any(_is_hidden_folder(name) for name in folders):
+        return IN_HIDDEN_FOLDER
     try:
         leads = path.resolve()
         is_folder, is_file = path.is_dir(), path.is_file()
@@ -108,14 +129,16 @@ def _why_not(path: Path, raw: str, inside: Path) -> str:
     if not leads.is_relative_to(inside):
         return "a link leads out of the folder"
     if is_folder:
-        return "a link to a folder is not followed" if path.is_symlink() else "cannot be read"
+        if path.is_symlink():
+            return "a link to a folder is not followed"
+        return IN_HIDDEN_FOLDER if _is_hidden_folder(last) else "cannot be read"
     if not is_file:
         return "no file"
     try:
         raw.encode()
     except UnicodeEncodeError:
         return "its name is not UTF-8; rename it"
-    if path.name.startswith("."):
+    if last.startswith("."):
         return "a hidden file"
     try:
         with path.open("rb") as file:

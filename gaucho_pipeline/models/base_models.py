@@ -6,7 +6,6 @@ Naming and identity need no heavy import; torch and diffusers are imported where
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 import sys
@@ -22,9 +21,10 @@ from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.families import FAMILIES, Family, member_of
 from gaucho_pipeline.families.embedded import Embedded
-from gaucho_pipeline.families.model_files import MODEL_INDEX, read_model
+from gaucho_pipeline.families.model_files import MODEL_INDEX, read_model, read_object
 from gaucho_pipeline.families.parts import is_text_encoder
 from gaucho_pipeline.files.digests import weights_digest
+from gaucho_pipeline.files.inside import file_inside
 from gaucho_pipeline.spec import JsonObject
 
 if TYPE_CHECKING:
@@ -111,9 +111,10 @@ _CONVERTS = (
 def _json_file(model: str, revision: str | None, file: str) -> JsonObject | None:
     """A file of a model, from its folder or from the hub; None if it is not there, or is no JSON object.
 
-    Raises ConfigError for a name that no hub has, GauchoError if a hub cannot be asked.
+    Raises ConfigError for a name that no hub has or a file that leads out of its folder, GauchoError if a hub cannot be asked.
     """
     folder = folder_of(model)
+    path: Path | None
     if folder is None:
         from huggingface_hub import hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -128,12 +129,8 @@ def _json_file(model: str, revision: str | None, file: str) -> JsonObject | None
                 _("{model} cannot be asked for: {first}; is the network there, or the model in the hub's cache?", model=model, first=first)
             ) from None
     else:
-        path = folder / file
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return JsonObject(value) if isinstance(value, dict) else None
+        path = file_inside(folder, folder / file)
+    return read_object(path) if path else None
 
 
 _TELLING = ("is_distilled", "guidance_embeds", "time_cond_proj_dim", "_name_or_path")

@@ -22,6 +22,7 @@ from gaucho_pipeline.orchestration.executor import op_tags, retry_policy
 from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
+from gaucho_pipeline.orchestration.stopping import cancelled_if_stopped
 from gaucho_pipeline.orchestration.tags import FORCE_TAG
 from gaucho_pipeline.processes import launch
 from gaucho_pipeline.processes.launch import ERROR_FILE, PARENT_VARIABLE
@@ -34,24 +35,22 @@ from gaucho_pipeline.store.remote import share_if_asked
 OWNERS = ["team:curators"]
 
 
-def build_assets(partitions: dg.PartitionsDefinition[str], mistake: str = "") -> Sequence[dg.AssetsDefinition]:
-    """All assets, partitioned by concept, but for the site. `mistake`: what is wrong with the concepts file now, shown with each."""
+def build_assets(partitions: dg.PartitionsDefinition[str], notice: str = "") -> Sequence[dg.AssetsDefinition]:
+    """All assets, partitioned by concept, but for the site. `notice`: what is to be said of the concepts, shown with each."""
     return [
-        *(_spec_asset(asset, partitions, mistake) for asset in CONCEPT_ASSETS),
+        *(_spec_asset(asset, partitions, notice) for asset in CONCEPT_ASSETS),
         *(_artifact_asset(asset, partitions) for asset in ASSETS.values()),
     ]
 
 
-def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], mistake: str) -> dg.AssetsDefinition:
-    warning = f"**{mistake}** What is shown is the file as it was before.\n\n" if mistake else ""
-
+def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], notice: str) -> dg.AssetsDefinition:
     @dg.asset(
         name=asset.spec_name,
         partitions_def=partitions,
         group_name="specifications",
         kinds={"yaml"},
         owners=OWNERS,
-        description=f"{warning}{asset.part_description} Its part of concepts.yaml.",
+        description=f"{notice}{asset.part_description} Its part of concepts.yaml.",
     )
     def specification(context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.MaterializeResult[None]:
         try:
@@ -88,7 +87,8 @@ def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> d
     def artifact(
         context: AssetExecutionContext, project: dg.ResourceParam[ProjectResource], programs: PipesSubprocessClient
     ) -> dg.MaterializeResult[None]:
-        return _ensure(context, project, programs, asset, context.partition_key if asset.is_partitioned else ALL)
+        with cancelled_if_stopped(context.instance, context.run.run_id):
+            return _ensure(context, project, programs, asset, context.partition_key if asset.is_partitioned else ALL)
 
     return artifact
 

@@ -30,12 +30,19 @@ _CHANGED: AutomationCondition[Any] = (
 _IDLE = ~AutomationCondition.any_deps_in_progress() & ~AutomationCondition.in_progress()
 _NEVER_TRIED = AutomationCondition.missing() & ~AutomationCondition.execution_failed() & ~AutomationCondition.in_progress()
 
-WHEN_SOMETHING_CHANGED = ((_NEVER_TRIED | _CHANGED).since_last_handled() & ~AutomationCondition.any_deps_missing() & _IDLE).with_label(
-    "something changed"
-)
-"""Runs an asset when data that it is made from has changed, not when it was made again the same, nor for ever after a failure."""
+_BEGUN = AutomationCondition.in_progress().newly_true().since(AutomationCondition.newly_updated() | AutomationCondition.execution_failed())
+_STOPPED = (_BEGUN & ~AutomationCondition.in_progress()).newly_true()
+"""It was begun, and was neither made nor did it fail: somebody has stopped it, or the end of `gaucho ui` has."""
 
-WHEN_AN_EVALUATION_CHANGED = (_CHANGED.since_last_handled() & _IDLE).with_label("an evaluation changed")
+WHEN_SOMETHING_CHANGED = (
+    ((_NEVER_TRIED | _CHANGED).since_last_handled() | _STOPPED.since_last_handled()) & ~AutomationCondition.any_deps_missing() & _IDLE
+).with_label("something changed")
+"""Runs an asset when data that it is made from has changed, not when it was made again the same, nor for ever after a failure.
+
+What was stopped is taken up again. It is remembered apart, so that a new version of this condition forgets nothing that waits.
+"""
+
+WHEN_AN_EVALUATION_CHANGED = ((_CHANGED.since_last_handled() | _STOPPED.since_last_handled()) & _IDLE).with_label("an evaluation changed")
 """Runs the site, which shows the concepts that were evaluated and waits for none."""
 
 

@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 
 import dagster as dg
-from dagster._core.errors import DagsterPipesExecutionError  # what a failed program raises: a retry policy has to know it
+from dagster._core.errors import (
+    DagsterExecutionInterruptedError,  # what a signal raises in a step: who is stopped has to say so
+    DagsterPipesExecutionError,  # what a failed program raises: a retry policy has to know it
+)
+from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus  # which backfills are under way: no public name asks
 from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus  # what a launcher of runs is asked and answers
 from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES  # of runs under way; a list of our own would miss a new one
 from dagster._core.workspace.context import WorkspaceProcessContext  # the web server's workspace, which has to be reloaded
@@ -17,12 +21,15 @@ from dagster._serdes import ConfigurableClassData  # how an instance without cap
 from dagster_shared.cli import WorkspaceOpts
 
 __all__ = [
-    "DAEMON_PROGRAM", "IN_PROGRESS_RUN_STATUSES", "CheckRunHealthResult", "DagsterPipesExecutionError", "LaunchRunContext",
-    "WorkerStatus", "WorkspaceProcessContext", "shared_code_server", "without_capture", "workspace_context",
+    "BACKFILLS_UNDER_WAY", "DAEMON_PROGRAM", "IN_PROGRESS_RUN_STATUSES", "CheckRunHealthResult", "DagsterExecutionInterruptedError",
+    "DagsterPipesExecutionError", "LaunchRunContext", "WorkerStatus", "WorkspaceProcessContext", "shared_code_server", "without_capture",
+    "workspace_context",
 ]  # fmt: skip
 
 DAEMON_PROGRAM = "from dagster._daemon.cli import main; main()"
 """`dagster-daemon`, for a program of our own that does something before it."""
+BACKFILLS_UNDER_WAY = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED, BulkActionStatus.CANCELING, BulkActionStatus.FAILING])
+"""Of backfills, those that the daemon looks at, as it chooses them itself."""
 _NO_CAPTURE = ConfigurableClassData("dagster._core.storage.noop_compute_log_manager", "NoOpComputeLogManager", "{}\n")
 
 

@@ -28,13 +28,13 @@ def build_defs(project: Project, open_project: Callable[[], Project] | None = No
     `open_project` gives the project that a step works on; by default the file is read again by every step, so that an edit counts at once.
     `known`: the concepts, where the file is not to be asked. Raises ConfigError if the file has a mistake.
     """
-    slugs, mistake = known or Partitions(project.slugs)
-    partitions = dg.StaticPartitionsDefinition(slugs)
+    known = known or Partitions(project.slugs)
+    slugs, partitions = known.slugs, dg.StaticPartitionsDefinition([*known.slugs, *known.removed])
     crawl_job = dg.define_asset_job("crawl", selection=["raw_crawl"], description="Asks a concept's sources again.")
     whole_chain = dg.AssetSelection.all() - dg.AssetSelection.assets(*(asset.name for asset in ASSETS.values() if asset.is_made_apart))
     everything = dg.define_asset_job("everything", selection=whole_chain, description="The whole chain of a concept.")
     return dg.Definitions(
-        assets=build_assets(partitions, mistake),
+        assets=build_assets(partitions, known.notice),
         asset_checks=build_checks(partitions),
         jobs=[everything, crawl_job, build_cleaning_job()],
         schedules=[automation.build_crawl_schedule(crawl_job.name, slugs), build_cleaning_schedule()],

@@ -22,6 +22,7 @@ from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration.dagster_internals import without_capture
 from gaucho_pipeline.orchestration.run_workers import end_dead_runs, this_process, worker_of
+from gaucho_pipeline.orchestration.stopping import take_for_cancelled
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG, concept_of
 from gaucho_pipeline.project.project import Project
 
@@ -132,6 +133,7 @@ class Runner:
                 raise_on_error=False,
             )
         if self._received():
+            take_for_cancelled(self._instance, run_id)
             raise KeyboardInterrupt
         if result.success:
             return Outcome(cached=_was_cached(result, asset))

@@ -11,7 +11,7 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,8 @@ import gaucho_pipeline
 from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, CURATED_SET
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
+from gaucho_pipeline.files.inside import file_inside, files_inside
+from gaucho_pipeline.files.writing import written_atomically
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import differences
 from gaucho_pipeline.publishing.arrivals import check_arrival
@@ -82,8 +84,7 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     }
     where = f"The base model is not in it: put it on that machine, and name its folder by GAUCHO_MODEL ({model})."
     words = {"asset": asset, "concept": slug, "file": file.name, "version": str(about["version"]), "model": where if left_out else ""}
-    part = file.with_name(f".{file.name}.part")
-    with tarfile.open(part, "w", dereference=True) as tar:  # a hub's cache is links
+    with written_atomically(file) as part, tarfile.open(fileobj=part, mode="w", dereference=True) as tar:  # no link is left
         for name, text in (
             ("README.md", _README.format(**words)), ("pack.json", json.dumps(about, indent=1)), ("requirements.txt", _requirements()),
             ("request.json", _anonymous_request(request).model_dump_json(indent=1)), ("run.ipynb", _notebook(words)),
@@ -92,11 +93,10 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
         tar.add(_SOURCE / "packed" / "run.py", "run.py", filter=_anonymous)
         tar.add(_SOURCE, "source/gaucho_pipeline", filter=lambda entry: None if "__pycache__" in entry.name else _anonymous(entry))
         for folder in request.inputs.values():
-            tar.add(folder, f"data/{folder.relative_to(project.store.root).as_posix()}", filter=_anonymous)
+            _add_files(tar, folder, f"data/{folder.relative_to(project.store.root).as_posix()}", _own_files(folder))
         for path, name in paths.items():
             if path not in left_out:
-                tar.add(path, name, filter=_anonymous)
-    part.replace(file)
+                _add_files(tar, Path(path), name)
     return file.stat().st_size
 
 
@@ -217,6 +217,23 @@ def _notebook(words: dict[str, str]) -> str:
         cell: dict[str, Any] = {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.format(**words)}
         cells.append(cell | ({"outputs": [], "execution_count": None} if kind == "code" else {}))
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
+
+
+def _own_files(folder: Path) -> Collection[str] | None:
+    """The files of an artifact; None for one of a version that did not say."""
+    files = read_manifest(folder).files
+    return {MANIFEST, *files} if files else None
+
+
+def _add_files(tar: tarfile.TarFile, place: Path, name: str, wanted: Collection[str] | None = None) -> None:
+    """Adds a file, or a folder's: each as a file of its own. Raises ConfigError for what leads out of the folder."""
+    if not place.is_dir():
+        tar.add(place.resolve(), name, recursive=False, filter=_anonymous)
+        return
+    files = files_inside(place) if wanted is None else {inner: file_inside(place, place / inner) for inner in sorted(wanted)}
+    for inner, file in files.items():
+        if file:
+            tar.add(file, f"{name}/{inner}", recursive=False, filter=_anonymous)
 
 
 def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:

@@ -23,7 +23,14 @@ from gaucho_pipeline.spec import JsonObject, Spec
 
 
 class ApiBusy(GauchoError):
-    """The API answered that it is too busy now: ask again."""
+    """The API answered that it is too busy now: ask again.
+
+    `partial`: what it gave nevertheless, for whoever has asked often enough.
+    """
+
+    def __init__(self, text: str, partial: ApiPage | None = None) -> None:
+        super().__init__(text)
+        self.partial = partial
 
 
 class UnclearAnswer(GauchoError):
@@ -38,9 +45,20 @@ class Limit(NamedTuple):
     a_day: int = 0
 
 
+class ApiAnswer(bytes):
+    """An answer's bytes, with its headers by their names in small letters: some APIs say there how many pages there are."""
+
+    headers: Mapping[str, str]
+
+    def __new__(cls, content: bytes, headers: Mapping[str, str]) -> ApiAnswer:
+        made = super().__new__(cls, content)
+        made.headers = headers
+        return made
+
+
 @dataclass(frozen=True)
 class ApiRequest:
-    """An address to ask an API, and how its source parses the answer.
+    """An address to ask an API, and how its source parses the answer, which is an ApiAnswer where it came from the web.
 
     `parse` raises GauchoError if the answer is not one of this API's, and ApiBusy if it says so.
     """
@@ -70,6 +88,8 @@ class ApiPage:
     """How many records the API says there are in all."""
     is_end: bool = True
     """Whether, with nothing to ask next, the list is at its end."""
+    doubt: str = ""
+    """Why there may be more than it gives, in the API's words; empty where there is no doubt."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +155,12 @@ class ImageSourceSpec(Spec):
     @abstractmethod
     def build(self, number: int, exclude: tuple[str, ...]) -> ImageSource:
         """The source: the concept's `number`-th of its kind, from 1. `exclude` are words that the concept leaves out."""
+
+
+def limits_of(source: ImageSource) -> Mapping[str, Limit]:
+    """What hosts allow that only this source knows of, such as a museum's own server."""
+    found: Mapping[str, Limit] = getattr(source, "limits", {})
+    return found
 
 
 def api_address(value: str, default_path: str) -> str:

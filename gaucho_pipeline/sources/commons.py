@@ -44,11 +44,15 @@ _WIDTH = 1280  # one of the widths that Commons keeps renderings of
 _BATCH = 50
 _MAXLAG = 5  # seconds: https://www.mediawiki.org/wiki/Manual:Maxlag_parameter
 _FILES, _CATEGORIES = 6, 14  # namespaces
+_BUSY = re.compile(r"maxlag|ratelimited|readonly|internal_api_error_\w+|(cirrus)?search-([a-z]+-)*(too-busy|backend|timeout)(-[a-z]+)*")
+"""Codes of errors, with HTTP 200, that may be gone the next time: https://www.mediawiki.org/wiki/API:Errors_and_warnings, CirrusSearch."""
+_PARTIAL = re.compile(r"(?i)partial|timed out|too busy|truncated")
 
 
 class CommonsSpec(ImageSourceSpec):
     """Files of Wikimedia Commons; exactly one of category, search and depicts: https://www.mediawiki.org/wiki/API:Main_page."""
 
+    code_version = "2"
     limits: ClassVar[Mapping[str, Limit]] = {
         "commons.wikimedia.org": Limit(1, 0.5),  # in series: https://www.mediawiki.org/wiki/API:Etiquette
         "www.wikidata.org": Limit(1, 0.5),
@@ -197,13 +201,17 @@ class Commons:
         records, bad, deeper = self._parse_batch({key: page for key, page in batch.items() if not page.get("missing")}, about.level)
         more = (self._request(replace(about, batch={}), following),) if following else ()
         total = answer.child("query").child("searchinfo").integer("totalhits")
-        return ApiPage(tuple(records), tuple(bad), missing, (*more, *deeper), total)
+        doubt = _doubt(answer)
+        found = ApiPage(tuple(records), tuple(bad), missing, (*more, *deeper), total, "batchcomplete" in answer, doubt)
+        if "generator" in about.parameters and _PARTIAL.search(doubt) and not deeper:
+            raise ApiBusy(f"{self.origin}: {doubt}", found)
+        return found
 
     def _answer(self, content: bytes) -> JsonObject:
         answer = read_json(content, self.origin)
         if isinstance(answer.get("error"), dict):
             error = answer.child("error")
-            if error.get("code") in ("maxlag", "ratelimited", "readonly"):
+            if _BUSY.fullmatch(error.text("code")):
                 raise ApiBusy(f"{self.origin}: {plain(error.get('code'))}")
             raise GauchoError(f"{self.origin}: {plain(error.get('info'), markup=True) or plain(error.get('code')) or 'an error'}")
         if not {"query", "batchcomplete", "continue", "search"} & answer.keys():
@@ -239,15 +247,18 @@ class Commons:
         values = {name: raw.child(name).get("value") for name in raw}
         metadata = {name: str(value) for name, value in values.items() if value is not None}
         page_address, sha1 = info.text("descriptionurl"), info.text("sha1")
+        author, flags = _credit(metadata, info)
+        origin = plain(metadata.get("Credit"), markup=True)
         return Record(
             key=f"commons:{identity}",
             origin=self.origin,
             url=url,
             title=plain(metadata.get("ObjectName"), markup=True) or _bare(title),
-            author=_author(metadata, info),
+            author=author,
             source=without_secrets(page_address) if is_web_address(page_address) else self._page_of(title),
             license=commons_license(metadata),
-            flags=restrictions(metadata.get("Restrictions", "")),
+            flags=(*restrictions(metadata.get("Restrictions", "")), *flags),
+            fields=(("credit", origin),) if origin and not _is_own(origin) else (),
             sha1=sha1 if re.fullmatch(r"[0-9a-f]{40}", sha1) else None,
             labels=(title, *(plain(name) for name in metadata.get("Categories", "").split("|") if name)),
         )
@@ -257,15 +268,35 @@ class Commons:
         return f"{parts.scheme}://{parts.netloc}/wiki/{quote(title.replace(' ', '_'))}"
 
 
-_NOBODY = {"own work", "self-made", "obra do próprio", "trabalho próprio", "trabajo propio", "obra propia", "own work by uploader"}
-"""What Commons writes for the uploader, whose name stands elsewhere."""
+_OWN = "own self selfmade uploader próprio própria propio propia proprio propria personnel personnelle eigenes eigene"
+_WORK = (
+    "work made photo photograph photography picture image scan by the original archive obra trabalho trabajo foto fotografia fotografía"
+    " imagem imagen arquivo archivo autoria autoría do da de del opera travail photographie werk"
+)
+"""What people write on Commons for themselves, whose name stands elsewhere: *Own work*, *Fotografia própria*, *Trabajo propio*."""
 
 
-def _author(metadata: Mapping[str, str], info: JsonObject) -> str:
-    """Who is to be credited, else whose upload it is."""
-    stated = [plain(metadata.get(name), markup=True) for name in ("Artist", "Credit")]
-    named = [text for text in stated if text and text.strip(" .").casefold() not in _NOBODY]
-    return next(iter(named), "") or plain(info.get("user")) or "unknown"
+def _is_own(text: str) -> bool:
+    """Whether a credit says no more than that it is the uploader's own."""
+    words = set(re.findall(r"[^\W_]+", text.casefold()))
+    return bool(words & {*_OWN.split()}) and words <= {*_OWN.split(), *_WORK.split()}
+
+
+BY_UPLOADER = "credited to its uploader"
+"""The flag of a file whose author nobody has named."""
+
+
+def _credit(metadata: Mapping[str, str], info: JsonObject) -> tuple[str, tuple[str, ...]]:
+    """Who is to be credited: as the licence asks for it, else who made it, else whose upload it is; and a flag where nobody says so.
+
+    `Credit` says where a file is from, and never who made it: https://www.mediawiki.org/wiki/Extension:CommonsMetadata.
+    """
+    attribution, artist, source = (plain(metadata.get(name), markup=True) for name in ("Attribution", "Artist", "Credit"))
+    for text in (attribution, artist):
+        if re.search(r"[^\W_]", text) and not _is_own(text):
+            return text, ()
+    uploader = plain(info.get("user"))
+    return uploader or "unknown", () if not uploader or any(map(_is_own, (attribution, artist, source))) else (BY_UPLOADER,)
 
 
 def _names_of(item: JsonObject) -> list[str]:
@@ -276,6 +307,13 @@ def _category(name: str) -> str:
     """The title of a category, as MediaWiki writes it."""
     bare = re.sub(r"^(category|categoria):", "", " ".join(name.replace("_", " ").split()), flags=re.IGNORECASE).strip()
     return f"Category:{bare[:1].upper()}{bare[1:]}"
+
+
+def _doubt(answer: JsonObject) -> str:
+    """What an answer says of its being not all: a search that timed out, a result that was cut off."""
+    warnings = answer.child("warnings")
+    found = [warnings.child(name) for name in warnings if name in ("search", "result")]
+    return "; ".join(filter(None, (plain(each.get("warnings") or each.get("*")) for each in found)))
 
 
 def _pages(answer: JsonObject) -> list[JsonObject]:

@@ -185,7 +185,8 @@ class Folder:
         exact = {file.name for file in files}
         for file in files:
             name, last = file.name, PurePosixPath(file.name).name
-            row = table.pop(name if name in table or bare[last] != 1 or last in exact else last, {})
+            is_named = name in table or bare[last] != 1 or last in exact or file.reason  # else its last part may be meant
+            row = table.pop(name if is_named else last, {})
             if file.reason:
                 bad.append(unusable(f"{self._prefix}{name}", self.origin, file.reason))
             else:

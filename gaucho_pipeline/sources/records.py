@@ -38,6 +38,8 @@ class Record:
     """Whether it is on this disk."""
     fields: tuple[tuple[str, str], ...] = ()
     """What a catalogue says of it beside that, by the names of its columns: material, technique."""
+    stated: str = ""
+    """What the source says of rights, in its own words, where these are no licence's name."""
 
     @property
     def bytes_id(self) -> str:

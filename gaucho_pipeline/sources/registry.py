@@ -13,6 +13,7 @@ from gaucho_pipeline.sources.commons import CommonsSpec
 from gaucho_pipeline.sources.declared import FolderSpec, UrlsSpec
 from gaucho_pipeline.sources.inaturalist import INaturalistSpec
 from gaucho_pipeline.sources.openverse import OpenverseSpec
+from gaucho_pipeline.sources.tainacan import TainacanSpec
 from gaucho_pipeline.spec import Absent, Spec
 
 _NONE = Absent(None)  # a kind that a concept does not use is no part of its version
@@ -26,6 +27,7 @@ class SourceSpec(Spec):
     commons: Annotated[CommonsSpec | None, _NONE] = Field(None, description="Wikimedia Commons: a category, a search, or an item depicted")
     inaturalist: Annotated[INaturalistSpec | None, _NONE] = Field(None, description="Observations of a taxon on iNaturalist")
     openverse: Annotated[OpenverseSpec | None, _NONE] = Field(None, description="A search of Openverse")
+    tainacan: Annotated[TainacanSpec | None, _NONE] = Field(None, description="A museum's collection in Tainacan")
     folder: Annotated[FolderSpec | None, _NONE] = Field(None, description="A folder of one's own")
     urls: Annotated[UrlsSpec | None, _NONE] = Field(None, description="Addresses with declared rights")
 

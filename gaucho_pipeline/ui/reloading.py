@@ -1,4 +1,7 @@
-"""Has Dagster load the definitions again when the concepts file changed, so that nobody needs to click *Reload definitions*."""
+"""Has Dagster load the definitions again when the concepts file changed, so that nobody needs to click *Reload definitions*.
+
+It does so, too, when a backfill is over that asked for removed concepts: till then they are shown (`orchestration/partitions.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import threading
 from pathlib import Path
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.orchestration.dagster_internals import WorkspaceProcessContext
+from gaucho_pipeline.orchestration.partitions import asked_for, load_partitions
 from gaucho_pipeline.project.project import Project
 
 _SECONDS = 2.0
@@ -24,12 +29,17 @@ class Reloader(threading.Thread):
         super().__init__(daemon=True, name="reloader")
         self._context, self._location, self._project = context, location, project
         self._stop_asked, self._seen = threading.Event(), _stamp(project.concepts_file)
+        self._removed: tuple[str, ...] = self._look_for_removed(())
 
     def run(self) -> None:
         while not self._stop_asked.wait(_SECONDS):
-            if (found := _stamp(self._project.concepts_file)) != self._seen:
-                self._seen = found
+            found, removed = _stamp(self._project.concepts_file), self._removed
+            if has_changed := found != self._seen:
                 self._tell()
+            if has_changed or removed:
+                removed = self._look_for_removed(removed)  # before the reload: what ends during it is seen the next time
+            if has_changed or removed != self._removed:
+                self._seen, self._removed = found, removed
                 with contextlib.suppress(Exception):  # a code server that is just being started is looked at again by Dagster itself
                     self._context.reload_code_location(self._location)
 
@@ -37,6 +47,14 @@ class Reloader(threading.Thread):
         """Ends it; a reload that has begun is waited for."""
         self._stop_asked.set()
         self.join()
+
+    def _look_for_removed(self, before: tuple[str, ...]) -> tuple[str, ...]:
+        """Concepts that are shown for a backfill's sake; those of before, where the file or the history cannot be read just now."""
+        try:
+            project = Project(self._project.concepts_file, self._project.store.root)
+            return load_partitions(project).with_removed(asked_for(self._context.instance)).removed
+        except (ConfigError, DBAPIError):
+            return before
 
     def _tell(self) -> None:
         try:

@@ -49,7 +49,7 @@ def test_names_are_asked_again_on_request_only_and_a_change_is_reported(real: Pa
 def test_names_are_asked_again_for_the_plan_of_a_crawl_only(tmp_path: Path) -> None:
     two_concepts(tmp_path)
     done = gaucho(tmp_path, "run", "--plan", "--refresh-lock", check=False)
-    assert (done.returncode, "--refresh-lock: goes with --select raw_crawl --plan" in done.stderr) == (2, True)
+    assert (done.returncode, "--refresh-lock and --rights: go with --select raw_crawl --plan" in done.stderr) == (2, True)
 
 
 def test_a_plan_names_what_would_be_made_why_and_at_what_cost_and_runs_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,10 +165,66 @@ def test_what_an_answer_by_id_does_not_speak_of_stays() -> None:
     assert listing.note == "1 images that were kept before were not seen again within reach, and stay"
 
 
-def test_a_list_that_was_read_to_its_end_is_not_asked_again() -> None:
-    listing, asked = listed(Answering(3), previous=("99",))
-    assert asked == ["https://a.b/1", "https://a.b/2", "https://a.b/3"]
+def test_what_left_a_list_that_is_whole_is_asked_for_by_id_before_it_leaves() -> None:
+    listing, asked = listed(Answering(3, "98"), previous=("1", "98", "99"), previous_gone=("96",))
+    assert asked == ["https://a.b/1", "https://a.b/2", "https://a.b/3", "https://a.b/again"]
     assert listing.complete
+    assert listing.gone == {"99"}
+    assert "98" in listing.records
+    assert listing.note == "1 images are not on this list any more and still there, and stay"
+    assert listed(Answering(3), previous=("1", "2"))[1] == ["https://a.b/1", "https://a.b/2", "https://a.b/3"]
+
+
+def test_what_cannot_be_asked_for_by_id_does_not_leave() -> None:
+    class Failing(Answering):
+        def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+            return (Recheck(ApiRequest("https://a.b/again", lambda _: _fail()), frozenset({"99"})),)
+
+    listing, _ = listed(Failing(3), previous=("1", "99"))
+    assert not listing.complete
+    assert listing.note == "1 images that were kept before were not seen again within reach (a.b answered 500), and stay"
+
+
+class Empty(Paged):
+    """A source that lists nothing."""
+
+    def page(self, number: int) -> ApiPage:
+        return ApiPage()
+
+
+def test_nothing_goes_on_the_word_of_a_source_that_lists_nothing() -> None:
+    listing, _ = listed(Empty(1), previous=("1", "2"))
+    assert not listing.complete
+    assert "2 images that were kept before were not seen again within reach, and stay" in listing.note
+
+
+def test_the_id_of_a_name_that_lists_nothing_is_asked_again(tmp_path: Path) -> None:
+    path = tmp_path / "concepts.lock.json"
+    listed(Paged(1, {"id": 77}), LockFile(path))
+    same, asked = listed(Empty(1, {"id": 77}), LockFile(path), previous=("1",))
+    assert asked == ["https://a.b/1", "https://a.b/name"]
+    assert same.note.startswith("Leopardus guttulus exists and lists nothing; 1 images that were kept before")
+    moved, _ = listed(Empty(1, {"id": 88}), LockFile(path), previous=("1",))
+    assert "was 77" in moved.failure
+    assert "is 88 now" in moved.failure
+
+
+def test_a_list_of_which_one_page_is_in_doubt_is_not_whole() -> None:
+    class Doubtful(Paged):
+        def page(self, number: int) -> ApiPage:
+            return replace(super().page(number), doubt="partial results" if number == 1 else "")
+
+    listing, _ = listed(Doubtful(3), previous=("99",))
+    assert not listing.complete
+    assert listing.note.startswith("the list is not whole: partial results; 1 images that were kept before were not seen again")
+
+
+def test_a_total_that_shrinks_while_it_is_read_makes_a_list_that_is_not_whole() -> None:
+    class Shrinking(Paged):
+        def page(self, number: int) -> ApiPage:
+            return replace(super().page(number), total=4 - number)
+
+    assert not listed(Shrinking(2), previous=("99",))[0].complete
 
 
 def test_answers_by_id_that_go_on_for_ever_or_fail_say_nothing() -> None:

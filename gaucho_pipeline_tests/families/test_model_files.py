@@ -46,6 +46,16 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         "schedule that ends in nothing but noise",
     ),
     "an impossible size": (lambda m: rewritten(m / "unet" / "config.json", sample_size=10**9), "says that its sample_size is 1000000000"),
+    "a link out": (
+        lambda m: ((m / UNET).unlink(), (m / UNET).symlink_to(base_models.EMBEDDED_FOLDER / UNET)),
+        r"unet/diffusion_pytorch_model\.safetensors is a link that leads out of .*; put what is meant there itself",
+    ),
+    "a part's link": (
+        lambda m: (shutil.rmtree(m / "vae"), (m / "vae").symlink_to(base_models.EMBEDDED_FOLDER / "vae")), "vae is a link that leads out of"
+    ),
+    "an index elsewhere": (
+        lambda m: ((m / "model_index.json").rename(m.parent / "x"), (m / "model_index.json").symlink_to("../x")), "leads out of"
+    ),
     "a size that is none": (lambda m: rewritten(m / "unet" / "config.json", sample_size=[8, "x"]), "says that its sample_size is"),
 }  # fmt: skip
 

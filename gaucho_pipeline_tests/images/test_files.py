@@ -88,3 +88,28 @@ def test_a_folder_of_more_files_than_photographs_is_named(tmp_path: Path, monkey
         (tmp_path / str(number)).touch()
     with pytest.raises(ConfigError, match="more than 3 files"):
         list_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".Trash-1000/files/x.png", ".Trashes/501/x.png", ".dtrash/files/17.png", ".picasaoriginals/x.png", ".thumbnails/large/x.png",
+        "$RECYCLE.BIN/S-1-5/$R1.png", "RECYCLER/S-1-5/Dc1.png", "System Volume Information/x.png", "FOUND.000/x.png", "lost+found/#12.png",
+        "@eaDir/a.png/SYNOPHOTO_THUMB_XL.png", "acervo/@eaDir/x.png", "#recycle/x.png", "#snapshot/daily/x.png", "@Recycle/x.png",
+        "__MACOSX/acervo/x.png", "acervo/Thumbnails/x.png", "Catalog Previews.lrdata/0/x.png", "Fotos.photoslibrary/resources/x.png",
+    ],
+)  # fmt: skip
+def test_what_stands_in_a_folder_of_the_systems_or_of_a_programs_is_not_the_curators(name: str, tmp_path: Path) -> None:
+    for each in ("a.png", "#1 Cuias/b.png", "Trash art/c.png", name):
+        (tmp_path / each).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / each).write_bytes(b"\x89PNG 1")
+    assert {file.name: file.reason for file in list_folder(tmp_path)} == {
+        "a.png": "", "#1 Cuias/b.png": "", "Trash art/c.png": "", name: "in a hidden folder",
+    }  # fmt: skip
+
+
+def test_a_folder_that_is_itself_below_a_hidden_one_is_the_curators(tmp_path: Path) -> None:
+    folder = tmp_path / ".local" / "photos"
+    folder.mkdir(parents=True)
+    (folder / "a.png").write_bytes(b"\x89PNG 1")
+    assert [file.reason for file in list_folder(folder)] == [""]

@@ -8,10 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from gaucho_pipeline.orchestration.runner import get_instance
 from gaucho_pipeline.processes.interrupts import noticed
 from gaucho_pipeline.processes.launch import ERROR_FILE
+from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho, states, wait_until
 
@@ -60,6 +63,9 @@ def test_a_run_that_is_stopped_says_so_once_and_begins_no_further_concept(
     assert told.count(f"stopped by {word}; what is done is kept") == 1
     assert told.splitlines()[-1].startswith(f"stopped by {word}")
     assert "Traceback" not in told
+    with get_instance(Project(folder / "concepts.yaml", folder / "data")) as instance:
+        ends = {run.status for run in instance.get_runs() if run.status != dg.DagsterRunStatus.SUCCESS}
+    assert ends == {dg.DagsterRunStatus.CANCELED}  # and not failed, after which nothing would take it up by itself
     if jobs == 1:
         assert ("araucaria" in said, "chimarrao" in said) == (True, False)
         assert states(folder)["chimarrao"]["raw_crawl"] == "missing"

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,6 +16,7 @@ import pytest
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.models.base_models import EMBEDDED_FOLDER
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.publishing.packing import pack, unpack
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -191,6 +193,35 @@ def test_a_file_that_leads_elsewhere_or_is_none_is_refused(home: Path, tmp_path:
         unpack(project, tmp_path / "x.tar")
     with pytest.raises(ConfigError, match="there is no such file"):
         unpack(project, tmp_path / "nothing.tar")
+
+
+def test_a_pack_holds_nothing_that_a_link_leads_to(home: Path, tmp_path: Path) -> None:
+    """Neither of a model's folder, nor of an artifact's."""
+    (tmp_path / "id_ed25519").write_text("a private key")
+    model = Path(shutil.copytree(EMBEDDED_FOLDER, tmp_path / "model"))
+    project = Project(home / "concepts.yaml", home / "data")
+    edit(project, "chimarrao", "training", base_model=str(model), rank=3)
+    curated = project.request("checkpoint", "chimarrao").inputs["curated_set"]
+    (curated / "stranger").symlink_to(tmp_path / "id_ed25519")
+    try:
+        pack(Project(home / "concepts.yaml", home / "data"), "chimarrao", "checkpoint", tmp_path / "a.tar", with_model=True)
+        assert names_in(tmp_path / "a.tar") >= {"files/0/model_index.json", "files/0/unet/config.json"}
+        assert not any("stranger" in name for name in names_in(tmp_path / "a.tar"))
+        (model / "vae" / "README.md").symlink_to(tmp_path / "id_ed25519")
+        with pytest.raises(ConfigError, match=r"vae/README\.md is a link that leads out of"):
+            pack(Project(home / "concepts.yaml", home / "data"), "chimarrao", "checkpoint", tmp_path / "b.tar", with_model=True)
+        assert sorted(path.name for path in tmp_path.glob("*b.tar*")) == []
+    finally:
+        (curated / "stranger").unlink()
+        edit(project, "chimarrao", "training", base_model="embedded", rank=4)
+
+
+def names_in(file: Path) -> set[str]:
+    """The files of a pack, all of them files."""
+    with tarfile.open(file) as tar:
+        entries = list(tar)
+    assert all(entry.isfile() or entry.name.startswith("source/") for entry in entries)
+    return {entry.name for entry in entries}
 
 
 def test_what_cannot_be_made_elsewhere_is_not_packed(tmp_path: Path) -> None:

@@ -420,7 +420,13 @@ def test_commons_searches_among_files() -> None:
     assert "gsrsearch=cuia" in url
 
 
-@pytest.mark.parametrize("code", ["maxlag", "ratelimited", "readonly"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "maxlag", "ratelimited", "readonly", "cirrussearch-too-busy-error", "cirrussearch-backend-error",
+        "cirrussearch-regex-too-busy-error", "internal_api_error_DBQueryTimeoutError", "internal_api_error_DBConnectionError",
+    ],
+)  # fmt: skip
 def test_commons_that_is_busy_is_asked_again(code: str) -> None:
     with pytest.raises(ApiBusy):
         read_first(Commons(CommonsSpec(category="Guampa")), {"error": {"code": code, "info": "wait"}})
@@ -444,6 +450,31 @@ def test_false_friends_reach_the_sources() -> None:
     pages = [{"pageid": n, "ns": 14, "title": f"Category:{name}"} for n, name in enumerate(("Parque Farroupilha", "Batalhas"))]
     page = read_first(source, {"batchcomplete": True, "query": {"pages": pages}})
     assert [request.url.count("Batalhas") for request in page.next] == [1]
+
+
+@pytest.mark.parametrize("form", ["warnings", "*"])
+def test_a_search_that_timed_out_is_asked_again_and_then_is_not_whole(form: str) -> None:
+    text = "The search timed out, only partial results are available."
+    answer = {"batchcomplete": True, "warnings": {"search": {form: text}}, "query": {"pages": [file_page(1, **FREE)]}}
+    with pytest.raises(ApiBusy, match="partial results") as busy:
+        read_first(Commons(CommonsSpec(search="cuia")), answer)
+    page = busy.value.partial
+    assert page
+    assert ([record.key for record in page.records], page.doubt) == (["commons:1"], text)
+
+
+def test_an_answer_of_commons_that_does_not_say_that_it_is_complete_is_not_the_end() -> None:
+    assert not read_first(Commons(CommonsSpec(search="cuia")), {"query": {"pages": [file_page(1, **FREE)]}}).is_end
+    assert read_first(Commons(CommonsSpec(search="cuia")), {"batchcomplete": "", "query": {"pages": [file_page(1, **FREE)]}}).is_end
+
+
+def test_a_result_that_was_cut_off_is_in_doubt_and_other_warnings_are_not() -> None:
+    cut = {"result": {"warnings": "This result was truncated because it would otherwise be larger than the limit"}}
+    answer = {"batchcomplete": True, "warnings": cut, "query": {"pages": [file_page(1, **FREE)]}}
+    with pytest.raises(ApiBusy):
+        read_first(Commons(CommonsSpec(category="Guampa")), answer)
+    answer["warnings"] = {"main": {"warnings": "Unrecognized parameter: x."}}
+    assert read_first(Commons(CommonsSpec(category="Guampa")), answer).doubt == ""
 
 
 def test_observations_go_on_below_the_oldest_that_was_read() -> None:
@@ -668,8 +699,50 @@ def test_a_licence_that_says_nothing_is_none(code: str) -> None:
     assert parse_license(code).reason == "no licence is stated"
 
 
+@pytest.mark.parametrize(
+    ("stated", "author", "is_flagged"),
+    [
+        ({"Attribution": "Foto: Museu X / Ana", "Artist": "Ana"}, "Foto: Museu X / Ana", False),
+        ({"Attribution": "<b>© Ana</b>", "Artist": "Own work"}, "© Ana", False),
+        ({"Attribution": " - ", "Artist": "Ana"}, "Ana", False),
+        ({"Artist": "Unknown author", "Credit": "Flickr"}, "Unknown author", False),
+        ({"Artist": "The original uploader was Ana at pt.wikipedia"}, "The original uploader was Ana at pt.wikipedia", False),
+        ({"Artist": "", "Credit": "Own work"}, "Anália", False),
+        ({"Artist": "", "Credit": "Fotografia própria"}, "Anália", False),
+        ({"Artist": "Self-made", "Credit": "Flickr"}, "Anália", False),
+        ({"Credit": "Trabajo propio."}, "Anália", False),
+        ({"Artist": "", "Credit": ""}, "Anália", True),
+        ({"Credit": "Flickr"}, "Anália", True),
+        ({"Credit": "Digitised from the book X, p. 31"}, "Anália", True),
+        ({"Credit": "Transferred from pt.wikipedia"}, "Anália", True),
+        ({}, "Anália", True),
+    ],
+)
+def test_attribution_is_the_credit_and_a_source_is_no_author(stated: dict[str, str], author: str, is_flagged: bool) -> None:
+    page = file_page(51, **FREE | stated)
+    page["imageinfo"][0]["user"] = "Anália"
+    (record,) = read_first(Commons(CommonsSpec(search="x")), {"batchcomplete": True, "query": {"pages": [page]}}).records
+    assert (record.author, "credited to its uploader" in record.flags) == (author, is_flagged)
+    assert record.source.endswith("Cuia_51.jpg")
+
+
+def test_what_a_file_is_from_is_kept_beside_its_page() -> None:
+    page = file_page(51, **FREE, Artist="Ana", Credit="Digitised from <i>the book X</i>, p. 31")
+    (record,) = read_first(Commons(CommonsSpec(search="x")), {"batchcomplete": True, "query": {"pages": [page]}}).records
+    assert record.fields == (("credit", "Digitised from the book X, p. 31"),)
+
+
 def test_the_uploader_is_credited_for_own_work() -> None:
     page = file_page(51, **FREE | {"Artist": '<span style="display:none">x</span>', "Credit": "Own work"})
     page["imageinfo"][0]["user"] = "Anália"
     (record,) = read_first(Commons(CommonsSpec(search="x")), {"batchcomplete": True, "query": {"pages": [page]}}).records
     assert record.author == "Anália"
+
+
+def test_a_file_in_a_bin_does_not_take_the_rights_of_the_file_of_its_name(tmp_path: Path) -> None:
+    for name in (".Trash-1000/files", "A"):
+        draw_folder(tmp_path / "photos" / name, "araucaria", 1)
+    (tmp_path / "t.csv").write_text("file,license\n00.png,cc0\n")
+    page = Folder(FolderSpec(path=tmp_path / "photos", table=tmp_path / "t.csv"), 1).start(None)
+    assert [(record.key, record.license.family) for record in page.records] == [("folder:A/00.png", "cc0")]
+    assert [(row.key, row.reason) for row in page.unusable] == [("folder:.Trash-1000/files/00.png", "in a hidden folder")]
