@@ -18,7 +18,7 @@ import pytest
 from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
 from dagster._core.loader import LoadingContextForTest
 
-from gaucho_pipeline.assets.table import ASSETS, GALLERY_SITE, JUDGEMENT, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import ASSETS, CONCEPT_ASSETS, GALLERY_SITE, JUDGEMENT, SAMPLE_SEQUENCE
 from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.changes import CHANGES, FRESH, edit, start
@@ -138,6 +138,14 @@ class Automatic:
                 done += [f"{request.partition_key}/{key.to_user_string()}" for key in keys]
         return sorted(done)
 
+    def evaluate_specifications(self) -> list[str]:
+        """Runs the specifications of all concepts, as a person does in the web UI who has it all kept up to date from then on."""
+        defs = build_defs(self.project)
+        names = [asset.spec_name for asset in CONCEPT_ASSETS]
+        for slug in self.project.slugs:
+            self._materialize(defs, [dg.AssetKey(name) for name in names], slug)
+        return [f"{slug}/{name}" for slug in self.project.slugs for name in names if name not in NOT_ASKED_FOR]
+
     def evaluate_conditions(self) -> list[str]:
         """Evaluates the conditions until they ask for nothing, and runs what they ask for; the assets that ran."""
         defs, done = build_defs(self.project), []
@@ -175,7 +183,8 @@ def automatic(by_command: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     with dg.instance_for_test(temp_dir=str(tmp_path_factory.mktemp("home"))) as instance:
         automatic = Automatic(folder, instance)
         automatic.evaluate_conditions()  # nothing fires on the very first evaluation
-        assert len(automatic.evaluate_sensors()) == 10
+        assert automatic.evaluate_sensors() == []  # what is there is remembered
+        assert len(automatic.evaluate_specifications()) == 10
         assert len(automatic.evaluate_conditions()) == 11
         yield automatic
 

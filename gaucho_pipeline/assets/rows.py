@@ -139,6 +139,7 @@ class CuratedImage(Credit):
     sha1: str | None = Field(description="SHA-1 of the original file, where the source gives it")
     labels: tuple[str, ...] = Field(description="Categories or tags")
     previous_license: str | None = Field(None, description="What its licence was when it was kept, where that is another")
+    statements: tuple[str, ...] = Field((), description="Author, licence and page of each record, where several say different things of it")
     bytes: int = Field(ge=0, description="Size of the file as it came")
     kept: bool = Field(description="Whether it is trained on, or measured with")
     reason: str = Field(description="Why it was left out; empty for what stays")

@@ -120,11 +120,12 @@ def _run(run: _Run) -> list[str]:
         click.echo(_("{names}: fresh, nothing to do", names=names))
     others = [other for other in project.missing_others(due, request.select) if other not in due]
     check_configuration(project, [*due, *others], request.select, is_meant=request.is_meant or run.is_child)
-    project.store.check_writable()
     if EVALUATION.name in request.phases and not run.is_child:
         _warn_of_untranslated(project, due)
     forces_site = request.forces(GALLERY_SITE.name)
     makes_site = request.select == GALLERY_SITE.name and (forces_site or project.site_state(states).state not in ("fresh", "waiting"))
+    if due or makes_site:
+        project.store.check_writable()
     heavy = sum(ASSETS[name].on_base_model and state.state != "fresh" for slug in due for name, state in states[slug].items())
     failures = _make(run, left, heavy) if due or makes_site else []
     if not run.is_child:

@@ -28,6 +28,8 @@ def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
     from gaucho_pipeline.stage.reporter import Reporter
     from gaucho_pipeline.upkeep.fsck import examine, repair
 
+    if is_repair:
+        project.store.check_writable()
     damages = examine(project, Reporter(None))
     if as_json:
         click.echo(json.dumps([{"file": str(each.path), "what": each.text} for each in damages], ensure_ascii=False, indent=1))
@@ -63,6 +65,7 @@ def gc(project: Project, keep: int | None, days: int | None, with_gone: bool, wi
 
     given = {name: value for name, value in (("keep", keep), ("days", days)) if value is not None}
     retention = project.concepts.retention.model_copy(update=given)
+    project.store.check_writable()
     size = collecting.clean(project, retention, click.echo, with_gone, dry_run)
     if (gone := gone_concepts(project)) and not with_gone:
         click.echo(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from gaucho_pipeline.concepts.part import Part
 from gaucho_pipeline.rights.licenses import DEFAULT_LICENSES, FAMILIES, license_name
 from gaucho_pipeline.sources.registry import SourceSpec
-from gaucho_pipeline.spec import Text
+from gaucho_pipeline.spec import Absent, Text
 
 
 class CrawlSpec(Part):
@@ -23,6 +24,9 @@ class CrawlSpec(Part):
     max_image_bytes: int = Field(30_000_000, ge=1, le=1_000_000_000, description="The largest image to take, in bytes")
     timeout: float = Field(60, gt=0, le=600, description="Seconds that one answer may take")
     media_hosts: tuple[str, ...] = Field((), description="Further hosts that images may come from; .example.org stands for all below it")
+    allow_generated: Annotated[bool, Absent(False)] = Field(
+        False, description="Whether images may be learned from that say of themselves that an algorithm made them"
+    )
     exclude: tuple[Text, ...] = Field((), description="False friends: what has these words in its title, category or tags is left out")
     sources: tuple[SourceSpec, ...] = Field(min_length=1, description="Where to look, in this order")
 

@@ -7,6 +7,7 @@ starts once in a process, so a process crawls once.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,10 +23,12 @@ from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.crawl.contact import allowed_private_hosts
 from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
 from gaucho_pipeline.crawl.fetching import Web, settings
+from gaucho_pipeline.crawl.file_rights import GENERATED, FileRights, read_file_rights, refusal_by_file
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.listing import Listing, list_source
 from gaucho_pipeline.crawl.rate_limits import PRIVATE
 from gaucho_pipeline.crawl.safety import bound_headers
+from gaucho_pipeline.crawl.same_bytes import drop_placeholders, drop_restricted_elsewhere
 from gaucho_pipeline.crawl.selection import is_enough, refusal_of, round_robin
 from gaucho_pipeline.errors import ForgottenError, GauchoError, _
 from gaucho_pipeline.images.files import is_image
@@ -60,6 +63,8 @@ class Crawl:
     kept: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the bytes, by key."""
     failed: dict[str, FetchError] = field(default_factory=dict)
+    flags: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What files say of themselves beside their rights, by key."""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -166,6 +171,8 @@ async def download(crawl: Crawl, web: Web | None, journal: Journal) -> None:
                 task.cancel()
             await asyncio.gather(*done, *pending, return_exceptions=True)
             raise trouble  # a full disk, say, ends the crawl
+    drop_placeholders(crawl, journal)
+    drop_restricted_elsewhere(crawl, journal)
     crawl.cut()
 
 
@@ -217,13 +224,28 @@ class _Downloads:
             raise FetchError(_("cannot be read")) from None
         if not is_image(content):
             raise FetchError(_("not an image"))
+        self._check_file(record, read_file_rights(content))
         return self._crawl.store.add_blob(content)
+
+    def _check_file(self, record: Record, rights: FileRights) -> None:
+        """Raises OptedOut if the file itself forbids the use, or contradicts what its source says of it."""
+        if reason := refusal_by_file(rights, record.license, self._crawl.spec.allow_generated):
+            raise OptedOut(reason, retry=False)
+        if rights.generated:
+            self._crawl.flags[record.key] = (GENERATED,)
 
     async def _from_journal_or_web(self, record: Record) -> str:
         assert self._web is not None  # only files come without the web
         if self._journal.fetched.get(record.bytes_id) in self._crawl.forgotten.sha256:
             raise ForgottenError(_("it was fetched once, and is not again"))
+        rights = self._journal.rights.get(record.bytes_id)
+        if rights:
+            self._check_file(record, rights)
         if known := self._known(record):
+            if rights is None:  # an earlier version has fetched it
+                rights = read_file_rights(self._crawl.store.blob_path(known).read_bytes())
+                self._journal.add(record.bytes_id, known, rights)
+                self._check_file(record, rights)
             if reason := await self._web.opted_out(record.url):
                 raise OptedOut(reason)
             return known
@@ -237,9 +259,10 @@ class _Downloads:
             raise
         finally:
             self._progress.advance()
-        sha256 = self._crawl.store.add_blob(content)
-        self._journal.add(record.bytes_id, sha256)
-        return sha256
+        rights = read_file_rights(content)
+        self._journal.add(record.bytes_id, hashlib.sha256(content).hexdigest(), rights)
+        self._check_file(record, rights)
+        return self._crawl.store.add_blob(content)
 
 
 async def _nobody(url: str, parse: Callable[[bytes], Any]) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from gaucho_pipeline.assets.metrics import RawCrawlMetrics, SourceCounts
@@ -52,7 +52,8 @@ def report(crawl: Crawl, previous: Sequence[CrawledImage], previous_gone: Sequen
     """The report of a crawl that has ended. `previous` is what the one before kept, `previous_gone` what it found gone."""
     licences = {row.key: row.license for row in previous}
     records = {record.key: record for record in crawl.order}
-    kept = [CrawledImage(**_fields(records[key], licences), **_file(crawl.store, sha)) for key, sha in crawl.kept.items()]
+    flagged = {key: replace(record, flags=(*record.flags, *crawl.flags.get(key, ()))) for key, record in records.items()}
+    kept = [CrawledImage(**_fields(flagged[key], licences), **_file(crawl.store, sha)) for key, sha in crawl.kept.items()]
     failures = {
         key: NotFetched(**_fields(records[key], licences), reason=error.reason, permanent=error.permanent)
         for key, error in crawl.failed.items()

@@ -22,6 +22,7 @@ from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, named_once, said_of
 from gaucho_pipeline.curation.choosing import choose, if_relaxed
 from gaucho_pipeline.curation.crawled import Crawled
+from gaucho_pipeline.curation.credits import credits_of
 from gaucho_pipeline.curation.hashes import is_like
 from gaucho_pipeline.curation.masks import ImageMask, MaskInputs, write_masks
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
@@ -119,7 +120,12 @@ def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, c
     kept = [sha for sha in crawled if decisions[sha].kept]
     captions = _captions(kept, crawled, overrides, context)
     masks = _masks(kept, measures, crawled, folder.parent, context)
-    table = Table(crawled, decisions, measures, relevance, overrides, pixels, captions, masks, _people(kept, context))
+    people, credits_ = _people(kept, context), credits_of(crawled, decisions)
+    table = Table(crawled, decisions, measures, relevance, overrides, pixels, captions, masks, people, credits_)
+    if credits_:
+        context.reporter.info(
+            _("{count} images are stated by several, who are all credited, under the strictest licence", count=len(credits_))
+        )
     if len(kept) >= context.spec.min_images:
         return table, {}
     nearly = [sha for sha in measures if sha not in relevance and _fails_once(measures[sha], context.spec)]
@@ -143,7 +149,7 @@ def _metrics(table: Table, overrides: OverrideCounts, relaxed: dict[str, int], s
         read=crawled.records,
         kept=len(table.stays),
         excluded=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
-        licenses=dict(Counter(crawled[sha].license for sha in table.stays).most_common()),
+        licenses=dict(Counter(table.credits.get(sha, {}).get("license", crawled[sha].license) for sha in table.stays).most_common()),
         captions=dict(Counter(caption.by for caption in table.captions.values()).most_common()),
         overrides=overrides,
         if_relaxed=relaxed,

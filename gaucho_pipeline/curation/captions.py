@@ -99,7 +99,7 @@ def catalogue_of(spec: CurationSpec) -> Catalogue:
     glossary: dict[str, str] = {}
     if spec.caption_glossary:
         try:
-            columns, rows = read_spreadsheet(spec.caption_glossary)
+            columns, rows = read_spreadsheet(spec.caption_glossary, "pt")
         except FileNotFoundError:
             raise ConfigError(_("curation.caption_glossary: there is no {path}", path=spec.caption_glossary)) from None
         if not {"pt", "en"} <= set(columns):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,12 +18,14 @@ class Crawled(Mapping[str, CrawledImage]):
         """`table`: `images.jsonl` of a raw crawl."""
         self._table = table
         self._repeated: list[int] = []
+        self._others: defaultdict[str, list[int]] = defaultdict(list)
         places: dict[str, int] = {}
         place = 0
         with table.open("rb") as lines:
             for line in lines:
-                if line.strip() and places.setdefault(_sha256(line, self._table), place) != place:
+                if line.strip() and places.setdefault(sha256 := _sha256(line, self._table), place) != place:
                     self._repeated.append(place)
+                    self._others[sha256].append(place)
                 place += len(line)
         self._places = {sha: places[sha] for sha in sorted(places)}
 
@@ -41,6 +44,10 @@ class Crawled(Mapping[str, CrawledImage]):
     def repeated(self) -> Iterator[CrawledImage]:
         """The records whose file an earlier one has brought."""
         return (self._at(place) for place in self._repeated)
+
+    def all_of(self, sha256: str) -> list[CrawledImage]:
+        """Every record of a file, the first first."""
+        return [self[sha256], *(self._at(place) for place in self._others.get(sha256, ()))]
 
     @property
     def records(self) -> int:

@@ -38,7 +38,7 @@ def read_overrides(path: Path | None) -> list[Override]:
     if path is None:
         return []
     try:
-        columns, rows = read_spreadsheet(path)
+        columns, rows = read_spreadsheet(path, "image")
     except FileNotFoundError:
         raise ConfigError(
             _("{path}: there is no such file; save the review page's there, or remove curation.overrides", path=path)

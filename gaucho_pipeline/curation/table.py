@@ -37,6 +37,8 @@ class Table:
     """The masks that were written."""
     people: Mapping[str, float]
     """How likely it shows a face or a child, 0 to 1, where a text-image model was asked."""
+    credits: Mapping[str, Mapping[str, Any]]
+    """What is credited of those of which several records say different things."""
 
     @property
     def stays(self) -> list[str]:
@@ -72,12 +74,16 @@ class Table:
     def _fields(self, sha: str) -> dict[str, Any]:
         measures, override = self.measures.get(sha), self.overrides.get(sha)
         numbers = measures.numbers() if measures else {}
-        return _fields_of(self.crawled[sha], self.decisions[sha]) | {
-            "measures": {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None,
-            "relevance": self.relevance.get(sha),
-            "people": self.people.get(sha),
-            "override": OverrideRow(**asdict(override)) if override else None,
-        }
+        return (
+            _fields_of(self.crawled[sha], self.decisions[sha])
+            | dict(self.credits.get(sha, {}))
+            | {
+                "measures": {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None,
+                "relevance": self.relevance.get(sha),
+                "people": self.people.get(sha),
+                "override": OverrideRow(**asdict(override)) if override else None,
+            }
+        )
 
 
 def _fields_of(row: CrawledImage, decision: ImageDecision) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.checks import UP_TO_DATE
 from gaucho_pipeline.orchestration.dagster_internals import IN_PROGRESS_RUN_STATUSES
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, REASON_TAG
+from gaucho_pipeline.orchestration.tags import BY_ITSELF, CONCEPT_TAG, REASON_TAG, RUNS_A_TICK
 from gaucho_pipeline.project.project import Project
 
 _PAUSE_SECONDS, _MAX_PAUSES = 60.0, 60
@@ -50,7 +50,7 @@ def build_automation_sensor() -> dg.AutomationConditionSensorDefinition:
     return dg.AutomationConditionSensorDefinition(
         "keep_up_to_date",
         target=dg.AssetSelection.all(),
-        run_tags={REASON_TAG: "what it is made from has changed"},
+        run_tags=BY_ITSELF | {REASON_TAG: "it was never made, or was stopped, or what it is made from or by has changed"},
         default_status=dg.DefaultSensorStatus.STOPPED,
         description="Runs what is out of date, as its condition says. Switch it on to have the chain run by itself.",
     )
@@ -66,10 +66,13 @@ def build_crawl_schedule(job_name: str, partitions: list[str]) -> dg.ScheduleDef
     )
     def crawl_every_night(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         for slug in partitions:
-            tags = {CONCEPT_TAG: slug, REASON_TAG: "the nightly crawl"}
+            tags = BY_ITSELF | {CONCEPT_TAG: slug, REASON_TAG: "the nightly crawl"}
             yield dg.RunRequest(run_key=f"{context.scheduled_execution_time.isoformat()} {slug}", partition_key=slug, tags=tags)
 
     return crawl_every_night
+
+
+_RULES = f"what changed since it first looked, at most {RUNS_A_TICK} concepts at a time, after whatever a person asks for."
 
 
 def _reads_files(project: Project, slug: str) -> bool:
@@ -81,7 +84,7 @@ def build_concepts_sensor(partitions: list[str]) -> dg.SensorDefinition:
     """Sees an edited concepts file."""
     return _spec_sensor(
         "edited_concepts", partitions, lambda project, slug, asset: asset.name != "raw_crawl" or not _reads_files(project, slug),
-        "Re-evaluates the specifications that an edit of concepts.yaml changed, and only those.",
+        f"Re-evaluates the specifications that an edit of concepts.yaml changed, and only those: {_RULES}",
     )  # fmt: skip
 
 
@@ -89,7 +92,8 @@ def build_folder_sensor(partitions: list[str]) -> dg.SensorDefinition:
     """Sees new files in the folders and tables that are sources."""
     return _spec_sensor(
         "new_files", partitions, lambda project, slug, asset: asset.name == "raw_crawl" and _reads_files(project, slug),
-        "Re-evaluates the crawl specification of a concept when the files of its folder, or the specification itself, have changed.",
+        "Re-evaluates the crawl specification of a concept when the files of its folder, or the specification itself, have changed: "
+        f"{_RULES}",
     )  # fmt: skip
 
 
@@ -110,26 +114,35 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
         except GauchoError as error:
             return dg.SkipReason(str(error))
         seen = _seen(opened.store.root, name, context.cursor)
-        changed = [(slug, asset) for slug, asset in watched if seen.get(key := f"{slug}/{asset.name}") != versions[key]]
+        if seen is None:
+            note = f"{len(slugs)} concepts are remembered as they are now; what changes from here on is re-evaluated"
+            return dg.SensorResult(cursor=_keep(opened.store.root, name, versions), skip_reason=dg.SkipReason(note))
         by_concept: dict[str, list[Asset]] = {}
-        for slug, asset in changed:
-            by_concept.setdefault(slug, []).append(asset)
-        requests = [_re_evaluation(slug, assets) for slug, assets in by_concept.items()]
+        for slug, asset in watched:
+            if seen.get(key := f"{slug}/{asset.name}") != versions[key]:
+                by_concept.setdefault(slug, []).append(asset)
+        now, later = list(by_concept)[:RUNS_A_TICK], set(list(by_concept)[RUNS_A_TICK:])
+        requests = [_re_evaluation(slug, by_concept[slug], _is_known(slug, seen)) for slug in now]
         new = sorted(set(opened.slugs) - set(partitions))
         note = f"new concepts, not yet among the partitions: {', '.join(new)}" if new else "nothing changed"
-        cursor = _keep(opened.store.root, name, versions)
+        kept = {key: seen.get(key, "") if key.partition("/")[0] in later else version for key, version in versions.items()}
+        cursor = _keep(opened.store.root, name, {key: version for key, version in kept.items() if version})
         return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else dg.SkipReason(note))
 
     return sensor
 
 
-def _seen(root: Path, name: str, cursor: str | None) -> dict[str, str]:
-    """The versions that a cursor stands for; none where it stands for none, or its file is gone."""
+def _seen(root: Path, name: str, cursor: str | None) -> dict[str, str] | None:
+    """The versions that a cursor stands for; None where it stands for none, or its file is gone: nothing is known then of what changed."""
     try:
-        value = json.loads((root / ".seen" / f"{name}-{cursor}.json").read_text(encoding="utf-8")) if cursor else {}
+        value = json.loads((root / ".seen" / f"{name}-{cursor}.json").read_text(encoding="utf-8")) if cursor else None
     except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _is_known(slug: str, seen: dict[str, str]) -> bool:
+    return any(key.partition("/")[0] == slug for key in seen)
 
 
 def _keep(root: Path, name: str, versions: dict[str, str]) -> str:
@@ -155,10 +168,10 @@ def _version(project: Project, slug: str, asset: Asset) -> str:
         return str(error)
 
 
-def _re_evaluation(slug: str, assets: list[Asset]) -> dg.RunRequest:
+def _re_evaluation(slug: str, assets: list[Asset], is_known: bool) -> dg.RunRequest:
     """A run of the specifications of some assets of a concept, and of the checks that say what is no longer up to date because of them.
 
-    It has no run key: an edit that is taken back counts too.
+    It has no run key: an edit that is taken back counts too. `is_known`: whether the concept was seen before.
     """
     names = list(ASSETS)
     below = [name for name in names[names.index(assets[0].name) :] if name != GALLERY_SITE.name]
@@ -166,7 +179,8 @@ def _re_evaluation(slug: str, assets: list[Asset]) -> dg.RunRequest:
         partition_key=slug,
         asset_selection=[dg.AssetKey(asset.spec_name) for asset in assets],
         asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in below],
-        tags={CONCEPT_TAG: slug, REASON_TAG: f"changed: {', '.join(asset.part for asset in assets)}"},
+        tags=BY_ITSELF
+        | {CONCEPT_TAG: slug, REASON_TAG: f"{'changed' if is_known else 'new or changed'}: {', '.join(each.part for each in assets)}"},
     )
 
 

@@ -7,7 +7,7 @@ import dagster as dg
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.orchestration.history import purge
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.orchestration.tags import REASON_TAG
+from gaucho_pipeline.orchestration.tags import BY_ITSELF, REASON_TAG
 from gaucho_pipeline.upkeep.collecting import clean
 
 _DAY = 86_400.0
@@ -38,7 +38,7 @@ def build_cleaning_schedule() -> dg.ScheduleDefinition:
         job_name="clean",
         cron_schedule="0 5 * * 0",
         execution_timezone="America/Sao_Paulo",
-        tags={REASON_TAG: "the weekly cleaning"},
+        tags=BY_ITSELF | {REASON_TAG: "the weekly cleaning"},
         default_status=dg.DefaultScheduleStatus.STOPPED,
         description="Removes what nothing needs any more, as `retention` in concepts.yaml says.",
     )

@@ -16,7 +16,17 @@ from dagster import DagsterEventType
 from gaucho_pipeline.assets.table import ALL, ASSETS, RAW_CRAWL, RUN_ASSETS
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
-from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, CONCEPT_TAG, GONE_TAG, PARTITION_TAG, PROCESS_TAG, REASON_TAG
+from gaucho_pipeline.orchestration.tags import (
+    ATTEMPT_TAG,
+    BY_ITSELF,
+    CONCEPT_TAG,
+    GONE_TAG,
+    PARTITION_TAG,
+    PROCESS_TAG,
+    REASON_TAG,
+    RUN_KEY_TAG,
+    RUNS_A_TICK,
+)
 from gaucho_pipeline.project.project import Project
 
 PAUSES = (60.0, 600.0, 3600.0)
@@ -40,13 +50,19 @@ def build_retry_sensor() -> dg.SensorDefinition:
             opened = project.open()
         except GauchoError:
             return
-        since = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.now(UTC) - _LOOKS_BACK)
+        asked, since = 0, dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=datetime.now(UTC) - _LOOKS_BACK)
         for record in context.instance.get_run_records(since):
             run, attempts = record.dagster_run, int(record.dagster_run.tags.get(ATTEMPT_TAG, "0"))
             if attempts >= len(PAUSES) or (record.end_time or 0) + PAUSES[attempts] > time.time():
                 continue
-            if is_transient(context.instance, run) and (request := _request(opened, run, attempts + 1)):
+            again = dg.RunsFilter(tags={RUN_KEY_TAG: _again(run)})
+            if not is_transient(context.instance, run) or context.instance.get_run_ids(again, limit=1):
+                continue
+            if request := _request(opened, run, attempts + 1):
                 yield request
+                asked += 1
+            if asked == RUNS_A_TICK:
+                return
 
     return try_again
 
@@ -76,11 +92,17 @@ def _request(project: Project, run: dg.DagsterRun, attempt: int) -> dg.RunReques
         return None
     keys = [key for name in left for key in ((ASSETS[name].spec_name, name) if ASSETS[name].is_partitioned else (name,))]
     return dg.RunRequest(
-        run_key=f"{run.run_id} again",
+        run_key=_again(run),
         partition_key=None if slug == ALL else slug,
         asset_selection=[dg.AssetKey(key) for key in keys],
-        tags={ATTEMPT_TAG: str(attempt), CONCEPT_TAG: slug, REASON_TAG: f"run {run.run_id[:8]} failed for a reason of the machine's"},
+        tags=BY_ITSELF
+        | {ATTEMPT_TAG: str(attempt), CONCEPT_TAG: slug, REASON_TAG: f"run {run.run_id[:8]} failed for a reason of the machine's"},
     )
+
+
+def _again(run: dg.DagsterRun) -> str:
+    """The key of the run that does the same again, by which Dagster starts it once."""
+    return f"{run.run_id} again"
 
 
 def _assets_of(run: dg.DagsterRun) -> set[str]:

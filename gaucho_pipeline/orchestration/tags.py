@@ -5,6 +5,15 @@ from collections.abc import Mapping
 PARTITION_TAG = "dagster/partition"
 """Dagster's own, on runs of one partition."""
 
+PRIORITY_TAG = "dagster/priority"
+"""Dagster's own: of what waits in the queue, the greatest goes first. What a person starts has none, which is 0."""
+BY_ITSELF = {PRIORITY_TAG: "-1"}
+"""On runs that nobody asked for just now: a person's own go before them."""
+RUNS_A_TICK = 10
+"""Runs that one look of a sensor asks for; the others' turn comes with the next looks."""
+RUN_KEY_TAG = "dagster/run_key"
+"""Dagster's own, on runs that a sensor asked for by a key."""
+
 CONCEPT_TAG = "gaucho/concept"
 """What a run is for."""
 REASON_TAG = "gaucho/reason"

@@ -111,6 +111,16 @@ def refusal(verdict: License, allowed: Collection[str]) -> str | None:
     return None
 
 
+_GENEROUS = ("pd", "cc0", "attribution", "cc-by", "cc-by-sa", "gfdl", "fal", OWN)
+"""Families, the one that asks for least first."""
+
+
+def restriction(license_: License) -> tuple[int, str]:
+    """How much a licence asks for: of two statements on one image the larger counts. What may never be used asks for most."""
+    place = _GENEROUS.index(license_.family) if license_.family in _GENEROUS else len(_GENEROUS)
+    return place, license_.id
+
+
 def license_name(text: str) -> str:
     """The name of a family or a licence as a concept may write it. Raises ValueError for what may not be allowed."""
     name = text.strip().lower()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Self
@@ -15,7 +14,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.files.spreadsheets import read_spreadsheet
+from gaucho_pipeline.files.spreadsheets import plain_name, read_spreadsheet, value_of
 from gaucho_pipeline.images.files import list_folder
 from gaucho_pipeline.rights.licenses import License, own_license, parse_license
 from gaucho_pipeline.sources.base import (
@@ -30,10 +29,22 @@ from gaucho_pipeline.sources.base import (
     unusable,
     without_secrets,
 )
+from gaucho_pipeline.sources.naming import nearest, rows_of_files
 from gaucho_pipeline.sources.records import Record, plain
 from gaucho_pipeline.spec import Absent, JsonObject, Text
 
 _COLUMNS = ("title", "author", "license", "source")
+_ALIASES = {
+    "file": ("arquivo", "ficheiro", "nome do arquivo", "nome do ficheiro", "archivo", "filename", "file name", "image"),
+    "url": ("endereco", "link", "address", "direccion", "uri"),
+    "title": ("titulo", "nome da obra"),
+    "author": ("autor", "autora", "autoria", "autor(a)", "creator"),
+    "license": ("licenca", "licence", "licencia", "licenca de uso", "rights", "direitos", "direitos autorais"),
+    "source": ("fonte", "origem", "fuente", "procedencia", "proveniencia"),
+}
+"""What else the columns are called in museums' spreadsheets, without accents."""
+_ROW = ""
+"""Stands for a line's number among its cells."""
 Fields = Annotated[
     tuple[Text, ...],
     Absent(()),
@@ -180,22 +191,27 @@ class Folder:
         table, records, bad = read_table_of_rights(self.spec.table, "file", self.spec.fields), [], []
         own_table = os.path.abspath(self.spec.table) if self.spec.table else None
         files = [file for file in list_folder(folder) if os.path.abspath(file.path) != own_table]
-        images = [file for file in files if not file.reason]
-        bare = Counter(PurePosixPath(file.name).name for file in images)
-        exact = {file.name for file in files}
+        images = [file.name for file in files if not file.reason]
+        lines = rows_of_files(list(table), [file.name for file in files], images, folder.name)
         for file in files:
-            name, last = file.name, PurePosixPath(file.name).name
-            is_named = name in table or bare[last] != 1 or last in exact or file.reason  # else its last part may be meant
-            row = table.pop(name if is_named else last, {})
+            name = file.name
+            row = table.pop(lines[name]) if name in lines else {}
             if file.reason:
                 bad.append(unusable(f"{self._prefix}{name}", self.origin, file.reason))
             else:
                 title = PurePosixPath(name).stem
                 records.append(_declared(f"{self._prefix}{name}", self.origin, str(file.path), title, row, self.spec, is_file=True))
-        bad += [unusable(f"{self._prefix}{name}", self.origin, "the table names it, and it is not there") for name in table]
+        unnamed = [name for name in images if name not in lines]
+        bad += [unusable(f"{self._prefix}{name}", self.origin, _not_there(name, row, unnamed)) for name, row in table.items()]
         if not records:
             raise ConfigError(_("{folder} holds no image; put at least six photographs there", folder=folder))
         return ApiPage(tuple(records), tuple(bad), total=len(files))
+
+
+def _not_there(name: str, row: Mapping[str, str], images: Sequence[str]) -> str:
+    """Why a line of the table is of no use, with what it may have meant."""
+    text = f"the table names it, and it is not there (row {row[_ROW]}"
+    return f"{text}; the nearest names are {', '.join(near)})" if (near := nearest(name, images)) else f"{text})"
 
 
 def _no_path(path: str) -> str:
@@ -274,22 +290,38 @@ def _declared(
 
 
 def read_table_of_rights(path: Path | None, key: str, fields: Sequence[str] = ()) -> dict[str, dict[str, str]]:
-    """A CSV of `key`, title, author, license and source, by `key`; with ',', ';' or tabs between, as spreadsheets write it.
+    """A CSV of `key`, title, author, license and source, by `key`, as spreadsheets write it; the headings may be Portuguese.
 
-    `fields`: further columns that it must have. Raises ConfigError if it is not there, is not UTF-8, lacks a column, has one that nobody
-    named, or names something twice.
+    `fields`: further columns that it must have. Raises ConfigError if it is not there, cannot be read, lacks a column, has one that nobody
+    named, names something twice, or has a formula in place of what it shows.
     """
     if path is None:
         return {}
+    named = {name.lower() for name in fields}
+    theirs = {plain_name(name) for name in fields}
+    aliases = {alias: name for name in (key, *_COLUMNS) for alias in _ALIASES[name] if alias not in theirs}
     try:
-        columns, rows = read_spreadsheet(path)
+        columns, rows = read_spreadsheet(path, key, aliases)
     except FileNotFoundError:
         raise ConfigError(_("there is no table {path}; make it, or correct the path", path=path)) from None
+    _check_columns(path, key, columns, named)
+    found: dict[str, dict[str, str]] = {}
+    for number, cells in rows:
+        values = {name: _cell(path, number, name, cell, key) for name, cell in cells.items()}
+        name = unicodedata.normalize("NFC", values.pop(key, ""))
+        if name in found:
+            raise ConfigError(_("{path}:{number}: {name!r} stands twice", path=path, number=number, name=name))
+        if name:
+            found[name] = values | {_ROW: str(number)}
+    return found
+
+
+def _check_columns(path: Path, key: str, columns: Sequence[str], named: set[str]) -> None:
+    """Raises ConfigError for a column that is missing, or that nobody named."""
     if key not in columns:
         raise ConfigError(
             _("{path} has no column {key!r}; the columns are {key}, {columns}", path=path, key=key, columns=", ".join(_COLUMNS))
         )
-    named = {name.lower() for name in fields}
     if lacking := named - set(columns):
         raise ConfigError(_("{path} has no column {lacking!r}, which fields names", path=path, lacking=min(lacking)))
     if strange := set(columns) - {key, *_COLUMNS} - named:
@@ -302,11 +334,19 @@ def read_table_of_rights(path: Path | None, key: str, fields: Sequence[str] = ()
                 columns=", ".join(_COLUMNS),
             )
         )
-    found: dict[str, dict[str, str]] = {}
-    for number, values in rows:
-        name = unicodedata.normalize("NFC", values.pop(key, ""))
-        if name in found:
-            raise ConfigError(_("{path}:{number}: {name!r} stands twice", path=path, number=number, name=name))
-        if name:
-            found[name] = values
-    return found
+
+
+def _cell(path: Path, number: int, column: str, cell: str, key: str) -> str:
+    """What a cell shows. Raises ConfigError for a formula, of which that is not known."""
+    value = value_of(cell, column in (key, "license", "source"))
+    if value is None:
+        raise ConfigError(
+            _(
+                "{path}:{number}: {column} is the formula {cell}; in the spreadsheet copy the column, paste it as values, and save again",
+                path=path,
+                number=number,
+                column=column,
+                cell=cell[:40],
+            )
+        )
+    return value

@@ -145,8 +145,10 @@ def _beside(project: Project) -> Iterator[Damage]:
 
 
 def _sqlite_fault(path: Path) -> str:
+    is_alone = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    options = "mode=ro&immutable=1" if is_alone else "mode=ro"  # SQLite writes a file beside it even to read, but where nobody can
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=60)) as database:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?{options}", uri=True, timeout=60)) as database:
             found = database.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         return str(error)

@@ -8,11 +8,10 @@ import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from gaucho_pipeline.assets.rows import CrawledImage, read_rows
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CONCEPT_ASSETS, RAW_CRAWL
 from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.files.locks import is_held
 from gaucho_pipeline.project.approvals import Approval, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
@@ -107,10 +106,7 @@ def at_work(store: Store) -> list[tuple[str, str]]:
     found = []
     for asset in ASSETS:
         for home in folders_in(store.root / ".staging" / asset):
-            try:
-                with FileLock(home / ".lock", blocking=False):
-                    pass
-            except Timeout:
+            if is_held(home / ".lock"):
                 found.append((asset, home.name))
     return found
 

@@ -31,7 +31,7 @@ from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.run_workers import Place, this_process
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
-from gaucho_pipeline.orchestration.tags import PROCESS_TAG, REASON_TAG
+from gaucho_pipeline.orchestration.tags import PRIORITY_TAG, PROCESS_TAG, REASON_TAG
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder
 from gaucho_pipeline_tests.standing import edit, stand, two_concepts
@@ -238,6 +238,43 @@ def test_an_edit_re_evaluates_its_specification_and_the_checks_below_it(project:
     assert len(second.cursor or "") < 50  # Dagster keeps one with every tick
 
 
+def test_the_first_look_remembers_and_later_ones_ask_for_so_many_at_most_below_a_persons_click(
+    project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With 300 concepts, switching a sensor on asked for 300 runs, and whatever a person clicked was the 301st."""
+    for name in ("edited_concepts", "new_files"):
+        first = evaluate(project, instance, name, None)
+        assert not first.run_requests
+        assert "2 concepts are remembered" in first.skip_message  # type: ignore[attr-defined]
+        assert not evaluate(project, instance, name, first.cursor).run_requests
+        assert not evaluate(project, instance, name, "of-a-file-that-is-gone").run_requests
+    first = evaluate(project, instance, "edited_concepts", None)
+    monkeypatch.setattr(automation, "RUNS_A_TICK", 1)
+    edit(project, "araucaria", "training", rank=2)
+    edit(project, "chimarrao", "training", rank=2)
+    value = yaml.safe_load(project.concepts_file.read_text(encoding="utf-8"))
+    value["concepts"]["pampa"] = value["concepts"]["chimarrao"] | {"token": "pmp"}
+    project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
+    cursor, asked = first.cursor, list[tuple[str | None, str]]()
+    for _ in range(4):
+        result = evaluate(Project(project.concepts_file, project.store.root), instance, "edited_concepts", cursor)
+        asked += [(request.partition_key, request.tags[REASON_TAG].partition(":")[0]) for request in result.run_requests or ()]
+        assert all(int(request.tags[PRIORITY_TAG]) < 0 for request in result.run_requests or ())
+        cursor = result.cursor
+    assert asked == [("araucaria", "changed"), ("chimarrao", "changed"), ("pampa", "new or changed")]
+
+
+def test_whatever_starts_by_itself_comes_after_what_a_person_starts(project: Project) -> None:
+    defs = build_defs(project)
+    sensor = defs.resolve_sensor_def("keep_up_to_date")
+    assert isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    assert int(sensor.run_tags[PRIORITY_TAG]) < 0
+    for name in ("crawl_every_night", "clean_every_week"):
+        context = dg.build_schedule_context(scheduled_execution_time=datetime(2026, 11, 25, 3), repository_def=defs.get_repository_def())
+        for request in defs.resolve_schedule_def(name).evaluate_tick(context).run_requests or ():
+            assert int(request.tags[PRIORITY_TAG]) < 0
+
+
 def test_a_new_file_in_a_folder_re_evaluates_the_crawl_alone(project: Project, instance: dg.DagsterInstance, tmp_path: Path) -> None:
     first = evaluate(project, instance, "new_files", None)
     draw_folder(tmp_path / "c", "chimarrao", 1, first=8)
@@ -428,7 +465,7 @@ def test_the_sensors_watch_concepts_without_files_too(project: Project, instance
 def test_a_base_model_that_nobody_has_asked_about_holds_up_its_own_concept_alone(project: Project, instance: dg.DagsterInstance) -> None:
     edit(project, "araucaria", "training", base_model="owner/name", revision="b" * 40)
     first = evaluate(project, instance, "edited_concepts", None)
-    assert {request.partition_key for request in first.run_requests or ()} == {"araucaria", "chimarrao"}
+    assert not first.run_requests
     assert not evaluate(project, instance, "edited_concepts", first.cursor).run_requests
     LockFile(project.lock_file).add("base model", f"owner/name@{'b' * 40}", "https://x", {"id": "StableDiffusionPipeline"})
     (request,) = evaluate(project, instance, "edited_concepts", first.cursor).run_requests or ()

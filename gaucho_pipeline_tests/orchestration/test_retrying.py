@@ -19,7 +19,7 @@ from gaucho_pipeline.orchestration.assets import _failure
 from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT, PAUSES
 from gaucho_pipeline.orchestration.runner import get_instance
-from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, GONE_TAG, PROCESS_TAG, REASON_TAG
+from gaucho_pipeline.orchestration.tags import ATTEMPT_TAG, GONE_TAG, PRIORITY_TAG, PROCESS_TAG, REASON_TAG, RUN_KEY_TAG
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.failures import is_transient
 from gaucho_pipeline_tests.standing import edit, two_concepts
@@ -75,6 +75,22 @@ def test_a_run_whose_process_died_is_tried_again_after_growing_pauses_and_not_fo
     failed(instance, project, gaucho__attempt=str(len(PAUSES)))
     assert len(tried(project, instance, monkeypatch, 10 * PAUSES[-1])) == 1
     assert list(PAUSES) == sorted(set(PAUSES))
+
+
+def test_one_look_asks_for_so_many_at_most_and_for_none_twice(
+    project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "RUNS_A_TICK", 2)
+    for _ in range(3):
+        failed(instance, project)
+    for expected in (2, 1, 0):
+        requests = tried(project, instance, monkeypatch, PAUSES[0] + 5)
+        assert len(requests) == expected
+        assert all(int(request.tags[PRIORITY_TAG]) < 0 for request in requests)
+        for request in requests:  # as Dagster does
+            instance.create_run_for_job(
+                build_defs(project).resolve_implicit_global_asset_job_def(), tags={RUN_KEY_TAG: request.run_key or ""}
+            )
 
 
 def dead_job(instance: dg.DagsterInstance, project: Project, name: str) -> None:

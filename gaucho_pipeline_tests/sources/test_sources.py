@@ -327,7 +327,78 @@ def test_a_table_says_more_of_each_file_and_what_it_does_not_name_has_no_rights(
     named, unnamed = page.records
     assert (named.title, named.author, named.license.id) == ("Araucária ao pôr do sol", "Conceição", "CC-BY-SA-4.0")
     assert unnamed.license.reason == "no licence is stated"
-    assert [row.reason for row in page.unusable] == ["the table names it, and it is not there"]
+    assert [row.reason for row in page.unusable] == ["the table names it, and it is not there (row 3)"]
+
+
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("fotos\\Cuia 1.jpg", "fotos/Cuia 1.jpg"),
+        ("cuia-2.jpg", "Cuia-2.JPG"),
+        ("cuia-3", "cuia-3.tif"),
+        ("c:\\Users\\Ana\\photos\\cuia-4.jpg", "cuia-4.jpg"),
+        ("photos/cuia-5.jpg", "cuia-5.jpg"),
+        ("./cuia-6.jpg", "cuia-6.jpg"),
+        ("cuia.7", "cuia.7.png"),
+        ("Cuia-8", "fotos/cuia-8.JPG"),
+    ],
+)
+def test_a_line_names_its_file_as_people_see_it(line: str, file: str, tmp_path: Path) -> None:
+    path = tmp_path / "photos" / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(png_bytes(draw_subject("chimarrao", 1, side=64)))
+    (tmp_path / "t.csv").write_text(f'Arquivo;Título;Licença;Fonte\n{line};Cuia;cc0;"=HYPERLINK(""https://m.example/1"";""ver"")"\n')
+    page = Folder(FolderSpec(path=tmp_path / "photos", table=tmp_path / "t.csv"), 1).start(None)
+    assert page.unusable == ()
+    assert [(r.key, r.title, r.license.family, r.source) for r in page.records] == [
+        (f"folder:{file}", "Cuia", "cc0", "https://m.example/1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "files"),
+    [
+        (["cuia"], ["cuia.jpg", "cuia.png"]),
+        (["CUIA.jpg"], ["cuia.jpg", "Cuia.jpg"]),
+        (["Cuia", "cuia"], ["CUIA.jpg"]),
+        (["A/cuia.jpg"], ["B/cuia.jpg"]),
+        (["Cuia.jpg"], ["A/cuia.jpg", "B/CUIA.jpg"]),
+        (["cuia.jpeg"], ["cuia.jpg"]),
+    ],
+)
+def test_a_line_gives_no_rights_to_what_it_may_not_mean(lines: list[str], files: list[str], tmp_path: Path) -> None:
+    for number, file in enumerate(files):
+        path = tmp_path / "photos" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png_bytes(draw_subject("chimarrao", number, side=64)))
+    (tmp_path / "t.csv").write_text("file,license\n" + "".join(f"{line},cc0\n" for line in lines))
+    page = Folder(FolderSpec(path=tmp_path / "photos", table=tmp_path / "t.csv"), 1).start(None)
+    assert [record.license.family for record in page.records] == [None] * len(files)
+    assert [row.reason.partition(" (")[0] for row in page.unusable] == ["the table names it, and it is not there"] * len(lines)
+
+
+def test_a_line_that_names_no_file_is_told_with_its_row_and_what_it_may_mean(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cuia-01.png").write_bytes(png_bytes(draw_subject("chimarrao", 1, side=64)))
+    (tmp_path / "t.csv").write_text("file,license\ncuai-01.png,cc0\n")
+    page = Folder(FolderSpec(path=tmp_path / "photos", table=tmp_path / "t.csv"), 1).start(None)
+    assert [row.reason for row in page.unusable] == ["the table names it, and it is not there (row 2; the nearest names are cuia-01.png)"]
+
+
+@pytest.mark.parametrize("name", "abcdfghil")
+def test_tables_as_excel_saves_them_are_read(name: str, cases: Path, tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"cuia-{number:02d}.jpg").write_bytes(png_bytes(draw_subject("chimarrao", number, side=64)))
+    (table,) = (cases / "tables").glob(f"{name}_*.csv")
+    page = Folder(FolderSpec(path=tmp_path, table=table), 1).start(None)
+    assert [record.license.id for record in page.records] == ["CC-BY-4.0"] * 4
+    assert {record.author.partition(" ")[0] for record in page.records} == {"Anália"}
+
+
+def test_a_formula_is_told_with_what_to_do(cases: Path, tmp_path: Path) -> None:
+    (tmp_path / "cuia-00.jpg").write_bytes(png_bytes(draw_subject("chimarrao", 1, side=64)))
+    with pytest.raises(ConfigError, match=r"hyperlink\.csv:2: title is the formula =CONCAT.*copy the column, paste it as values"):
+        Folder(FolderSpec(path=tmp_path, table=cases / "tables" / "j_hyperlink.csv"), 1).start(None)
 
 
 @pytest.mark.parametrize(
@@ -522,7 +593,9 @@ def test_a_bare_name_in_the_table_gives_no_rights_to_one_of_two_files_of_that_na
     (tmp_path / "t.csv").write_text("file,license\n00.png,cc0\n")
     page = Folder(FolderSpec(path=tmp_path / "photos", table=tmp_path / "t.csv"), 1).start(None)
     assert [record.license.family for record in page.records] == [None, None]
-    assert [row.reason for row in page.unusable] == ["the table names it, and it is not there"]
+    assert [row.reason for row in page.unusable] == [
+        "the table names it, and it is not there (row 2; the nearest names are A/00.png, B/00.png)"
+    ]
 
 
 def test_a_source_knows_its_paths_its_hosts_and_what_is_wrong_with_them(tmp_path: Path) -> None:
