@@ -31,3 +31,13 @@ def _(sentence: str, **values: object) -> str:
     with the placeholder, as in `{share:.0%}`. What a value holds is never read as a placeholder.
     """
     return sentence.format(**values) if values else sentence
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's error says, in one line that a person can read: its first, or its kind where it says nothing."""
+    lines = str(error).strip().splitlines()
+    text = lines[0].strip()[:_MAX_SIGNS] if lines else type(error).__name__
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
+
+
+_MAX_SIGNS = 300

@@ -30,7 +30,7 @@ def run_demo(folder: Path) -> None:
         shutil.copyfile(_HERE / "concepts.yaml", folder / "concepts.yaml")
     from gaucho_pipeline.orchestration.runner import write_home_config  # here, because Dagster takes a second to import
 
-    write_home_config(folder)
+    write_home_config(folder, is_alone=True)
     os.environ["DAGSTER_HOME"] = str(folder.resolve())
     os.environ["GAUCHO_ALLOW_PRIVATE_HOSTS"] = HOST
     with _site_for(folder / "concepts.yaml"):

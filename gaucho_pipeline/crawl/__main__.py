@@ -6,10 +6,10 @@ Writes images.jsonl (what was kept; the bytes are in DATA/blobs), refused.jsonl,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from gaucho_pipeline.assets.crawls import crawl_name, crawl_version
 from gaucho_pipeline.assets.metrics import RawCrawlMetrics
 from gaucho_pipeline.assets.rows import CrawledImage, parse_rows, to_json, write_rows
 from gaucho_pipeline.concepts.crawl import CrawlSpec
@@ -19,11 +19,9 @@ from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.report import CrawlReport, record_of, report
 from gaucho_pipeline.errors import GauchoError, TransientError
-from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.images.files import IN_HIDDEN_FOLDER
 from gaucho_pipeline.sources.registry import build_sources
-from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
@@ -32,7 +30,6 @@ from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.store import Store
 
 _MAX_NAMED = 10
-_IDENTITY = ("key", "sha256", "title", "author", "source", "license", "license_url")
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -63,7 +60,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     for line in _left_out(crawl):
         reporter.info(line)
     reporter.info(_summary(metrics, requests))
-    return StageResult(data_version=digest(_identity(done.kept)), metrics=metrics, fingerprint=digest(_holds(done, request)))
+    return StageResult(data_version=crawl_version(done.kept), metrics=metrics, fingerprint=_name(done, request))
 
 
 def open_crawl(request: StageRequest, previous: Artifact | None, reporter: Reporter) -> Crawl:
@@ -91,23 +88,9 @@ def open_journal(request: StageRequest) -> Journal:
     return Journal(Store(request.data).root / ".fetched" / f"{request.concept}.jsonl", request.provenance.spec_version)
 
 
-def _identity(kept: Sequence[CrawledImage]) -> list[JsonObject]:
-    return [JsonObject({name: getattr(row, name) for name in _IDENTITY}) for row in kept]
-
-
-def _holds(done: CrawlReport, request: StageRequest) -> list[Any]:
-    """Everything that makes this crawl another one than the one that stands."""
-    excuses = [[[row.key, getattr(row, "reason", "")] for row in rows] for rows in (done.refused, done.failed, done.gone)]
-    flags = [[row.flags, row.previous_license] for row in done.kept]
-    sources = {origin: counts.model_dump() for origin, counts in done.sources.items()}
-    return [
-        _identity(done.kept),
-        flags,
-        excuses,
-        sources,
-        request.provenance.spec_version,
-        request.provenance.code_version,
-    ]
+def _name(done: CrawlReport, request: StageRequest) -> str:
+    excuses = [[(row.key, getattr(row, "reason", "")) for row in rows] for rows in (done.refused, done.failed, done.gone)]
+    return crawl_name(done.kept, excuses, done.sources, request.provenance.spec_version, request.provenance.code_version)
 
 
 def _summary(metrics: RawCrawlMetrics, requests: Counter[str]) -> str:

@@ -16,7 +16,7 @@ from gaucho_pipeline.sources.records import Record
 from gaucho_pipeline.store.store import Store
 
 PLACEHOLDER = 3
-"""From so many addresses of one host the same bytes are no photograph, but what it answers for one that it does not give."""
+"""From so many addresses of one host, shown on as many pages, the same bytes are no photograph, but what stands for one that is gone."""
 
 
 class Downloaded(Protocol):
@@ -37,8 +37,9 @@ def drop_placeholders(crawl: Downloaded, journal: Journal) -> None:
         if record.key in crawl.kept and not record.is_file:
             found[host_of(record.url), crawl.kept[record.key]][record.url].append(record)
     for by_address in found.values():
-        if len(by_address) >= PLACEHOLDER:
-            for record in (each for records in by_address.values() for each in records):
+        records = [record for each in by_address.values() for record in each]
+        if min(len(by_address), len({(record.source, record.author) for record in records})) >= PLACEHOLDER:
+            for record in records:
                 del crawl.kept[record.key]
                 reason = f"a placeholder: the same bytes come from {len(by_address)} addresses"
                 crawl.failed[record.key] = FetchError(reason, retry=False)

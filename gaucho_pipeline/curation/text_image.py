@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.families.building import built
+from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.files.digests import weights_digest
 from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 
@@ -25,14 +27,18 @@ class TextImageModel:
         from transformers import AutoModel, AutoProcessor
 
         quiet_libraries()
-        where, self._name = str(encoder_folder(model) or model), f"{key}: {model}"
-        try:
+        folder, self._name = encoder_folder(model), f"{key}: {model}"
+        where = str(folder or model)
+        with built(self._told):
+            if folder:
+                check_part(folder)
             self._model = (
                 AutoModel.from_pretrained(where, revision=revision, trust_remote_code=False, use_safetensors=True).eval().to(best_device())
             )
             self._processor = AutoProcessor.from_pretrained(where, revision=revision, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise GauchoError(_("{name} cannot be loaded: {error}", name=self._name, error=str(error).strip().splitlines()[0])) from None
+
+    def _told(self, text: str) -> GauchoError:
+        return GauchoError(_("{name} cannot be loaded: {error}", name=self._name, error=text))
 
     def shares(self, picture: Image.Image, texts: list[str]) -> list[float]:
         """How probable each text is among all of them, 0 to 1, for an RGB picture. Raises GauchoError if the model gives no number."""

@@ -19,12 +19,19 @@ def write_table(path: Path, rows: Iterable[JsonObject]) -> None:
 
 
 def read_table(path: Path) -> list[JsonObject]:
-    """Reads JSON Lines, text as text. Raises GauchoError if they are none."""
+    """Reads JSON Lines, text as text. Raises GauchoError if they are none, or a line is no object."""
     try:
         with path.open(encoding="utf-8") as file:
-            return [json.loads(line) for line in file if line.strip()]
-    except ValueError:
+            return [_object(line) for line in file if line.strip()]
+    except (ValueError, RecursionError):
         raise GauchoError(_("{path}: is damaged; remove its folder and run again: it is made again", path=path)) from None
+
+
+def _object(line: str) -> JsonObject:
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise ValueError
+    return JsonObject(value)
 
 
 _ROWS_AT_ONCE = 10_000

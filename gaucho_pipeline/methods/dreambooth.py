@@ -14,6 +14,8 @@ from typing import Any
 
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.families.building import built
+from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
 
 
@@ -85,13 +87,13 @@ class DreamBooth(Method):
 
     @staticmethod
     def load_part(family: Family, folder: Path, part: str) -> None:
-        from safetensors import SafetensorError
+        def told(text: str) -> GauchoError:
+            return GauchoError(_("{folder} does not load: {error}", folder=folder / part, error=text))
 
         def load(kind: Any) -> Any:
-            try:
+            with built(told):
+                check_part(folder / part)
                 return kind.from_pretrained(folder / part, use_safetensors=True)
-            except (OSError, ValueError, SafetensorError) as error:
-                raise GauchoError(_("{folder} does not load: {error}", folder=folder / part, error=error)) from None
 
         family.parts.take_from(part, load)
 

@@ -15,15 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.families.building import told_in_one_line
 from gaucho_pipeline.files.clock import now
+from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights, tensors_digest
 
-ADAPTER = Path("adapter")
-DIFFUSERS_FILE = "pytorch_lora_weights.safetensors"
-_SETTINGS_KEY = "lora_adapter_metadata"
-"""Under which diffusers keeps PEFT's settings in a file's metadata."""
 TEXT_ENCODER_MODULES = ("q_proj", "k_proj", "v_proj", "out_proj")
 
 
@@ -112,7 +110,7 @@ class Lora(Method):
         for name, module in self.modules.items():
             # PEFT's own names: diffusers' older ones are read back in halves
             named[f"{name}_lora_layers"] = {key: tensor.contiguous() for key, tensor in get_peft_model_state_dict(module).items()}
-            settings = module.peft_config["default"].to_dict()
+            settings = module.peft_config["default"].to_dict() | {"base_model_name_or_path": None}  # a path of this machine
             ordered = {key: sorted(value) if isinstance(value, (set, list)) else value for key, value in sorted(settings.items())}
             named[f"{name}_lora_adapter_metadata"] = ordered
         type(self.family.pipeline).save_lora_weights(folder, weight_name=DIFFUSERS_FILE, **named)
@@ -153,8 +151,7 @@ class Lora(Method):
 
     @staticmethod
     def parts_in(family: Family, folder: Path) -> tuple[str, ...]:
-        with _opened(folder) as file:
-            return tuple(dict.fromkeys(name.split(".", 1)[0] for name in file.keys()))  # noqa: SIM118
+        return parts_of(folder, (family.denoiser, *family.trainable_text_encoders))
 
     @staticmethod
     def load_part(family: Family, folder: Path, part: str) -> None:
@@ -170,21 +167,20 @@ def load_adapter(family: Family, folder: Path, part: str, name: str = "default_0
 
     Raises GauchoError if the file does not load, or fits the part not.
     """
-    with _opened(folder) as file:
-        own = {name: file.get_tensor(name) for name in file.keys() if name.startswith(f"{part}.")}  # noqa: SIM118
-        settings = json.loads((file.metadata() or {}).get(_SETTINGS_KEY, "{}"))
+    own, settings = read_part(folder, part)
+    named = {f"{part}.{key}": value for key, value in settings.items()} or None
 
     def load(module: Any) -> None:
-        try:
+        paths = {path for path, _unused in module.named_modules()}
+        if strange := [name for name in own if name.removeprefix(f"{part}.").rpartition(".lora_")[0] not in paths]:
+            raise does_not_load(folder, f"{part} has no module for {strange[0][:100]}")
+        with told_in_one_line(lambda text: does_not_load(folder, text)):
             if hasattr(module, "load_lora_adapter"):
-                module.load_lora_adapter(dict(own), prefix=part, adapter_name=name, metadata=dict(settings) or None)
+                module.load_lora_adapter(dict(own), prefix=part, adapter_name=name, metadata=named and dict(named))
             else:  # a text encoder, of transformers
                 type(family.pipeline).load_lora_into_text_encoder(
-                    dict(own), network_alphas=None, text_encoder=module, prefix=part, adapter_name=name, metadata=dict(settings) or None
+                    dict(own), network_alphas=None, text_encoder=module, prefix=part, adapter_name=name, metadata=named and dict(named)
                 )
-        except (ValueError, RuntimeError, KeyError, TypeError) as error:
-            first = str(error).strip().splitlines()[0]
-            raise GauchoError(_("{folder} does not load: {error}", folder=folder / ADAPTER, error=first)) from None
 
     family.parts.change(part, f"adapter {name}", load)
 
@@ -224,19 +220,6 @@ def _fuse(module: Any) -> None:
         if isinstance(layer, BaseTunerLayer):
             layer.merge()
     _unload(module)
-
-
-@contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[Any]:
-    """An adapter's file: weights, and PEFT's settings of each part by `<part>.<key>`. Raises GauchoError if it is damaged."""
-    from safetensors import SafetensorError, safe_open
-
-    path = folder / ADAPTER / DIFFUSERS_FILE
-    try:
-        with safe_open(path, "pt") as file:
-            yield file
-    except (OSError, ValueError, SafetensorError) as error:
-        raise GauchoError(_("{folder} does not load: {error}", folder=path.parent, error=error)) from None
 
 
 def expanded_targets(targets: Sequence[str], network: Any) -> list[str]:

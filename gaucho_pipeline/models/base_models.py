@@ -96,7 +96,7 @@ def model_index(model: str, revision: str | None) -> JsonObject:
     value = _json_file(model, revision, "model_index.json")
     if value is None:
         raise ConfigError(_("{place} holds no model (no model_index.json)", place=folder_of(model) or model))
-    if not isinstance(value.get("_class_name"), str):
+    if not (isinstance(name := value.get("_class_name"), str) and name.isidentifier() and len(name) <= 100):
         raise ConfigError(_("{place}: its model_index.json names no pipeline", place=folder_of(model) or model))
     return value
 

@@ -6,6 +6,7 @@ The evaluation and sequences compare by them. What is compared is in the scorers
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from PIL import Image
 from gaucho_pipeline.assets.table import EVALUATION, Asset
 from gaucho_pipeline.concepts.models import EMBEDDED, EncoderSpec
 from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.families.building import built
+from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.images.decoding import square, to_tensor
 from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 from gaucho_pipeline.scorers.base import Vectors
@@ -34,15 +37,15 @@ class Encoder:
     def __init__(self, kind: str, spec: EncoderSpec, offline: bool = False, asset: Asset = EVALUATION) -> None:
         quiet_libraries()
         self._key, self._asset = f"{asset.part}.{kind}", asset.name
+        told = partial(_cannot_be_had, self._key, self._asset, spec)
         try:
-            self._load(spec, offline=True)
-        except (OSError, ValueError) as error:
+            with built(told):
+                self._load(spec, offline=True)
+        except GauchoError:
             if offline or encoder_folder(spec.model):
-                raise GauchoError(_how_to_get(self._key, self._asset, spec, str(error).strip().splitlines()[0])) from None
-            try:
+                raise
+            with built(told):
                 self._load(spec, offline=False)
-            except (OSError, ValueError) as asked:
-                raise GauchoError(_how_to_get(self._key, self._asset, spec, str(asked).strip().splitlines()[0])) from None
         self._side = _side_of(self._processor)
         name = "embedded scorer" if spec.model == EMBEDDED else Path(spec.model).name if spec.model.startswith("/") else spec.model
         revision = f" @ {spec.revision[:12]}" if spec.revision else ""
@@ -51,7 +54,9 @@ class Encoder:
     def _load(self, spec: EncoderSpec, offline: bool) -> None:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-        where, keys = str(encoder_folder(spec.model) or spec.model), {"revision": spec.revision, "local_files_only": offline}
+        if folder := encoder_folder(spec.model):
+            check_part(folder)
+        where, keys = str(folder or spec.model), {"revision": spec.revision, "local_files_only": offline}
         adapter = {"local_files_only": True}  # else it asks a hub for an adapter's configuration, offline or not
         model = AutoModel.from_pretrained(where, use_safetensors=True, trust_remote_code=False, adapter_kwargs=adapter, **keys)
         self._model = model.eval().to(best_device())
@@ -147,6 +152,10 @@ def _side_of(processor: Any) -> int:
     """The side of the pictures that a processor makes, in pixels."""
     size = processor.crop_size if getattr(processor, "do_center_crop", False) else processor.size
     return int(size.get("height") or size.get("shortest_edge") or 224)
+
+
+def _cannot_be_had(key: str, asset: str, spec: EncoderSpec, why: str) -> GauchoError:
+    return GauchoError(_how_to_get(key, asset, spec, why))
 
 
 def _how_to_get(key: str, asset: str, spec: EncoderSpec, why: str) -> str:

@@ -16,8 +16,9 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.errors import ConfigError, _
+from gaucho_pipeline.errors import ConfigError, _, first_line
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.families.building import within_bounds
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.lora import expanded_targets
 from gaucho_pipeline.models.base_models import family_of, folder_of, has_parts
@@ -159,11 +160,11 @@ def geometry_of(model: str, revision: str | None) -> Geometry | None:
     path = folder / family.denoiser / "config.json"
     try:
         config = JsonObject(json.loads(path.read_text(encoding="utf-8")))
-        with torch.device("meta"):
+        with within_bounds(), torch.device("meta"):
             denoiser = getattr(diffusers, str(config["_class_name"])).from_config(dict(config))
         return Geometry(family, denoiser, family.side_by(config))
     except Exception as error:  # what a configuration that makes no sense leads to is anything
-        raise ConfigError(_("{path} makes no denoiser: {error}; fetch it again", path=path, error=str(error)[:200])) from None
+        raise ConfigError(_("{path} makes no denoiser: {error}; fetch it again", path=path, error=first_line(error)[:200])) from None
 
 
 class ModelToTrain(NamedTuple):

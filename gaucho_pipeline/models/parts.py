@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from inspect import signature
 from itertools import product
@@ -22,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families.base import Family
+from gaucho_pipeline.families.building import built, told_in_one_line, within_bounds
 from gaucho_pipeline.families.model_files import count_weights, variant_of, weight_files
 from gaucho_pipeline.families.parts import Change, Parts, is_text_encoder
 from gaucho_pipeline.models.block_swap import BlockSwap, blocks_of, longest_list
@@ -35,6 +37,8 @@ LARGE_BYTES = 1_000_000_000
 VARIANTS = (None, "fp16", "bf16")
 """Endings of files that weights are published in, tried in turn where a hub does not say which there are."""
 _LIBRARIES = ("diffusers", "transformers")
+_SLACK = 10_000_000
+"""Numbers that a configuration may make and that no file holds, such as tables of positions."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +207,8 @@ class PartsInTurn(Parts):
     def _from_source(self, name: str, kind: Any) -> Any:
         """A part as it is published; where a hub does not say in which variant, whichever there is."""
         source = self._source
+        if source.is_folder and name not in self._configs:  # the others were looked at when the pipeline was opened
+            _check_size(source, name, partial(_without_weights, kind, Path(source.where) / name))
         keys: dict[str, Any] = {"subfolder": name, "dtype": source.dtype, "use_safetensors": True}
         keys |= {} if source.is_folder else {"revision": source.revision}
         if name in source.quantization:
@@ -212,14 +218,13 @@ class PartsInTurn(Parts):
         # from the hub's cache first: what is in it is asked of nobody
         for is_local, variant in product((True,) if source.is_folder else (True, False), variants):
             try:
-                return kind.from_pretrained(source.where, variant=variant, local_files_only=is_local, **keys)
-            except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-                if isinstance(error, torch.OutOfMemoryError):
-                    raise
+                with built(partial(_cannot_load, source, name)):
+                    return kind.from_pretrained(source.where, variant=variant, local_files_only=is_local, **keys)
+            except GauchoError as error:
                 if source.is_folder or not is_local:  # that a cache lacks it is no reason
                     first = first or error
-        text = str(first).strip().splitlines()[0]
-        raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}")) from None
+        assert first
+        raise first
 
 
 def bytes_of(tensor: torch.Tensor) -> int:
@@ -284,28 +289,43 @@ def _class_of(source: Source, name: str) -> Any:
 
 def _stand_in(source: Source, name: str, kind: Any) -> Any:
     """A part without weights: pipelines take scales and sizes from its configuration when they are opened."""
-    config = _config_of(source, name, kind)
-    try:
-        with torch.device("meta"):
-            return kind.from_config(config)
-    except Exception as error:  # what a configuration that makes no sense leads to is anything
-        text = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ConfigError(
-            _(
-                "training.base_model: {model}: the configuration of its {part} makes no {part}: {text}",
-                model=source.name,
-                part=name,
-                text=text,
-            )
-        ) from None
+    with told_in_one_line(partial(_cannot_load, source, name)):
+        config = kind.load_config(source.where, subfolder=name, revision=None if source.is_folder else source.revision)
+    with built(partial(_makes_nothing, source, name)), torch.device("meta"):
+        found = kind.from_config(config)
+    if source.is_folder:
+        _check_size(source, name, lambda: found)
+    return found
 
 
-def _config_of(source: Source, name: str, kind: Any) -> Any:
+def _without_weights(kind: Any, folder: Path) -> Any:
+    """A text encoder by its configuration alone."""
+    with torch.device("meta"):
+        return kind(kind.config_class.from_pretrained(folder))
+
+
+def _check_size(source: Source, name: str, make: Callable[[], Any]) -> None:
+    """Raises ConfigError if a part's configuration makes far more numbers than its files hold: the rest would be made up."""
     try:
-        return kind.load_config(source.where, subfolder=name, revision=None if source.is_folder else source.revision)
-    except (OSError, AttributeError) as error:
-        text = str(error).strip().splitlines()[0]
-        raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}")) from None
+        with within_bounds():
+            made = sum(parameter.numel() for parameter in make().parameters())
+    except ConfigError as error:
+        raise _makes_nothing(source, name, str(error)) from None
+    except Exception:  # which is told when the part is loaded
+        return
+    held = sum(count_weights(file) for file in weight_files(Path(source.where) / name))
+    if made > 2 * held + _SLACK:
+        raise _makes_nothing(source, name, f"it would have {made:,} weights, and its files hold {held:,}")
+
+
+def _cannot_load(source: Source, name: str, text: str) -> GauchoError:
+    return GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=f"{name}: {text}"))
+
+
+def _makes_nothing(source: Source, name: str, text: str) -> ConfigError:
+    return ConfigError(
+        _("training.base_model: {model}: the configuration of its {part} makes no {part}: {text}", model=source.name, part=name, text=text)
+    )
 
 
 def _open(source: Source, family: type[Family], parts: dict[str, Any]) -> Any:
@@ -315,11 +335,8 @@ def _open(source: Source, family: type[Family], parts: dict[str, Any]) -> Any:
     keys: dict[str, Any] = {"use_safetensors": True, "revision": None if source.is_folder else source.revision, **parts}
     if "safety_checker" in family.without:
         keys["requires_safety_checker"] = False
-    try:
+    with built(partial(_cannot_load, source, "pipeline")):
         pipeline = getattr(diffusers, family.pipeline_class).from_pretrained(source.where, **keys)
-    except (OSError, ValueError, TypeError, AttributeError, NotImplementedError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise GauchoError(_("training.base_model: {model} cannot be loaded: {first}", model=source.name, first=first)) from None
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

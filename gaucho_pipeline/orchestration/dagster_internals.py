@@ -5,7 +5,7 @@ Here belong imports from `dagster._…` and nothing else. What loads much is imp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
 import dagster as dg
@@ -22,8 +22,8 @@ from dagster_shared.cli import WorkspaceOpts
 
 __all__ = [
     "BACKFILLS_UNDER_WAY", "DAEMON_PROGRAM", "IN_PROGRESS_RUN_STATUSES", "CheckRunHealthResult", "DagsterExecutionInterruptedError",
-    "DagsterPipesExecutionError", "LaunchRunContext", "WorkerStatus", "WorkspaceProcessContext", "shared_code_server", "without_capture",
-    "workspace_context",
+    "DagsterPipesExecutionError", "LaunchRunContext", "WorkerStatus", "WorkspaceProcessContext", "replace_default_logger",
+    "shared_code_server", "without_capture", "workspace_context",
 ]  # fmt: skip
 
 DAEMON_PROGRAM = "from dagster._daemon.cli import main; main()"
@@ -36,6 +36,14 @@ _NO_CAPTURE = ConfigurableClassData("dagster._core.storage.noop_compute_log_mana
 def without_capture(instance: dg.DagsterInstance) -> dg.DagsterInstance:
     """The same instance, which does not capture what programs print. There is no option for one run."""
     return dg.DagsterInstance.from_ref(instance.get_ref()._replace(compute_logs_data=_NO_CAPTURE))
+
+
+def replace_default_logger(logger: dg.LoggerDefinition, config: Mapping[str, object]) -> None:
+    """Has runs that were given no configuration of loggers print by this one: Dagster's own prints every event, and has no other setting
+    than one that takes the same from a run's log."""
+    from dagster._core.execution import context_creation_job
+
+    context_creation_job.default_system_loggers = lambda instance: [(logger, config)]  # type: ignore[attr-defined]
 
 
 def shared_code_server(instance: dg.DagsterInstance, module: str) -> AbstractContextManager[Sequence[str]]:

@@ -25,8 +25,14 @@ _LOCKED_SECONDS = (0.1, 0.3, 1.0, 3.0)
 SECONDS_TO_SAVE = 300.0
 """What a program that is asked to stop is given to save in: a whole denoiser takes minutes."""
 _CLOCK_SLACK = 60.0
-_SECONDS_TO_CREATE = 60.0
-_UNDER_WAY = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING)
+_SECONDS_TO_CREATE, _SECONDS_TO_QUEUE = 60.0, 600.0
+"""What a run may take to come to be, and then to get into the queue: both are steps of one program, which takes a moment."""
+_UNDER_WAY = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
 
 
 class RunWorker(NamedTuple):
@@ -159,11 +165,21 @@ def end_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:
-    """Ends runs whose process is gone: they would hold their place in the GPU's pool for ever, as would those that ended without a word."""
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(_UNDER_WAY))):
-        if is_gone(instance, run):
-            end_run(instance, run)
+    """Ends runs whose process is gone: they would hold their place in the GPU's pool for ever, as would those that ended without a word.
+
+    So does it those that were created and never put into the queue: Dagster looks for those only while its daemon runs.
+    """
+    for record in instance.get_run_records(dg.RunsFilter(statuses=list(_UNDER_WAY))):
+        if is_gone(instance, record.dagster_run) or _was_left(record):
+            end_run(instance, record.dagster_run)
     free_forgotten_slots(instance)
+
+
+def _was_left(record: dg.RunRecord) -> bool:
+    """Whether a run was created by somebody who was gone before it could be queued, and has not said who that was."""
+    run = record.dagster_run
+    is_nobodys = PROCESS_TAG not in run.tags and HOST_TAG not in run.tags
+    return is_nobodys and run.status == dg.DagsterRunStatus.NOT_STARTED and _seconds_since(record.create_timestamp) > _SECONDS_TO_QUEUE
 
 
 def free_forgotten_slots(instance: dg.DagsterInstance) -> None:

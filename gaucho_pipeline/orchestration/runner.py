@@ -21,12 +21,15 @@ from gaucho_pipeline.files.locks import lock_of
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration.dagster_internals import without_capture
+from gaucho_pipeline.orchestration.executor import is_on_ray
 from gaucho_pipeline.orchestration.run_workers import end_dead_runs, this_process, worker_of
 from gaucho_pipeline.orchestration.stopping import take_for_cancelled
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG, concept_of
 from gaucho_pipeline.project.project import Project
 
-_HOME_CONFIG = Path(__file__).parent / "dagster.yaml"
+DATABASE_VARIABLE = "GAUCHO_DATABASE"
+"""The address of a PostgreSQL server that holds the history of several machines."""
+_HERE = Path(__file__).parent
 _SECONDS_BETWEEN_LOOKS, _SECONDS_BETWEEN_SWEEPS = 1.0, 15.0
 
 
@@ -85,11 +88,17 @@ def _open_pools(instance: dg.DagsterInstance) -> None:
             instance.event_log_storage.initialize_concurrency_limit_to_default(pool)
 
 
-def write_home_config(home: Path) -> None:
-    """Puts a dagster.yaml into a folder that has none; its pool of devices holds the GPUs, or the cores where there is no GPU."""
+def write_home_config(home: Path, is_alone: bool = False) -> None:
+    """Puts a dagster.yaml into a folder that has none; its pool of devices holds the GPUs, or the cores where there is no GPU.
+
+    It is that for several machines, or for a Ray cluster, where the environment names a database for them; not if it `is_alone`.
+    """
+    name = "dagster.yaml"
+    if os.environ.get(DATABASE_VARIABLE) and not is_alone:
+        name = "dagster.ray.yaml" if is_on_ray() else "dagster.postgres.yaml"
     path, limit = home / "dagster.yaml", len(base_models.gpu_names()) or os.cpu_count() or 1
     if not path.exists():
-        text = _HOME_CONFIG.read_text(encoding="utf-8").replace("default_limit: 1 #", f"default_limit: {limit} #")
+        text = (_HERE / name).read_text(encoding="utf-8").replace("default_limit: 1 #", f"default_limit: {limit} #")
         write_atomically(path, text)
 
 

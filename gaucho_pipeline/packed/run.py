@@ -23,10 +23,14 @@ def main() -> None:
             places[old] = os.environ.get("GAUCHO_MODEL", old)  # a model that was not packed
     request["spec"] = moved(request["spec"], places)
     request["inputs"] = {name: str(HERE / "data" / path) for name, path in about["inputs"].items()}
+    for folder in map(Path, request["inputs"].values()):
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest["provenance"]["spec"] = moved(manifest["provenance"]["spec"], places)  # where the base model is
+        (folder / "manifest.json").write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")
     request |= {"data": str(HERE / "data"), "lock_file": None, "forgotten": None, "force": False}
     (HERE / "request-here.json").write_text(json.dumps(request, ensure_ascii=False), encoding="utf-8")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(HERE / "source"), os.environ.get("PYTHONPATH", "")])}
-    check_model(request, environment)
+    check_model(request, places.get(about["model"], about["model"]), environment)
     done = subprocess.run([sys.executable, "-P", "-m", about["program"], str(HERE / "request-here.json")], env=environment)
     if done.returncode:
         sys.exit(done.returncode)
@@ -37,16 +41,16 @@ def main() -> None:
     print(f"{HERE / 'done.tar'}: take it home, and run there: gaucho unpack done.tar")
 
 
-def check_model(request: dict[str, Any], environment: dict[str, str]) -> None:
+def check_model(request: dict[str, Any], model: str, environment: dict[str, str]) -> None:
     """Ends the program if the base model here is not the one that was meant."""
     wanted = (request["provenance"]["base_model"] or {}).get("digest")
     if wanted is None:
         return
     code = "import sys; from gaucho_pipeline.models.base_models import identity; print(identity(sys.argv[1], None)['digest'])"
-    command = [sys.executable, "-c", code, request["spec"]["base_model"]]
+    command = [sys.executable, "-P", "-c", code, model]
     found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True).stdout.strip()
     if found != wanted:
-        sys.exit(f"{request['spec']['base_model']}: is not the base model that was meant; name its folder by GAUCHO_MODEL")
+        sys.exit(f"{model}: is not the base model that was meant; name its folder by GAUCHO_MODEL")
 
 
 def moved(value: object, places: dict[str, str]) -> object:

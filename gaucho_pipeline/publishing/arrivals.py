@@ -8,9 +8,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
+from gaucho_pipeline.assets.files import strange_file
 from gaucho_pipeline.assets.rows import (
     Copy,
     Credit,
@@ -24,27 +25,13 @@ from gaucho_pipeline.assets.rows import (
     TrainImage,
     read_rows,
 )
-from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, inert
 from gaucho_pipeline.images.files import is_image
+from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
 
-_FILES: Mapping[str, tuple[str, ...]] = {
-    CHECKPOINT.name: (
-        "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "train.jsonl", "validation.jsonl", "validation/*.png",
-        "logs/*/events.out.tfevents.*", "*.safetensors", "*/*.safetensors", "*/*.safetensors.index.json", "*/config.json",
-        "*/adapter_config.json",
-    ),
-    SAMPLE_GALLERY.name: ("ATTRIBUTION.csv", "pictures.jsonl", "pictures/*.png", "contact_sheet.jpg"),
-    EVALUATION.name: ("copies.jsonl", "training.jsonl", "training/*.jpg"),
-    SAMPLE_SEQUENCE.name: (
-        "ATTRIBUTION.csv", "filmstrip.jpg", "frames.jsonl", "stories.jsonl", "stories/*/*.png", "stories/*/frames/*.png",
-        "stories/*/story.gif", "stories/*/story.mp4", "stories/*/story.webp",
-    ),
-}  # fmt: skip
-"""The files of each asset that may be made elsewhere; `*` stands for a part of a name, and for no slash."""
 _TABLES: Mapping[str, type[Row]] = {
     "train.jsonl": TrainImage, "validation.jsonl": TrainImage, "losses.jsonl": Loss, "pictures.jsonl": Picture, "copies.jsonl": Copy,
     "training.jsonl": CreditedThumbnail, "frames.jsonl": FrameRow, "stories.jsonl": StoryRow,
@@ -58,9 +45,9 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Path, file
 
     `curated`: the folder of the curated set that it was made from, as it stands here.
     """
+    if strange := strange_file(request.asset, artifact.manifest.files):
+        raise GauchoError(_("{file}: holds {name}, which no {asset} has", file=file, name=strange[:100], asset=request.asset))
     for name in artifact.manifest.files:
-        if not any(_fits(name, pattern) for pattern in _FILES[request.asset]):
-            raise GauchoError(_("{file}: holds {name}, which no {asset} has", file=file, name=name[:100], asset=request.asset))
         if name.endswith(_PICTURES) and not is_image((artifact.folder / name).read_bytes()[:256]):
             raise GauchoError(_("{file}: {name} is no picture", file=file, name=name))
     rights = {row.sha256: row for row in read_rows(curated / "images.jsonl", CuratedImage)}
@@ -71,12 +58,8 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Path, file
                     _check_credit(row, rights.get(row.sha256), f"{file}: {name}")
     if "ATTRIBUTION.csv" in artifact.manifest.files:
         _check_attribution(artifact.folder / "ATTRIBUTION.csv", rights, file)
-
-
-def _fits(name: str, pattern: str) -> bool:
-    """Whether a path is as a pattern says, part by part."""
-    parts, wanted = name.split("/"), pattern.split("/")
-    return len(parts) == len(wanted) and all(fnmatchcase(one, other) for one, other in zip(parts, wanted, strict=True))
+    if (ADAPTER / DIFFUSERS_FILE).as_posix() in artifact.manifest.files:
+        _check_adapter(artifact.folder, request.spec, file)
 
 
 def _check_credit(row: Credit, own: CuratedImage | None, where: str) -> None:
@@ -88,6 +71,20 @@ def _check_credit(row: Credit, own: CuratedImage | None, where: str) -> None:
             raise GauchoError(
                 _("{where}: says another {name} of image {sha} than the curated set", where=where, name=name, sha=row.sha256[:12])
             )
+
+
+def _check_adapter(folder: Path, spec: Mapping[str, Any], file: Path) -> None:
+    """Raises GauchoError for an adapter that is of another rank or strength than was asked for, or that does not load."""
+    study = spec["study"] or {}
+    ranks = {spec["rank"], *study.get("rank", ())}
+    alphas = {spec["alpha"], *study.get("alpha", ())} - {None} or ranks
+    try:
+        for part in parts_of(folder):
+            settings = read_part(folder, part)[1]
+            if settings.get("r") not in ranks or settings.get("lora_alpha") not in alphas:
+                raise does_not_load(folder, "its rank or its strength is not that of the specification")
+    except GauchoError as error:
+        raise GauchoError(str(error).replace(f"{folder}/", f"{file}: ")) from None
 
 
 def _check_attribution(path: Path, rights: Mapping[str, CuratedImage], file: Path) -> None:

@@ -11,7 +11,7 @@ import json
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
@@ -27,10 +27,11 @@ from gaucho_pipeline.files.writing import written_atomically
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import differences
 from gaucho_pipeline.publishing.arrivals import check_arrival
+from gaucho_pipeline.publishing.places import base_model_of, in_pack, places_of, read_places, renamed, without_places
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
-from gaucho_pipeline.store.manifest import MANIFEST, Manifest, fingerprint, read_manifest
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest, read_manifest
 from gaucho_pipeline.store.soundness import blocked_by
 
 _SOURCE = Path(gaucho_pipeline.__file__).parent
@@ -73,30 +74,29 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     project.check_inputs(asset, slug)
     if request.cached():
         raise GauchoError(_("{asset} of {slug} exists already, as it would be made now", asset=asset, slug=slug))
-    paths = {path: f"files/{number}" for number, path in enumerate(sorted(_paths(request.spec)))}
-    model = request.spec.get("base_model", "")
-    left_out = {path for path in paths if path == model and not with_model}
+    names, model = places_of(request), base_model_of(request)
+    left_out = {path for path in names if path == model and not with_model}
     about: dict[str, Any] = {
         "program": ASSETS[asset].program,
         "version": version("gaucho-pipeline"),
-        "paths": paths,
+        "paths": {name: in_pack(name) for name in names.values()},
+        "model": names.get(model, model),
         "inputs": {name: folder.relative_to(project.store.root).as_posix() for name, folder in request.inputs.items()},
     }
-    where = f"The base model is not in it: put it on that machine, and name its folder by GAUCHO_MODEL ({model})."
+    where = f"The base model is not in it: put it on that machine, and name its folder by GAUCHO_MODEL ({Path(model).name})."
     words = {"asset": asset, "concept": slug, "file": file.name, "version": str(about["version"]), "model": where if left_out else ""}
     with written_atomically(file) as part, tarfile.open(fileobj=part, mode="w", dereference=True) as tar:  # no link is left
         for name, text in (
             ("README.md", _README.format(**words)), ("pack.json", json.dumps(about, indent=1)), ("requirements.txt", _requirements()),
-            ("request.json", _anonymous_request(request).model_dump_json(indent=1)), ("run.ipynb", _notebook(words)),
+            ("request.json", _anonymous_request(request, names).model_dump_json(indent=1)), ("run.ipynb", _notebook(words)),
         ):  # fmt: skip
             _add_text(tar, name, text)
         tar.add(_SOURCE / "packed" / "run.py", "run.py", filter=_anonymous)
         tar.add(_SOURCE, "source/gaucho_pipeline", filter=lambda entry: None if "__pycache__" in entry.name else _anonymous(entry))
         for folder in request.inputs.values():
-            _add_files(tar, folder, f"data/{folder.relative_to(project.store.root).as_posix()}", _own_files(folder))
-        for path, name in paths.items():
-            if path not in left_out:
-                _add_files(tar, Path(path), name)
+            _add_artifact(tar, folder, f"data/{folder.relative_to(project.store.root).as_posix()}", names)
+        for path in read_places(request) - left_out:
+            _add_files(tar, Path(path), in_pack(names[path]))
     return file.stat().st_size
 
 
@@ -110,7 +110,7 @@ def unpack(project: Project, file: Path) -> Artifact:
         project.concept(slug)
         project.recognise(slug)
         request = project.request(asset, slug)
-        _check(manifest, request, file)
+        manifest = _of_here(manifest, request, file)
         unpacked = Artifact(Path(name), manifest)
         if not manifest.files:
             raise GauchoError(_("{file}: does not say what it holds; pack it again with this version", file=file))
@@ -167,13 +167,12 @@ def _extract(file: Path, folder: Path) -> Manifest:
         raise GauchoError(_("{file}: is no finished pack ({error})", file=file, error=error)) from None
 
 
-def _check(manifest: Manifest, request: StageRequest, file: Path) -> None:
-    """Raises GauchoError if an artifact is not what is asked for."""
+def _of_here(manifest: Manifest, request: StageRequest, file: Path) -> Manifest:
+    """A manifest with the places of this machine. Raises GauchoError if the artifact is not what is asked for."""
     asset, slug = request.asset, request.concept
-    if manifest.fingerprint != fingerprint(asset, slug, manifest.provenance):
-        raise GauchoError(_("{file}: what it says that it was made from has another fingerprint", file=file))
+    packed = without_places(request.provenance, places_of(request))
     if manifest.fingerprint != request.fingerprint:
-        why = "; ".join(differences(manifest.provenance, request.provenance)) or "it was made from something else"
+        why = "; ".join(differences(manifest.provenance, packed)) or "it was made from something else"
         raise GauchoError(
             _(
                 "{file}: is not the {asset} of {slug} that would be made now: {why}; pack it again",
@@ -183,18 +182,9 @@ def _check(manifest: Manifest, request: StageRequest, file: Path) -> None:
                 why=why,
             )
         )
-
-
-def _paths(value: Any) -> Iterator[str]:
-    """The absolute paths in a specification that are on this disk."""
-    if isinstance(value, dict):
-        for item in value.values():
-            yield from _paths(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _paths(item)
-    elif isinstance(value, str) and Path(value).is_absolute() and Path(value).exists():
-        yield value
+    if manifest.provenance not in (packed, request.provenance):  # packs of earlier versions hold the places themselves
+        raise GauchoError(_("{file}: what it says that it was made from has another fingerprint", file=file))
+    return manifest.model_copy(update={"provenance": request.provenance})
 
 
 def _requirements() -> str:
@@ -219,21 +209,23 @@ def _notebook(words: dict[str, str]) -> str:
     return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1)
 
 
-def _own_files(folder: Path) -> Collection[str] | None:
-    """The files of an artifact; None for one of a version that did not say."""
-    files = read_manifest(folder).files
-    return {MANIFEST, *files} if files else None
+def _add_artifact(tar: tarfile.TarFile, folder: Path, name: str, names: Mapping[str, str]) -> None:
+    """Adds an artifact: the files that are its own, and a manifest that says nothing of this machine."""
+    made = read_manifest(folder)
+    for inner in sorted(made.files) or [inner for inner in files_inside(folder) if inner != MANIFEST]:
+        if file := file_inside(folder, folder / inner):
+            tar.add(file, f"{name}/{inner}", recursive=False, filter=_anonymous)
+    anonymous = made.model_copy(update={"provenance": without_places(made.provenance, names)})
+    _add_text(tar, f"{name}/{MANIFEST}", anonymous.model_dump_json(indent=1))
 
 
-def _add_files(tar: tarfile.TarFile, place: Path, name: str, wanted: Collection[str] | None = None) -> None:
+def _add_files(tar: tarfile.TarFile, place: Path, name: str) -> None:
     """Adds a file, or a folder's: each as a file of its own. Raises ConfigError for what leads out of the folder."""
     if not place.is_dir():
         tar.add(place.resolve(), name, recursive=False, filter=_anonymous)
         return
-    files = files_inside(place) if wanted is None else {inner: file_inside(place, place / inner) for inner in sorted(wanted)}
-    for inner, file in files.items():
-        if file:
-            tar.add(file, f"{name}/{inner}", recursive=False, filter=_anonymous)
+    for inner, file in files_inside(place).items():
+        tar.add(file, f"{name}/{inner}", recursive=False, filter=_anonymous)
 
 
 def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
@@ -243,10 +235,17 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
     tar.addfile(_anonymous(entry), io.BytesIO(content))
 
 
-def _anonymous_request(request: StageRequest) -> StageRequest:
-    """Without the places of this machine, but for those that are part of what it is made from."""
-    inputs = {name: Path("data") / folder.relative_to(request.data) for name, folder in request.inputs.items()}
-    return request.model_copy(update={"data": Path("data"), "inputs": inputs, "lock_file": None, "forgotten": None})
+def _anonymous_request(request: StageRequest, names: Mapping[str, str]) -> StageRequest:
+    """Without the places of this machine."""
+    changes = {
+        "data": Path("data"),
+        "inputs": {name: Path("data") / folder.relative_to(request.data) for name, folder in request.inputs.items()},
+        "spec": renamed(request.spec, names),
+        "provenance": without_places(request.provenance, names),
+        "lock_file": None,
+        "forgotten": None,
+    }
+    return request.model_copy(update=changes)
 
 
 def _anonymous(entry: tarfile.TarInfo) -> tarfile.TarInfo:

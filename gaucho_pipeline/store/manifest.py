@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
@@ -96,9 +97,9 @@ class Manifest(BaseModel):
     @field_validator("files")
     @classmethod
     def _are_inside(cls, value: dict[str, str]) -> dict[str, str]:
+        folders = {place.as_posix() for name in value for place in PurePosixPath(name).parents}
         for name, sha256 in value.items():
-            parts = name.split("/")
-            if name.startswith("/") or "\0" in name or any(part in ("", ".", "..") for part in parts) or len(name) > _MAX_NAME:
+            if name in folders or name == MANIFEST or not _is_path(name):
                 raise ValueError(f"files: {name[:80]!r} is no path inside an artifact")
             if not _SHA256.fullmatch(sha256):
                 raise ValueError(f"files: {name[:80]!r} has no SHA-256")
@@ -167,9 +168,16 @@ def _read_manifest(path: str, stamp: tuple[int, int, int]) -> Manifest:
     return Manifest.model_validate_json(Path(path).read_text(encoding="utf-8"))
 
 
+def _is_path(name: str) -> bool:
+    """Whether a name is a path inside a folder, as every disk has it."""
+    parts = name.split("/")
+    is_inside = all(part not in ("", ".", "..") and len(part.encode(errors="surrogateescape")) <= _MAX_PART for part in parts)
+    return is_inside and len(parts) <= _MAX_PARTS and not any(unicodedata.category(sign) in ("Cc", "Cs") for sign in name)
+
+
 _FINGERPRINT = re.compile(r"(?!current)[0-9a-zA-Z_-]{1,128}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_MAX_NAME = 1000
+_MAX_PART, _MAX_PARTS = 255, 20
 
 
 def is_fingerprint(name: str) -> bool:

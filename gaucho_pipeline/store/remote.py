@@ -22,10 +22,14 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
+from gaucho_pipeline.assets.crawls import EXCUSED, crawl_name, crawl_version
+from gaucho_pipeline.assets.files import strange_file
+from gaucho_pipeline.assets.metrics import RawCrawlMetrics
 from gaucho_pipeline.assets.rows import CrawledImage, read_rows
 from gaucho_pipeline.assets.table import RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.files.digests import is_file_of
+from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.files.writing import write_atomically, written_atomically
 from gaucho_pipeline.store.artifact import Artifact, file_names
 from gaucho_pipeline.store.manifest import Manifest, is_fingerprint
@@ -117,6 +121,8 @@ class RemoteStore:
             raise GauchoError(
                 _("{url}: {manifest_path} is another artifact's", url=self.url, manifest_path=_manifest_path(asset, concept, fingerprint))
             )
+        if strange := strange_file(asset, manifest.files):
+            raise GauchoError(_("{url}: {name} is no file of {asset}", url=self.url, name=strange[:100], asset=asset))
         if asset != RAW_CRAWL.name and fingerprint_of(asset, concept, manifest.provenance) != fingerprint:
             raise GauchoError(
                 _(
@@ -133,6 +139,7 @@ class RemoteStore:
             if fetched.holds(forgotten):
                 shutil.rmtree(folder)
                 return None
+            check_crawl(fetched, self.url)
             for sha256 in blobs_of(fetched):
                 self._get_object(sha256, local.blob_path(sha256))
             return local.publish(folder, manifest)
@@ -162,10 +169,10 @@ class RemoteStore:
     def remove(self, needed: Collection[str], before: datetime, dry_run: bool = False) -> tuple[int, int]:
         """Removes manifests that are older and not needed, then objects of no manifest; returns how many of each."""
         old = [path for path, moment in self.manifests() if moment < before and path not in needed]
-        left = [path for path, _ in self.manifests() if path not in old]
-        used = {sha256 for path in left if (content := self._read(path)) for sha256 in self._objects_of(content)}
-        young = datetime.now(UTC) - _YOUNG
-        orphans = [path for path, moment in self._list("objects") if path.rpartition("/")[2] not in used and moment < min(before, young)]
+        left = [self._objects_of(content) for path, _ in self.manifests() if path not in old and (content := self._read(path))]
+        used, limit = {sha256 for each in left for sha256 in each or ()}, min(before, datetime.now(UTC) - _YOUNG)
+        is_known = None not in left  # what cannot be read here may be another version's, whose files are kept
+        orphans = [path for path, moment in self._list("objects") if is_known and _name_in(path) not in used and moment < limit]
         for path in () if dry_run else (*old, *orphans):
             with self._errors_told():
                 self._store.delete(path)
@@ -178,7 +185,7 @@ class RemoteStore:
         """
         gone = {path_of(artifact) for artifact in artifacts}
         left = [content for path, _ in self.manifests() if path not in gone and (content := self._read(path))]
-        used = {sha256 for content in left for sha256 in self._objects_of(content)}
+        used = {sha256 for content in left for sha256 in self._objects_of(content) or ()}
         files = {sha256 for artifact in artifacts for sha256 in artifact.manifest.files.values()} - used
         with self._errors_told():
             for path in (*gone, *(_object_path(sha256) for sha256 in files | set(objects))):
@@ -193,12 +200,16 @@ class RemoteStore:
                     self._put_object(sha256, artifact.folder / name)
                 self._put(path_of(artifact), artifact.manifest.model_dump_json(indent=1).encode())
 
-    def _objects_of(self, content: bytes) -> Iterator[str]:
-        """The objects of a manifest, the images of a crawl among them."""
-        manifest = Manifest.model_validate_json(content)
-        yield from manifest.files.values()
-        if manifest.asset == RAW_CRAWL.name and (table := self._read(_object_path(manifest.files["images.jsonl"]))):
-            yield from (json.loads(line)["sha256"] for line in table.splitlines() if line.strip())
+    def _objects_of(self, content: bytes) -> set[str] | None:
+        """The objects of a manifest, the images of a crawl among them; None for one that cannot be read."""
+        try:
+            manifest = Manifest.model_validate_json(content)
+            found = {*manifest.files.values()}
+            if manifest.asset == RAW_CRAWL.name and (table := self._read(_object_path(manifest.files["images.jsonl"]))):
+                found |= {str(json.loads(line)["sha256"]) for line in table.splitlines() if line.strip()}
+            return found
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return None
 
     # ------------------------------------------------------------------------------------ objects
 
@@ -311,6 +322,30 @@ def _manifest_path(asset: str, concept: str, fingerprint: str) -> str:
 def path_of(artifact: Artifact) -> str:
     """Where the manifest of an artifact is in a store."""
     return _manifest_path(artifact.manifest.asset, artifact.manifest.concept, artifact.manifest.fingerprint)
+
+
+def _name_in(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def check_crawl(artifact: Artifact, url: str) -> None:
+    """Raises GauchoError for a crawl whose tables are not those that it is named by: what it says of images may have been written anew."""
+    made = artifact.manifest
+    if made.asset != RAW_CRAWL.name:
+        return
+    for name in ("images", *EXCUSED):
+        if f"{name}.jsonl" not in made.files:
+            raise GauchoError(_("{url}: the crawl {name} of {concept} lacks a table", url=url, name=made.fingerprint, concept=made.concept))
+    assert isinstance(made.metrics, RawCrawlMetrics)
+    kept, tables = (
+        read_rows(artifact.folder / "images.jsonl", CrawledImage),
+        [read_table(artifact.folder / f"{name}.jsonl") for name in EXCUSED],
+    )
+    excuses = [[(str(row.get("key", "")), str(row.get("reason", ""))) for row in each] for each in tables]
+    own = crawl_name(kept, excuses, made.metrics.sources, made.provenance.spec_version, made.provenance.code_version), crawl_version(kept)
+    if own != (made.fingerprint, made.data_version):
+        text = _("{url}: the crawl {name} of {concept} says otherwise than its name", url=url, name=made.fingerprint, concept=made.concept)
+        raise GauchoError(text)
 
 
 def blobs_of(artifact: Artifact) -> list[str]:

@@ -24,6 +24,7 @@ from gaucho_pipeline.assets.table import ALL, GALLERY_SITE
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models.base_models import gpu_names
+from gaucho_pipeline.orchestration.console import QUIET_VARIABLE
 from gaucho_pipeline.orchestration.dagster_internals import DAEMON_PROGRAM, shared_code_server, workspace_context
 from gaucho_pipeline.orchestration.metadata import page_address
 from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE, is_running, worker_of
@@ -31,6 +32,7 @@ from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.server import stage_server
 from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
+from gaucho_pipeline.ui.limits import limits
 from gaucho_pipeline.ui.reloading import Reloader
 
 _MODULE = "gaucho_pipeline.definitions"
@@ -51,6 +53,7 @@ def serve(project: Project, port: int) -> None:
         "DAGSTER_HOME": str(home),
         "GAUCHO_CONCEPTS": str(project.concepts_file.resolve()),
         "GAUCHO_DATA": str(project.store.root),
+        QUIET_VARIABLE: "1",
         "PYTHONWARNINGS": os.environ.get("PYTHONWARNINGS", "ignore"),  # Dagster's own, of its previews
     }
     ending = _Ending()
@@ -154,6 +157,6 @@ def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project
         )
         reloader.start()
         try:
-            uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False)
+            uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False, **limits())
         finally:
             reloader.stop()

@@ -33,7 +33,9 @@ def test_the_same_bytes_at_three_addresses_of_a_host_are_a_placeholder_and_are_a
         handler.send(200 if handler.path in media else 404, "image/png", media.get(handler.path, b""))
 
     with serving(answer) as server:
-        concept = concept_of(urls(*(f"{server.address}{path}" for path in media)))
+        rows = "".join(f"{server.address}{path},cc0,Author {path},https://museu.example{path}\n" for path in media)
+        (tmp_path / "t.csv").write_text(f"url,license,author,source\n{rows}")
+        concept = concept_of({"urls": {"table": str(tmp_path / "t.csv")}})
         first = crawl_once(tmp_path, concept)
         assert first.metrics.kept == kept
         if addresses == 3:
@@ -49,6 +51,11 @@ def test_the_same_bytes_at_three_addresses_of_a_host_are_a_placeholder_and_are_a
                 "gone1.png",
                 "gone2.png",
             }
+
+
+def test_what_one_person_declares_to_be_one_pages_is_no_placeholder(tmp_path: Path) -> None:
+    with serving(lambda handler: handler.send(200 if handler.path.endswith(".png") else 404, "image/png", picture(1))) as server:
+        assert crawl_once(tmp_path, concept_of(urls(*(f"{server.address}/{number}.png" for number in range(4))))).metrics.kept == 4
 
 
 def test_one_image_three_times_in_a_folder_is_no_placeholder(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +48,26 @@ DAMAGES: dict[str, tuple[Callable[[Path], Any], str]] = {
         "schedule that ends in nothing but noise",
     ),
     "an impossible size": (lambda m: rewritten(m / "unet" / "config.json", sample_size=10**9), "says that its sample_size is 1000000000"),
+    "no end of layers": (lambda m: rewritten(m / "unet" / "config.json", layers_per_block=10**7), "its 'layers_per_block' is 10000000"),
+    "of the VAE": (lambda m: rewritten(m / "vae" / "config.json", layers_per_block=[1, 10**7]), "'layers_per_block' is 10000000"),
+    "of a text encoder": (lambda m: rewritten(m / "text_encoder" / "config.json", num_hidden_layers=10**12), "'num_hidden_layers' is 1000"),
+    "no end of steps": (lambda m: rewritten(m / SCHEDULER, num_train_timesteps=10**9), "'num_train_timesteps' is 1000000000, which no"),
+    "a long list": (lambda m: rewritten(m / "unet" / "config.json", block_out_channels=[32] * 200_000), "is 200,000 values"),
+    "no number": (lambda m: rewritten(m / "vae" / "config.json", scaling_factor=math.nan), "'scaling_factor' is nan, which no model has"),
+    "a large number": (lambda m: rewritten(m / "text_encoder" / "config.json", vocab_size=10**12), "its 'vocab_size' is 1000000000000, wh"),
+    "quantized": (lambda m: rewritten(m / "unet" / "config.json", quantization_config={"quant_method": "gptq"}), "is quantized already"),
+    "quantized oddly": (lambda m: rewritten(m / "text_encoder" / "config.json", quantization_config="x"), "in full precision"),
+    "another model": (
+        lambda m: (m / "text_encoder" / "adapter_config.json").write_text('{"base_model_name_or_path": "/x"}'),
+        r"holds adapter_config\.json, which has another model loaded in its place; remove it",
+    ),
+    "a class with signs": (
+        lambda m: rewritten(m / "model_index.json", vae=["diffusers", "A\nB\x1b[31m"]), r"'A\\nB\\x1b\[31m' is no name of a class"
+    ),
+    "a pipeline with signs": (lambda m: rewritten(m / "model_index.json", _class_name="A\n\x1b[31m"), "model_index.json names no pipeline"),
+    "a pipe": (lambda m: ((m / UNET).unlink(), os.mkfifo(m / UNET)), "leads nowhere: it is no regular file; fetch it again, or remove it"),
+    "a pipe as tokenizer": (lambda m: os.mkfifo(m / "tokenizer" / "added_tokens.json"), "added_tokens.json leads nowhere"),
+    "a large configuration": (lambda m: (m / "unet" / "config.json").write_text(f'{{"a": "{"x" * 11_000_000}"}}'), "is no JSON object"),
     "a link out": (
         lambda m: ((m / UNET).unlink(), (m / UNET).symlink_to(base_models.EMBEDDED_FOLDER / UNET)),
         r"unet/diffusion_pytorch_model\.safetensors is a link that leads out of .*; put what is meant there itself",
@@ -127,7 +149,8 @@ def test_shards_that_are_no_names_are_one_error(shards: dict[str, Any], tmp_path
 
 @pytest.mark.parametrize("tensor", [
     {"shape": [-5], "data_offsets": [0, 8]}, {"shape": [1e999], "data_offsets": [0, 8]}, {"shape": [2], "data_offsets": [0, 1e999]},
-    {"shape": ["2"], "data_offsets": [0, 8]},
+    {"shape": ["2"], "data_offsets": [0, 8]}, {"shape": [0] * 5000, "data_offsets": [0, 8]}, {"shape": [1] * 9, "data_offsets": [0, 8]},
+    {"shape": [10**400], "data_offsets": [0, 8]}, {"shape": [10**18, 0], "data_offsets": [0, 8]}, {"shape": 5, "data_offsets": [0, 8]},
 ])  # fmt: skip
 def test_a_header_with_numbers_that_make_no_sense_is_one_error(tensor: dict[str, Any], tmp_path: Path) -> None:
     header = json.dumps({"a": tensor}).encode()
@@ -135,6 +158,29 @@ def test_a_header_with_numbers_that_make_no_sense_is_one_error(tensor: dict[str,
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
     with pytest.raises(ConfigError, match="is damaged: it has no header of safetensors"):
         count_weights(path)
+
+
+def test_more_tensors_than_any_model_has_are_one_error(tmp_path: Path) -> None:
+    header = json.dumps({f"a{number}": {"shape": [0], "data_offsets": [0, 0]} for number in range(60_000)}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ConfigError, match="is damaged: it has no header of safetensors"):
+        count_weights(path)
+
+
+@pytest.mark.parametrize("shard", ["../x.safetensors", "/etc/hostname"])
+def test_a_shard_elsewhere_is_none(shard: str, tmp_path: Path) -> None:
+    (tmp_path / "unet").mkdir()
+    for each in (tmp_path / "x.safetensors", tmp_path / "unet" / "model-00001-of-00001.safetensors"):
+        save_file({"a": torch.zeros(2)}, each)
+    (tmp_path / "unet" / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": shard}}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"lacks {shard}, which"):
+        weight_files(tmp_path / "unet")
+
+
+def test_numbers_from_which_nothing_is_made_are_left_alone(model: Path) -> None:
+    rewritten(model / "text_encoder" / "config.json", rope_theta=10**9, image_token_id=10**9, vocab={"a": None, "b": True})
+    assert base_models.check_folder(str(model), None)
 
 
 def test_a_folder_that_is_named_like_a_file_of_weights_is_one_error(tmp_path: Path) -> None:

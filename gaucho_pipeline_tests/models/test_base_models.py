@@ -238,6 +238,36 @@ def test_the_command_that_makes_a_folder_of_a_single_file_is_python(tmp_path: Pa
     assert hasattr(diffusers.StableDiffusionPipeline, "from_single_file")
 
 
+LATER: dict[str, tuple[str, dict[str, Any], str]] = {
+    "layers": ("unet", {"layers_per_block": 90_000}, "asks for more than 50,000 layers, which no model has"),
+    "of the VAE": ("vae", {"layers_per_block": 90_000}, "makes no vae: its configuration asks for more than 50,000 layers"),
+    "of the text encoder": ("text_encoder", {"num_hidden_layers": 90_000}, "makes no text_encoder: its configuration asks for more than"),
+    "weights that no file has": ("text_encoder", {"num_hidden_layers": 900}, r"it would have [\d,]+ weights, and its files hold [\d,]+"),
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("attack", LATER)
+def test_a_configuration_of_more_than_its_files_hold_is_one_error(attack: str, tmp_path: Path) -> None:
+    part, changes, message = LATER[attack]
+    folder = edited(Path(shutil.copytree(EMBEDDED_FOLDER, tmp_path / "model")), part, **changes)
+    with pytest.raises(ConfigError, match=message) as caught:
+        _ = base_models.load(str(folder), None, torch.device("cpu")).pipeline
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"a":' * 50_000 + "1" + "}" * 50_000])
+@pytest.mark.parametrize("file", ["tokenizer/tokenizer.json", "tokenizer/tokenizer_config.json"])
+def test_whatever_a_library_raises_of_a_folder_is_one_error(file: str, content: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(EMBEDDED_FOLDER, tmp_path / "model"))
+    (folder / file).write_text(content)
+    if (file, content) == ("tokenizer/tokenizer_config.json", "{}"):
+        return  # which is one
+    with pytest.raises(GauchoError, match=r"training\.base_model: .* cannot be loaded: pipeline: ") as caught:
+        base_models.load(str(folder), None, torch.device("cpu"))
+    assert len(str(caught.value).splitlines()) == 1
+
+
 def test_pictures_that_are_not_square_are_called_so(tmp_path: Path) -> None:
     folder = edited(saved(TINY["StableDiffusionPipeline"](), tmp_path / "model"), "unet", sample_size=[24, 16])
     with pytest.raises(ConfigError, match="draws pictures that are not square"):

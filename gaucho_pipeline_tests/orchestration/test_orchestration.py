@@ -31,7 +31,7 @@ from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.orchestration.run_workers import Place, this_process
 from gaucho_pipeline.orchestration.runner import Runner, get_instance
-from gaucho_pipeline.orchestration.tags import PRIORITY_TAG, PROCESS_TAG, REASON_TAG
+from gaucho_pipeline.orchestration.tags import GONE_TAG, PRIORITY_TAG, PROCESS_TAG, REASON_TAG
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder
 from gaucho_pipeline_tests.standing import edit, stand, two_concepts
@@ -189,6 +189,27 @@ def test_runs_of_the_command_line_whose_process_is_gone_are_ended_and_no_others(
     with get_instance(project) as instance:
         status = {run_id: instance.get_run_by_id(run_id).status for run_id in (*gone, *left)}  # type: ignore[union-attr]
     assert status == dict.fromkeys(gone, dg.DagsterRunStatus.FAILURE) | dict.fromkeys(left, dg.DagsterRunStatus.STARTED)
+
+
+@pytest.mark.parametrize(
+    ("is_dead", "is_of_the_command_line", "later", "is_ended"),
+    [(True, True, 0, True), (False, True, 900, False), (True, False, 900, True), (True, False, 0, False)],
+)
+def test_a_run_that_was_created_and_never_begun_is_ended(
+    is_dead: bool, is_of_the_command_line: bool, later: float, is_ended: bool, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kill -9` between the two left it *not started* for ever, and with it the concept, which something seems to be done for."""
+    place = " ".join((*Place.here(), str(dead_process()), "1")) if is_dead else this_process()
+    with get_instance(project) as instance:
+        tags = {PROCESS_TAG: place} if is_of_the_command_line else {}
+        run = instance.create_run_for_job(build_defs(project).resolve_job_def("crawl"), tags=tags)
+        assert run.status == dg.DagsterRunStatus.NOT_STARTED
+    now = time.time()
+    monkeypatch.setattr(run_workers.time, "time", lambda: now + later)
+    with get_instance(project) as instance:
+        found = instance.get_run_by_id(run.run_id)
+    assert found
+    assert (found.status == dg.DagsterRunStatus.FAILURE, GONE_TAG in found.tags) == (is_ended, is_ended)
 
 
 def test_a_history_that_is_named_and_not_there_is_reported(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +27,11 @@ from gaucho_pipeline_tests.standing import edit, two_concepts
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project whose set is curated."""
+    """A project whose set is curated, and whose base model is a folder."""
     folder = tmp_path_factory.mktemp("home")
-    write_concepts(folder / "concepts.yaml", {"chimarrao": folder_concept(draw_folder(folder / "photos", "chimarrao", 6), "dnc", "cup")})
+    concept = folder_concept(draw_folder(folder / "photos", "chimarrao", 6), "dnc", "cup")
+    model = shutil.copytree(EMBEDDED_FOLDER, folder / "own_model", ignore=shutil.ignore_patterns("scorer", "curves"))
+    write_concepts(folder / "concepts.yaml", {"chimarrao": concept | {"training": {"base_model": str(model)}}})
     gaucho(folder, "run", "--select", "curated_set")
     return folder
 
@@ -37,7 +40,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def done(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a pack has come to on another machine, which has none of the project."""
     work = tmp_path_factory.mktemp("work")
-    told = gaucho(home, "pack", "chimarrao", "--out", str(work / "pack.tar"))
+    told = gaucho(home, "pack", "chimarrao", "--with-model", "--out", str(work / "pack.tar"))
+    assert places_named(work / "pack.tar", home) == []
     assert "MB, SHA-256" in told.stdout
     with tarfile.open(work / "pack.tar") as tar:
         assert {entry.uname for entry in tar} == {""}
@@ -59,7 +63,30 @@ def test_what_was_made_elsewhere_stands_as_if_it_had_been_made_here(home: Path, 
     assert states(home)["chimarrao"]["checkpoint"] == "fresh"
     assert gaucho(home, "fsck").returncode == 0
     assert "exists already" in gaucho(home, "pack", "chimarrao", check=False).stderr
-    gaucho(home, "pack", "chimarrao", "--select", "sample_gallery", "--out", str(done.parent / "gallery.tar"))
+    assert "own_model" in (home / "data" / "checkpoint" / "chimarrao" / "current" / "README.md").read_text(encoding="utf-8")
+    for options in ((), ("--with-model",)):
+        gaucho(home, "pack", "chimarrao", "--select", "sample_gallery", *options, "--out", str(done.parent / "gallery.tar"))
+        assert places_named(done.parent / "gallery.tar", home) == []
+        assert any(name.endswith("own_model/model_index.json") for name in names_in(done.parent / "gallery.tar")) is bool(options)
+
+
+def places_named(file: Path, home: Path) -> list[str]:
+    """The members of a pack that say where on this disk something lies."""
+    with tarfile.open(file) as tar:
+        members = [entry for entry in tar if entry.isfile()]
+        return [
+            entry.name for entry in members if str(home).encode() in entry.name.encode() + (tar.extractfile(entry) or io.BytesIO()).read()
+        ]
+
+
+def test_a_packs_manifests_are_of_the_machine_that_it_runs_on(home: Path, done: Path) -> None:
+    """And what comes back has this one's again."""
+    about = json.loads((done.parent / "pack.json").read_text(encoding="utf-8"))
+    assert about["model"] == "/pack/files/0/own_model"
+    assert json.loads(member(done, "manifest.json"))["provenance"]["spec"]["base_model"] == about["model"]
+    made = Project(home / "concepts.yaml", home / "data").checkpoint("chimarrao").manifest
+    assert made.training_spec().base_model == str(home / "own_model")
+    assert str(home).encode() not in (home / "data" / "checkpoint" / "chimarrao" / "current" / "README.md").read_bytes()
 
 
 def test_the_notebook_is_one_that_any_reader_opens(done: Path) -> None:
@@ -148,6 +175,24 @@ def test_an_image_that_is_not_of_the_curated_set_is_refused(home: Path, done: Pa
         unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"train.jsonl": content}))
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("target_modules", "((([a-z._0-9])+)+)+!"), ("r", 10**9), ("lora_alpha", 99.0), ("use_dora", True)]
+)
+def test_an_adapter_that_is_not_as_was_asked_for_is_refused(key: str, value: Any, home: Path, done: Path, tmp_path: Path) -> None:
+    content = member(done, "adapter/pytorch_lora_weights.safetensors")
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    settings = json.loads(header["__metadata__"]["lora_adapter_metadata"]) | {f"unet.{key}": value}
+    header["__metadata__"]["lora_adapter_metadata"] = json.dumps(settings)
+    text = json.dumps(header).encode()
+    forgery = len(text).to_bytes(8, "little") + text + content[8 + size :]
+    with pytest.raises(GauchoError, match=r"\.tar: adapter does not load: its "):
+        unpack(
+            Project(home / "concepts.yaml", home / "data"),
+            forged(done, tmp_path / "a.tar", **{"adapter/pytorch_lora_weights.safetensors": forgery}),
+        )
+
+
 @pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "+1", "@SUM(1)", "-2+3"])
 def test_credits_that_a_spreadsheet_would_run_are_refused(cell: str, home: Path, done: Path, tmp_path: Path) -> None:
     lines = member(done, "ATTRIBUTION.csv").decode("utf-8-sig").splitlines()
@@ -205,7 +250,7 @@ def test_a_pack_holds_nothing_that_a_link_leads_to(home: Path, tmp_path: Path) -
     (curated / "stranger").symlink_to(tmp_path / "id_ed25519")
     try:
         pack(Project(home / "concepts.yaml", home / "data"), "chimarrao", "checkpoint", tmp_path / "a.tar", with_model=True)
-        assert names_in(tmp_path / "a.tar") >= {"files/0/model_index.json", "files/0/unet/config.json"}
+        assert names_in(tmp_path / "a.tar") >= {f"files/0/model/{name}" for name in ("model_index.json", "unet/config.json")}
         assert not any("stranger" in name for name in names_in(tmp_path / "a.tar"))
         (model / "vae" / "README.md").symlink_to(tmp_path / "id_ed25519")
         with pytest.raises(ConfigError, match=r"vae/README\.md is a link that leads out of"):
@@ -213,7 +258,7 @@ def test_a_pack_holds_nothing_that_a_link_leads_to(home: Path, tmp_path: Path) -
         assert sorted(path.name for path in tmp_path.glob("*b.tar*")) == []
     finally:
         (curated / "stranger").unlink()
-        edit(project, "chimarrao", "training", base_model="embedded", rank=4)
+        edit(project, "chimarrao", "training", base_model=str(home / "own_model"), rank=4)
 
 
 def names_in(file: Path) -> set[str]:

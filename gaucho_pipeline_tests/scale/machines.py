@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from gaucho_pipeline import orchestration
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 
-ROOT = Path(__file__).parents[2]
+TEMPLATES = Path(orchestration.__file__).parent
 SUBJECTS = ("araucaria", "chimarrao")
 
 
@@ -22,7 +23,7 @@ def machine(folder: Path, photos: Path, instance: str, slugs: tuple[str, ...] = 
     for concept in concepts.values():
         concept["training"] = training
     write_concepts(folder / "concepts.yaml", concepts)
-    shutil.copyfile(ROOT / instance, folder / "dagster.yaml")
+    shutil.copyfile(TEMPLATES / instance, folder / "dagster.yaml")
     return folder
 
 

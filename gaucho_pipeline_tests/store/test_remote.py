@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
+import json
 import socket
 import subprocess
 import sys
@@ -174,6 +176,124 @@ def test_a_manifest_that_leads_out_of_its_folder_is_refused(bucket: str, tmp_pat
     with pytest.raises(GauchoError, match="is no manifest"):
         remote.fetch(Store(tmp_path / "other"), "checkpoint", "araucaria", made.manifest.fingerprint)
     assert not list(tmp_path.rglob("evil"))
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Project, RemoteStore, Path]]:
+    """A project, and a folder that serves as its store, in which anybody writes."""
+    project, folder = two_concepts(tmp_path), tmp_path / "bucket"
+    monkeypatch.setenv(STORE_VARIABLE, f"file://{folder}")
+    remote_store._open.cache_clear()
+    yield project, RemoteStore(f"file://{folder}"), folder
+    remote_store._open.cache_clear()
+
+
+def put(folder: Path, content: bytes) -> str:
+    """Puts an object into the store under its right name."""
+    name = hashlib.sha256(content).hexdigest()
+    path = folder / remote_store._object_path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return name
+
+
+def passed_by(made: Artifact, other: Path) -> list[str]:
+    """What is told where an artifact is asked for that was tampered with: it is passed by."""
+    told, manifest = list[str](), made.manifest
+    fetch = (Store(other), manifest.asset, manifest.concept, manifest.fingerprint, "", (), told.append)
+    assert remote_store.fetch_if_asked(*fetch) is None
+    assert not (other / manifest.asset / manifest.concept / manifest.fingerprint).exists()
+    return told
+
+
+LATER = datetime.now(UTC) + timedelta(days=2)
+DEEP = b'{"a":' * 100_000
+MANIFESTS = [b"[1]", DEEP, b"\xff\xfe\0", b"5", b'"x"', b"{}", b'{"metrics": 5}']
+
+
+@pytest.mark.parametrize("content", MANIFESTS)
+def test_a_manifest_that_is_none_is_told_and_passed_by(content: bytes, shared: tuple[Project, RemoteStore, Path], tmp_path: Path) -> None:
+    project, remote, folder = shared
+    made, kept = checkpoint(project), project.store.current("evaluation", "araucaria")
+    assert kept
+    for each in (made, kept):
+        remote.share(project.store, each)
+    (folder / path_of(made)).write_bytes(content)
+    assert ["is no manifest" in line for line in passed_by(made, tmp_path / "other")] == [True]
+    assert remote.remove([path_of(kept), path_of(made)], LATER) == (0, 0)  # what cannot be read may be another version's
+    remote.withdraw([kept], [])
+    assert not remote.has("evaluation", "araucaria", kept.manifest.fingerprint)
+
+
+NAMES = [
+    "a\0b",
+    "a" * 300,
+    "é" * 150,
+    "a/" * 30 + "b",
+    "manifest.json",
+    "losses.jsonl/x",
+    "a\x1b[31m",
+    "a\nb",
+    "index.html",
+    "x.svg",
+    "x.py",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_that_no_artifact_has_are_told_and_passed_by(name: str, shared: tuple[Project, RemoteStore, Path], tmp_path: Path) -> None:
+    project, remote, folder = shared
+    made = checkpoint(project)
+    remote.share(project.store, made)
+    value = json.loads((folder / path_of(made)).read_text(encoding="utf-8"))
+    value["files"][name] = put(folder, b"x")
+    (folder / path_of(made)).write_text(json.dumps(value), encoding="utf-8")
+    told = passed_by(made, tmp_path / "other")
+    assert len(told) == 1
+    assert told[0].isprintable()
+
+
+@pytest.mark.parametrize("content", [DEEP, b"5\n", b"[]\n", b"null\n", b"\xff\n", b'{"a": ' + b"9" * 100_000 + b"}\n"])
+@pytest.mark.parametrize(("asset", "table"), [("checkpoint", "losses.jsonl"), ("raw_crawl", "images.jsonl")])
+def test_tables_that_are_none_are_told_and_passed_by(
+    asset: str, table: str, content: bytes, shared: tuple[Project, RemoteStore, Path], tmp_path: Path
+) -> None:
+    project, remote, folder = shared
+    made = project.store.current(asset, "araucaria")
+    assert made
+    remote.share(project.store, made)
+    value = json.loads((folder / path_of(made)).read_text(encoding="utf-8"))
+    value["files"][table] = put(folder, content)
+    (folder / path_of(made)).write_text(json.dumps(value), encoding="utf-8")
+    assert ["is damaged" in line for line in passed_by(made, tmp_path / "other")] == [True]
+    assert remote.remove([path_of(made)], LATER, dry_run=True)[0] == 0
+
+
+CHANGES = [("license", "CC0-1.0"), ("author", "Nobody"), ("title", "x"), ("source", "https://example.org/x"), ("flags", ["people"])]
+
+
+def test_a_crawl_whose_tables_were_written_anew_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although its manifest has their right hashes: a crawl is named by what its tables say."""
+    photos = draw_folder(tmp_path / "photos", "chimarrao", 6)
+    write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    gaucho(tmp_path, "run", "--select", "raw_crawl")
+    project, folder = Project(tmp_path / "concepts.yaml", tmp_path / "data"), tmp_path / "bucket"
+    monkeypatch.setenv(STORE_VARIABLE, f"file://{folder}")
+    remote_store._open.cache_clear()
+    made, remote = project.store.current("raw_crawl", "chimarrao"), RemoteStore(f"file://{folder}")
+    assert made
+    remote.share(project.store, made)
+    assert remote.fetch(Store(tmp_path / "whole"), "raw_crawl", "chimarrao", made.manifest.fingerprint)
+    whole, rows = (folder / path_of(made)).read_text(encoding="utf-8"), read_table(made.folder / "images.jsonl")
+    for key, value in CHANGES:
+        content = "".join(f"{json.dumps(row | {key: value})}\n" for row in rows)
+        manifest = json.loads(whole)
+        manifest["files"]["images.jsonl"] = put(folder, content.encode())
+        (folder / path_of(made)).write_text(json.dumps(manifest), encoding="utf-8")
+        assert "says otherwise than its name" in passed_by(made, tmp_path / key)[0]
+    (folder / path_of(made)).write_text(json.dumps(json.loads(whole) | {"data_version": "0" * 32}), encoding="utf-8")
+    assert "says otherwise than its name" in passed_by(made, tmp_path / "last")[0]
+    remote_store._open.cache_clear()
 
 
 def test_what_is_damaged_here_is_not_shared(bucket: str, tmp_path: Path) -> None:
