@@ -24,7 +24,7 @@ def export(project: Project, concept: str, folder: Path) -> None:
     """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
     from gaucho_pipeline.publishing.exporting import export_pipeline
 
-    export_pipeline(project.checkpoint(concept), folder.resolve())
+    export_pipeline(project.checkpoint(concept), folder.resolve(), project.corrected_credits(concept))
     click.echo(str(folder))
 
 

@@ -28,6 +28,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
             gallery=request.inputs[f"sample_gallery/{slug}"],
             checkpoint=request.inputs[f"checkpoint/{slug}"],
             sequence=request.inputs.get(f"sample_sequence/{slug}"),
+            curated=request.inputs.get(f"curated_set/{slug}"),
             judgement=request.inputs.get(f"judgement/{slug}"),
         )
         for slug, about in SiteSpec.model_validate(request.spec).concepts.items()

@@ -21,6 +21,7 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.language.bilingual import Language
 from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.pages.corrections import CREDITED, corrections_of
 from gaucho_pipeline.pages.curve_content import Curve, curve_content
 from gaucho_pipeline.pages.judgement_content import JudgementContent, judgement_content
 from gaucho_pipeline.pages.story_content import StoryContent, story_contents
@@ -43,6 +44,8 @@ class ConceptFolders:
     """Where it has stories."""
     judgement: Path | None = None
     """Where people judged it."""
+    curated: Path | None = None
+    """The set that credits the images as they are credited now, where that is another than the one that was trained on."""
 
     def name(self, language: Language) -> str:
         """What it is called; the slug where nobody has said."""
@@ -386,7 +389,11 @@ def _copies(folders: ConceptFolders, pairs: Sequence[Pair], language: Language) 
 
 
 def _credits(folders: ConceptFolders, texts: Mapping[str, str]) -> list[CreditContent]:
-    return [_credit(row, texts) for row in read_rows(folders.evaluation / "training.jsonl", CreditedThumbnail)]
+    now = corrections_of(folders.curated)
+    rows = read_rows(folders.evaluation / "training.jsonl", CreditedThumbnail)
+    names = (*CREDITED, "flags")
+    changes = ({name: getattr(now[row.sha256], name) for name in names} if row.sha256 in now else {} for row in rows)
+    return [_credit(row.model_copy(update=change), texts) for row, change in zip(rows, changes, strict=True)]
 
 
 def _credit(row: CreditedThumbnail, texts: Mapping[str, str]) -> CreditContent:

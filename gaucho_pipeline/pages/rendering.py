@@ -15,6 +15,7 @@ from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.language.bilingual import LANGUAGES, Language
 from gaucho_pipeline.pages.card import with_pictures
 from gaucho_pipeline.pages.content import ConceptFolders, card_content, concept_content
+from gaucho_pipeline.pages.corrections import corrected_attribution, corrected_card, corrections_of
 from gaucho_pipeline.pages.words import PAGE, other, words
 from gaucho_pipeline.store.manifest import read_manifest
 
@@ -39,6 +40,7 @@ def write_site(
 def write_concept(folder: Path, concept: ConceptFolders, with_weights: bool, approved: Mapping[str, str] | None = None) -> None:
     """Writes the pages of a concept, with its pictures, the training images in small, the credits and the weights."""
     folder.mkdir(parents=True, exist_ok=True)
+    corrections = corrections_of(concept.curated)
     for language in LANGUAGES:
         content = concept_content(concept, language, with_weights, approved)
         write_atomically(folder / PAGE[language], render("concept.html", language, f"../{PAGE[language]}", c=content))
@@ -49,8 +51,10 @@ def write_concept(folder: Path, concept: ConceptFolders, with_weights: bool, app
     if (card := concept.checkpoint / "README.md").is_file():
         pictures = read_rows(concept.gallery / "pictures.jsonl", Picture)
         text = with_pictures(card.read_text(encoding="utf-8"), pictures, read_manifest(concept.gallery).drawing_spec())
-        write_atomically(folder / card.name, text)
-    files = [concept.gallery / "ATTRIBUTION.csv", concept.checkpoint / "losses.png"]
+        write_atomically(folder / card.name, corrected_card(text, concept.checkpoint / "ATTRIBUTION.csv", corrections))
+    if (table := concept.gallery / "ATTRIBUTION.csv").is_file():
+        write_atomically(folder / table.name, corrected_attribution(table, corrections) if corrections else table.read_bytes())
+    files = [concept.checkpoint / "losses.png"]
     files += [concept.checkpoint / concept.weights_file] if with_weights and concept.weights_file else []
     for file in files:
         if file.is_file():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gaucho_pipeline.assets.table import ASSETS, Asset
+from gaucho_pipeline.assets.table import ASSETS, CURATED_SET, Asset
 from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.standing import Standing
@@ -69,7 +69,7 @@ def provenance_of(recipe: Recipe, standing: Standing) -> Provenance:
     """What an artifact would be made from now. Raises GauchoError if an input is missing."""
     if recipe.pinned:
         return recipe.pinned.manifest.provenance
-    return Provenance(
+    now = Provenance(
         spec_version=recipe.spec_version,
         spec=recipe.spec,
         inputs={name: artifact.manifest.data_version for name, artifact in inputs_of(recipe, standing).items()}
@@ -77,6 +77,14 @@ def provenance_of(recipe: Recipe, standing: Standing) -> Provenance:
         code_version=recipe.code_version,
         base_model=recipe.base_model,
     )
+    return _but_for_credits(recipe.asset, now, standing)
+
+
+def _but_for_credits(asset: Asset, now: Provenance, standing: Standing) -> Provenance:
+    """What an artifact was made from, where nothing but the credits of its images has changed since; else what it would be made from."""
+    recorded = standing.same_content.get(asset.name)
+    then = standing.artifacts[asset.name].manifest.provenance if recorded else now
+    return then if now.model_copy(update={"inputs": now.inputs | {CURATED_SET.name: recorded}}) == then else now
 
 
 def check_agreement(recipe: Recipe, standing: Standing) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import Concept, SiteSpec
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.project.standing import content_of
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Provenance
 from gaucho_pipeline.store.soundness import blocked_by
@@ -25,6 +26,8 @@ class Shown:
     """Where the concept has one, and it was drawn with that checkpoint."""
     judgement: Artifact | None = None
     """Where people judged it, these pictures or earlier ones."""
+    curated: Artifact | None = None
+    """The set that stands, where it credits the images that were learned from otherwise than the one that was trained on."""
 
 
 def shown_of(store: Store, concepts: Mapping[str, Concept]) -> dict[str, Shown]:
@@ -46,14 +49,24 @@ def _shown(store: Store, slug: str, concept: Concept, evaluation: Artifact) -> S
     sequence = store.current(SAMPLE_SEQUENCE.name, slug) if concept.has(SAMPLE_SEQUENCE.part) else None
     is_of_it = sequence and sequence.manifest.provenance.inputs[CHECKPOINT.name] == checkpoint.manifest.data_version
     shown = sequence if is_of_it and sequence and not blocked_by(sequence) else None
-    return Shown(evaluation, gallery, checkpoint, shown, store.current(JUDGEMENT.name, slug))
+    return Shown(evaluation, gallery, checkpoint, shown, store.current(JUDGEMENT.name, slug), corrected(store, slug, checkpoint))
+
+
+def corrected(store: Store, slug: str, checkpoint: Artifact) -> Artifact | None:
+    """The set that stands, where it differs from the one that was trained on in credits alone."""
+    curated, recorded = store.current(CURATED_SET.name, slug), checkpoint.manifest.provenance.inputs[CURATED_SET.name]
+    if curated is None or curated.manifest.data_version == recorded:
+        return None
+    learned = store.find_version(CURATED_SET.name, slug, recorded)
+    return curated if learned and content_of(learned) == content_of(curated) else None
 
 
 def site_inputs(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
     """What the site is made from, by `asset/concept`."""
     stories = {f"{SAMPLE_SEQUENCE.name}/{slug}": each.sequence for slug, each in shown.items() if each.sequence}
     judged = {f"{JUDGEMENT.name}/{slug}": each.judgement for slug, each in shown.items() if each.judgement}
-    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged
+    credited = {f"{CURATED_SET.name}/{slug}": each.curated for slug, each in shown.items() if each.curated}
+    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged | credited
 
 
 def also_read(shown: Mapping[str, Shown]) -> dict[str, Artifact]:

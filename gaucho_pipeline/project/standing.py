@@ -4,10 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
-from gaucho_pipeline.assets.table import Asset
+from gaucho_pipeline.assets.rows import TrainImage, read_rows
+from gaucho_pipeline.assets.table import CHECKPOINT, CURATED_SET, Asset
 from gaucho_pipeline.concepts.part import OtherInput
+from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.store import Store
 
@@ -23,6 +28,8 @@ class Standing:
     """Those of other concepts that it needs; None for what was never made."""
     damage: Mapping[str, str]
     """By asset: why there is none although one was made."""
+    same_content: Mapping[str, str] = field(default_factory=dict)
+    """By asset: the data version of its input that it was made from, where the one that stands differs from it in credits alone."""
 
     def others_of(self, inputs: Iterable[OtherInput]) -> dict[str, Artifact | None]:
         """Some of the artifacts of other concepts, by `asset/concept`."""
@@ -34,4 +41,32 @@ def read_standing(store: Store, concept: str, assets: Iterable[Asset], others: I
     names = [asset.name for asset in assets]
     artifacts = {name: artifact for name in names if (artifact := store.current(name, concept))}
     damage = {name: text for name in names if name not in artifacts and (text := store.damage(name, concept))}
-    return Standing(concept, artifacts, {each: store.current(each.asset, each.concept) for each in others}, damage)
+    read = {each: store.current(each.asset, each.concept) for each in others}
+    return Standing(concept, artifacts, read, damage, _same_content(store, concept, artifacts))
+
+
+def _same_content(store: Store, concept: str, artifacts: Mapping[str, Artifact]) -> dict[str, str]:
+    """Of a checkpoint: the set that it learned from, where the one that stands holds the same images, captions and masks."""
+    checkpoint, curated = artifacts.get(CHECKPOINT.name), artifacts.get(CURATED_SET.name)
+    recorded = checkpoint.manifest.provenance.inputs.get(CURATED_SET.name) if checkpoint else None
+    if not recorded or curated is None or curated.manifest.data_version == recorded:
+        return {}
+    learned = store.find_version(CURATED_SET.name, concept, recorded)
+    return {CHECKPOINT.name: recorded} if learned and content_of(learned) == content_of(curated) else {}
+
+
+_CONTENT = ("sha256", "file", "pixels", "caption", "mask_pixels")
+
+
+def content_of(curated: Artifact) -> str:
+    """The hash of what training reads of a curated set: its images, captions and masks, and not whose they are."""
+    return _content_of(curated.folder)
+
+
+@lru_cache(maxsize=256)
+def _content_of(folder: Path) -> str:
+    try:
+        rows = read_rows(folder / "images.jsonl", TrainImage)  # an artifact is never changed
+    except (GauchoError, OSError):  # of another version, or damaged: like no other
+        return folder.as_posix()
+    return digest([[getattr(row, name) for name in _CONTENT] for row in rows])

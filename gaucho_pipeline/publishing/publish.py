@@ -136,5 +136,5 @@ def _not_ours(folder: Path) -> list[str]:
 
 def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:
     about = project.concept(slug).about()
-    sequence, judgement = (each.folder if each else None for each in (shown.sequence, shown.judgement))
-    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, sequence, judgement)
+    further = (each.folder if each else None for each in (shown.sequence, shown.judgement, shown.curated))
+    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, *further)

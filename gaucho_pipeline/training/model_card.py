@@ -20,7 +20,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
-from gaucho_pipeline.rights.licenses import RESERVED
+from gaucho_pipeline.rights.credits import credits_section, plain_markdown
 from gaucho_pipeline.rights.model_licenses import ModelLicense, license_of
 
 _LOSS_FELL = {
@@ -53,16 +53,21 @@ def model_card(about: CardSubject) -> str:
     spec = _without_paths(about.spec)
     sections = [
         _head(slug, words, spec),
-        f"# {_plain(title or slug)}\n\nWhat `{spec.base_model}` learned of it, by {method.title}: "
+        f"# {plain_markdown(title or slug)}\n\nWhat `{spec.base_model}` learned of it, by {method.title}: "
         f"write **{words.token} {words.class_noun}** where it shall be drawn. "
         "Every picture that is made with it is generated, and should say so.",
         _use(slug, words, spec, family),
         _measured(metrics),
-        _limits(spec, metrics, license_) + (f"\n\nThe person whom it shows has agreed: {_plain(about.consent)}." if about.consent else ""),
-        _attribution(about.credited),
+        _limits(spec, metrics, license_)
+        + (f"\n\nThe person whom it shows has agreed: {plain_markdown(about.consent)}." if about.consent else ""),
+        credits_section([row.model_dump() for row in about.credited]),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _agreed(consent: str) -> str:
+    return f"\n\nThe person whom it shows has agreed: {plain_markdown(consent)}." if consent else ""
 
 
 def _without_paths(spec: TrainingSpec) -> TrainingSpec:
@@ -133,17 +138,3 @@ def _limits(spec: TrainingSpec, metrics: CheckpointMetrics, license_: ModelLicen
         f"The base model's licence is {license_.name}{f' ({license_.url})' if license_.url else ''}: {license_.conditions}. "
         "The images' licences are beside each of them; those that ask for attribution ask for it wherever this model is published."
     )
-
-
-def _attribution(credited: Sequence[Credit]) -> str:
-    rows = "".join(f"| {_plain(row.title)} | {_plain(row.author)} | {_plain(row.license)} | {_plain(row.source)} |\n" for row in credited)
-    reserved = sum(row.license == RESERVED for row in credited)
-    owner = "are reserved by their owner, who lets this model learn from them, and no more"
-    note = f"All rights in {reserved} of them {owner}.\n\n" if reserved else ""
-    return f"## The images that it learned from\n\n{note}| title | author | licence | source |\n| --- | --- | --- | --- |\n{rows}".rstrip()
-
-
-def _plain(text: Any) -> str:
-    """A text from the web, so that Markdown takes nothing in it for markup."""
-    clean = " ".join(str(text or "").split())
-    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|!~" else sign for sign in clean)

@@ -1,0 +1,51 @@
+"""Credits that were corrected after a checkpoint was trained: the set that stands says them, and what is shown and handed on follows.
+
+A correction trains nothing again (`project/standing.py`); tables and cards of older artifacts are written anew where they are used.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+from gaucho_pipeline.assets.rows import TrainImage, read_rows
+from gaucho_pipeline.files.tables import inert
+from gaucho_pipeline.rights.credits import with_credits
+from gaucho_pipeline.spec import JsonObject
+
+CREDITED = ("title", "author", "source", "license", "license_url")
+"""What of an image may be corrected without its being another one."""
+Corrections = Mapping[str, TrainImage]
+"""The images as the set that stands credits them, by SHA-256."""
+
+
+def corrections_of(curated: Path | None) -> dict[str, TrainImage]:
+    """Of the set that stands; none where it is the one that was trained on."""
+    return {row.sha256: row for row in read_rows(curated / "images.jsonl", TrainImage)} if curated else {}
+
+
+def corrected_rows(attribution: Path, corrections: Corrections) -> list[JsonObject]:
+    """The lines of an ATTRIBUTION.csv as the images are credited now."""
+    rows = list(csv.DictReader(io.StringIO(attribution.read_text(encoding="utf-8-sig"), newline="")))
+    return [JsonObject({**row, **_credit(corrections.get(row.get("sha256") or ""))}) for row in rows]
+
+
+def corrected_attribution(attribution: Path, corrections: Corrections) -> str:
+    """The same as a table for people, in UTF-8 with a mark that spreadsheets understand."""
+    rows = corrected_rows(attribution, corrections)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return f"\ufeff{text.getvalue()}"
+
+
+def corrected_card(card: str, attribution: Path, corrections: Corrections) -> str:
+    """A model card as the images are credited now."""
+    return with_credits(card, corrected_rows(attribution, corrections)) if corrections and attribution.is_file() else card
+
+
+def _credit(row: TrainImage | None) -> dict[str, str]:
+    return {name: inert(getattr(row, name)) for name in CREDITED} if row else {}
