@@ -40,6 +40,7 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 @click.argument("concepts", nargs=-1, shell_complete=complete_concept)
 @click.option("--select", type=click.Choice(RUN_ASSETS), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
 @click.option("--force", is_flag=True, help="Make the selected asset again although it is fresh.")
+@click.option("--accept-losses", is_flag=True, help="With --select raw_crawl: a source may lose more than half of its images at once.")
 @click.option(
     "--jobs", type=click.IntRange(1, 64), help="Concepts at once; as many as the pool of devices in dagster.yaml allows, if not given."
 )
@@ -61,6 +62,8 @@ def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool,
         json_log.install()
     if memory and not plan:
         raise ConfigError(_("--memory: goes with --plan"))
+    if request.accept_losses and request.select != RAW_CRAWL.name:
+        raise ConfigError(_("--accept-losses: goes with --select raw_crawl"))
     if (refresh_lock or rights) and not (plan and request.select == RAW_CRAWL.name):
         raise ConfigError(_("--refresh-lock and --rights: go with --select raw_crawl --plan"))
     if plan and request.select == RAW_CRAWL.name:

@@ -9,7 +9,9 @@ from string import Formatter
 
 import pytest
 
-from gaucho_pipeline.errors import _
+from gaucho_pipeline.errors import GauchoError, _, first_line
+from gaucho_pipeline.stage.failures import explain
+from gaucho_pipeline.stage.reporter import Reporter
 
 PACKAGE = Path(__file__).parents[1] / "gaucho_pipeline"
 ON_THEIR_OWN = {"making", "packed"}
@@ -22,6 +24,26 @@ def test_values_stand_in_the_place_of_placeholders() -> None:
     assert _("{path}: {share:.0%} of {count:,}", path="a", share=0.5, count=1234) == "a: 50% of 1,234"
     assert _("a text with {token} in it") == "a text with {token} in it"
     assert _("{title} is shown", title="{evil.__class__}") == "{evil.__class__} is shown"
+
+
+HOSTILE = ["x\x1b[31mred", "a\x9b2J", "bell\x07", "back\rwards", "\u202egpj.exe", "half \ud83d", "\u2066x"]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_value_is_obeyed_by_a_terminal(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in (text, Path(f"/x/{text}"), ValueError(text)):
+        assert _("{value}: is none", value=value).isprintable()
+    assert first_line(ValueError(f"{text}\nmore")).isprintable()
+    assert explain(GauchoError(text)).isprintable()
+    Reporter(None).info(text)
+    assert capsys.readouterr().err.strip().isprintable()
+
+
+def test_what_a_person_writes_stands_as_it_is() -> None:
+    for text in ("João Araújo · “Über” — 写真 👩🏽‍🌾\n\ttabbed", "C:\\Fotos"):
+        assert _("{text}", text=text) == text
+    assert first_line(KeyError()) == "KeyError"
+    assert len(first_line(ValueError("x" * 9999))) == 300
 
 
 def spoken(path: Path) -> Iterator[tuple[int, ast.JoinedStr]]:

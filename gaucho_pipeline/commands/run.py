@@ -61,6 +61,8 @@ class RunRequest:
     """Whether that asset is made again although it is fresh."""
     jobs: int | None = 1
     """Concepts at once; None for as many as the pool of devices allows, at most one for each GPU, or for each core without one."""
+    accept_losses: bool = False
+    """Whether a source may lose more than half of its images at once: the crawl is made again then."""
     is_meant: bool = False
     """Whether a large model may be taught on a CPU."""
 
@@ -70,7 +72,12 @@ class RunRequest:
         return LAST_OF_CONCEPTS if self.select == GALLERY_SITE.name else (self.select,)
 
     def forces(self, asset: str) -> bool:
-        return self.force and asset == self.select
+        return (self.force or self.accept_losses) and asset == self.select
+
+    def options(self, asset: str) -> list[str]:
+        """The same for one asset, as options of the command line."""
+        chosen = {"--accept-losses": self.accept_losses, "--force": self.force and not self.accept_losses}
+        return [name for name, is_set in chosen.items() if is_set and self.forces(asset)]
 
 
 @dataclass(frozen=True)
@@ -160,14 +167,14 @@ def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
     """
     from gaucho_pipeline.orchestration.repository import build_defs  # here, because Dagster takes a second to import
     from gaucho_pipeline.orchestration.runner import Runner, get_instance, pool_limit
+    from gaucho_pipeline.orchestration.tags import ACCEPT_LOSSES_TAG
 
     project, request, failures = run.project, run.request, list[str]()
     with contextlib.ExitStack() as stack:
         instance = stack.enter_context(get_instance(project, captures_output=False))
         definitions = build_defs(project, lambda: project)
-        runner = Runner(
-            definitions, instance, run.received, lambda text: click.echo(_("  {asset:<15} waiting  {text}", asset="", text=text))
-        )
+        tags = {ACCEPT_LOSSES_TAG: "true"} if request.accept_losses else {}
+        runner = Runner(definitions, instance, run.received, _print_waiting, tags)
         devices = min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1)
         jobs, before = request.jobs or devices, set[str]()
         stack.enter_context(stage_server(environment_of(jobs), is_wanted=heavy >= ENOUGH_FOR_A_SERVER and not gpu_names()))
@@ -182,6 +189,10 @@ def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
             if not _ensure(project, runner, request.select, ALL, request.force):
                 failures.append(f"{request.select} failed")
     return failures
+
+
+def _print_waiting(text: str) -> None:
+    click.echo(_("  {asset:<15} waiting  {text}", asset="", text=text))
 
 
 def make_apart(project: Project, asset: str, slugs: Sequence[str]) -> list[str]:
@@ -212,7 +223,7 @@ def _bring(run: _Run, runner: Runner, last: str, slugs: Sequence[str], jobs: int
     """Brings concepts up to an asset, `jobs` at once; returns what failed. `before`: the assets that they were brought up to just now."""
     project, force, failures = run.project, run.request.forces(last), list[str]()
     if min(len(slugs), jobs) > 1:
-        return run_side_by_side(project, slugs, last, force, min(len(slugs), jobs), gpu_names())
+        return run_side_by_side(project, slugs, last, run.request.options(last), min(len(slugs), jobs), gpu_names())
     for slug in slugs:
         click.secho(slug, bold=True)
         for asset in (each for each in project.assets_of(slug, last) if each.name not in before):

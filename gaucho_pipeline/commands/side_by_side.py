@@ -43,10 +43,12 @@ class Printer:
             click.echo(f"{slug}: {line}", err=True)
 
 
-def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force: bool, jobs: int, gpus: Sequence[str]) -> list[str]:
+def run_side_by_side(
+    project: Project, slugs: Sequence[str], select: str, options: Sequence[str], jobs: int, gpus: Sequence[str]
+) -> list[str]:
     """Brings concepts up to date, `jobs` at once; says what was done and why, and returns what failed.
 
-    `gpus`: the names of the GPUs; without one, each has its share of the cores.
+    `options`: of each one's command. `gpus`: the names of the GPUs; without one, each has its share of the cores.
     """
     places, printer, running = Queue[int](), Printer(), list[subprocess.Popen[str]]()
     for place in range(jobs):
@@ -55,7 +57,7 @@ def run_side_by_side(project: Project, slugs: Sequence[str], select: str, force:
     def bring(slug: str) -> str:
         place = places.get()
         try:
-            return _run_one(project, slug, select, force, _environment(place, jobs, gpus), printer, running)
+            return _run_one(project, slug, select, options, _environment(place, jobs, gpus), printer, running)
         finally:
             places.put(place)
 
@@ -88,7 +90,7 @@ def _run_one(
     project: Project,
     slug: str,
     select: str,
-    force: bool,
+    options: Sequence[str],
     environment: dict[str, str],
     printer: Printer,
     running: list[subprocess.Popen[str]],
@@ -104,7 +106,7 @@ def _run_one(
         "--data",
         str(project.store.root),
     ]
-    command += ["run", slug, "--select", select, "--jobs", "1", *(["--force"] if force else [])]
+    command += ["run", slug, "--select", select, "--jobs", "1", *options]
     keys = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "encoding": "utf-8"}
     # in a session of its own: a terminal's Ctrl-C is handed on once, by the one that it is meant for
     with subprocess.Popen(command, env=environment, start_new_session=True, **keys) as process:  # type: ignore[call-overload]

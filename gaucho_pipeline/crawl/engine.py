@@ -25,7 +25,7 @@ from gaucho_pipeline.crawl.fetch_errors import FetchError, OptedOut
 from gaucho_pipeline.crawl.fetching import Web, settings
 from gaucho_pipeline.crawl.file_rights import GENERATED, FileRights, read_file_rights, refusal_by_file
 from gaucho_pipeline.crawl.journal import Journal
-from gaucho_pipeline.crawl.listing import Listing, list_source
+from gaucho_pipeline.crawl.listing import Listing, list_source, refuse_losses
 from gaucho_pipeline.crawl.rate_limits import PRIVATE
 from gaucho_pipeline.crawl.safety import bound_headers
 from gaucho_pipeline.crawl.same_bytes import drop_placeholders, drop_restricted_elsewhere
@@ -63,6 +63,8 @@ class Crawl:
     kept: dict[str, str] = field(default_factory=dict)
     """SHA-256 of the bytes, by key."""
     failed: dict[str, FetchError] = field(default_factory=dict)
+    accept_losses: bool = False
+    """Whether somebody has said that a source may lose more than half of its images at once."""
     flags: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """What files say of themselves beside their rights, by key."""
 
@@ -138,6 +140,8 @@ async def list_sources(crawl: Crawl, web: Web | None, refresh_lock: bool = False
         ask = web.ask if web else _nobody
         enough = partial(is_enough, spec=crawl.spec, media_hosts=crawl.media_hosts(source.origin))
         listing = await list_source(source, ask, crawl.lock_file, enough, previous, previous_gone, refresh_lock)
+        if source.api_hosts and not crawl.accept_losses:
+            refuse_losses(listing, previous)
         crawl.reporter.info(_summary(listing))
         crawl.add(listing)
     crawl.decide()

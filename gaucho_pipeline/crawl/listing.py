@@ -23,6 +23,8 @@ MAX_REQUESTS = 500
 """To one source in one crawl; Commons' largest search needs 200."""
 MAX_EMPTY_ANSWERS = 100
 """In a row without a new record, after which a source goes on for ever."""
+MIN_LOSSES = 3
+"""Fewer images may leave at once without anybody's word."""
 PATIENCE = 5
 """Requests more, when there is enough, to see whether what was kept before is still there."""
 
@@ -93,6 +95,22 @@ async def list_source(
         why = f" ({unasked})" if unasked else ""
         listing.tell(f"{unseen} images that were kept before were not seen again within reach{why}, and stay")
     return listing
+
+
+def refuse_losses(listing: Listing, previous: Collection[str]) -> None:
+    """Has a source fail that would lose more than half of what it had at once: then what it gave before stays, and its check says so."""
+    listed = {**listing.records, **listing.unusable}
+    lost = [key for key in previous if key in listing.gone or (listing.complete and key not in listed)]
+    if len(lost) >= MIN_LOSSES and 2 * len(lost) > len(previous):
+        listing.failure = _(
+            "{origin}: {lost} of {count} images that it had are gone at once; nothing goes until somebody says that this is right: "
+            "gaucho run CONCEPT --select raw_crawl --accept-losses",
+            origin=listing.origin,
+            lost=len(lost),
+            count=len(previous),
+        )
+        listing.complete = False
+        listing.gone.clear()
 
 
 async def _list(page: ApiPage, listing: Listing, ask: Ask, is_enough: Callable[[Listing], bool], previous: Collection[str]) -> None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from gaucho_pipeline.concepts.curation import Captioner, Context, CurationSpec
-from gaucho_pipeline.curation.text_image import TextImageModel
-from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.curation.text_image import TextImageModel, cannot_be_loaded
+from gaucho_pipeline.errors import ConfigError, _
+from gaucho_pipeline.families.building import built
 from gaucho_pipeline.files.spreadsheets import read_spreadsheet
-from gaucho_pipeline.models.base_models import best_device, quiet_libraries
+from gaucho_pipeline.models.base_models import best_device, folder_of, quiet_libraries
 from gaucho_pipeline.prompts.glossary import translate
 from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
 
@@ -125,16 +127,11 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     quiet_libraries()
-    try:
+    with built(partial(cannot_be_loaded, f"curation.captioner: {spec.model}"), folder_of(spec.model)):
         processor = AutoProcessor.from_pretrained(spec.model, revision=spec.revision, trust_remote_code=False)
         model = AutoModelForImageTextToText.from_pretrained(
             spec.model, revision=spec.revision, trust_remote_code=False, use_safetensors=True
         )
-    except (OSError, ValueError, ImportError) as error:  # some processors want torchvision, which nothing here may need
-        raise GauchoError(
-            _("curation.captioner: {model} cannot be loaded: {error}", model=spec.model, error=str(error).strip().splitlines()[0])
-        ) from None
-
     model.eval().to(best_device())
 
     @torch.no_grad()

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gaucho_pipeline.concepts.curation import Segmenter
+from gaucho_pipeline.curation.text_image import cannot_be_loaded
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.families.building import built
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 
@@ -31,7 +34,7 @@ def segmenting_model(spec: Segmenter, class_noun: str) -> Callable[[Image.Image]
 
     quiet_libraries()
     where, name = str(encoder_folder(spec.model) or spec.model), f"curation.segmenter: {spec.model}"
-    try:
+    with built(partial(cannot_be_loaded, name), encoder_folder(spec.model)):
         kind = AutoConfig.from_pretrained(where, revision=spec.revision, trust_remote_code=False).model_type
         if kind != _KIND:
             text = _("{name} is a {kind}; models of CLIPSeg's kind are read here, such as CIDAS/clipseg-rd64-refined", name=name, kind=kind)
@@ -39,8 +42,6 @@ def segmenting_model(spec: Segmenter, class_noun: str) -> Callable[[Image.Image]
         model = CLIPSegForImageSegmentation.from_pretrained(where, revision=spec.revision, use_safetensors=True)
         processor = AutoImageProcessor.from_pretrained(where, revision=spec.revision, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(where, revision=spec.revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise GauchoError(_("{name} cannot be loaded: {error}", name=name, error=str(error).strip().splitlines()[0])) from None
     model.eval().to(best_device())
     words = tokenizer([spec.prompt or class_noun], padding="max_length", truncation=True, return_tensors="pt").to(model.device)
 

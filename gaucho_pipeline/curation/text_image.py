@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families.building import built
-from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.files.digests import weights_digest
 from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 
@@ -20,6 +20,11 @@ def model_digest(model: str) -> str | None:
     return weights_digest(folder) if folder and folder.is_dir() else None
 
 
+def cannot_be_loaded(name: str, text: str) -> GauchoError:
+    """What is told of a model that a key names."""
+    return GauchoError(_("{name} cannot be loaded: {error}", name=name, error=text))
+
+
 class TextImageModel:
     """A loaded model. Raises GauchoError if it cannot be had; `key` is the key of the specification that names it."""
 
@@ -29,16 +34,11 @@ class TextImageModel:
         quiet_libraries()
         folder, self._name = encoder_folder(model), f"{key}: {model}"
         where = str(folder or model)
-        with built(self._told):
-            if folder:
-                check_part(folder)
+        with built(partial(cannot_be_loaded, self._name), folder):
             self._model = (
                 AutoModel.from_pretrained(where, revision=revision, trust_remote_code=False, use_safetensors=True).eval().to(best_device())
             )
             self._processor = AutoProcessor.from_pretrained(where, revision=revision, trust_remote_code=False)
-
-    def _told(self, text: str) -> GauchoError:
-        return GauchoError(_("{name} cannot be loaded: {error}", name=self._name, error=text))
 
     def shares(self, picture: Image.Image, texts: list[str]) -> list[float]:
         """How probable each text is among all of them, 0 to 1, for an RGB picture. Raises GauchoError if the model gives no number."""

@@ -17,6 +17,7 @@ from gaucho_pipeline.files.digests import digest, file_digest
 
 _HEAD = 256
 MAX_FILES = 200_000
+_MAX_DEPTH = 100
 _SYSTEM = (Path("/proc"), Path("/sys"), Path("/dev"))
 """What looks like folders of files and is the system itself: reading it may never end."""
 _MAGIC = (
@@ -98,7 +99,11 @@ def images_digest(folder: Path) -> str:
 
 def _everything(folder: Path) -> Iterator[Path]:
     unreadable: list[Path] = []
+    most = len(folder.parts) + _MAX_DEPTH
     for parent, folders, files in os.walk(folder, onerror=lambda error: unreadable.append(Path(str(error.filename)))):
+        if len(Path(parent).parts) >= most:  # nobody's, and more than can be walked: told as what cannot be read
+            yield from (Path(parent, name) for name in folders)
+            folders.clear()
         yield from (Path(parent, name) for name in files)
         yield from (Path(parent, name) for name in folders if Path(parent, name).is_symlink())
     yield from (path for path in unreadable if path != folder)

@@ -15,7 +15,6 @@ from typing import Any
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.building import built
-from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
 
 
@@ -91,8 +90,7 @@ class DreamBooth(Method):
             return GauchoError(_("{folder} does not load: {error}", folder=folder / part, error=text))
 
         def load(kind: Any) -> Any:
-            with built(told):
-                check_part(folder / part)
+            with built(told, folder / part):
                 return kind.from_pretrained(folder / part, use_safetensors=True)
 
         family.parts.take_from(part, load)

@@ -18,7 +18,6 @@ from gaucho_pipeline.assets.table import EVALUATION, Asset
 from gaucho_pipeline.concepts.models import EMBEDDED, EncoderSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families.building import built
-from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.images.decoding import square, to_tensor
 from gaucho_pipeline.models.base_models import best_device, encoder_folder, quiet_libraries
 from gaucho_pipeline.scorers.base import Vectors
@@ -39,7 +38,7 @@ class Encoder:
         self._key, self._asset = f"{asset.part}.{kind}", asset.name
         told = partial(_cannot_be_had, self._key, self._asset, spec)
         try:
-            with built(told):
+            with built(told, encoder_folder(spec.model)):
                 self._load(spec, offline=True)
         except GauchoError:
             if offline or encoder_folder(spec.model):
@@ -54,9 +53,7 @@ class Encoder:
     def _load(self, spec: EncoderSpec, offline: bool) -> None:
         from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-        if folder := encoder_folder(spec.model):
-            check_part(folder)
-        where, keys = str(folder or spec.model), {"revision": spec.revision, "local_files_only": offline}
+        where, keys = str(encoder_folder(spec.model) or spec.model), {"revision": spec.revision, "local_files_only": offline}
         adapter = {"local_files_only": True}  # else it asks a hub for an adapter's configuration, offline or not
         model = AutoModel.from_pretrained(where, use_safetensors=True, trust_remote_code=False, adapter_kwargs=adapter, **keys)
         self._model = model.eval().to(best_device())

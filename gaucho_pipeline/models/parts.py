@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families.base import Family
-from gaucho_pipeline.families.building import built, told_in_one_line, within_bounds
+from gaucho_pipeline.families.building import TooLarge, built, told_in_one_line, within_bounds
 from gaucho_pipeline.families.model_files import count_weights, variant_of, weight_files
 from gaucho_pipeline.families.parts import Change, Parts, is_text_encoder
 from gaucho_pipeline.models.block_swap import BlockSwap, blocks_of, longest_list
@@ -309,7 +309,7 @@ def _check_size(source: Source, name: str, make: Callable[[], Any]) -> None:
     try:
         with within_bounds():
             made = sum(parameter.numel() for parameter in make().parameters())
-    except ConfigError as error:
+    except TooLarge as error:
         raise _makes_nothing(source, name, str(error)) from None
     except Exception:  # which is told when the part is loaded
         return

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
 
-from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, Asset
+from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, RAW_CRAWL, Asset
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
@@ -23,7 +23,7 @@ from gaucho_pipeline.orchestration.metadata import build_metadata
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
 from gaucho_pipeline.orchestration.stopping import cancelled_if_stopped
-from gaucho_pipeline.orchestration.tags import FORCE_TAG
+from gaucho_pipeline.orchestration.tags import ACCEPT_LOSSES_TAG, FORCE_TAG
 from gaucho_pipeline.processes import launch
 from gaucho_pipeline.processes.launch import ERROR_FILE, PARENT_VARIABLE
 from gaucho_pipeline.project.project import Project
@@ -114,7 +114,9 @@ def _ensure(
             return dg.MaterializeResult(data_version=dg.DataVersion(NOT_REQUESTED), metadata={"cached": True, "note": NOT_REQUESTED})
         if asset.on_base_model:
             project.recognise(slug)
-        request = project.request(asset.name, slug, force=context.run.tags.get(FORCE_TAG) == "true")
+        accepts = asset == RAW_CRAWL and context.run.tags.get(ACCEPT_LOSSES_TAG) == "true"
+        request = project.request(asset.name, slug, force=accepts or context.run.tags.get(FORCE_TAG) == "true")
+        request = request.model_copy(update={"accept_losses": accepts})
         project.check_inputs(asset.name, slug)
         project.store.check_writable()
     except GauchoError as error:

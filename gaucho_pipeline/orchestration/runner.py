@@ -7,9 +7,10 @@ import os
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -117,20 +118,21 @@ class Runner:
         instance: dg.DagsterInstance,
         received: Callable[[], int] = lambda: 0,
         tell: Callable[[str], None] = lambda text: None,
+        tags: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`received`: the number of a signal that asks to stop, once one has come; Dagster keeps that to itself.
 
-        `tell`: is told what a run waits for.
+        `tell`: is told what a run waits for. `tags`: further ones of its runs.
         """
         self._job = definitions.resolve_implicit_global_asset_job_def()
-        self._instance, self._received, self._tell = instance, received, tell
+        self._instance, self._received, self._tell, self._tags = instance, received, tell, dict(tags)
 
     def run(self, asset: str, slug: str, force: bool, reason: str = "") -> Outcome:
         """Runs an asset, its specification first, and its checks. Raises KeyboardInterrupt if it was asked to stop meanwhile."""
         warnings.filterwarnings("ignore", message=".*is currently in preview.*")  # Dagster's own use of its previews
         is_partitioned = ASSETS[asset].is_partitioned
         keys = [*([dg.AssetKey(ASSETS[asset].spec_name)] if is_partitioned else []), dg.AssetKey(asset)]
-        tags = {PROCESS_TAG: this_process(), CONCEPT_TAG: slug, REASON_TAG: reason[:250], FORCE_TAG: "true" if force else ""}
+        tags = {PROCESS_TAG: this_process(), CONCEPT_TAG: slug, REASON_TAG: reason[:250], FORCE_TAG: "true" if force else "", **self._tags}
         with self._place_in_pool(asset) as run_id:
             result = self._job.execute_in_process(
                 asset_selection=keys,

@@ -16,7 +16,6 @@ from gaucho_pipeline.concepts.sequence import SequenceSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.building import built
-from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.prompts.stories import Story
 from gaucho_pipeline.sequence.base import Drawing, SequenceMethod
@@ -116,9 +115,7 @@ def _load_adapter(spec: ModelSpec, dtype: torch.dtype) -> Any:
     def told(text: str) -> GauchoError:
         return GauchoError(_("sequence.motion_adapter: {model} cannot be loaded: {first}", model=spec.model, first=text))
 
-    with built(told):
-        if folder:
-            check_part(folder)
+    with built(told, folder):
         return MotionAdapter.from_pretrained(
             str(folder or spec.model), revision=None if folder else spec.revision, dtype=dtype, use_safetensors=True
         )

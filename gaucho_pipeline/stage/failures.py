@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, shown
 from gaucho_pipeline.files.writing import write_atomically
 
 _DISK_FULL = (os.strerror(errno.ENOSPC), "database or disk is full", "PytorchStreamWriter failed writing file")
@@ -65,4 +65,4 @@ def explain(error: BaseException, memory_remedy: str = "") -> str:
         return f"{error.filename or 'a file'}: {error.strerror or error}"
     if isinstance(error, MemoryError) or type(error).__name__ == _TORCH_MEMORY_ERROR:
         return f"memory ran out; {memory_remedy or 'close other programs, or take a machine with more'}"
-    return " ".join(str(error).split())
+    return shown(" ".join(str(error).split()))

@@ -7,6 +7,8 @@ import time
 
 from dagster_pipes import PipesContext
 
+from gaucho_pipeline.errors import shown
+
 _PROGRESS_SECONDS = 5.0
 
 
@@ -17,6 +19,7 @@ class Reporter:
         self._pipes = pipes
 
     def info(self, text: str) -> None:
+        text = shown(text)
         print(text, file=sys.stderr, flush=True)
         if self._pipes:
             self._pipes.log.info(text)

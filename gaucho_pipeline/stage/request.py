@@ -36,6 +36,7 @@ class StageRequest(BaseModel):
     lock_file: Path | None = Field(None, description="The file beside concepts.yaml that keeps the ids of names")
     forgotten: Path | None = Field(None, description="The file beside concepts.yaml that names images which must not come back")
     force: bool = Field(False, description="Make it again although it stands")
+    accept_losses: bool = Field(False, description="Of a crawl: whether a source may lose more than half of its images at once")
 
     @property
     def token(self) -> str:

@@ -17,7 +17,7 @@ from gaucho_pipeline.crawl.engine import Crawl
 from gaucho_pipeline.crawl.listing import Listing
 from gaucho_pipeline.demo.site import HOST, DemoSite, QuietHandler, demo_site
 from gaucho_pipeline.demo.subjects import draw_subject
-from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS
+from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, read_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.rights.licenses import parse_license
@@ -28,7 +28,7 @@ from gaucho_pipeline.store.soundness import blocked_by, run_check
 from gaucho_pipeline.store.store import Store
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.crawling import SLUG, concept_of, crawl_once, openverse, urls
-from gaucho_pipeline_tests.programs import content_of, kill_after, run_stage, stage_command
+from gaucho_pipeline_tests.programs import content_of, gaucho, kill_after, run_stage, stage_command
 from gaucho_pipeline_tests.replay import CommonsReplay, INaturalistReplay, OpenverseReplay, real_images, send_json, serving
 
 
@@ -259,6 +259,28 @@ def test_false_friends_are_left_out_by_name(site: DemoSite, tmp_path: Path) -> N
     assert "Chimarrão 1" in refused
     assert "Chimarrão 2" not in refused
     assert not [path for path in site.requested if path.endswith("/00.png")]
+
+
+def test_a_source_that_loses_most_at_once_changes_nothing_until_somebody_says_so(real: Path, tmp_path: Path) -> None:
+    recorded = OpenverseReplay(real / "openverse")
+    with serving(recorded) as server:
+        concept = concept_of(openverse("galah", server.address))
+        first = crawl_once(tmp_path, concept)
+        assert first.metrics.kept >= 3
+        keys = [row["key"].partition(":")[2] for row in first.table("images")]
+        recorded.without = set(keys[1:])
+        second = crawl_once(tmp_path, concept)
+        assert [row["key"] for row in second.table("images")] == [row["key"] for row in first.table("images")]
+        assert "--accept-losses" in next(iter(second.metrics.failed_sources.values()))
+        assert second.artifact
+        results = [run_check(check, second.artifact) for check in RAW_CRAWL.checks]
+        assert ["gone at once" in result.text for result in results if not result.passed] == [True]
+        said = gaucho(tmp_path, "run", SLUG, "--select", "raw_crawl", "--accept-losses", check=False)
+        third = second.project.store.current("raw_crawl", SLUG)
+        assert third, said.stderr
+        assert [row["key"] for row in read_table(third.folder / "images.jsonl")] == [f"openverse:{keys[0]}"]
+    refused = gaucho(tmp_path, "run", SLUG, "--accept-losses", check=False)
+    assert (refused.returncode, "--accept-losses: goes with --select raw_crawl" in refused.stderr) == (2, True)
 
 
 def test_a_public_site_is_not_asked_without_a_contact(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gaucho_pipeline.concepts.lock_file import LockFile
-from gaucho_pipeline.crawl.listing import MAX_REQUESTS, PATIENCE, Listing, list_source
+from gaucho_pipeline.crawl.listing import MAX_REQUESTS, PATIENCE, Listing, list_source, refuse_losses
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.sources.base import ApiPage, ApiRequest, Lookup, Recheck
@@ -279,3 +279,18 @@ def test_two_crawls_keep_each_others_ids(tmp_path: Path) -> None:
     one.add("taxon", "a", "https://a", {"id": 1})
     other.add("taxon", "b", "https://b", {"id": 2})
     assert set(json.loads((tmp_path / "lock.json").read_text())["names"]) == {"taxon: a", "taxon: b"}
+
+
+@pytest.mark.parametrize(
+    ("previous", "fails"),
+    [(("1", "2", "97", "98", "99"), True), (("1", "2", "3", "97", "98", "99"), False), (("1", "98", "99"), False), ((), False)],
+)
+def test_a_source_that_loses_more_than_half_at_once_fails_and_loses_nothing(previous: tuple[str, ...], fails: bool) -> None:
+    listing, _ = listed(Answering(3), previous=previous)
+    refuse_losses(listing, previous)
+    assert bool(listing.failure) is fails
+    assert listing.complete is not fails
+    if fails:
+        assert "3 of 5 images that it had are gone at once" in listing.failure
+        assert "--accept-losses" in listing.failure
+        assert listing.gone == set()

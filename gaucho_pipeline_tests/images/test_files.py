@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,19 @@ def test_a_folder_that_is_itself_below_a_hidden_one_is_the_curators(tmp_path: Pa
     folder.mkdir(parents=True)
     (folder / "a.png").write_bytes(b"\x89PNG 1")
     assert [file.reason for file in list_folder(folder)] == [""]
+
+
+def test_folders_deeper_than_anybody_makes_are_told_and_not_walked(tmp_path: Path) -> None:
+    draw_subject("araucaria", 1, side=64).save(tmp_path / "photo.png")
+    deep, place = os.open(tmp_path, os.O_RDONLY), "a"
+    for _ in range(1900):
+        os.mkdir(place, dir_fd=deep)
+        inner = os.open(place, os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = inner
+    os.close(deep)
+    found = list_folder(tmp_path)
+    assert [file.name for file in found if not file.reason] == ["photo.png"]
+    assert [file.reason for file in found if file.reason] == ["cannot be read"]
+    assert images_digest(tmp_path)
+    subprocess.run(["rm", "-r", str(tmp_path / "a")], check=True)  # Python's own way is no longer one
