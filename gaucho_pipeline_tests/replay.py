@@ -29,7 +29,7 @@ class Server(ThreadingHTTPServer):
 
     def media(self) -> list[str]:
         """The paths asked for that are neither an API's nor a host's rules."""
-        return [path for path in self.requested if not path.startswith(("/v1/", "/w/", "/robots.txt", "/.well-known/"))]
+        return [path for path in self.requested if not path.startswith(("/v1/", "/w/", "/robots.txt", "/ai.txt", "/.well-known/"))]
 
 
 class _Handler(QuietHandler):

@@ -32,6 +32,7 @@ FLOORS = (
     ("definitions", "ui"),
     ("commands",),
     ("cli",),
+    ("__main__",),
 )
 """From the ground up. A room imports rooms of lower floors only; of the rooms of its own floor it knows none."""
 MAX_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 450, 40, 7

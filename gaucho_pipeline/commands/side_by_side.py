@@ -100,7 +100,7 @@ def _run_one(
         sys.executable,
         "-P",
         "-m",
-        "gaucho_pipeline.cli",
+        "gaucho_pipeline",
         "--concepts",
         str(project.concepts_file),
         "--data",

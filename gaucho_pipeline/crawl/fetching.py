@@ -48,6 +48,7 @@ from gaucho_pipeline.crawl.fetch_errors import (
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
 from gaucho_pipeline.crawl.rate_limits import ATTEMPTS, LONGEST_WAIT, PRIVATE, RETRY_STATUSES, DailyCount, pause_before, retry_after
 from gaucho_pipeline.crawl.safety import HOSTS_KEY, HOSTS_SETTING, ForbiddenAddress, PublicResolver, TooManyHeaders, check_url, is_same_site
+from gaucho_pipeline.crawl.usage_rules import AiTxt, UsagePreferences
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.images.files import is_image
 from gaucho_pipeline.sources.base import ApiAnswer, ApiBusy, ImageSource, Limit, host_of, limits_of, media_address
@@ -157,7 +158,7 @@ class Web:
     async def opted_out(self, address: str) -> str | None:
         """Why the host of an image that is known already reserves its use today; None if it does not, or does not answer."""
         try:
-            return (await self._reservations_of(address)).opt_out(address)
+            return await self._reserved(address)
         except FetchError:
             return None
 
@@ -237,7 +238,7 @@ class Web:
             raise FetchError(_("{host} is not told whom to write to (GAUCHO_CONTACT)", host=host), retry=False)
         if kind == "api":
             self._days.count(host)
-        if kind == "image" and (reason := (await self._reservations_of(address)).opt_out(address)):
+        if kind == "image" and (reason := await self._reserved(address)):
             raise OptedOut(reason, retry=False)
         if not self._is_exempt(address, kind) and not await self._allowed_by_robots(address):
             raise OptedOut(_("forbidden by robots.txt"), retry=False)
@@ -290,12 +291,21 @@ class Web:
 
     async def _allowed_by_robots(self, address: str) -> bool:
         """Whether robots.txt lets this crawl fetch an address; one that cannot be read forbids all (RFC 9309, 2.3.1.4)."""
-        rules = await self._rules_of(address, "robots.txt", lambda content: ProtegoRobotParser(content, self._crawler.spider))
+        rules, _unused = await self._rules_of(address, "robots.txt", self._read_robots)
         return bool(rules.allowed(address, AGENT))
 
-    async def _reservations_of(self, address: str) -> Reservations:
-        """A host's reservations. Raises FetchError if they cannot be read: what may be reserved is not fetched."""
-        return await self._rules_of(address, ".well-known/tdmrep.json", Reservations)
+    def _read_robots(self, content: bytes) -> tuple[ProtegoRobotParser, UsagePreferences]:
+        return ProtegoRobotParser(content, self._crawler.spider), UsagePreferences(content)
+
+    async def _reserved(self, address: str) -> str | None:
+        """Why a host's files forbid the use of what is at an address; None if they do not.
+
+        Raises FetchError if one cannot be read: what may be reserved is not fetched.
+        """
+        reservations = await self._rules_of(address, ".well-known/tdmrep.json", Reservations)
+        _robots, preferences = await self._rules_of(address, "robots.txt", self._read_robots)
+        ai_txt = await self._rules_of(address, "ai.txt", AiTxt)
+        return preferences.opt_out(address) or reservations.opt_out(address) or ai_txt.opt_out(address)
 
     async def _rules_of(self, address: str, name: str, read: Callable[[bytes], _Rules]) -> _Rules:
         """What a host's own file says, asked for once; one that is not there is an empty one. Raises FetchError if it cannot be read."""

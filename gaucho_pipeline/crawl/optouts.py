@@ -1,7 +1,8 @@
-"""Whether whoever publishes an image has opted out of its use: X-Robots-Tag, and the TDM Reservation Protocol.
+"""Whether whoever publishes an image has opted out of its use, in headers and in the files of a host. What a host writes into robots.txt
+beside them is in `usage_rules.py`; robots.txt is obeyed where requests are made (`fetching.py`).
 
-robots.txt is obeyed where requests are made (`fetching.py`). Headers: https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag;
-TDMRep: https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/.
+X-Robots-Tag: https://developers.google.com/search/docs/crawling-indexing/robots-meta-tag; TDMRep:
+https://www.w3.org/community/reports/tdmrep/CG-FINAL-tdmrep-20240510/; Content-Usage: draft-ietf-aipref-attach-05 of 19 August 2026.
 """
 
 from __future__ import annotations
@@ -28,7 +29,24 @@ def header_opt_out(headers: Mapping[str, Iterable[str]]) -> str | None:
             return f"opted out: X-Robots-Tag {found[0]}"
     if any(value.strip() == "1" for value in headers.get("tdm-reservation", ())):
         return "opted out: tdm-reservation header"
+    for name in ("content-usage", "content-signal"):
+        if any(forbids_training(value) for value in headers.get(name, ())):
+            return f"opted out: {name} header"
+    if any(_RSL_LINK.search(value) for value in headers.get("link", ())):
+        return "opted out: an RSL licence, whose terms are not read"
     return None
+
+
+_RSL_LINK = re.compile(r"(?i)rel=\"?license\"?[^,]*application/rsl\+xml|application/rsl\+xml[^,]*rel=\"?license")
+_USES = ("train-genai", "genai", "train-ai", "ai-train", "ai", "tdm", "bots")
+"""Uses that preferences name, the narrowest that training is part of first (draft-ietf-aipref-vocab-08, 14 September 2026, and before)."""
+
+
+def forbids_training(preferences: str) -> bool:
+    """Whether preferences such as `train-ai=n, search=y` or `ai-train=no` forbid to learn from what they are of; the narrowest counts."""
+    found = dict(re.findall(r"([a-z][a-z-]*)\s*=\s*\"?([a-z]+)", preferences.lower()))
+    stated = [found[name] for name in _USES if name in found]
+    return bool(stated) and stated[0] in ("n", "no")
 
 
 def _directives_for_us(value: str) -> set[str]:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import dagster as dg
@@ -94,3 +95,25 @@ def test_whoever_reads_only_the_first_lines_ends_a_command_without_a_word(tmp_pa
     shell = f"{sys.executable} -m gaucho_pipeline.cli status | true"
     done = subprocess.run(["bash", "-c", shell], cwd=folder, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+_SLOW = """
+import os, signal, threading, time
+threading.Thread(target=lambda: (time.sleep(0.2), os.kill(os.getpid(), signal.SIGINT)), daemon=True).start()
+time.sleep(30)
+"""
+"""A library that takes its time to be loaded, during which Ctrl-C comes."""
+
+
+@pytest.mark.parametrize("is_child", [False, True])
+def test_a_command_is_stopped_in_one_line_also_while_it_is_loaded(is_child: bool, tmp_path: Path) -> None:
+    (tmp_path / "pydantic").mkdir()
+    (tmp_path / "pydantic" / "__init__.py").write_text(_SLOW)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])} | ({"GAUCHO_PARENT": "1"} if is_child else {})
+    done = subprocess.run([sys.executable, "-m", "gaucho_pipeline", "demo"], env=environment, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "" if is_child else "stopped by Ctrl-C\n")
+
+
+def test_the_program_that_is_installed_is_the_one_that_can_be_stopped() -> None:
+    scripts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+    assert scripts == {"gaucho": "gaucho_pipeline.__main__:main"}
