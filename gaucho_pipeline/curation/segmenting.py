@@ -33,12 +33,14 @@ def segmenting_model(spec: Segmenter, class_noun: str) -> Callable[[Image.Image]
     from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, CLIPSegForImageSegmentation
 
     quiet_libraries()
-    where, name = str(encoder_folder(spec.model) or spec.model), f"curation.segmenter: {spec.model}"
-    with built(partial(cannot_be_loaded, name), encoder_folder(spec.model)):
+    folder, name = encoder_folder(spec.model), f"curation.segmenter: {spec.model}"
+    where, told = str(folder or spec.model), partial(cannot_be_loaded, name)
+    with built(told):
         kind = AutoConfig.from_pretrained(where, revision=spec.revision, trust_remote_code=False).model_type
-        if kind != _KIND:
-            text = _("{name} is a {kind}; models of CLIPSeg's kind are read here, such as CIDAS/clipseg-rd64-refined", name=name, kind=kind)
-            raise ConfigError(text)
+    if kind != _KIND:
+        text = _("{name} is a {kind}; models of CLIPSeg's kind are read here, such as CIDAS/clipseg-rd64-refined", name=name, kind=kind)
+        raise ConfigError(text)
+    with built(told, folder):
         model = CLIPSegForImageSegmentation.from_pretrained(where, revision=spec.revision, use_safetensors=True)
         processor = AutoImageProcessor.from_pretrained(where, revision=spec.revision, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(where, revision=spec.revision, trust_remote_code=False)

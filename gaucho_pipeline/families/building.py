@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 
-from gaucho_pipeline.errors import GauchoError, _, first_line
+from gaucho_pipeline.errors import ConfigError, GauchoError, _, first_line
 from gaucho_pipeline.families.model_files import check_part
 
 _MOST = 50_000
@@ -46,9 +46,12 @@ def within_bounds() -> Iterator[None]:
 @contextlib.contextmanager
 def built(told: Callable[[str], GauchoError], folder: Path | None = None) -> Iterator[None]:
     """Both of it: within bounds, and whatever goes wrong `told` in one line. `folder`: of a model on this disk, which is judged first."""
-    with told_in_one_line(told), within_bounds():
+    try:
         if folder:
             check_part(folder)
+    except ConfigError as error:
+        raise told(str(error)) from None
+    with told_in_one_line(told), within_bounds():
         yield
 
 

@@ -77,8 +77,13 @@ def check_part(part: Path) -> int:
         raise ConfigError(_("{part} has no config.json; fetch the whole model again", part=part))
     config = _config_of(part / "config.json")
     if named := [key for key in _QUANTIZED if config.get(key)]:
-        text = "{part} is quantized already ({key}); take the model in full precision: training.quantization quantizes it here"
-        raise ConfigError(_(text, part=part, key=named[0]))
+        raise ConfigError(
+            _(
+                "{part} is quantized already ({key}); take the model in full precision: training.quantization quantizes it here",
+                part=part,
+                key=named[0],
+            )
+        )
     if (part / "adapter_config.json").exists():
         raise ConfigError(_("{part} holds adapter_config.json, which has another model loaded in its place; remove it", part=part))
     return sum(count_weights(file) for file in weight_files(part))

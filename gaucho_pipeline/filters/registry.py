@@ -150,6 +150,10 @@ SENTENCES: dict[str, Bilingual] = {f.name: f.sentence for f in FILTERS} | {
     "not-an-image": Bilingual(pt="O arquivo não é uma imagem.", en="The file is not an image."),
     "too-many-pixels": Bilingual(pt="A imagem é grande demais para ser aberta com segurança.", en="It is too large to open safely."),
     "truncated": Bilingual(pt="O arquivo está incompleto.", en="The file is cut off."),
+    "camera raw": Bilingual(
+        pt="É o arquivo bruto da câmera, e a imagem dentro dele é pequena: exporte-a como JPEG ou TIFF, em tamanho inteiro.",
+        en="It is a camera's raw file, and the picture inside it is small: export it as JPEG or TIFF, in full size.",
+    ),
     "unreadable": Bilingual(pt="O arquivo está corrompido.", en="The file is broken."),
     "took too long": Bilingual(pt="A imagem demorou demais para abrir.", en="It took too long to open."),
     "ended its process": Bilingual(pt="A imagem derrubou o programa que a abria.", en="It brought down the program that opened it."),

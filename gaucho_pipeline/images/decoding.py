@@ -20,6 +20,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.images import tiff
 
 if TYPE_CHECKING:
     import torch
@@ -32,9 +33,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 
 MAX_SCANS = 200
 """Of a JPEG: cameras and programs write ten or fewer, and thumbnails inside some more."""
+CAMERA_RAW = "camera raw"
+"""The reason of what a camera's sensor saw, and has no picture beside it that is large enough."""
 _RANGE = 8
 """A picture whose darkest and lightest value are nearer than this shows nothing."""
 _LYING = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
+_OF_A_CAMERA = (ExifTags.Base.Orientation, ExifTags.Base.Make, ExifTags.Base.Model)
 _STANDARD_SUM = 3693  # of the 64 values of the standard's luminance table
 
 
@@ -51,18 +55,23 @@ class BadImage(Exception):
 
 @dataclass(frozen=True)
 class Probed:
-    """A picture, and what its file says of it: width and height in pixels as seen upright, and a JPEG's quality (1 to 100)."""
+    """A picture, and what its file says of it: width and height in pixels as seen upright, and a JPEG's quality (1 to 100).
+
+    `camera`: whether it says which camera took it, or which side is up.
+    """
 
     image: Image.Image
     width: int
     height: int
     quality: int | None
+    camera: bool = False
 
 
 def decode(content: bytes) -> Image.Image:
     """The picture in `content`: its first frame, upright, sRGB, 8 bits, transparency over white, no metadata.
 
-    Raises BadImage with the reason not-an-image, too-many-pixels, truncated or unreadable.
+    Of a TIFF file the largest page; of a camera's raw data the preview. Raises BadImage with the reason not-an-image, too-many-pixels,
+    truncated, unreadable or camera raw.
     """
     return probe(content, enough=4096).image
 
@@ -87,12 +96,15 @@ def probe(content: bytes, enough: int) -> Probed:
     """
     with _opened(content) as image:
         width, height = image.size
-        quality = _jpeg_quality(image)
+        quality, is_min_white = _jpeg_quality(image), tiff.is_min_white(image)
         image.draft("RGB", (enough, enough))
         image.load()
-        if image.getexif().get(ExifTags.Base.Orientation) in _LYING:
+        exif = image.getexif()
+        if exif.get(ExifTags.Base.Orientation) in _LYING:
             width, height = height, width
-        return Probed(_to_srgb(ImageOps.exif_transpose(image)), width, height, quality)
+        return Probed(
+            _to_srgb(ImageOps.exif_transpose(image), is_min_white), width, height, quality, any(exif.get(tag) for tag in _OF_A_CAMERA)
+        )
 
 
 def scans_of(content: bytes) -> int:
@@ -106,12 +118,10 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what Pillow warns of (odd metadata) is not the pixels
-            with Image.open(io.BytesIO(content), formats=_formats()) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise BadImage("too-many-pixels", f"{width} x {height}")
-                if (scans := scans_of(content)) > MAX_SCANS:
-                    raise BadImage("unreadable", f"a JPEG of {scans} scans, each of which is decoded whole")
+            main = tiff.main_picture(content) if tiff.is_tiff(content) else None
+            if main and main.is_preview and min(main.width, main.height) < tiff.MIN_PREVIEW:
+                raise BadImage(CAMERA_RAW, f"its preview has {main.width} x {main.height} pixels; export it as JPEG or TIFF, in full size")
+            with _open(main.content if main else content, main) as image:
                 yield image
     except BadImage:
         raise
@@ -122,6 +132,23 @@ def _opened(content: bytes) -> Iterator[Image.Image]:
     except Exception as error:  # Pillow raises eleven kinds on broken files, SyntaxError and struct.error among them
         reason = "truncated" if "truncated" in str(error).lower() else "unreadable"
         raise BadImage(reason, f"{type(error).__name__}: {error}"[:200]) from None
+
+
+@contextlib.contextmanager
+def _open(content: bytes, main: tiff.MainPicture | None) -> Iterator[Image.Image]:
+    """A picture that is not too large; `main`: what is known of it, where it is one of several in a TIFF file."""
+    if main and main.width * main.height > MAX_PIXELS:
+        raise BadImage("too-many-pixels", f"{main.width} x {main.height}")
+    deep = tiff.deep_colours(main) if main else None
+    with deep or Image.open(io.BytesIO(content), formats=_formats()) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise BadImage("too-many-pixels", f"{width} x {height}")
+        if (scans := scans_of(content)) > MAX_SCANS:
+            raise BadImage("unreadable", f"a JPEG of {scans} scans, each of which is decoded whole")
+        if main and ExifTags.Base.Orientation not in image.getexif():
+            image.getexif()[ExifTags.Base.Orientation] = main.orientation
+        yield image
 
 
 @lru_cache(maxsize=1)
@@ -146,11 +173,12 @@ def _jpeg_quality(image: Image.Image) -> int | None:
     return max(1, min(100, round(5000 / scale if scale > 100 else (200 - scale) / 2)))
 
 
-def _to_srgb(image: Image.Image) -> Image.Image:
+def _to_srgb(image: Image.Image, is_min_white: bool = False) -> Image.Image:
     profile, hidden = image.info.get("icc_profile"), image.info.get("transparency")
     if image.mode.startswith(("I", "F")):
         mask = np.asarray(image) == hidden if isinstance(hidden, int) else None
         image = _to_eight_bits(image)
+        image = ImageOps.invert(image) if is_min_white else image
         if mask is not None:
             image.paste(255, mask=Image.fromarray(mask.astype(np.uint8) * 255))
     elif image.mode == "P":

@@ -41,6 +41,8 @@ _PROGRAMS_FOLDERS = frozenset({
 _CATALOGUES = (".lrdata", ".lrlibrary", ".photoslibrary", ".photolibrary", ".aplibrary", ".migratedphotolibrary", ".cocatalogdb")
 """How folders end that are a program's library of photographs: what was deleted, edited and made small is in them, too."""
 IN_HIDDEN_FOLDER = "in a hidden folder"
+_RAW = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"\0MRM", b"FOVb")
+"""Fujifilm, Olympus, Panasonic, Minolta, Sigma; raw data of Nikon, Canon, Sony and Adobe are TIFF inside, and have a preview."""
 _BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
 """Of ISO base media files that hold pictures (ISO/IEC 23008-12, 10; AVIF 1.1, 8)."""
 
@@ -150,4 +152,6 @@ def _why_not(path: Path, raw: str, inside: Path) -> str:
             head = file.read(_HEAD)
     except OSError:
         return "cannot be read"
+    if head.startswith(_RAW) or head[4:12] == b"ftypcrx ":
+        return "a camera's raw file of a kind that is not read; export it as JPEG or TIFF, in full size"
     return "" if is_image(head) else "not an image" if head else "empty"

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.building import built
-from gaucho_pipeline.families.model_files import check_part
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
 
 
@@ -91,11 +90,7 @@ class DreamBooth(Method):
             return GauchoError(_("{folder} does not load: {error}", folder=folder / part, error=text))
 
         def load(kind: Any) -> Any:
-            try:
-                check_part(folder / part)
-            except ConfigError as error:  # which is about models that were fetched
-                raise told(str(error)) from None
-            with built(told):
+            with built(told, folder / part):
                 return kind.from_pretrained(folder / part, use_safetensors=True)
 
         family.parts.take_from(part, load)

@@ -313,9 +313,9 @@ def _check_size(source: Source, name: str, make: Callable[[], Any]) -> None:
         raise _makes_nothing(source, name, str(error)) from None
     except Exception:  # which is told when the part is loaded
         return
-    held = sum(count_weights(file) for file in weight_files(Path(source.where) / name))
-    if made > 2 * held + _SLACK:
-        raise _makes_nothing(source, name, f"it would have {made:,} weights, and its files hold {held:,}")
+    stored = sum(count_weights(file) for file in weight_files(Path(source.where) / name))
+    if made > 2 * stored + _SLACK:
+        raise _makes_nothing(source, name, f"it would have {made:,} weights, and its files hold {stored:,}")
 
 
 def _cannot_load(source: Source, name: str, text: str) -> GauchoError:

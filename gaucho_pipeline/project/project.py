@@ -325,6 +325,10 @@ class Project:
         found = self.store.current(asset, slug)
         if found is None:
             command = f"gaucho run {slug} --select {asset}" if is_partitioned else "gaucho run"
+            if gone := self.store.absence(asset, slug):
+                raise GauchoError(
+                    _("{asset} of {slug} does not stand: {why}; run: {command}", asset=asset, slug=slug, why=gone, command=command)
+                )
             raise GauchoError(_("{asset} of {slug} was never made; run: {command}", asset=asset, slug=slug, command=command))
         return found
 
@@ -402,7 +406,8 @@ class Project:
         """Whether the site is up to date, and the evaluations that it shows are. `states`: those of the concepts, if they are known."""
         current, of = self.store.current(GALLERY_SITE.name, ALL), states or {}
         if current is None:
-            return State("missing", (self.store.damage(GALLERY_SITE.name, ALL) or "never made",))
+            gone = self.store.absence(GALLERY_SITE.name, ALL)  # once it was made, it is never called missing
+            return State("stale", (gone,)) if gone else State("missing", (_("never made"),))
         above = dict[str, State]()
         for slug in self.shown():
             own = of.get(slug) or self.states(slug)

@@ -26,7 +26,7 @@ class Standing:
     """The artifacts that count, by asset."""
     others: Mapping[OtherInput, Artifact | None]
     """Those of other concepts that it needs; None for what was never made."""
-    damage: Mapping[str, str]
+    absence: Mapping[str, str]
     """By asset: why there is none although one was made."""
     same_content: Mapping[str, str] = field(default_factory=dict)
     """By asset: the data version of its input that it was made from, where the one that stands differs from it in credits alone."""
@@ -40,9 +40,9 @@ def read_standing(store: Store, concept: str, assets: Iterable[Asset], others: I
     """Reads what exists of a concept's assets, and of what it needs of others."""
     names = [asset.name for asset in assets]
     artifacts = {name: artifact for name in names if (artifact := store.current(name, concept))}
-    damage = {name: text for name in names if name not in artifacts and (text := store.damage(name, concept))}
+    absence = {name: text for name in names if name not in artifacts and (text := store.absence(name, concept))}
     read = {each: store.current(each.asset, each.concept) for each in others}
-    return Standing(concept, artifacts, read, damage, _same_content(store, concept, artifacts))
+    return Standing(concept, artifacts, read, absence, _same_content(store, concept, artifacts))
 
 
 def _same_content(store: Store, concept: str, artifacts: Mapping[str, Artifact]) -> dict[str, str]:

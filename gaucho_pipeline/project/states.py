@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.recipes import Recipe, provenance_of
 from gaucho_pipeline.project.standing import Standing
 from gaucho_pipeline.store.artifact import Artifact
@@ -48,7 +48,7 @@ def _without_recipe(standing: Standing, name: str, error: GauchoError) -> State:
 
 
 def _missing(standing: Standing, name: str) -> State:
-    return State("missing", (standing.damage.get(name) or "never made",))
+    return State("missing", (standing.absence.get(name) or _("never made"),))
 
 
 def _state(name: str, standing: Standing, recipe: Recipe, above: Mapping[str, State]) -> State:

@@ -90,6 +90,13 @@ class Store:
         file = self.home(asset, concept) / (f"{named}/{MANIFEST}" if named else "current.json")
         return f"{file.relative_to(self.root)} is damaged, or of an older version; it is made again"
 
+    def absence(self, asset: str, concept: str) -> str:
+        """Why nothing counts although something was made: it is damaged, or was taken out; empty where nothing ever was, or all is well."""
+        if self.current(asset, concept) or not self.home(asset, concept).is_dir():
+            return ""
+        text = _("it was made, and was taken out since: by forget, fsck --repair or gc; the next run makes it again")
+        return self.damage(asset, concept) or text
+
     def find_version(self, asset: str, concept: str, data_version: str) -> Artifact | None:
         """An artifact that holds this, of whatever it was made: the current one if it does."""
         current = self.current(asset, concept)
