@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, model_validator
 from gaucho_pipeline.sources.base import ImageSource, ImageSourceSpec
 from gaucho_pipeline.sources.commons import CommonsSpec
 from gaucho_pipeline.sources.declared import FolderSpec, UrlsSpec
+from gaucho_pipeline.sources.gbif import GBIFSpec
 from gaucho_pipeline.sources.iiif import IIIFSpec
 from gaucho_pipeline.sources.inaturalist import INaturalistSpec
 from gaucho_pipeline.sources.openverse import OpenverseSpec
@@ -28,6 +29,7 @@ class SourceSpec(Spec):
     commons: Annotated[CommonsSpec | None, _NONE] = Field(None, description="Wikimedia Commons: a category, a search, or an item depicted")
     inaturalist: Annotated[INaturalistSpec | None, _NONE] = Field(None, description="Observations of a taxon on iNaturalist")
     openverse: Annotated[OpenverseSpec | None, _NONE] = Field(None, description="A search of Openverse")
+    gbif: Annotated[GBIFSpec | None, _NONE] = Field(None, description="Specimens and observations of a taxon on GBIF")
     tainacan: Annotated[TainacanSpec | None, _NONE] = Field(None, description="A museum's collection in Tainacan")
     iiif: Annotated[IIIFSpec | None, _NONE] = Field(None, description="A IIIF manifest, or a collection of them")
     folder: Annotated[FolderSpec | None, _NONE] = Field(None, description="A folder of one's own")
