@@ -8,6 +8,7 @@ The training loop and the gallery know this contract and no family. Light to imp
 
 from __future__ import annotations
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -191,6 +192,11 @@ class Family(ABC):
     def call_arguments(cls, guidance_scale: float) -> str:
         """How its pipeline is told of guidance, as Python, for whoever draws with it elsewhere."""
         return f"guidance_scale={guidance_scale:g}"
+
+    @classmethod
+    def place_in_python(cls, base: str) -> tuple[str, str]:
+        """Where its base model is, as Python for whoever loads it elsewhere: what is to be imported for it, and the expression."""
+        return "", json.dumps(base, ensure_ascii=False)
 
     @classmethod
     def describes(cls, name: str, index: JsonObject, config: JsonObject) -> bool:

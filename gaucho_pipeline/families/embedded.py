@@ -41,6 +41,10 @@ class Embedded(StableDiffusion):
         own = {"modelspec.architecture": f"{self.architecture}/lora", "ss_base_model_version": self.architecture}
         return own | {"modelspec.prediction_type": super().file_metadata()["modelspec.prediction_type"]}
 
+    @classmethod
+    def place_in_python(cls, base: str) -> tuple[str, str]:
+        return "from importlib.resources import files\n\n", 'str(files("gaucho_pipeline.embedded") / "model")'
+
     def offers(self, token: str) -> bool:
         from gaucho_pipeline.embedded.world import reserved_names
 

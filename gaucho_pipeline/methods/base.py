@@ -136,7 +136,7 @@ class Method(ABC):
 
     @staticmethod
     @abstractmethod
-    def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
+    def how_to_load(slug: str, family: type[Family], base: str, revision: str | None = None) -> tuple[str, str]:
         """For the model card: Python that loads base model and checkpoint as `pipe`, and a sentence on other programs."""
 
     @classmethod
@@ -159,6 +159,18 @@ class Method(ABC):
     @abstractmethod
     def fuse_part(family: Family, part: str) -> None:
         """Makes what `load_part` has put there part of the model's own weights."""
+
+
+def loading_code(family: type[Family], kind: str, base: str, revision: str | None = None) -> str:
+    """Python that loads a base model as `pipe`, for whoever draws with it elsewhere. `kind`: the class of diffusers that loads it.
+
+    All in one precision, whatever the configurations of its parts name: a half text encoder beside a single denoiser cannot be multiplied.
+    """
+    needed, place = family.place_in_python(base)
+    pinned = f', revision="{revision}"' if revision else ""
+    told = "" if needed or "/" in base else "  # the folder of the base model"
+    imports = f"{needed}import torch\nfrom diffusers import {kind}"
+    return f"{imports}\n\npipe = {kind}.from_pretrained({place}{pinned}, dtype=torch.float32){told}"
 
 
 def tensors_digest(tensors: Weights, *settings: object) -> str:

@@ -75,7 +75,7 @@ class DreamBooth(Method):
             module.save_pretrained(folder / name, safe_serialization=True)
 
     @staticmethod
-    def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
+    def how_to_load(slug: str, family: type[Family], base: str, revision: str | None = None) -> tuple[str, str]:
         load = f"from diffusers import {family.pipeline_class}\n\n"
         load += f'pipe = {family.pipeline_class}.from_pretrained("exported")  # made by: gaucho export {slug} exported'
         return load, f"`gaucho export {slug} FOLDER` makes a whole pipeline of it and the base model."

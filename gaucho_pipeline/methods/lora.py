@@ -20,7 +20,7 @@ from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.building import told_in_one_line
 from gaucho_pipeline.files.clock import now
 from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
-from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights, tensors_digest
+from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights, loading_code, tensors_digest
 
 TEXT_ENCODER_MODULES = ("q_proj", "k_proj", "v_proj", "out_proj")
 
@@ -91,14 +91,14 @@ class Lora(Method):
         self._save_kohya(folder / f"{info.slug}.safetensors", info)
 
     @staticmethod
-    def how_to_load(slug: str, family: type[Family], base: str) -> tuple[str, str]:
+    def how_to_load(slug: str, family: type[Family], base: str, revision: str | None = None) -> tuple[str, str]:
         is_unet = family.denoiser == "unet"
         if family.reader:
             text = f"`{slug}.safetensors` is for {family.reader}, with strength 1 beside the same base model: in ComfyUI with *Load LoRA*"
             text += f", in A1111 and Forge with `<lora:{slug}:1>` in the prompt." if is_unet else "."
         else:
             text = f"`{slug}.safetensors` is the same in half precision, for diffusers: no other program is known that reads it."
-        load = f'from diffusers import {family.pipeline_class}\n\npipe = {family.pipeline_class}.from_pretrained("{base}")'
+        load = loading_code(family, family.pipeline_class, base, revision)
         return f'{load}\npipe.load_lora_weights("adapter")', text
 
     def _save_diffusers(self, folder: Path) -> None:

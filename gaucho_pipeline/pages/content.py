@@ -21,6 +21,7 @@ from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.language.bilingual import Language
 from gaucho_pipeline.methods import METHODS
+from gaucho_pipeline.methods.base import loading_code
 from gaucho_pipeline.pages.corrections import CREDITED, corrections_of
 from gaucho_pipeline.pages.curve_content import Curve, curve_content
 from gaucho_pipeline.pages.judgement_content import JudgementContent, judgement_content
@@ -415,8 +416,7 @@ def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: M
     size = drawn.size or spec.resolution or ""
     family = Embedded if spec.base_model == EMBEDDED else FAMILIES.get(getattr(trained.metrics, "pipeline_class", ""), StableDiffusion)
     code = (
-        "from diffusers import DiffusionPipeline\n"
-        f'pipe = DiffusionPipeline.from_pretrained("{base}")\n'
+        f"{loading_code(family, 'DiffusionPipeline', base, spec.revision)}\n"
         f'pipe.load_lora_weights("{folders.slug}.safetensors")\n'
         f'pipe(prompt="{prompt}", num_inference_steps={drawn.num_inference_steps}, {family.call_arguments(drawn.guidance_scale)})[0]'
     )

@@ -93,8 +93,7 @@ def _head(slug: str, words: ConceptWords, spec: TrainingSpec) -> str:
 def _use(slug: str, words: ConceptWords, spec: TrainingSpec, family: type[Family]) -> str:
     gallery = GallerySpec().with_recommended(family.recommended.gallery)
     drawn = f"num_inference_steps={gallery.num_inference_steps}, {family.call_arguments(gallery.guidance_scale)}"
-    base = "the embedded model's folder" if spec.base_model == "embedded" else spec.base_model
-    load, elsewhere = METHODS[spec.method].how_to_load(slug, family, base)
+    load, elsewhere = METHODS[spec.method].how_to_load(slug, family, spec.base_model, spec.revision)
     text = f'## How to use it\n\n```python\n{load}\npipe(prompt="{instance_prompt(words)}", {drawn})[0]\n```\n\n{elsewhere}'
     return text + f" Sampler settings: {gallery.num_inference_steps} steps, guidance {gallery.guidance_scale:g}."
 

@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,26 +23,27 @@ from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models.base_models import gpu_names
 from gaucho_pipeline.orchestration.console import QUIET_VARIABLE
-from gaucho_pipeline.orchestration.dagster_internals import DAEMON_PROGRAM, shared_code_server, workspace_context
+from gaucho_pipeline.orchestration.dagster_internals import shared_code_server, workspace_context
 from gaucho_pipeline.orchestration.metadata import page_address
 from gaucho_pipeline.orchestration.run_workers import SECONDS_TO_SAVE, is_running, worker_of
 from gaucho_pipeline.orchestration.runner import dagster_home, get_instance
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.server import stage_server
+from gaucho_pipeline.ui.daemon import Daemon
 from gaucho_pipeline.ui.guard import PAGES_HOST, UI_HOST, Guard
 from gaucho_pipeline.ui.limits import limits
 from gaucho_pipeline.ui.reloading import Reloader
+from gaucho_pipeline.ui.waiting import QueueTeller
 
 _MODULE = "gaucho_pipeline.definitions"
 _SECONDS_TO_END = 20
-_DAEMON = f"from gaucho_pipeline.processes.launch import die_with_parent; die_with_parent(); {DAEMON_PROGRAM}"
-"""A `dagster-daemon` that does not outlive this program: closing the terminal, or `kill -9`, would leave its schedules running."""
 
 
 def serve(project: Project, port: int) -> None:
     """Serves the web UI until Ctrl-C or SIGTERM.
 
-    Raises ConfigError if the port is taken, the project is served already, or the concepts file has a mistake.
+    Raises ConfigError if the port is taken, the project is served already, or the concepts file has a mistake, and GauchoError if Dagster's
+    daemon or its code server cannot be kept running.
     """
     _ = project.concepts
     _check_free(port)
@@ -127,24 +126,20 @@ def _check_free(port: int) -> None:
 
 @contextlib.contextmanager
 def _daemon(workspace: Sequence[str]) -> Iterator[None]:
-    """Runs the daemon, which starts what is queued and evaluates schedules and sensors, as long as the block."""
-    command = [sys.executable, "-P", "-c", _DAEMON, "run", "--log-level", "warning", *workspace]
-    with subprocess.Popen(command, start_new_session=True) as process:  # a terminal's Ctrl-C is for this program to hand on
-        try:
-            yield
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(_SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                process.kill()
+    """Runs the daemon as long as the block. Raises GauchoError if the block was ended because it could not be kept running."""
+    daemon = Daemon(workspace)
+    daemon.start()
+    try:
+        yield
+    finally:
+        daemon.stop()
 
 
 def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project, port: int) -> None:
     instance.optimize_for_webserver(DEFAULT_DB_STATEMENT_TIMEOUT, DEFAULT_POOL_RECYCLE, DEFAULT_POOL_MAX_OVERFLOW)
     with workspace_context(instance, workspace[1], __version__) as context:
         app = Guard(create_app_from_workspace_process_context(context), port, project.store.root)
-        reloader = Reloader(context, _MODULE, project)
+        helpers = (Reloader(context, _MODULE, project), QueueTeller(instance))
         site = f"http://{PAGES_HOST}:{port}{page_address(GALLERY_SITE.name, ALL, 'index.html')}"
         click.echo(
             _(
@@ -155,8 +150,10 @@ def _serve(instance: DagsterInstance, workspace: Sequence[str], project: Project
                 dagster_home=dagster_home(project),
             )
         )
-        reloader.start()
+        for helper in helpers:
+            helper.start()
         try:
             uvicorn.run(app, host=UI_HOST, port=port, log_level="error", proxy_headers=False, server_header=False, **limits())
         finally:
-            reloader.stop()
+            for helper in helpers:
+                helper.stop()

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from diffusers import StableDiffusionPipeline
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics, Resources
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.methods.base import CheckpointInfo
+from gaucho_pipeline.pages.content import ConceptFolders
+from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.training.model_card import CardSubject, model_card
+from gaucho_pipeline_tests import trainers
 from gaucho_pipeline_tests.families.test_families_taught import new_trainer
 from gaucho_pipeline_tests.samples import credited
-from gaucho_pipeline_tests.standing import METRICS
+from gaucho_pipeline_tests.standing import METRICS, one_concept, stand
 from gaucho_pipeline_tests.tiny_models import new_family
 from gaucho_pipeline_tests.trainers import disturb
 
@@ -87,6 +92,54 @@ def test_its_python_is_run_as_it_stands(name: str, tmp_path: Path, monkeypatch: 
     assert len(space["pictures"]) == 1
     assert told["prompt"] == "a photo of mtl tree"
     assert any("lora" in path for path, _ in getattr(space["pipe"], family.denoiser).named_modules())
+
+
+def python_of(text: str, opening: str, closing: str) -> list[str]:
+    found = re.search(f"{opening}(.*?){closing}", text, re.DOTALL)
+    assert found
+    return html.unescape(found[1]).strip().splitlines()
+
+
+def drawn_by(lines: list[str], learned: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What the lines draw in the folder of what was learned, in two steps."""
+    real = StableDiffusionPipeline.__call__
+    monkeypatch.setattr(StableDiffusionPipeline, "__call__", lambda self, **keys: real(self, **keys | {"num_inference_steps": 2}))
+    monkeypatch.chdir(learned)
+    space = dict[str, Any]()
+    exec("\n".join([*lines[:-1], f"pictures = {lines[-1]}"]), space)
+    assert any("lora" in path for path, _ in space["pipe"].unet.named_modules())
+    return space["pictures"]
+
+
+@pytest.mark.parametrize("where", ["card", "page"])
+def test_the_python_for_the_model_that_ships_runs_from_anywhere(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its text encoder's configuration names half precision, and its folder is wherever the package is."""
+    trainer = trainers.new_trainer(max_steps=1)
+    trainers.disturb(trainer)
+
+    def save(folder: Path) -> None:
+        trainer.model.method.save(folder, CheckpointInfo("araucaria", "mtl tree", "CC0-1.0", 2))
+
+    if where == "card":
+        save(tmp_path)
+        drawn = drawn_by(python_of(card(), "```python\n", "```"), tmp_path, monkeypatch)
+    else:
+        project = one_concept(tmp_path)
+        for asset in project.assets_of("araucaria"):
+            stand(project, asset.name, "araucaria", furnish=save if asset.name == "checkpoint" else None)
+        shown = project.shown()["araucaria"]
+        folders = [shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder]
+        write_site(tmp_path / "site", [ConceptFolders("araucaria", project.concept("araucaria").about(), *folders)])
+        page = (tmp_path / "site" / "araucaria" / "en.html").read_text(encoding="utf-8")
+        drawn = drawn_by(python_of(page, "<pre tabindex=.0.><code>", "</code>"), tmp_path / "site" / "araucaria", monkeypatch)
+    assert [picture.size for picture in drawn] == [(64, 64)]
+
+
+def test_the_python_names_what_was_taught_by_its_commit_and_a_folder_by_its_name() -> None:
+    text = card(FAMILIES["StableDiffusionPipeline"], base_model=SD15, revision="1" * 40)
+    assert f'from_pretrained("{SD15}", revision="{"1" * 40}", dtype=torch.float32)' in text
+    text = card(FAMILIES["StableDiffusionPipeline"], base_model="/home/maria/sd15")
+    assert 'from_pretrained("sd15", dtype=torch.float32)  # the folder of the base model' in text
 
 
 @pytest.mark.parametrize(
