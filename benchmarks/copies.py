@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 from gaucho_pipeline.images.decoding import decode
 
@@ -40,6 +41,14 @@ def captioned(picture: Image.Image, is_below: bool) -> Image.Image:
     return whole
 
 
+def turned(picture: Image.Image, degrees: float, share: float = 1.0) -> Image.Image:
+    """Turned by some degrees, and cut to what has no empty corners; or to a share of that."""
+    width, height = picture.size
+    angle, aspect = math.radians(abs(degrees)), max(width / height, height / width)
+    side = share / (math.cos(angle) + aspect * math.sin(angle)) / 2
+    return cropped(picture.rotate(degrees, Image.Resampling.BICUBIC), 0.5 - side, 0.5 - side, 0.5 + side, 0.5 + side)
+
+
 COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "mirrored": lambda p: p.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
     "half as large": lambda p: p.resize((p.width // 2, p.height // 2), Image.Resampling.LANCZOS),
@@ -55,3 +64,21 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "mirrored and cropped": lambda p: cropped(p.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 0, 0.1, 0.9, 1),
 }
 """Planted copies by the name of what was done."""
+
+TURNED: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "on its left side": lambda p: p.transpose(Image.Transpose.ROTATE_90),
+    "on its right side": lambda p: p.transpose(Image.Transpose.ROTATE_270),
+    "upside down": lambda p: p.transpose(Image.Transpose.ROTATE_180),
+    "mirrored upside down": ImageOps.flip,
+    "mirrored on its side": lambda p: p.transpose(Image.Transpose.TRANSPOSE),
+    "negative": ImageOps.invert,
+    "negative mirrored": lambda p: ImageOps.mirror(ImageOps.invert(p)),
+    "grey negative": lambda p: ImageOps.invert(p.convert("L").convert("RGB")),
+    "negative on its side": lambda p: ImageOps.invert(p).transpose(Image.Transpose.ROTATE_90),
+    "straightened by 2": lambda p: turned(p, 2),
+    "straightened by 4": lambda p: turned(p, 4),
+    "straightened by -5": lambda p: turned(p, -5),
+    "turned by -3 and cut": lambda p: turned(p, -3, 0.95),
+    "brown": lambda p: ImageOps.colorize(p.convert("L"), (40, 20, 0), (255, 240, 200)),
+}
+"""Planted copies that are turned, or otherwise not what the camera saw."""

@@ -16,8 +16,10 @@ import yaml
 
 from gaucho_pipeline import cli
 from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.commands.init import write_start
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.curation.overrides import read_overrides
+from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder
 
@@ -25,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 TRANSLATED = ("own-photos", "rights", "curating", "figures")
-NOT_OURS = {"export", "tar", "$EDITOR"}
+NOT_OURS = {"cd", "export", "tar", "$EDITOR"}
 """Commands of the shell's."""
 
 
@@ -58,7 +60,7 @@ def test_yaml_is_what_the_program_reads(page: Path, text: str, tmp_path: Path) -
 @pytest.mark.parametrize(("page", "line"), commands())
 def test_commands_are_what_the_program_takes(page: Path, line: str) -> None:
     words = shlex.split(line, comments=True)
-    program = words[0].removeprefix(".venv/bin/")
+    program = words[0].removeprefix("../").removeprefix(".venv/bin/")
     if program == "gaucho":
         check_arguments(cli.main, "gaucho", words[1:])
     elif program == "make":
@@ -111,19 +113,54 @@ def test_tables_of_the_pages_are_read(tmp_path: Path) -> None:
         assert [override.decision for override in read_overrides(tmp_path / "overrides.csv")] == ["drop", "keep"]
 
 
+def first_concept(page: str) -> tuple[str, str]:
+    """The YAML and the commands of the section on one's own concept."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    section = text[text.index("`.venv/bin/gaucho init cuia`") :]
+    (_, concepts), (_, shell) = BLOCK.findall(section)[:2]
+    return concepts, shell
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.pt.md"])
+def test_the_first_concept_is_what_init_writes_filled_in(page: str, tmp_path: Path) -> None:
+    """The same file in the same folder, the same slug, the same place for photographs, the same model; nothing beside what one fills in."""
+    write_start(tmp_path / "cuia", "embedded")
+    (tmp_path / "cuia.yaml").write_text(first_concept(page)[0], encoding="utf-8")
+    written, told = (load_concepts(path).concepts for path in (tmp_path / "cuia" / "concepts.yaml", tmp_path / "cuia.yaml"))
+    assert list(written) == list(told) == ["cuia"]
+    assert (written["cuia"].training, written["cuia"].curation) == (told["cuia"].training, told["cuia"].curation)
+    assert written["cuia"].token == told["cuia"].token
+    folders = [yaml.safe_load(path.read_text(encoding="utf-8"))["concepts"]["cuia"]["crawl"]["sources"][0]["folder"]["path"]
+               for path in (tmp_path / "cuia" / "concepts.yaml", tmp_path / "cuia.yaml")]  # fmt: skip
+    assert folders == ["photos", "photos"]
+    assert first_concept(page)[1].startswith("cd cuia\n../.venv/bin/gaucho doctor\n")
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.pt.md"])
+def test_the_first_concept_sets_nothing_that_is_recommended(page: str, tmp_path: Path) -> None:
+    """Whoever copies it gets what the model that ships was tuned to."""
+    (tmp_path / "cuia.yaml").write_text(first_concept(page)[0], encoding="utf-8")
+    concept = load_concepts(tmp_path / "cuia.yaml").concepts["cuia"]
+    set_there = {"training": concept.training.model_fields_set, "gallery": concept.gallery.model_fields_set}
+    assert not set_there["training"] & Embedded.recommended.training.keys()
+    assert not set_there["gallery"] & Embedded.recommended.gallery.keys()
+    assert set_there["training"] <= {"base_model"}
+
+
 def test_the_first_concept_runs_as_it_is_written(tmp_path: Path) -> None:
-    """From README.md alone, in a shell without the virtual environment active; only the epochs are fewer, so that it takes seconds."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    section = text[text.index("## One concept of your own") : text.index("## The web UI")]
-    (_, concepts), (_, shell) = BLOCK.findall(section)
-    assert "epochs: 60" in concepts
-    quick = concepts.replace("epochs: 60", "max_steps: 4, validation_noises: 2").replace("seeds: [1, 2, 3]", "seeds: [1]")
-    (tmp_path / "cuia.yaml").write_text(quick, encoding="utf-8")
-    draw_folder(tmp_path / "photos" / "cuia", "chimarrao", 6)
+    """From README.md alone, in a shell without the virtual environment active; only the steps are fewer, so that it takes seconds."""
+    concepts, shell = first_concept("README.md")
+    assert "{base_model: embedded}" in concepts
+    quick = concepts.replace("{base_model: embedded}", "{base_model: embedded, max_steps: 4, validation_noises: 2}")
+    quick += "    gallery: {seeds: [1]}\n"
+    write_start(tmp_path / "cuia", "embedded")
+    (tmp_path / "cuia" / "concepts.yaml").write_text(quick, encoding="utf-8")
+    draw_folder(tmp_path / "cuia" / "photos", "chimarrao", 6)
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"} | {"PATH": "/usr/bin:/bin"}
     done = subprocess.run(["bash", "-e", "-c", shell], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    assert (tmp_path / "cuia.png").is_file()
-    assert [state.state for state in Project(tmp_path / "cuia.yaml", tmp_path / "data").states("cuia").values()] == ["fresh"] * 5
+    cuia = tmp_path / "cuia"
+    assert (cuia / "cuia.png").is_file()
+    assert [state.state for state in Project(cuia / "concepts.yaml", cuia / "data").states("cuia").values()] == ["fresh"] * 5
     assert "cuia  (Cuia)" in done.stdout

@@ -160,6 +160,7 @@ class CuratedImage(Credit):
     mask_by: str | None = Field(None, description="Where the mask is from: folder, alpha, backdrop, segmenter")
     mask_share: float | None = Field(None, description="Share of the picture that the mask shows, 0 to 1")
     mask_pixels: str | None = Field(None, description="Hash of the mask")
+    scene: str | None = Field(None, description="Names the images that are nearly the same: all are trained on, or all are measured with")
     pt: str | None = Field(None, description="The reason as a Portuguese sentence, for what was left out")
     en: str | None = Field(None, description="The reason as an English sentence, for what was left out")
 

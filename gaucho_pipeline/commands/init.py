@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shlex
 import shutil
 import sys
+import unicodedata
 from pathlib import Path
 
+from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.concepts.schema import SCHEMA_FILE, SCHEMA_LINE, schema_text
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.sources.declared import UNFILLED
 
 _FILE, _PHOTOS = "concepts.yaml", "photos"
+_SLUG = "my_concept"
+"""Where the folder's name makes no key, in letters of another script for one."""
+_MAX_SLUG = 64
 
 _CONCEPT = """\
 # One concept. Every key has a default but token, class_noun and one source; paths are relative to this file.
 # Put at least six photographs into photos/, then run: gaucho doctor
 concepts:
-  my_concept:                       # a key: small letters, digits and _ ; it names files and never shows
-    name: {pt: "Meu conceito", en: "My concept"}   # how people read it, with its accents
+  SLUG:                             # a key: small letters, digits and _ ; it names files and never shows
+    name: {pt: NAME, en: NAME}      # how people read it, with its accents, in Portuguese and in English
     description: ""                 # a sentence for its page
     token: dnc                      # a made-up word that will stand for it; no word of any language
     class_noun: thing               # the plain English noun of what it is: cup, tree, person, dance
@@ -51,26 +58,41 @@ STARTS = {"embedded": _EMBEDDED, "stable-diffusion": _STABLE_DIFFUSION}
 
 
 def write_start(folder: Path, model: str) -> list[str]:
-    """Writes the file and makes the folder for photographs; what to do next, in lines. Raises ConfigError if the file exists already."""
+    """Writes the file and makes the folder for photographs; what to do next, in lines. The concept is called as the folder is.
+
+    Raises ConfigError if the file exists already.
+    """
     file = folder / _FILE
     if file.exists():
         raise ConfigError(_("{file}: exists already; name another folder, or edit it", file=file))
     (folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SCHEMA_FILE, schema_text())
-    write_atomically(
-        file,
-        SCHEMA_LINE.format(SCHEMA_FILE)
-        + _CONCEPT.replace("AUTHOR", UNFILLED["author"]).replace("SOURCE", UNFILLED["source"])
-        + STARTS[model],
+    named, text = folder.resolve().name, _CONCEPT.replace("AUTHOR", UNFILLED["author"]).replace("SOURCE", UNFILLED["source"])
+    text = text.replace("SLUG:".ljust(34), f"{slug_of(named)}:".ljust(33) + " ").replace(
+        "NAME", json.dumps(_name_of(named), ensure_ascii=False)
     )
+    write_atomically(file, SCHEMA_LINE.format(SCHEMA_FILE) + text + STARTS[model])
     there = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))} && "
     return [
-        f"wrote {file}, and {SCHEMA_FILE} beside it, by which editors complete its keys",
-        f"1. put at least six photographs into {folder / _PHOTOS}",
-        f"2. edit {file}: the name, the noun, whose the photographs are",
-        f"3. {there}{program()} doctor",
-        f"4. {there}{program()} run",
+        _("wrote {file}, and {schema} beside it, by which editors complete its keys", file=file, schema=SCHEMA_FILE),
+        _("1. put at least six photographs into {folder}", folder=folder / _PHOTOS),
+        _("2. edit {file}: the name, the noun, whose the photographs are", file=file),
+        _("3. {command}", command=f"{there}{program()} doctor"),
+        _("4. {command}", command=f"{there}{program()} run"),
     ]
+
+
+def slug_of(name: str) -> str:
+    """A concept's key of a name that a person gave, with its accents and spaces: `Cão Ovelheiro` is `cao_ovelheiro`."""
+    bare = "".join(sign for sign in unicodedata.normalize("NFKD", name.lower()) if not unicodedata.combining(sign))
+    found = re.sub(r"[^a-z0-9]+", "_", bare).strip("_")[:_MAX_SLUG].rstrip("_")
+    return found if SLUG.fullmatch(found) else _SLUG
+
+
+def _name_of(name: str) -> str:
+    """How people read it: as it was given, but for what stands for a space, and with a capital."""
+    words = " ".join("".join(sign for sign in name if sign.isprintable()).replace("_", " ").split()) or _SLUG
+    return words[:1].upper() + words[1:]
 
 
 def program() -> str:

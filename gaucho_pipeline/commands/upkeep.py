@@ -1,4 +1,4 @@
-"""The commands that look after the data folder: gaucho fsck | gc | forget | rename | share."""
+"""The commands that look after the data folder: gaucho fsck | migrate | gc | forget | rename | share."""
 
 from __future__ import annotations
 
@@ -26,14 +26,16 @@ _SECONDS_OF_A_DAY = 86_400.0
 def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
     """Whether every artifact, image and cache is what was written. Exit status: 0 all is well, 1 something is wrong."""
     from gaucho_pipeline.stage.reporter import Reporter
-    from gaucho_pipeline.upkeep.fsck import examine, repair
+    from gaucho_pipeline.upkeep.fsck import examine, mend, repair
 
     if is_repair:
         project.store.check_writable()
-    damages = examine(project, Reporter(None))
+    found = mend(project.store, examine(project, Reporter(None)))
+    damages, older = [each for each in found if not each.is_older], [each for each in found if each.is_older]
     if as_json:
-        click.echo(json.dumps([{"file": str(each.path), "what": each.text} for each in damages], ensure_ascii=False, indent=1))
-    for damage in () if as_json else damages:
+        rows = [{"file": str(each.path), "what": each.text, "older": each.is_older} for each in found]
+        click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+    for damage in () if as_json else found:
         click.echo(f"{damage.path}: {damage.text}")
     if is_repair and (places := repair(project.store, damages)):
         click.echo(
@@ -44,10 +46,29 @@ def fsck(project: Project, is_repair: bool, as_json: bool) -> None:
             ),
             err=True,
         )
+    if older:
+        click.echo(_("{count} of an older version, whole, and made again when asked for: gaucho migrate", count=len(older)), err=True)
     if damages:
         click.echo(f"{len(damages)} wrong" + ("" if is_repair else "; to put it aside: gaucho fsck --repair"), err=True)
         sys.exit(1)
     click.echo(_("all is well"), err=True)
+
+
+@click.command()
+@click.pass_obj
+@reports_errors
+def migrate(project: Project) -> None:
+    """Take over the data folder and Dagster's history of an older version; what cannot be read any more is put aside, whole."""
+    from gaucho_pipeline.orchestration.runner import get_instance
+    from gaucho_pipeline.upkeep.migrating import migrate as take_over
+
+    project.store.check_writable()
+    count = 0
+    for line in take_over(project.store):
+        count += 1
+        click.echo(line)
+    with get_instance(project, is_upgraded=True):
+        click.echo(_("{count} artifacts taken over or put aside; Dagster's history is up to date", count=count), err=True)
 
 
 @click.command()
@@ -173,4 +194,4 @@ def share(project: Project) -> None:
     click.echo(_("{shared} shared now, {count} were there: {url}", shared=shared, count=len(artifacts) - shared, url=remote.url))
 
 
-COMMANDS = (fsck, gc, forget, rename, share)
+COMMANDS = (fsck, migrate, gc, forget, rename, share)

@@ -100,13 +100,13 @@ async def list_source(
 def refuse_losses(listing: Listing, previous: Collection[str]) -> None:
     """Has a source fail that would lose more than half of what it had at once: then what it gave before stays, and its check says so."""
     listed = {**listing.records, **listing.unusable}
-    lost = [key for key in previous if key in listing.gone or (listing.complete and key not in listed)]
-    if len(lost) >= MIN_LOSSES and 2 * len(lost) > len(previous):
+    leaving = [key for key in previous if key in listing.gone or (listing.complete and key not in listed)]
+    if len(leaving) >= MIN_LOSSES and 2 * len(leaving) > len(previous):
         listing.failure = _(
-            "{origin}: {lost} of {count} images that it had are gone at once; nothing goes until somebody says that this is right: "
+            "{origin}: {number} of {count} images that it had are gone at once; nothing goes until somebody says that this is right: "
             "gaucho run CONCEPT --select raw_crawl --accept-losses",
             origin=listing.origin,
-            lost=len(lost),
+            number=len(leaving),
             count=len(previous),
         )
         listing.complete = False

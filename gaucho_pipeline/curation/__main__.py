@@ -20,7 +20,7 @@ from gaucho_pipeline.assets.metrics import CuratedSetMetrics, OverrideCounts
 from gaucho_pipeline.assets.rows import TrainImage, to_json, write_rows
 from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, named_once, said_of
-from gaucho_pipeline.curation.choosing import choose, if_relaxed
+from gaucho_pipeline.curation.choosing import choose, if_relaxed, scenes
 from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.credits import credits_of
 from gaucho_pipeline.curation.hashes import is_like
@@ -105,9 +105,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 
 
 def _identity(row: TrainImage) -> dict[str, object]:
-    """What makes a kept image another one: its mask too, where it has one."""
-    masked = {"mask": row.mask_pixels} if row.mask_pixels else {}
-    return {name: getattr(row, name) for name in _IDENTITY} | masked
+    """What makes a kept image another one: its mask too, where it has one, and what it is nearly the same as."""
+    further = {"mask": row.mask_pixels, "scene": row.scene}
+    return {name: getattr(row, name) for name in _IDENTITY} | {name: value for name, value in further.items() if value}
 
 
 def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, context: _Context) -> tuple[Table, dict[str, int]]:
@@ -121,7 +121,8 @@ def _decide(crawled: Crawled, overrides: Mapping[str, Override], folder: Path, c
     captions = _captions(kept, crawled, overrides, context)
     masks = _masks(kept, measures, crawled, folder.parent, context)
     people, credits_ = _people(kept, context), credits_of(crawled, decisions)
-    table = Table(crawled, decisions, measures, relevance, overrides, pixels, captions, masks, people, credits_)
+    alike = scenes(kept, measures, context.spec)
+    table = Table(crawled, decisions, measures, relevance, overrides, pixels, captions, masks, people, credits_, alike)
     if credits_:
         context.reporter.info(
             _("{count} images are stated by several, who are all credited, under the strictest licence", count=len(credits_))
@@ -271,8 +272,8 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
         answers = _ask(silent, lambda: context_model(question, context.class_noun), f"context {digest(asked)}", "captioning", context)
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json", exclude={"synonyms"}), model_digest(captioner.model), _JUDGED_SIDE]
-        said = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)
-        answers = {sha: named_once(text, context.class_noun, captioner.synonyms) for sha, text in said.items()}
+        sentences = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)
+        answers = {sha: named_once(text, context.class_noun, captioner.synonyms) for sha, text in sentences.items()}
     if spec.captions == "catalogue":
         answers = _catalogued(silent, crawled, context)
     captions = {sha: caption_of(crawled[sha].title, spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}

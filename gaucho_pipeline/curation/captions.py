@@ -138,8 +138,8 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
     def describe(picture: Image.Image) -> str:
         asked = {"text": spec.prompt} if spec.prompt else {}
         inputs = processor(images=picture, return_tensors="pt", **asked).to(model.device)
-        said = str(processor.batch_decode(model.generate(**inputs, max_new_tokens=40), skip_special_tokens=True)[0]).strip()
-        return said.removeprefix(spec.prompt or "").strip()
+        sentence = str(processor.batch_decode(model.generate(**inputs, max_new_tokens=40), skip_special_tokens=True)[0]).strip()
+        return sentence.removeprefix(spec.prompt or "").strip()
 
     return describe
 

@@ -5,20 +5,22 @@ Pure: the same measures, specification and overrides give the same decisions, in
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
 from gaucho_pipeline.concepts.curation import CurationSpec
-from gaucho_pipeline.curation.duplicates import Repeat, repeats
-from gaucho_pipeline.curation.overlays import has_overlay
+from gaucho_pipeline.curation.duplicates import alike, repeats
+from gaucho_pipeline.curation.originals import originals_first
 from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import FILTERS, IRRELEVANT, NEAR_DUPLICATE, ImageDecision, first_failure
 
 _AT_ONCE = 8192
-_SAME_ASPECT, _MUCH_SMALLER, _MUCH_WORSE, _MUCH_COARSER = 0.03, 0.4, 20, 0.8
-"""Compression takes edges away in quiet places, and so does enlarging: a copy that had either is no cleaner one."""
+_SCENE_BITS, _SCENE_CORRELATION, _SCENE_PLACES = 9, 0.85, 0.3
+"""As `near_duplicate_distance` and `near_duplicate_correlation`, of pictures that must not be on both sides of the split."""
+_DIGITS = 16
 
 
 def choose(
@@ -73,6 +75,26 @@ def if_relaxed(
     return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
 
 
+def scenes(images: Sequence[str], measures: Mapping[str, Measures], spec: CurationSpec) -> dict[str, str]:
+    """Of images that stay, those that are nearly the same as others that stay, each with a name of what they have in common.
+
+    They are copies that a curator asked for, or that looser thresholds let through, and photographs of one burst.
+    """
+    first = {sha: sha for sha in images}
+
+    def root(sha: str) -> str:
+        while first[sha] != sha:
+            sha = first[sha]
+        return sha
+
+    radius = max(_SCENE_BITS, spec.near_duplicate_distance)
+    for one, other in alike(list(images), measures, radius, _SCENE_CORRELATION, _SCENE_PLACES):
+        first[max(root(one), root(other))] = min(root(one), root(other))
+    roots = {sha: root(sha) for sha in images}
+    several = {of for of, count in Counter(roots.values()).items() if count > 1}
+    return {sha: of[:_DIGITS] for sha, of in roots.items() if of in several}
+
+
 def _copies(
     wanted: list[str],
     candidates: list[str],
@@ -84,32 +106,8 @@ def _copies(
     names = wanted + sorted(candidates, key=lambda sha: (*_worse(measures[sha]), sha))
     threshold = spec.near_duplicate_correlation
     found = repeats(names, measures, spec.near_duplicate_distance, threshold, wanted=len(wanted), tell=begin(len(names)))
-    found = _clean_first(found, measures, set(wanted))
+    found = originals_first(found, measures, names, len(wanted))
     return {sha: ImageDecision(False, NEAR_DUPLICATE, repeat.correlation, threshold, repeat.of) for sha, repeat in found.items()}
-
-
-def _clean_first(found: Mapping[str, Repeat], measures: Mapping[str, Measures], wanted: set[str]) -> dict[str, Repeat]:
-    """The same groups of copies, in which one that a curator did not ask for gives way to a copy without what is laid over it."""
-    groups: dict[str, list[str]] = {}
-    for sha, repeat in found.items():
-        groups.setdefault(repeat.of, []).append(sha)
-    changed = dict(found)
-    for staying, copies in groups.items():
-        best = staying
-        for copy in sorted(copies, key=lambda sha: (*_worse(measures[sha]), sha)) if staying not in wanted else ():
-            if _is_cleaner(measures[copy], measures[best]):
-                best = copy
-        if best != staying:
-            changed |= {sha: Repeat(best, found[sha].correlation) for sha in copies if sha != best}
-            changed[staying] = Repeat(best, changed.pop(best).correlation)
-    return changed
-
-
-def _is_cleaner(one: Measures, other: Measures) -> bool:
-    """Whether a copy lacks what is laid over another of the same view, and is not much smaller."""
-    same_view = abs(one.width * other.height / (one.height * other.width) - 1) < _SAME_ASPECT
-    is_as_good = one.quality >= other.quality - _MUCH_WORSE and one.finest >= _MUCH_COARSER * other.finest
-    return same_view and is_as_good and one.pixels >= _MUCH_SMALLER * other.pixels and has_overlay(other.edges, one.edges)
 
 
 def _worse(measures: Measures) -> tuple[float, float]:

@@ -1,7 +1,8 @@
-"""Perceptual hashes of a picture and of its windows, and an exact search for near ones that does not compare all pairs.
+"""Perceptual hashes of a picture, of its windows and of how it is seen when it is turned, and an exact search for near ones.
 
 A hash is the signs of the 64 lowest frequencies of a 32 x 32 picture against their median, as `imagehash.phash` has it. Windows are
-hashed too, because a crop, a shift or a caption changes the hash of the whole, and not that of the part that both pictures show.
+hashed too, because a crop, a shift or a caption changes the hash of the whole, and not that of the part that both pictures show. How a
+picture can be turned is in `looks.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import numpy as np
 from PIL import Image
 from scipy.fft import dct
 
+from gaucho_pipeline.curation.alignment import sampled
+from gaucho_pipeline.curation.looks import CENTRED, QUARTERS, Look, slight_maps
 from gaucho_pipeline.filters.boxes import WHOLE
 
 _SIDE, _LOW, _BASE = 32, 8, 160
@@ -32,12 +35,18 @@ WINDOWS = (
 ASKED = (*range(10), len(WINDOWS) - 3)
 """The windows that are looked for among all windows of the others, by their places: the whole, nine tenths of both sides, no caption."""
 
+CENTRED_PLACES = tuple(WINDOWS.index(window) for window in CENTRED)
+"""The windows that stay where they are when a picture is turned, by their places."""
+
 _PAIRS_AT_ONCE = 1_000_000
 _FEWEST_PIECES, _WIDEST = 3, 20  # a table of every value of a piece must not take more memory than the hashes
 
 
-def window_hashes(grey: Image.Image) -> tuple[bytes, bytes]:
-    """The hashes of a grey picture's windows, and those of its mirror image's windows, in the order of WINDOWS: 8 bytes each."""
+def window_hashes(grey: Image.Image, thumb: np.ndarray) -> tuple[bytes, bytes, bytes]:
+    """The hashes of a grey picture's windows, those of its mirror image's windows, and those of its other looks: 8 bytes each.
+
+    The first two are in the order of WINDOWS, the third in that of `looks.QUARTERS` and `looks.SLIGHT`. `thumb`: it in small, and square.
+    """
     base = grey.resize((_BASE, _BASE), Image.Resampling.BOX)  # windows need no more, and cost a tenth
     small = [np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), np.float32)]
     for left, top, right, bottom in WINDOWS[1:]:
@@ -45,7 +54,29 @@ def window_hashes(grey: Image.Image) -> tuple[bytes, bytes]:
         small.append(np.asarray(base.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, box=box), np.float32))
     spectra = _spectra(np.stack(small))
     flipped = spectra * (1 - 2 * (np.arange(_LOW) % 2))  # a mirror turns the sign of every second column
-    return _bits(spectra).tobytes(), _bits(flipped)[list(_mirrored())].tobytes()
+    centred = spectra[list(CENTRED_PLACES)]
+    turned = np.concatenate([_turned(centred, look) for look in QUARTERS] + [_spectra(_slightly(thumb, grey.width / grey.height))])
+    return _bits(spectra).tobytes(), _bits(flipped)[list(_mirrored())].tobytes(), _bits(turned).tobytes()
+
+
+def negative(hashes: np.ndarray) -> np.ndarray:
+    """The hashes of negatives, within a bit: the other way round, but for the mean."""
+    return np.asarray(~hashes | np.uint64(1 << 63))
+
+
+def _turned(spectra: np.ndarray, look: Look) -> np.ndarray:
+    """The spectra of pictures that are turned by quarters, and mirrored then."""
+    signs = 1 - 2 * (np.arange(_LOW) % 2)
+    for _ in range(look.quarters):
+        spectra = spectra.transpose(0, 2, 1) * signs[:, None]
+    return spectra * signs if look.is_mirrored else spectra
+
+
+def _slightly(thumb: np.ndarray, aspect: float) -> np.ndarray:
+    """What the windows show when the picture is turned by a few degrees."""
+    maps = slight_maps(aspect)
+    seen, _ = sampled(np.broadcast_to(thumb.astype(np.float32), (len(maps), *thumb.shape)), maps, _SIDE)
+    return seen.reshape(-1, _SIDE, _SIDE)
 
 
 LIKE_BITS = 6

@@ -13,11 +13,11 @@ from gaucho_pipeline.curation import detail
 from gaucho_pipeline.curation.grounds import find_ground
 from gaucho_pipeline.curation.hashes import window_hashes
 from gaucho_pipeline.curation.overlays import edge_map
-from gaucho_pipeline.filters.boxes import WHOLE
+from gaucho_pipeline.filters.boxes import WHOLE, Box
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.images.decoding import probe, square
 
-VERSION = "5"
+VERSION = "6"
 _SIDE = 512
 _SHARPNESS_SIDE = 256
 THUMB = 64
@@ -47,27 +47,36 @@ def measure(content: bytes) -> Measures:
     body = grey[round(top * grey.shape[0]) : round(bottom * grey.shape[0]), round(left * grey.shape[1]) : round(right * grey.shape[1])]
     shown = grey[ground.shown] if ground else body
     counts = np.bincount(shown.ravel(), minlength=256)
-    plain, mirrored = window_hashes(grey_image)
+    thumb = np.asarray(grey_image.resize((THUMB, THUMB), Image.Resampling.BOX))
+    plain, mirrored, turned = window_hashes(grey_image, thumb)
     return Measures(
         width=probed.width,
         height=probed.height,
         finest=round(finest * seen, 4) if finest < 1 else 1.0,
-        sharpness=sharpness(grey_image),
+        sharpness=sharpness(_inside(grey_image, box) if ground and ground.kind == "backdrop" else grey_image),
         dark=round(float(counts[:_DARK].sum() / shown.size) * (0.5 if _share(counts, _LIT_SHARE) >= _LIT else 1.0), 4),
         bright=round(float(counts[_BRIGHT:].sum() / shown.size), 4),
         contrast=round((_share(counts, 0.98) - _share(counts, 0.02)) / 255, 4),
         entropy=round(_entropy(counts), 3),
         quality=probed.quality or 100,
+        camera=probed.camera,
         graphic=round(_ON_GROUND * _graphic(grey, counts, ground.shown) if ground else _graphic(body, counts), 4),
         chroma=round(_chroma(image), 4),
         ground=ground.kind if ground else "bars" if box != WHOLE else "",
         content_box=box,
         hashes=plain,
         mirrored=mirrored,
-        thumb=grey_image.resize((THUMB, THUMB), Image.Resampling.BOX).tobytes(),
+        turned=turned,
+        thumb=thumb.tobytes(),
         colours=image.resize((_COLOURS, _COLOURS), Image.Resampling.BOX).tobytes(),
         edges=edge_map(grey_image),
     )
+
+
+def _inside(image: Image.Image, box: Box) -> Image.Image:
+    """What is in a box: an object, not the backdrop, which is never sharp."""
+    left, top, right, bottom = box
+    return image.crop((round(left * image.width), round(top * image.height), round(right * image.width), round(bottom * image.height)))
 
 
 def sharpness(image: Image.Image) -> float:

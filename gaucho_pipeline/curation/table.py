@@ -17,8 +17,8 @@ from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, ImageDecision
 from gaucho_pipeline.language.bilingual import LANGUAGES
 
 _UNKNOWN = {"measures": None, "relevance": None, "people": None, "override": None}
-_NOT_SHOWN = "content_box"
-"""A measure that only this program reads."""
+_NOT_SHOWN = ("content_box", "camera")
+"""Measures that only this program reads."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Table:
     """How likely it shows a face or a child, 0 to 1, where a text-image model was asked."""
     credits: Mapping[str, Mapping[str, Any]]
     """What is credited of those of which several records say different things."""
+    scenes: Mapping[str, str]
+    """What some images that stay are nearly the same as."""
 
     @property
     def stays(self) -> list[str]:
@@ -62,6 +64,8 @@ class Table:
             }
             if mask := self.masks.get(sha):
                 own |= {"mask": f"masks/{picture_name(sha)}", "mask_by": mask.by, "mask_share": mask.share, "mask_pixels": mask.sha256}
+            if scene := self.scenes.get(sha):
+                own["scene"] = scene
             yield TrainImage(**self._fields(sha), **own)
 
     def excluded(self, images: Iterable[str]) -> Iterator[CuratedImage]:
@@ -78,7 +82,7 @@ class Table:
             _fields_of(self.crawled[sha], self.decisions[sha])
             | dict(self.credits.get(sha, {}))
             | {
-                "measures": {name: number for name, number in numbers.items() if name != _NOT_SHOWN} or None,
+                "measures": {name: number for name, number in numbers.items() if name not in _NOT_SHOWN} or None,
                 "relevance": self.relevance.get(sha),
                 "people": self.people.get(sha),
                 "override": OverrideRow(**asdict(override)) if override else None,

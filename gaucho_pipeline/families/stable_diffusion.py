@@ -56,7 +56,10 @@ class StableDiffusion(Family):
         name = {(True, True): "stable-diffusion-v2-768-v", (True, False): "stable-diffusion-v2-512"}
         found = {"modelspec.architecture": f"{name.get((self.is_second, self._is_velocity), self.architecture)}/lora"}
         found |= {"modelspec.prediction_type": "v" if self._is_velocity else "epsilon"}
-        found |= {"ss_v2": str(self.is_second), "ss_base_model_version": "sd_v2" if self.is_second else "sd_v1"}
+        found |= {"ss_v2": str(self.is_second)}
+        generation, width = ("sd_v2", 1024) if self.is_second else ("sd_v1", 768)
+        if self.config.cross_attention_dim == width:  # a model of another size is none of these, whoever made it
+            found |= {"ss_base_model_version": generation}
         return found | ({"ss_v_parameterization": "True"} if self._is_velocity else {})
 
     @cached_property

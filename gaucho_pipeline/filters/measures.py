@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from gaucho_pipeline.spec import JsonObject
 
-FINGERPRINTS = ("hashes", "mirrored", "colours", "thumb", "edges")
+FINGERPRINTS = ("hashes", "mirrored", "turned", "colours", "thumb", "edges")
 """What is no number, for comparing pictures with one another."""
 
 
@@ -32,6 +32,8 @@ class Measures:
     """Entropy of the luminance in 64 steps, 0 to 6 bits."""
     quality: int
     """What a JPEG was last saved with, 1 to 100; 100 for other formats."""
+    camera: bool
+    """Whether its file says which camera took it, or which side is up."""
     graphic: float
     """Share of flat blocks, or of the commonest grey, times that of blocks with a hard edge: high for text, slides, maps, ornaments."""
     chroma: float
@@ -44,6 +46,8 @@ class Measures:
     """64-bit perceptual hashes of the picture's windows (`hashes.WINDOWS`), little-endian."""
     mirrored: bytes
     """Those of its mirror image."""
+    turned: bytes
+    """Those of the picture on its sides, upside down, and turned by a few degrees (`looks.QUARTERS`, `looks.SLIGHT`)."""
     thumb: bytes
     """64 x 64 grey values."""
     colours: bytes

@@ -13,6 +13,13 @@ _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRu
 _KINDS = (DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_OBSERVATION)
 
 
+def is_outdated(instance: dg.DagsterInstance) -> bool:
+    """Whether an older version of Dagster has made the history's tables."""
+    storages = (instance.run_storage, instance.event_log_storage, instance.schedule_storage)
+    found = [version for storage in storages if storage and (version := storage.alembic_version())]
+    return any(there is not None and there != newest for there, newest in found)
+
+
 def purge(instance: dg.DagsterInstance, before: float, dry_run: bool = False) -> int:
     """Deletes runs that ended before a moment, in seconds since the epoch, with their events; returns how many."""
     wanted = dg.RunsFilter(statuses=_ENDED, updated_before=datetime.fromtimestamp(before, UTC))

@@ -34,10 +34,10 @@ class Partitions(NamedTuple):
     @property
     def notice(self) -> str:
         """What is to be said where they are shown, in Markdown."""
-        said = [f"**{self.mistake}** What is shown is the file as it was before."] if self.mistake else []
+        notices = [f"**{self.mistake}** What is shown is the file as it was before."] if self.mistake else []
         if self.removed:
-            said.append(f"**{', '.join(self.removed)}**: no longer in the file; shown until no backfill asks for it any more.")
-        return "".join(f"{text}\n\n" for text in said)
+            notices.append(f"**{', '.join(self.removed)}**: no longer in the file; shown until no backfill asks for it any more.")
+        return "".join(f"{text}\n\n" for text in notices)
 
     def with_removed(self, asked_for: set[str]) -> Partitions:
         """The same, with those that are asked for and no longer in the file."""

@@ -23,6 +23,7 @@ from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.orchestration.dagster_internals import without_capture
 from gaucho_pipeline.orchestration.executor import is_on_ray
+from gaucho_pipeline.orchestration.history import is_outdated
 from gaucho_pipeline.orchestration.run_workers import end_dead_runs, this_process, worker_of
 from gaucho_pipeline.orchestration.stopping import take_for_cancelled
 from gaucho_pipeline.orchestration.tags import CONCEPT_TAG, FORCE_TAG, PROCESS_TAG, REASON_TAG, concept_of
@@ -61,11 +62,12 @@ def dagster_home(project: Project) -> Path:
 
 
 @contextlib.contextmanager
-def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.DagsterInstance]:
+def get_instance(project: Project, captures_output: bool = True, is_upgraded: bool = False) -> Iterator[dg.DagsterInstance]:
     """Dagster's instance, which the command line and the web UI share; see `dagster_home`.
 
     `captures_output`: whether what programs print goes to files, and from there to the terminal. What they tell is in the log either way,
-    and the processes that mirror the files would be killed by a terminal's Ctrl-C before they have shown the last words.
+    and the processes that mirror the files would be killed by a terminal's Ctrl-C before they have shown the last words. `is_upgraded`:
+    whether tables of an older version of Dagster are brought up to date. Raises ConfigError for such tables else.
     """
     home = dagster_home(project)
     with contextlib.ExitStack() as stack:
@@ -73,6 +75,10 @@ def get_instance(project: Project, captures_output: bool = True) -> Iterator[dg.
             instance = stack.enter_context(dg.DagsterInstance.from_config(str(home)))
             if not captures_output:
                 instance = stack.enter_context(without_capture(instance))
+            if is_outdated(instance):
+                if not is_upgraded:
+                    raise ConfigError(_("{home}: an older version of Dagster has made the history: gaucho migrate", home=home))
+                instance.upgrade()
             _open_pools(instance)
         end_dead_runs(instance)
         yield instance

@@ -39,8 +39,8 @@ def take_for_cancelled(instance: dg.DagsterInstance, run_id: str) -> None:
         return
     failures = [entry.get_dagster_event().step_failure_data for entry in instance.all_logs(run_id, of_type=DagsterEventType.STEP_FAILURE)]
     for failure in failures:
-        said = failure.user_failure_data.metadata.get(IS_TRANSIENT) if failure.user_failure_data else None
+        mark = failure.user_failure_data.metadata.get(IS_TRANSIENT) if failure.user_failure_data else None
         was_stopped = failure.error_source is not None and failure.error_source.value == _INTERRUPT
-        if not (was_stopped or (said and said.value)):
+        if not (was_stopped or (mark and mark.value)):
             return  # it had failed before
     while_locked(lambda: instance.report_run_canceled(run, "asked to stop; what is done is kept"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import unicodedata
 from functools import lru_cache
@@ -155,6 +156,24 @@ def read_manifest(folder: Path) -> Manifest:
         raise GauchoError(
             _("{folder}: is damaged, or of another version ({error})", folder=folder / MANIFEST, error=str(error).splitlines()[0])
         ) from None
+
+
+def older_version(folder: Path) -> str:
+    """Which older version wrote a manifest that cannot be read as one of this one's, in words; empty where none did, and it is damaged."""
+    try:
+        value = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return ""
+    asset = ASSETS.get(str(value.get("asset"))) if isinstance(value, dict) else None
+    if asset is None:
+        return ""
+    layout, provenance = value.get("schema_version"), value.get("provenance")
+    if isinstance(layout, int) and 0 < layout < SCHEMA_VERSION:
+        return f"layout {layout} of manifests, which is {SCHEMA_VERSION} now"
+    code = str(provenance.get("code_version")) if isinstance(provenance, dict) else ""
+    if code.isdecimal() and asset.code_version.isdecimal() and int(code) < int(asset.code_version):
+        return f"version {code} of {asset.name}, which is {asset.code_version} now"
+    return ""
 
 
 def fingerprint(asset: str, slug: str, provenance: Provenance) -> str:

@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 from gaucho_pipeline.errors import ForgottenError, GauchoError, TransientError, _
 from gaucho_pipeline.files.writing import umask, write_atomically
 from gaucho_pipeline.store.artifact import Artifact, file_digests
-from gaucho_pipeline.store.manifest import MANIFEST, Manifest, _read_manifest, is_fingerprint
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest, _read_manifest, is_fingerprint, older_version
 
 TRASH = ".trash"
 QUARANTINE = ".quarantine"
@@ -88,7 +88,8 @@ class Store:
         if named is None or (named and self.find(asset, concept, named)):
             return ""
         file = self.home(asset, concept) / (f"{named}/{MANIFEST}" if named else "current.json")
-        return f"{file.relative_to(self.root)} is damaged, or of an older version; it is made again"
+        older = older_version(file.parent) if named else ""
+        return f"{file.relative_to(self.root)} is {f'of an older version ({older})' if older else 'damaged'}; it is made again"
 
     def absence(self, asset: str, concept: str) -> str:
         """Why nothing counts although something was made: it is damaged, or was taken out; empty where nothing ever was, or all is well."""

@@ -36,13 +36,24 @@ _CUT = 0.85
 def split(rows: Sequence[TrainImage], validation_fraction: float, seed: int) -> tuple[list[TrainImage], list[TrainImage]]:
     """Images to train on and images to validate with; which is which depends on the seed and the image alone.
 
-    At least one of each. Raises GauchoError with fewer than two images.
+    At least one of each, and images of one scene on one side, where there are two scenes. Raises GauchoError with fewer than two images.
     """
     if len(rows) < 2:
         raise GauchoError(_("training needs at least two images: one to learn from and one to measure with"))
     ordered = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row.pixels}".encode()).digest())
     count = min(max(1, round(validation_fraction * len(rows))), len(rows) - 1)
-    return ordered[count:], ordered[:count]
+    scenes: dict[str, list[TrainImage]] = {}
+    for row in ordered:
+        scenes.setdefault(row.scene or row.pixels, []).append(row)
+    validation: list[TrainImage] = []
+    for scene in scenes.values():
+        if len(validation) + len(scene) <= count:
+            validation += scene
+    if not validation and len(scenes) > 1:
+        validation = min(scenes.values(), key=len)
+    validation = validation or ordered[:count]
+    names = {row.sha256 for row in validation}
+    return [row for row in ordered if row.sha256 not in names], validation
 
 
 # ---------------------------------------------------------------------------------------------- encoded once, and kept

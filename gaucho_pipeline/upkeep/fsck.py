@@ -26,7 +26,7 @@ from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.reporter import Progress, Reporter
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
-from gaucho_pipeline.store.manifest import MANIFEST, fingerprint
+from gaucho_pipeline.store.manifest import MANIFEST, fingerprint, older_version
 from gaucho_pipeline.store.store import CURRENT, Store
 from gaucho_pipeline.upkeep.references import at_work, folders_in, images_of
 
@@ -40,6 +40,10 @@ class Damage:
     text: str
     unit: Path | None = None
     """What is put aside with it: a whole artifact, a blob, a cache. Nothing for what is a person's own to correct."""
+    is_older: bool = False
+    """Whether nothing happened to it: an older version has written it so."""
+    lacks_link: Artifact | None = None
+    """The artifact that counts and that older versions made no `current` for."""
 
 
 def examine(project: Project, reporter: Reporter) -> list[Damage]:
@@ -68,6 +72,18 @@ def repair(store: Store, damages: list[Damage]) -> list[Path]:
     return places
 
 
+def mend(store: Store, damages: list[Damage]) -> list[Damage]:
+    """Makes what older versions made not, where the data folder can be written; returns what is left of the damages."""
+    try:
+        store.check_writable()
+    except GauchoError:
+        return damages
+    for damage in damages:
+        if damage.lacks_link:
+            store.set_current(damage.lacks_link)
+    return [damage for damage in damages if not damage.lacks_link]
+
+
 def _blobs(blobs: list[Path], progress: Progress) -> Iterator[Damage]:
     for path in blobs:
         if path.parent.name != path.name[:2] or not is_file_of(path, path.name):
@@ -80,14 +96,18 @@ def _home(store: Store, asset: str, home: Path, damaged_blobs: set[str]) -> Iter
     for folder in (each for each in folders_in(home) if each.name != CURRENT):  # which a copy may have made a folder of
         artifact = store.find(asset, home.name, folder.name)
         if artifact is None:
-            yield Damage(folder / MANIFEST, "is no manifest, or of an older version", folder)
+            older = older_version(folder)
+            yield Damage(folder / MANIFEST, f"is of {older}" if older else "is no manifest", None if older else folder, bool(older))
             continue
         yield from _artifact(store, artifact, folder, damaged_blobs)
     if text := store.damage(asset, home.name):
-        yield Damage(home / "current.json", text.partition(" ")[2] or text, home / "current.json")
+        is_older = " of an older version " in text
+        yield Damage(home / "current.json", text.partition(" ")[2] or text, None if is_older else home / "current.json", is_older)
     link, named = home / CURRENT, store.current(asset, home.name)
     leads = os.readlink(link) if link.is_symlink() else named.manifest.fingerprint if named and link.is_dir() else ""
-    if named and leads != named.manifest.fingerprint:
+    if named and not os.path.lexists(link):
+        yield Damage(link, "is not there", is_older=True, lacks_link=named)
+    elif named and leads != named.manifest.fingerprint:
         yield Damage(link, "does not lead to the artifact that counts", link)
 
 

@@ -21,15 +21,37 @@ from gaucho_pipeline_tests.conftest import draw_folder
 def test_what_it_writes_is_read_and_wants_nothing_but_photographs(model: str, tmp_path: Path) -> None:
     write_start(tmp_path / "cuia", model)
     file = tmp_path / "cuia" / "concepts.yaml"
-    assert list(load_concepts(file).concepts) == ["my_concept"]
+    assert list(load_concepts(file).concepts) == ["cuia"]
     for word, key in (("Museum or photographer", "author"), ("Where they come from: an address, or a shelf mark", "source")):
-        (problem, *_) = problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")
+        (problem, *_) = problems(Project(file, tmp_path / "data"), ["cuia"], "curated_set")
         assert f"folder.{key}: still says what gaucho init wrote" in str(problem)
         file.write_text(file.read_text().replace(word, "Museu X"))
-    (problem, *_) = problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")
+    (problem, *_) = problems(Project(file, tmp_path / "data"), ["cuia"], "curated_set")
     assert "photos holds no image; put at least six photographs there" in str(problem)
     draw_folder(tmp_path / "cuia" / "photos", "chimarrao", 6)
-    assert list(problems(Project(file, tmp_path / "data"), ["my_concept"], "curated_set")) == []
+    assert list(problems(Project(file, tmp_path / "data"), ["cuia"], "curated_set")) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "slug", "name"),
+    [
+        ("ovelheiro", "ovelheiro", "Ovelheiro"), ("Cão Ovelheiro", "cao_ovelheiro", "Cão Ovelheiro"), ("a-b.c", "a_b_c", "A-b.c"),
+        ("gato_do_mato", "gato_do_mato", "Gato do mato"), ("2024 cuias", "my_concept", "2024 cuias"), ("茶", "my_concept", "茶"),
+        ('x: "y" # z', "x_y_z", 'X: "y" # z'), ("a" * 100, "a" * 64, "A" + "a" * 99),
+    ],
+)  # fmt: skip
+def test_the_concept_is_called_as_the_folder_is(folder: str, slug: str, name: str, tmp_path: Path) -> None:
+    write_start(tmp_path / folder, "embedded")
+    ((key, concept),) = load_concepts(tmp_path / folder / "concepts.yaml").concepts.items()
+    assert concept.name
+    assert (key, concept.name.pt, concept.name.en) == (slug, name, name)
+
+
+def test_in_a_folder_of_its_own_the_concept_is_called_as_that_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "cuia").mkdir()
+    monkeypatch.chdir(tmp_path / "cuia")
+    assert CliRunner().invoke(main, ["init"]).exit_code == 0
+    assert list(load_concepts(tmp_path / "cuia" / "concepts.yaml").concepts) == ["cuia"]
 
 
 def test_it_says_that_the_embedded_model_knows_drawn_things_only(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 from safetensors import safe_open
 from safetensors.torch import load_file
 
@@ -18,12 +19,13 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.families import FAMILIES, Family
 from gaucho_pipeline.families.base import Sampling
+from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.gallery.generation import Drawer, Settings
 from gaucho_pipeline.gallery.samples import Sample
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.base import CheckpointInfo
-from gaucho_pipeline.models.base_models import Loaded
+from gaucho_pipeline.models.base_models import EMBEDDED_FOLDER, Loaded
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import validation
@@ -142,6 +144,21 @@ def test_the_second_generation_and_velocity_are_labelled(prediction_type: str, i
     is_velocity = prediction_type == "v_prediction"
     assert metadata["modelspec.prediction_type"] == ("v" if is_velocity else "epsilon")
     assert metadata.get("ss_v_parameterization") == ("True" if is_velocity else None)
+
+
+@pytest.mark.parametrize(
+    ("width", "is_linear", "told"), [(768, False, "sd_v1"), (1024, True, "sd_v2"), (128, False, None), (768, True, None)]
+)
+def test_only_what_has_the_size_of_a_generation_is_called_one(width: int, is_linear: bool, told: str | None) -> None:
+    pipeline = tiny_models.stable_diffusion("epsilon")
+    pipeline.unet.register_to_config(use_linear_projection=is_linear, cross_attention_dim=width)
+    assert StableDiffusion(pipeline).file_metadata().get("ss_base_model_version") == told
+
+
+@pytest.mark.parametrize("kind", [Embedded, StableDiffusion])  # a copy of it in a folder is read as the second
+def test_the_model_that_ships_is_called_none_of_them_under_any_name(kind: type[StableDiffusion]) -> None:
+    metadata = kind(StableDiffusionPipeline.from_pretrained(EMBEDDED_FOLDER)).file_metadata()
+    assert not metadata.get("ss_base_model_version", "").startswith("sd")
 
 
 def test_xl_is_labelled_so_that_no_reader_takes_it_for_the_first(tmp_path: Path) -> None:

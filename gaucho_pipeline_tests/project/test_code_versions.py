@@ -126,6 +126,12 @@ class RecordedWeb:
             send_json(handler, self.observations())
         elif path == "/v1/images/":
             send_json(handler, self.openverse())
+        elif path == "/wp-json/tainacan/v2/collection/7/items":
+            send_json(handler, {"items": [self.item(12, "Domínio público"), self.item(13, "Uso interno")]})
+        elif path == "/iiif.json":
+            send_json(handler, self.manifest())
+        elif path == "/v1/occurrence/search":
+            send_json(handler, {"endOfRecords": True, "results": [self.occurrence()]})
         elif path.startswith("/media/"):
             number = int(path.rpartition("/")[2].partition(".")[0])
             handler.send(200, "image/x-portable-pixmap", ppm(draw_subject("chimarrao", number, side=64)))
@@ -157,6 +163,26 @@ class RecordedWeb:
         observation |= {"user": {"login": "ana", "name": "Ana Müller"}, "taxon": {"name": "Ilex paraguariensis"}, "location": "-30,-51"}
         return {"total_results": 1, "results": [observation]}
 
+    def item(self, number: int, rights: str) -> dict[str, Any]:
+        metadata = {"direitos": {"name": "Direitos", "value": rights, "value_as_string": rights}}
+        address = f'<a href="x"><img src="{self.address}/media/{number}.ppm"></a>'
+        return {
+            "id": number, "title": f"Cuia {number}", "status": "publish", "document_type": "attachment", "metadata": metadata,
+            "document_as_html": address, "url": "https://museu.example/cuia", "document_mimetype": "image/jpeg",
+        }  # fmt: skip
+
+    def manifest(self) -> dict[str, Any]:
+        image = {"id": f"{self.address}/media/14.ppm", "type": "Image", "width": 64, "height": 64}
+        canvas = {"id": "https://museu.example/canvas/1", "type": "Canvas", "items": [{"items": [{"body": image}]}]}
+        return {
+            "id": "https://museu.example/manifest", "type": "Manifest", "label": {"pt": ["Cuia"]}, "items": [canvas],
+            "rights": "http://creativecommons.org/licenses/by/4.0/", "requiredStatement": {"value": {"pt": ["Museu X"]}},
+        }  # fmt: skip
+
+    def occurrence(self) -> dict[str, Any]:
+        media = {"type": "StillImage", "identifier": f"{self.address}/media/15.ppm", "license": "CC0", "creator": "Ana"}
+        return {"key": 15, "basisOfRecord": "PRESERVED_SPECIMEN", "species": "Ilex paraguariensis", "media": [media]}
+
     def openverse(self) -> dict[str, Any]:
         def record(number: int, license_: str, version: str) -> dict[str, Any]:
             url = f"https://creativecommons.org/licenses/{license_}/{version}/"
@@ -183,10 +209,13 @@ def test_the_crawl_makes_of_the_same_answers_what_it_did(tmp_path: Path) -> None
             {"commons": {"search": "cuia", "endpoint": f"{server.address}/w/api.php"}},
             {"inaturalist": {"taxon": "Ilex paraguariensis", "endpoint": f"{server.address}/v1"}},
             {"openverse": {"query": "chimarrão", "endpoint": f"{server.address}/v1/images/"}},
+            {"gbif": {"taxon_key": 7, "endpoint": f"{server.address}/v1"}},
+            {"tainacan": {"site": server.address, "collection": 7, "rights": {"field": "direitos"}, "holder": "Museu X"}},
+            {"iiif": {"manifest": f"{server.address}/iiif.json"}},
             {"folder": {"path": "photos", "license": "cc-by-4.0", "author": "João Araújo", "source": "acervo"}},
             {"urls": {"addresses": [f"{server.address}/media/30.ppm"], "license": "cc0", "author": "João", "source": "acervo"}},
         ]
-        crawl = {"sources": sources, "max_images": 8, "exclude": ["Parque Farroupilha"]}
+        crawl = {"sources": sources, "max_images": 11, "exclude": ["Parque Farroupilha"], "media_hosts": ["127.0.0.1"]}
         value = {"concepts": {"chimarrao": {"token": "dnc", "class_noun": "cup", "crawl": crawl}}}
         (tmp_path / "concepts.yaml").write_text(json.dumps(value), encoding="utf-8")
         project = Project(tmp_path / "concepts.yaml", tmp_path / "data")
@@ -198,8 +227,8 @@ def test_the_crawl_makes_of_the_same_answers_what_it_did(tmp_path: Path) -> None
         tables["attribution"] = (artifact.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig").splitlines()
         text = json.dumps(tables, ensure_ascii=False).replace(server.address, "http://HOST").replace(str(tmp_path), "HERE")
         for row in tables["images"]:  # keys of declared addresses are hashes of them, and ports differ
-            if row["key"].startswith("urls:"):
-                text = text.replace(row["key"], "urls:HASH")
+            if (kind := row["key"].partition(":")[0]) in ("urls", "gbif"):
+                text = text.replace(row["key"], f"{kind}:HASH")
     result = json.loads(text)
     kinds = sorted(SourceSpec.model_fields)
     assert {row["key"].partition(":")[0] for row in result["images"]} == set(kinds), "every kind of source is recorded"
@@ -216,7 +245,7 @@ def curation_input() -> dict[str, bytes]:
     framed = Image.new("RGB", (256, 256), "white")
     framed.paste(first.resize((120, 120)), (68, 68))
     bordered = Image.new("RGB", (280, 256), "black")
-    bordered.paste(good["good 1"].transpose(Image.Transpose.FLIP_TOP_BOTTOM), (12, 0))
+    bordered.paste(draw_subject("chimarrao", 11, side=256), (12, 0))
     found = good | {
         "mirrored copy": first.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
         "small": draw_subject("chimarrao", 8, side=64),

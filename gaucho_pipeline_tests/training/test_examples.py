@@ -53,6 +53,23 @@ def test_one_image_is_not_enough_to_learn_and_to_measure() -> None:
         split(rows(1), 0.2, 1)
 
 
+def test_images_of_one_scene_are_on_one_side_of_the_split() -> None:
+    alike = [row.model_copy(update={"scene": f"scene {number // 3}"}) if number < 9 else row for number, row in enumerate(rows(20))]
+    for seed in range(30):
+        train, validation = split(alike, 0.25, seed)
+        assert {row.scene for row in train if row.scene} & {row.scene for row in validation if row.scene} == set()
+        assert len(train) + len(validation) == 20
+        assert 3 <= len(validation) <= 5
+
+
+def test_where_all_images_are_of_few_scenes_there_is_one_of_each_all_the_same() -> None:
+    two = [row.model_copy(update={"scene": "a" if number < 3 else "b"}) for number, row in enumerate(rows(10))]
+    train, validation = split(two, 0.1, 1)
+    assert ({row.scene for row in train}, {row.scene for row in validation}) == ({"b"}, {"a"})
+    one = [row.model_copy(update={"scene": "a"}) for row in rows(10)]
+    assert [len(part) for part in split(one, 0.2, 1)] == [8, 2]
+
+
 # ------------------------------------------------------------------------------------------ buckets and views
 
 
