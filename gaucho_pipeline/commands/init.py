@@ -51,7 +51,7 @@ _STABLE_DIFFUSION = """\
       base_model: stable-diffusion-v1-5/stable-diffusion-v1-5   # or a folder in diffusers' layout; other families: docs/own-model.md
       revision: 451f4fe16113bff5a5d2269ed5ad43b0592e9a14        # the commit on the hub
     gallery:
-      plan: heritage                # prompts in Portuguese that suit most subjects
+      plan: heritage                # English prompts that suit most subjects; your own go into prompts, in Portuguese with language: pt
 """
 STARTS = {"embedded": _EMBEDDED, "stable-diffusion": _STABLE_DIFFUSION}
 """What to teach, by the word that asks for it."""

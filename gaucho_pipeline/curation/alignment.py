@@ -35,8 +35,8 @@ def aligned(ones: np.ndarray, others: np.ndarray, maps: np.ndarray, windows: np.
     for times, steps in _ROUNDS:
         one, other = (gaussian_filter(_smaller(pictures, times), (0, _BLUR, _BLUR)) for pictures in (ones, others))
         found = _laid(one, other, found, windows, steps)
-    seen, inside = sampled(ones, found, others.shape[1])
-    shown = (inside & _within(others.shape[1], windows)).reshape(others.shape).astype(np.float32)
+    seen, is_in_picture = sampled(ones, found, others.shape[1])
+    shown = (is_in_picture & _within(others.shape[1], windows)).reshape(others.shape).astype(np.float32)
     seen = seen.reshape(others.shape)
     left, top, right, bottom = windows.T
     is_enough = shown.mean((1, 2)) >= _MIN_SHARED * (right - left) * (bottom - top)
@@ -47,7 +47,7 @@ def sampled(pictures: np.ndarray, maps: np.ndarray, side: int) -> tuple[np.ndarr
     """What pictures show where maps lead from each pixel of a square of `side`, (n, pixels), and which lead into the picture."""
     size = pictures.shape[1]
     places = (maps @ _grid(side).T) * size - 0.5
-    inside = ((places > -1) & (places < size)).all(axis=1)
+    is_in_picture = ((places > -1) & (places < size)).all(axis=1)
     places = places.clip(0, size - 1.001)
     whole = places.astype(np.int32)
     across, down = (places - whole).transpose(1, 0, 2)
@@ -55,7 +55,7 @@ def sampled(pictures: np.ndarray, maps: np.ndarray, side: int) -> tuple[np.ndarr
     flat = pictures.reshape(-1)
     upper = flat[first] * (1 - across) + flat[first + 1] * across
     lower = flat[first + size] * (1 - across) + flat[first + size + 1] * across
-    return upper * (1 - down) + lower * down, inside
+    return upper * (1 - down) + lower * down, is_in_picture
 
 
 @lru_cache(maxsize=4)
@@ -92,10 +92,10 @@ def _laid(one: np.ndarray, other: np.ndarray, maps: np.ndarray, windows: np.ndar
     scale = np.sqrt(np.einsum("nii->ni", normal)) + 1e-6
     inverse = np.linalg.inv(normal / (scale[:, :, None] * scale[:, None, :]) + _DAMPING * np.eye(8, dtype=np.float32))
     for _ in range(steps):
-        seen, inside = sampled(one, maps, side)
-        error = _fitted(seen, target, inside & within) - target
+        seen, is_in_picture = sampled(one, maps, side)
+        error = _fitted(seen, target, is_in_picture & within) - target
         usual = np.median(np.abs(error), axis=1, keepdims=True) + 0.5
-        error = error.clip(-_FARTHEST_ERROR * usual, _FARTHEST_ERROR * usual) * inside  # a caption, or what moved, does not pull
+        error = error.clip(-_FARTHEST_ERROR * usual, _FARTHEST_ERROR * usual) * is_in_picture  # a caption, or what moved, does not pull
         step = (inverse @ ((system @ error[..., None])[..., 0] / scale)[..., None])[..., 0] / scale
         maps = _undone(maps, step[:, :6].clip(-_LONGEST_STEP, _LONGEST_STEP).reshape(-1, 2, 3))
     return maps

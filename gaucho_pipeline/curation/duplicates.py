@@ -16,7 +16,18 @@ import numpy as np
 
 from gaucho_pipeline.curation.alignment import aligned, sampled
 from gaucho_pipeline.curation.hashes import ASKED, CENTRED_PLACES, WINDOWS, HashIndex, negative
-from gaucho_pipeline.curation.looks import CENTRED, LOOKS, SLIGHT, SLIGHT_WINDOWS, UPRIGHT, Look, after, inverse, look_map, window_map
+from gaucho_pipeline.curation.looks import (
+    CENTRED,
+    ORIENTED_LOOKS,
+    SLIGHT,
+    SLIGHT_WINDOWS,
+    UPRIGHT,
+    Look,
+    after,
+    inverse,
+    look_map,
+    window_map,
+)
 from gaucho_pipeline.curation.measures import THUMB
 from gaucho_pipeline.curation.overlays import has_overlay
 from gaucho_pipeline.filters.boxes import Box
@@ -67,7 +78,7 @@ def repeats(
     def compare(those: Block, others: Sequence[_Indexed]) -> None:
         copies: dict[int, list[tuple[float, int, Look]]] = {}
         asked = {place: picture for place, picture in those.items() if place >= wanted}
-        for place, other, score, look in _alike_pairs(asked, others, lambda place: pictures[names[place]], _Least(correlation)):
+        for place, other, score, look in _alike_pairs(asked, others, lambda place: pictures[names[place]], _Thresholds(correlation)):
             copies.setdefault(place, []).append((score, -other, look))
         for place in sorted(copies):
             if still := [each for each in copies[place] if names[-each[1]] not in found]:
@@ -96,12 +107,12 @@ def alike(
     for start in range(0, len(names), _BLOCK):
         block = {place: pictures[names[place]] for place in range(start, min(start + _BLOCK, len(names)))}
         others = (*index.indexes, _Indexed.of(block, radius))
-        for place, other, _, _ in _alike_pairs(block, others, lambda place: pictures[names[place]], _Least(correlation, places)):
+        for place, other, _, _ in _alike_pairs(block, others, lambda place: pictures[names[place]], _Thresholds(correlation, places)):
             yield names[place], names[other]
         index.add(block)
 
 
-class _Least(NamedTuple):
+class _Thresholds(NamedTuple):
     """How alike two pictures must be."""
 
     correlation: float
@@ -162,9 +173,9 @@ class _View(NamedTuple):
 def _views() -> tuple[_View, ...]:
     """Those that a picture is looked for through, in the order of `_view_hashes`."""
     asked = [place in ASKED for place in range(len(WINDOWS))]
-    plain = [_View(look, window, is_asked) for look in LOOKS[:2] for window, is_asked in zip(WINDOWS, asked, strict=True)]
+    plain = [_View(look, window, is_asked) for look in ORIENTED_LOOKS[:2] for window, is_asked in zip(WINDOWS, asked, strict=True)]
     windows = {True: SLIGHT_WINDOWS, False: CENTRED}
-    return (*plain, *(_View(look, window, True) for look in LOOKS[2:] for window in windows[bool(look.degrees)]))
+    return (*plain, *(_View(look, window, True) for look in ORIENTED_LOOKS[2:] for window in windows[bool(look.degrees)]))
 
 
 _VIEWS = _views()
@@ -185,7 +196,7 @@ def _view_hashes(block: Block) -> np.ndarray:
 
 
 def _alike_pairs(
-    block: Block, others: Sequence[_Indexed], picture: Callable[[int], Measures], least: _Least
+    block: Block, others: Sequence[_Indexed], picture: Callable[[int], Measures], thresholds: _Thresholds
 ) -> Iterator[tuple[int, int, float, Look]]:
     """The places of a picture of the block and of an earlier one among the others that is like it, how much, and as what it is."""
     if not block:
@@ -201,15 +212,15 @@ def _alike_pairs(
             part = undecided[start : start + _TRIES_AT_ONCE]
             read = {place: picture(place) for place in np.unique(other[part]).tolist()}
             pairs = [(block[first + q], read[o]) for q, o in zip(query[part].tolist(), other[part].tolist(), strict=True)]
-            scores, are_unlike = _compared(pairs, view[part], window[part], least)
+            scores, are_unlike = _compared(pairs, view[part], window[part], thresholds)
             unlike[pair[part]] += are_unlike
-            for row in np.flatnonzero(scores >= least.correlation).tolist():
+            for row in np.flatnonzero(scores >= thresholds.correlation).tolist():
                 decided[pair[part[row]]] = True
                 yield first + int(query[part[row]]), int(other[part[row]]), float(scores[row]), _VIEWS[view[part[row]]].look
 
 
 def _compared(
-    pairs: Sequence[tuple[Measures, Measures]], views: np.ndarray, windows: np.ndarray, least: _Least
+    pairs: Sequence[tuple[Measures, Measures]], views: np.ndarray, windows: np.ndarray, thresholds: _Thresholds
 ) -> tuple[np.ndarray, np.ndarray]:
     """How much two pictures correlate where one is seen through a view and the other through a window, 0 if they are not alike.
 
@@ -222,7 +233,7 @@ def _compared(
     boxes = np.array(WINDOWS, np.float32)[windows]
     shown = np.stack([window_map(WINDOWS[window]) for window in windows.tolist()])
     scores, shifts = correlations(_through(ours, seen), _through(theirs, shown))
-    worth = scores >= min(_WORTH_LAYING, least.correlation)
+    worth = scores >= min(_WORTH_LAYING, thresholds.correlation)
     found, are_unlike = np.zeros(len(pairs), np.float32), np.zeros(len(pairs), bool)
     if not worth.any():
         return found, are_unlike
@@ -230,9 +241,9 @@ def _compared(
     moved[:, :, 2] = -shifts / _COMPARED
     maps = after(after(seen, moved), inverse(shown))
     laid, places = aligned(ours[worth], theirs[worth], maps[worth], boxes[worth])
-    found[worth] = np.where(places >= least.places, laid, 0)
-    are_unlike[worth] = (laid >= least.correlation) & (places < least.places)
-    for row in np.flatnonzero((found == 0) & (scores >= least.correlation)).tolist():
+    found[worth] = np.where(places >= thresholds.places, laid, 0)
+    are_unlike[worth] = (laid >= thresholds.correlation) & (places < thresholds.places)
+    for row in np.flatnonzero((found == 0) & (scores >= thresholds.correlation)).tolist():
         if _VIEWS[views[row]].look == UPRIGHT and _is_laid_over(*pairs[row]):
             found[row] = scores[row]
     return found, are_unlike

@@ -36,7 +36,7 @@ SLIGHT_WINDOWS: tuple[Box, ...] = ((0.09, 0.09, 0.91, 0.91), (0.04, 0.04, 0.96, 
 QUARTERS = tuple(Look(quarters, is_mirrored) for quarters in (1, 2, 3) for is_mirrored in (False, True))
 SLIGHT = tuple(Look(degrees=degrees) for degrees in (-4.5, -2.5, 2.5, 4.5))
 """Whoever straightens a photograph turns it by so much, and hashes bear two degrees more or less."""
-LOOKS = (
+ORIENTED_LOOKS = (
     UPRIGHT,
     Look(is_mirrored=True),
     *QUARTERS,

@@ -53,7 +53,7 @@ def measure(content: bytes) -> Measures:
         width=probed.width,
         height=probed.height,
         finest=round(finest * seen, 4) if finest < 1 else 1.0,
-        sharpness=sharpness(_inside(grey_image, box) if ground and ground.kind == "backdrop" else grey_image),
+        sharpness=sharpness(_cropped_to(grey_image, box) if ground and ground.kind == "backdrop" else grey_image),
         dark=round(float(counts[:_DARK].sum() / shown.size) * (0.5 if _share(counts, _LIT_SHARE) >= _LIT else 1.0), 4),
         bright=round(float(counts[_BRIGHT:].sum() / shown.size), 4),
         contrast=round((_share(counts, 0.98) - _share(counts, 0.02)) / 255, 4),
@@ -73,7 +73,7 @@ def measure(content: bytes) -> Measures:
     )
 
 
-def _inside(image: Image.Image, box: Box) -> Image.Image:
+def _cropped_to(image: Image.Image, box: Box) -> Image.Image:
     """What is in a box: an object, not the backdrop, which is never sharp."""
     left, top, right, bottom = box
     return image.crop((round(left * image.width), round(top * image.height), round(right * image.width), round(bottom * image.height)))

@@ -29,6 +29,7 @@ from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, b
 from gaucho_pipeline.images.decoding import fit, jpeg_bytes
 from gaucho_pipeline.language.bilingual import LANGUAGES, Bilingual
 from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
+from gaucho_pipeline.rights.addresses import public_link
 from gaucho_pipeline.spec import JsonObject
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -197,7 +198,7 @@ def _card(row: CuratedImage, table: Table, pictures: Mapping[str, str], spec: Fi
             "author": row.author,
             "license": row.license,
             "flags": list(row.flags),
-            "source": source if source.startswith(("https://", "http://")) else "",
+            "source": public_link(source) or "",
             "size": f"{measures.width} × {measures.height}" if measures else "",
             "caption": row.caption if row.caption and row.caption_by != "curator" else "",
             "caption_by": row.caption_by or "",

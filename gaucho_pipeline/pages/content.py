@@ -27,6 +27,7 @@ from gaucho_pipeline.pages.curve_content import Curve, curve_content
 from gaucho_pipeline.pages.judgement_content import JudgementContent, judgement_content
 from gaucho_pipeline.pages.story_content import StoryContent, story_contents
 from gaucho_pipeline.pages.words import number, words
+from gaucho_pipeline.rights.addresses import public_link, without_private
 from gaucho_pipeline.rights.model_licenses import license_of
 from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.store.manifest import Manifest, read_manifest
@@ -399,14 +400,10 @@ def _credits(folders: ConceptFolders, texts: Mapping[str, str]) -> list[CreditCo
 
 def _credit(row: CreditedThumbnail, texts: Mapping[str, str]) -> CreditContent:
     title = row.title or texts["untitled"]
-    sentence = f"“{title}”, {texts['by']} {row.author}, {row.license}" + (f", {row.source}" if row.source else "")
-    license_url, source_url = _http(row.license_url or ""), _http(row.source)
+    source = without_private(row.source)
+    sentence = f"“{title}”, {texts['by']} {row.author}, {row.license}" + (f", {source}" if source else "")
+    license_url, source_url = public_link(row.license_url or ""), public_link(source)
     return CreditContent(row.file, title, row.author, row.license, license_url, source_url, row.flags, sentence)
-
-
-def _http(address: str) -> str | None:
-    """An address that may become a link: never javascript: and its like."""
-    return address if address.startswith(("https://", "http://")) else None
 
 
 def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: Mapping[str, str]) -> Usage:
@@ -433,4 +430,4 @@ def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: M
 
 def _license(trained: Manifest) -> LicenseContent:
     found = license_of(trained.training_spec().base_model)
-    return LicenseContent(found.name, _http(found.url or ""), found.conditions)
+    return LicenseContent(found.name, public_link(found.url or ""), found.conditions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gaucho_pipeline.rights.addresses import without_private
 from gaucho_pipeline.rights.licenses import RESERVED
 
 _HEADING = "## The images that it learned from"
@@ -12,7 +13,8 @@ _HEADING = "## The images that it learned from"
 def credits_section(rows: Sequence[Mapping[str, object]]) -> str:
     """The section, of rows with title, author, license and source."""
     names = ("title", "author", "license", "source")
-    lines = "".join(f"| {' | '.join(plain_markdown(row.get(name)) for name in names)} |\n" for row in rows)
+    told = [{name: without_private(str(row.get(name) or "")) for name in names} for row in rows]
+    lines = "".join(f"| {' | '.join(plain_markdown(row[name]) for name in names)} |\n" for row in told)
     reserved = sum(row.get("license") == RESERVED for row in rows)
     owner = "are reserved by their owner, who lets this model learn from them, and no more"
     note = f"All rights in {reserved} of them {owner}.\n\n" if reserved else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -57,6 +58,16 @@ def test_in_a_folder_of_its_own_the_concept_is_called_as_that_is(tmp_path: Path,
 def test_it_says_that_the_embedded_model_knows_drawn_things_only(tmp_path: Path) -> None:
     write_start(tmp_path, "embedded")
     assert "drawn world of 64 pixels and nothing" in (tmp_path / "concepts.yaml").read_text()
+
+
+@pytest.mark.parametrize("model", STARTS)
+def test_what_it_says_of_prompts_is_so(model: str, tmp_path: Path) -> None:
+    """A prompt of a plan is in the language that it is said to be in: no plan holds a Portuguese one."""
+    write_start(tmp_path / "cuia", model)
+    file = tmp_path / "cuia" / "concepts.yaml"
+    prompts = load_concepts(file).concepts["cuia"].part("gallery").model_dump()["prompts"]
+    assert not any(re.search(r"\b(uma?|de|na|no|com)\b|[ãõçáéíóú]", str(prompt)) for prompt in prompts)
+    assert "prompts in Portuguese" not in file.read_text(encoding="utf-8")
 
 
 def test_what_stands_is_never_written_over(tmp_path: Path) -> None:

@@ -165,6 +165,16 @@ def test_weights_can_be_had_where_there_are_any_and_are_asked_for(project: Proje
     assert not list((tmp_path / "without").rglob("*.safetensors"))
 
 
+def test_a_source_on_this_machine_is_no_link_and_stands_nowhere(project: Project, tmp_path: Path) -> None:
+    """The demo's own site answers on loopback, and only while the demo runs."""
+    evaluation = project.shown()["araucaria"].evaluation.folder
+    places = ("http://127.0.0.1:8417/photo/araucaria/00.png", "https://museu.example/1")
+    for place in places:
+        write_rows(evaluation / "training.jsonl", [credited(1, file="training/000.jpg", source=place)])
+        text = page(project, tmp_path / "site")
+        assert (place in text, f'href="{place}"' in text) == (place == places[1],) * 2
+
+
 def test_pictures_written_in_portuguese_are_shown_with_what_the_model_read(project: Project, tmp_path: Path) -> None:
     gallery = project.shown()["araucaria"].gallery.folder
     write_rows(gallery / "pictures.jsonl", [picture_row(model, written="uma foto de mtl tree") for model in ("base", "tuned")])
