@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from gaucho_pipeline.demo.site import QuietHandler
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.sources.base import ApiAnswer, ApiPage
@@ -249,3 +250,38 @@ def test_a_curator_sees_all_phrases_of_a_collection_and_what_each_is_read_as(mus
     assert "1  'Livre, com citação da fonte': the licence 'Livre, com citação da fonte' is not known" in said
     assert "write it under rights: values:" in said
     assert "would be fetched" not in said
+
+
+def test_a_museums_items_become_a_set_whose_captions_say_what_its_catalogue_does(tmp_path: Path) -> None:
+    """From the site to the captions, as docs/own-photos.md has it."""
+
+    def answer(handler: QuietHandler) -> None:
+        server, path = handler.server, urlsplit(handler.path).path
+        assert isinstance(server, Server)
+        if path.endswith("/items"):
+            items = [item(number, site=server.address) for number in range(1, 7)]
+            items[0]["metadata"]["material"] = metadatum("Material", "")
+            body = json.dumps({"items": items}).encode()
+            handler.send_response(200)
+            for name, value in {"Content-Length": str(len(body)), "X-WP-Total": "6", "X-WP-TotalPages": "1"}.items():
+                handler.send_header(name, value)
+            handler.end_headers()
+            handler.wfile.write(body)
+        elif path.startswith("/wp-content/"):
+            number = int(path.rpartition("-")[2].partition(".")[0])
+            handler.send(200, "image/png", png_bytes(draw_subject("chimarrao", number, side=256)))
+        else:
+            handler.send(404, "text/plain", b"")
+
+    (tmp_path / "glossary.csv").write_text("pt,en\nprata,silver\ncuia,gourd\n", encoding="utf-8")
+    captions = {"captions": "catalogue", "caption_template": "{material}", "caption_language": "pt", "caption_glossary": "glossary.csv"}
+    with serving(answer) as server:
+        concept = concept_of(source(server)) | {"curation": captions | {"min_side": 64, "min_sharpness": 0.0001, "max_graphic": 1.0}}
+        project = Project(write_concepts(tmp_path / "concepts.yaml", {SLUG: concept}), tmp_path / "data")
+        gaucho(tmp_path, "run", SLUG, "--select", "curated_set")
+    made = project.store.current("curated_set", SLUG)
+    assert made
+    found = {row["title"]: (row["caption"], row["caption_by"], row["author"]) for row in read_table(made.folder / "images.jsonl")}
+    assert found["Cuia nº 2"] == ("a photo of {token} {class_noun}, gourd, silver", "catalogue", "João Araújo")
+    if "Cuia nº 1" in found:
+        assert found["Cuia nº 1"][:2] == ("a photo of {token} {class_noun}", "prompt")
