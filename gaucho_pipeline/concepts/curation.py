@@ -12,7 +12,7 @@ from gaucho_pipeline.concepts.models import ModelSpec
 from gaucho_pipeline.concepts.part import ConceptFacts, Part
 from gaucho_pipeline.filters.registry import FilterSpec
 from gaucho_pipeline.prompts.templates import CONTEXT
-from gaucho_pipeline.spec import Absent, JsonObject, Text
+from gaucho_pipeline.spec import Absent, JsonObject, Operational, Text
 
 
 class Relevance(ModelSpec):
@@ -74,7 +74,7 @@ class CurationSpec(FilterSpec, Part):
     caption_language: Annotated[Literal["en", "pt"], Absent("en")] = Field(
         "en", description="Of what the catalogue says; pt: translated by the glossary, word by word"
     )
-    caption_glossary: Annotated[Path | None, Absent(None)] = Field(
+    caption_glossary: Annotated[Path | None, Operational()] = Field(
         None, description="A CSV with the columns pt, en, whose entries go before the glossary's own"
     )
     captioner: Captioner | None = Field(None, description="The model that writes captions, for captions: model")
@@ -83,7 +83,9 @@ class CurationSpec(FilterSpec, Part):
     segmenter: Annotated[Segmenter | None, Absent(None)] = Field(
         None, description="What makes the masks of images that have none by curation.masks"
     )
-    overrides: Path | None = Field(None, description="The curator's overrides.csv; relative to the file that names it")
+    overrides: Annotated[Path | None, Operational()] = Field(
+        None, description="The curator's overrides.csv; relative to the file that names it"
+    )
     min_images: int = Field(4, ge=2, description="With fewer left, training does not start")
     max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from gaucho_pipeline.spec import Spec
+from gaucho_pipeline.spec import Operational, Spec
 
 
 class MaskSources(Spec):
     """Where masks come from; the first of these that an image has is taken."""
 
-    folder: Path | None = Field(
+    folder: Annotated[Path | None, Operational()] = Field(
         None, description="A folder of masks: each is called as its image, or by the first 16 digits of its SHA-256; white is the subject"
     )
     alpha: bool = Field(True, description="Whether what is transparent in an image is not the subject")

@@ -52,7 +52,6 @@ _PARTIAL = re.compile(r"(?i)partial|timed out|too busy|truncated")
 class CommonsSpec(ImageSourceSpec):
     """Files of Wikimedia Commons; exactly one of category, search and depicts: https://www.mediawiki.org/wiki/API:Main_page."""
 
-    code_version = "2"
     limits: ClassVar[Mapping[str, Limit]] = {
         "commons.wikimedia.org": Limit(1, 0.5),  # in series: https://www.mediawiki.org/wiki/API:Etiquette
         "www.wikidata.org": Limit(1, 0.5),

@@ -31,7 +31,7 @@ from gaucho_pipeline.sources.base import (
 )
 from gaucho_pipeline.sources.naming import nearest, rows_of_files
 from gaucho_pipeline.sources.records import Record, plain
-from gaucho_pipeline.spec import Absent, JsonObject, Text
+from gaucho_pipeline.spec import Absent, JsonObject, Operational, Text
 
 _COLUMNS = ("title", "author", "license", "source")
 _ALIASES = {
@@ -71,8 +71,8 @@ def _checked(value: str | None, verdict: License, further: str) -> str | None:
 class FolderSpec(ImageSourceSpec):
     """Images of one's own in a folder, with one statement of rights for all of them, or a table with a line for each."""
 
-    path: Path = Field(description="The folder; relative to the file that names it")
-    table: Path | None = Field(None, description="A CSV with the columns file, title, author, license, source")
+    path: Annotated[Path, Operational()] = Field(description="The folder; relative to the file that names it")  # what it holds counts
+    table: Annotated[Path | None, Operational()] = Field(None, description="A CSV with the columns file, title, author, license, source")
     license: str | None = Field(
         None,
         description="Licence of every image that the table does not name, such as cc-by-4.0, cc0-1.0 or pd; own: all rights are yours, and "
@@ -123,7 +123,7 @@ class UrlsSpec(ImageSourceSpec):
     """Images at addresses of one's own choosing, with rights that one declares for them."""
 
     addresses: tuple[str, ...] = Field((), description="Addresses of images")
-    table: Path | None = Field(None, description="A CSV with the columns url, title, author, license, source")
+    table: Annotated[Path | None, Operational()] = Field(None, description="A CSV with the columns url, title, author, license, source")
     license: str | None = Field(None, description="Licence of every image that the table does not name")
     author: Text | None = Field(None, description="Whom to credit")
     source: Text | None = Field(None, description="Where they come from: an address or a description")

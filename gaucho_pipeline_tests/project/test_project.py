@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.store.manifest import MANIFEST, Manifest
 from gaucho_pipeline_tests.conftest import draw_folder
 from gaucho_pipeline_tests.programs import EVERY_CONCEPTS
-from gaucho_pipeline_tests.standing import edit, stand, two_concepts
+from gaucho_pipeline_tests.standing import edit, one_concept, stand, stand_all, two_concepts
 
 
 @pytest.fixture
@@ -71,6 +72,26 @@ def test_what_was_never_made_is_missing_and_what_lost_its_input_stale(project: P
     (project.store.home("curated_set", "araucaria") / "current.json").unlink()
     assert words(project.states("araucaria")) == ["fresh", "missing", "stale", "waiting", "waiting"]
     assert "needs curated_set, which is missing" in project.state("checkpoint", "araucaria").reasons[0]
+
+
+def test_a_project_that_was_moved_is_not_stale(tmp_path: Path) -> None:
+    """Nor on another machine: what a folder holds counts, and not where it is."""
+    (tmp_path / "here").mkdir()
+    made = one_concept(tmp_path / "here")
+    value = yaml.safe_load(made.concepts_file.read_text(encoding="utf-8"))
+    value["concepts"]["araucaria"]["crawl"]["sources"][0]["folder"]["path"] = "a"
+    value["concepts"]["araucaria"]["curation"] = {"overrides": "o.csv", "masks": {"folder": "masks"}}
+    made.concepts_file.write_text(yaml.safe_dump(value), encoding="utf-8")
+    (tmp_path / "here" / "o.csv").write_text("image,decision\n", encoding="utf-8")
+    (tmp_path / "here" / "masks").mkdir()
+    stand_all(Project(made.concepts_file, made.store.root))
+    moved = Path(shutil.move(tmp_path / "here", tmp_path / "there"))
+    opened = Project(moved / "concepts.yaml", moved / "data")
+    assert words(opened.states("araucaria")) == ["fresh"] * 5
+    (moved / "o.csv").write_text("image,decision\nx,drop\n", encoding="utf-8")
+    assert Project(moved / "concepts.yaml", moved / "data").state("curated_set", "araucaria").state == "stale"
+    draw_folder(moved / "a", "araucaria", 1, first=9)
+    assert Project(moved / "concepts.yaml", moved / "data").state("raw_crawl", "araucaria").state == "stale"
 
 
 def test_another_code_version_makes_an_asset_stale(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
