@@ -28,7 +28,7 @@ from gaucho_pipeline.curation.masks import ImageMask, MaskInputs, write_masks
 from gaucho_pipeline.curation.overrides import Override, by_image, read_overrides
 from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, StoredMeasures, measure_all, small_pictures
 from gaucho_pipeline.curation.relevance import PEOPLE, people_model, relevance_model
-from gaucho_pipeline.curation.review import Review, advice, write_review
+from gaucho_pipeline.curation.review import Review, advice, refused_for_rights, write_review
 from gaucho_pipeline.curation.segmenting import segmenting_model
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.text_image import model_digest
@@ -92,7 +92,10 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_attribution(staging / "ATTRIBUTION.csv", map(to_json, table.kept(table.stays)))
     used = {override.image for override in overrides.values()}
     vanished = [override for override in written if override.image not in used]
-    write_review(staging, Review(request.concept, request.title or request.concept, table, metrics, vanished, spec), store.blob_path)
+    refused = refused_for_rights(request.inputs["raw_crawl"] / "refused.jsonl")
+    write_review(
+        staging, Review(request.concept, request.title or request.concept, table, metrics, vanished, spec, refused), store.blob_path
+    )
     if useless:
         reporter.info(_("overrides that name no image that can be used: {useless}", useless=", ".join(sorted(useless))))
     for line in advice(metrics.contexts, metrics.kept):

@@ -23,6 +23,7 @@ from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.curation.reading import small_pictures
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.design.web import content_security_policy, style_sheet
+from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
@@ -41,6 +42,7 @@ _FOLDER, _SIDE, _QUALITY = "review", 420, 74
 _DIGITS = 16
 _TINT, _VEIL = (214, 70, 160), 0.72
 """How what a mask leaves out is shown: so much of this colour over it."""
+_MAX_REFUSED = 500
 _SCRIPTS = ("review", "captions", "painting", "saving", "starting")
 """The page's scripts in `templates/`, which are one script in this order."""
 _MUCH = 0.8
@@ -58,6 +60,20 @@ class Review:
     vanished: Sequence[Override]
     """Decisions on images that are not there: what the page does not show, it writes back as it was."""
     spec: FilterSpec
+    refused: Sequence[JsonObject] = ()
+    """Images that the crawl did not take because of what their files or others say of their rights: title, author, source, reason."""
+
+
+_OF_RIGHTS = ("opted out", "the licence is contradictory", "it says that", "the same bytes", "its C2PA manifest")
+"""How the reasons begin for which a file's own words, or somebody else's, decide against it."""
+
+
+def refused_for_rights(table: Path) -> list[JsonObject]:
+    """The rows of a crawl's refused.jsonl that a curator should know of; none where there is no such table."""
+    rows = read_table(table) if table.is_file() else []
+    names = ("title", "author", "source", "reason")
+    chosen = [row for row in rows if row.text("reason").startswith(_OF_RIGHTS)]
+    return [JsonObject({name: row.text(name) for name in names}) for row in chosen[:_MAX_REFUSED]]
 
 
 def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) -> None:
@@ -100,6 +116,7 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
         sentences=SENTENCES,
         contexts=contexts,
         spread=advice(contexts, len(kept)),
+        refused=[{**row, "link": public_link(row.text("source"))} for row in review.refused],
     )
     write_atomically(staging / "review.html", page)
 
@@ -198,6 +215,7 @@ def _card(row: CuratedImage, table: Table, pictures: Mapping[str, str], spec: Fi
             "author": row.author,
             "license": row.license,
             "flags": list(row.flags),
+            "statements": list(row.statements),
             "source": public_link(source) or "",
             "size": f"{measures.width} × {measures.height}" if measures else "",
             "caption": row.caption if row.caption and row.caption_by != "curator" else "",

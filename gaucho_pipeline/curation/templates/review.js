@@ -85,6 +85,8 @@ function cardOf(card) {
   const credit = element("p", {}, [card.author, card.license + (card.flags.length ? ` (${card.flags.join(", ")})` : ""), card.size].filter(Boolean).join(" · "));
   if (card.source) credit.append(" · ", element("a", { href: card.source, rel: "noreferrer", textContent: word("source") }));
   article.append(credit);
+  if (card.statements.length) article.append(element("div", { className: "small" }, word("stated_by_several"),
+    element("ul", {}, ...card.statements.map(text => element("li", { textContent: text })))));
   if (card.masked) article.append(element("figure", { className: "masked" },
     element("img", { src: card.masked, alt: word("mask_shows"), loading: "lazy" }),
     element("figcaption", {}, word("mask_line", { share: card.mask_share, by: word(`mask_by_${card.mask_by}`) }))));
