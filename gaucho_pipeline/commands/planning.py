@@ -1,6 +1,6 @@
 """What a run would do, told on the command line before it does it: `gaucho run --plan`.
 
-What it takes is what the same took before, of this concept or of others, or arithmetic that is stated. With `--select raw_crawl` sources
+What it takes is in `costs.py`. With `--select raw_crawl` sources
 are asked what they list; that plan is made by `crawl/plan.py`, in a process of its own.
 """
 
@@ -10,23 +10,21 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from statistics import median
 
 import click
 
 from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
-from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
-from gaucho_pipeline.commands.preflight import check_configuration, training_cost
+from gaucho_pipeline.assets.table import ALL, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
+from gaucho_pipeline.commands.costs import cost_of, past_of
+from gaucho_pipeline.commands.preflight import check_configuration
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.processes.launch import ERROR_FILE
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.store.artifact import Artifact
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ class Step:
 
 
 def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[Step]:
-    """What a run of concepts up to an asset would make; nothing is run, and nobody is asked."""
+    """What a run of concepts up to an asset would make; nothing of it is made, and nobody is asked."""
     slugs, steps = project.requested(concepts, select), list[Step]()
-    past, wanted = _past(project), {slug: with_inputs(select) for slug in slugs}
+    past, wanted = past_of(project), {slug: with_inputs(select) for slug in slugs}
     if SAMPLE_SEQUENCE.name in with_inputs(select):
         wanted |= {other: with_inputs(asset) for other, asset in project.missing_others(slugs, select).items() if other not in slugs}
     for slug, names in wanted.items():
@@ -53,10 +51,10 @@ def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[
             if name in names and state.state != "fresh":
                 why = "; ".join(state.reasons) or state.state
                 why = f"{why} (left as it is, if that comes out the same)" if state.state == "waiting" else why
-                steps.append(Step(name, slug, why, *_cost(project, name, slug, past)))
+                steps.append(Step(name, slug, why, *cost_of(project, name, slug, past)))
     if select == GALLERY_SITE.name and (steps or project.site_state().state != "fresh"):
         why = "; ".join(project.site_state().reasons) or "a concept changes"
-        steps.append(Step(select, ALL, why, *_cost(project, select, ALL, past)))
+        steps.append(Step(select, ALL, why, *cost_of(project, select, ALL, past)))
     return steps
 
 
@@ -96,56 +94,16 @@ def print_plan(steps: Sequence[Step]) -> None:
         return
     most = max((step.memory_bytes or 0 for step in steps), default=0)
     at_once = f", at most {most / 1e9:.1f} GB at once" if most else ""
-    nothing = f"; of {unknown} nothing is known yet" if unknown else ""
-    click.echo(
-        _(
-            "{count} to make: about {hours} one after the other{at_once}{nothing}",
-            count=len(steps),
-            hours=_hours(sum(known)),
-            at_once=at_once,
-            nothing=nothing,
-        )
-    )
+    if not known:
+        click.echo(_("{count} to make; what they take is not known yet", count=len(steps)))
+        return
+    text = _("{count} to make: about {hours} one after the other{at_once}", count=len(steps), hours=_hours(sum(known)), at_once=at_once)
+    nothing = _("; of {unknown} nothing is known yet, which comes on top", unknown=unknown) if unknown else ""
+    click.echo(text + nothing)
 
 
 def _hours(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
-
-
-def _past(project: Project) -> dict[tuple[str, str], list[Artifact]]:
-    """What exists of every asset, by the base model that it was made on."""
-    found: dict[tuple[str, str], list[Artifact]] = {}
-    for slug in (*project.slugs, ALL):
-        for asset in ASSETS:
-            if artifact := project.store.current(asset, slug):
-                model = artifact.manifest.provenance.base_model or {}
-                found.setdefault((asset, str(model.get("id"))), []).append(artifact)
-    return found
-
-
-def _cost(
-    project: Project, asset: str, slug: str, past: Mapping[tuple[str, str], Sequence[Artifact]]
-) -> tuple[float | None, int | None, str]:
-    """Seconds and bytes of memory, and what they are from."""
-    model = project.concept(slug).training.base_model if ASSETS[asset].on_base_model else "None"
-    alike = past.get((asset, Path(model).name if Path(model).is_absolute() else model), ())
-    own = [artifact for artifact in alike if artifact.manifest.concept == slug]
-    if measured := own or alike:
-        seconds = median(artifact.manifest.seconds for artifact in measured)
-        memory = [getattr(artifact.manifest.metrics, "peak_memory_bytes", 0) for artifact in measured]
-        return seconds, max(memory) or None, "as the last time" if own else f"as of {len(measured)} other concepts"
-    if asset == CHECKPOINT.name and (cost := _arithmetic(project, slug)):
-        return *cost, "arithmetic: weights, steps and cores; a GPU is ten to a hundred times as fast"
-    return None, None, "never made on this base model"
-
-
-def _arithmetic(project: Project, slug: str) -> tuple[float, int] | None:
-    try:
-        training = project.on_its_base_model(slug).training
-        count = base_models.check_folder(training.base_model, training.revision)
-    except GauchoError:
-        return None
-    return training_cost(training, count, project.concept(slug).curation.max_images) if count else None
 
 
 def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool, rights: bool) -> None:

@@ -18,7 +18,7 @@ from gaucho_pipeline.crawl.engine import Crawl, download, list_sources, on_the_w
 from gaucho_pipeline.crawl.fetching import Web
 from gaucho_pipeline.crawl.journal import Journal
 from gaucho_pipeline.crawl.report import CrawlReport, record_of, report
-from gaucho_pipeline.errors import GauchoError, TransientError
+from gaucho_pipeline.errors import GauchoError, TransientError, _
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.images.files import IN_HIDDEN_FOLDER
 from gaucho_pipeline.sources.registry import build_sources
@@ -26,7 +26,7 @@ from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
-from gaucho_pipeline.store.forgotten import Forgotten
+from gaucho_pipeline.store.forgotten import FORGOTTEN, Forgotten
 from gaucho_pipeline.store.store import Store
 
 _MAX_NAMED = 10
@@ -47,6 +47,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
 
     requests = on_the_web(crawl, work)
     done = report(crawl, _table(previous, "images"), _table(previous, "gone"))
+    for line in _left_out(crawl, done):
+        reporter.info(line)
     if not done.kept:
         every = all(counts.failure for counts in done.sources.values())
         what = "every source failed" if every else f"no image of {request.concept} could be kept"
@@ -57,8 +59,6 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     write_rows(staging / "gone.jsonl", done.gone)
     write_attribution(staging / "ATTRIBUTION.csv", map(to_json, done.kept))
     metrics = done.metrics()
-    for line in _left_out(crawl):
-        reporter.info(line)
     reporter.info(_summary(metrics, requests))
     return StageResult(data_version=crawl_version(done.kept), metrics=metrics, fingerprint=_name(done, request))
 
@@ -102,14 +102,15 @@ def _summary(metrics: RawCrawlMetrics, requests: Counter[str]) -> str:
     return f"found {metrics.found}: kept {metrics.kept}, refused {refused}, failed {failed}{gone} (asked: {asked})"
 
 
-def _left_out(crawl: Crawl) -> Iterator[str]:
-    """The first files of folders that were left out, by their names: a person put them there."""
-    names = {source.origin for source in crawl.sources if not source.api_hosts and not source.media_hosts}
-    rows = [row for listing in crawl.listings if listing.origin in names for row in listing.unusable.values()]
+def _left_out(crawl: Crawl, done: CrawlReport) -> Iterator[str]:
+    """The first images of folders and tables that were left out, by their names: a person put them there, or wrote their rows."""
+    names = {source.origin for source in crawl.sources if not source.api_hosts}
+    rows = [row for row in (*done.refused, *done.failed) if row.origin in names and row.reason != FORGOTTEN]
     rows.sort(key=lambda row: row.reason == IN_HIDDEN_FOLDER)  # of which there may be thousands, and nobody put them there
-    yield from (f"left out: {row.key.partition(':')[2]}: {row.reason}" for row in rows[:_MAX_NAMED])
+    for row in rows[:_MAX_NAMED]:
+        yield _("left out: {name}: {reason}", name=row.key.partition(":")[2], reason=row.reason)
     if len(rows) > _MAX_NAMED:
-        yield f"and {len(rows) - _MAX_NAMED} more, in refused.jsonl"
+        yield _("and {count} more, in refused.jsonl and failed.jsonl", count=len(rows) - _MAX_NAMED)
 
 
 def _why(done: CrawlReport) -> str:

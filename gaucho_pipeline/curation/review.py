@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import islice
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
@@ -99,15 +100,9 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
         "plain_caption": INSTANCE_PROMPT,
         "words": {language: _words(language) for language in LANGUAGES},
     }
-    environment = Environment(loader=PackageLoader("gaucho_pipeline.curation"), autoescape=True, undefined=StrictUndefined)
-    style = f"\n{style_sheet()}{_asset('review.css')}"
-    script = "\n" + "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
-    page = environment.get_template("review.html").render(
+    page = _page(
         title=review.title,
         slug=review.slug,
-        style=style,
-        script=script,
-        policy=content_security_policy(style, script),
         data=data,
         left_off=kept_beyond + excluded_beyond,
         reasons=list(reasons.items()),
@@ -119,6 +114,15 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
         refused=[{**row, "link": public_link(row.text("source"))} for row in review.refused],
     )
     write_atomically(staging / "review.html", page)
+
+
+def _page(**values: Any) -> str:
+    """The page, with its styles and its script in it."""
+    environment = Environment(loader=PackageLoader("gaucho_pipeline.curation"), autoescape=True, undefined=StrictUndefined)
+    style = f"\n{style_sheet()}{_asset('review.css')}"
+    script = "\n" + "\n".join(_asset(f"{name}.js") for name in _SCRIPTS)
+    policy = content_security_policy(style, script)
+    return environment.get_template("review.html").render(style=style, script=script, policy=policy, **values)
 
 
 def _asset(name: str) -> str:

@@ -193,6 +193,27 @@ def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: P
     assert after.table("gone") == []
 
 
+@pytest.mark.parametrize("kept", [2, 0])
+def test_rows_of_a_persons_own_table_that_are_refused_are_named_with_their_reasons(kept: int, tmp_path: Path) -> None:
+    draw_folder(tmp_path / "photos", "chimarrao", 6)
+    licenses = ["cc-by-4.0" if kept else "cc-by-nc-4.0"] * 2 + ["cc-by-nc-4.0", "cc-by-nd-4.0", "todos os direitos reservados", ""]
+    rows = "".join(f"{number:02d}.png,Cuia,Ana,{license_},acervo\n" for number, license_ in enumerate(licenses))
+    (tmp_path / "acervo.csv").write_text(f"file,title,author,license,source\n{rows}", encoding="utf-8")
+    said = crawl_once(tmp_path, concept_of({"folder": {"path": "photos", "table": "acervo.csv"}})).said
+    told = {line.split(": ")[1]: line for line in said.splitlines() if line.startswith("left out: ")}
+    assert sorted(told) == [f"{number:02d}.png" for number in range(kept, 6)]
+    assert "non-commercial" in told["02.png"]
+
+
+def test_of_many_that_are_refused_the_first_are_named_and_the_rest_counted(tmp_path: Path) -> None:
+    draw_folder(tmp_path / "photos", "chimarrao", 14)
+    rows = "".join(f"{number:02d}.png,Cuia,Ana,{'cc0' if number == 7 else 'cc-by-nc-4.0'},acervo\n" for number in range(14))
+    (tmp_path / "acervo.csv").write_text(f"file,title,author,license,source\n{rows}", encoding="utf-8")
+    said = crawl_once(tmp_path, concept_of({"folder": {"path": "photos", "table": "acervo.csv"}})).said
+    assert said.count("left out: ") == 10
+    assert "and 3 more, in refused.jsonl and failed.jsonl" in said
+
+
 def test_a_folder_that_is_not_there_today_loses_nothing_and_the_check_says_so(tmp_path: Path) -> None:
     folders = [
         folder_concept(draw_folder(tmp_path / n, "araucaria", 2, 5 * k), "x", "y")["crawl"]["sources"][0] for k, n in enumerate("ab")
