@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import unicodedata
@@ -170,6 +171,9 @@ def older_version(folder: Path) -> str:
     layout, provenance = value.get("schema_version"), value.get("provenance")
     if isinstance(layout, int) and 0 < layout < SCHEMA_VERSION:
         return f"layout {layout} of manifests, which is {SCHEMA_VERSION} now"
+    with contextlib.suppress(ValidationError):
+        Manifest.model_validate(value)
+        return ""  # it can be read: what is wrong with it is no matter of versions
     code = str(provenance.get("code_version")) if isinstance(provenance, dict) else ""
     if code.isdecimal() and asset.code_version.isdecimal() and int(code) < int(asset.code_version):
         return f"version {code} of {asset.name}, which is {asset.code_version} now"

@@ -193,6 +193,13 @@ def test_a_source_that_fails_today_does_not_lose_what_it_gave_before(tmp_path: P
     assert after.table("gone") == []
 
 
+def test_a_crawl_shows_no_librarys_warnings(site: DemoSite, tmp_path: Path) -> None:
+    """The demo's first screen: what Scrapy, Twisted and others mean for programmers is nothing for whoever runs it."""
+    said = crawl_once(tmp_path, concept_of(openverse("chimarrão", site.address), max_images=4), PYTHONWARNINGS="default").said
+    assert "kept 4" in said
+    assert not [line for line in said.splitlines() if "Scrapy" in line or "Warning" in line]
+
+
 @pytest.mark.parametrize("kept", [2, 0])
 def test_rows_of_a_persons_own_table_that_are_refused_are_named_with_their_reasons(kept: int, tmp_path: Path) -> None:
     draw_folder(tmp_path / "photos", "chimarrao", 6)

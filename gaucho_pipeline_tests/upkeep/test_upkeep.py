@@ -100,6 +100,18 @@ def test_a_flipped_bit_in_any_file_is_named_by_its_file(folder: Path) -> None:
     assert fsck.examine(project, SilentReporter(None)) == []
 
 
+def test_a_manifest_whose_code_version_alone_was_flipped_is_damaged_and_not_older(tmp_path: Path) -> None:
+    project = two_concepts(tmp_path)
+    current = project.store.current("checkpoint", "araucaria")
+    assert current
+    path, code = current.folder / "manifest.json", current.manifest.provenance.code_version
+    number = code.partition("+")[0]
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(f'"code_version": "{code}"', f'"code_version": "{int(number) - 1}"'), encoding="utf-8"
+    )
+    assert path in [damage.path for damage in fsck.examine(project, SilentReporter(None))]
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"fingerprint": 7}', b"\xff\xfe", None])
 @pytest.mark.parametrize("name", ["manifest.json", "current.json"])
 def test_a_damaged_file_of_our_own_costs_its_own_artifact(name: str, content: bytes | None, tmp_path: Path) -> None:
