@@ -92,7 +92,6 @@ WEIGHTS: dict[str, tuple[dict[str, torch.Tensor], str]] = {
     "another rank": ({PATH: torch.zeros(7, 64)}, "do not belong together"),
     "many dimensions": ({PATH: torch.zeros([1] * 60)}, "is no weight of an adapter"),
     "whole numbers": ({PATH: torch.zeros(4, 64, dtype=torch.int64)}, "is no weight of an adapter"),
-    "no number": ({PATH: torch.full((4, 64), math.nan)}, "is not finite"),
     "another module": ({f"unet.no.to_k.lora_{side}.weight": torch.zeros(4, 4) for side in "AB"}, r"unet has no module for unet\.no\.to_k"),
     "another part": ({"vae.conv_in.lora_A.weight": torch.zeros(4, 4)}, "a part 'vae', which does not learn"),
     "no part": ({"x": torch.zeros(4)}, "a part 'x', which does not learn"),
