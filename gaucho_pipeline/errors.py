@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePath
 
 
 class GauchoError(Exception):
@@ -33,18 +32,14 @@ def _(sentence: str, **values: object) -> str:
     """A sentence that a person meets, with values in the place of its placeholders: `_("{path}: is not there", path=path)`.
 
     Every one goes through here, written once, in English: it is what a catalogue of translations goes by. Format specifications stand
-    with the placeholder, as in `{share:.0%}`. What a value holds is never read as a placeholder, nor by the terminal.
+    with the placeholder, as in `{share:.0%}`. What a value holds is never read as a placeholder, nor by the terminal: colours come after.
     """
-    return sentence.format(**{name: _shown(value) for name, value in values.items()}) if values else sentence
+    return shown(sentence.format(**values)) if values else sentence
 
 
 def shown(text: str) -> str:
     """A text as a terminal shows it and does not obey it: control signs, halves of pairs and signs that turn the reading as escapes."""
     return _OBEYED.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def _shown(value: object) -> object:
-    return shown(str(value)) if isinstance(value, (str, PurePath, BaseException)) else value
 
 
 def first_line(error: BaseException) -> str:

@@ -87,9 +87,9 @@ def _print_judgement(project: Project, slug: str) -> None:
     metrics = judgement.manifest.metrics
     assert isinstance(metrics, JudgementMetrics)
     colour = {"yes": "green", "no": "red", "unclear": "yellow"}[metrics.word]
-    word = click.style(metrics.word, fg=colour, bold=True)
     reason = JUDGEMENT_REASONS[metrics.reason].read("en")
-    click.echo(_("{slug}: {word}, by {count} people who know it. {reason}", slug=slug, word=word, count=metrics.raters, reason=reason))
+    text = _("{word}, by {count} people who know it. {reason}", word=metrics.word, count=metrics.raters, reason=reason)
+    click.echo(f"{slug}: {text.replace(metrics.word, click.style(metrics.word, fg=colour, bold=True), 1)}")
     for why, count in metrics.left_out.items():
         click.echo(_("  {count} left out: {why}", count=count, why=why.replace("_", " ")))
     click.echo(_("To show it on the site: gaucho run"))

@@ -74,5 +74,5 @@ def test_what_cannot_be_had_is_reported(project: Project) -> None:
     done = CliRunner().invoke(cli.main, ["--concepts", str(project.concepts_file), "--data", str(project.store.root), "benchmark", "other"])
     assert done.exit_code == 2
     (project.store.home("checkpoint", "araucaria") / "current.json").unlink()
-    with pytest.raises(GauchoError, match="checkpoint of araucaria was never made"):
+    with pytest.raises(GauchoError, match="checkpoint of araucaria does not stand: it was made, and was taken out since"):
         run_dreambench(project, (), 1, SilentReporter(None))
