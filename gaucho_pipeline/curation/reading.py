@@ -32,6 +32,9 @@ from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.filters.measures import FINGERPRINTS, Measures
 from gaucho_pipeline.images.decoding import BadImage, probe
 
+_PRELOADED = ["gaucho_pipeline.curation.__main__"]
+"""Imported once, where the children are forked: each would take most of a second for it, and one that is still at it when a pool of few
+tasks ends would print a traceback."""
 SECONDS = 30.0
 """One image may take so long."""
 MEMORY_BYTES = 3 * 2**30
@@ -230,7 +233,9 @@ def _alone(work: Work, text: str) -> Any:
 
 @contextlib.contextmanager
 def _pool(workers: int) -> Iterator[ProcessPool]:
-    pool = ProcessPool(max_workers=workers, max_tasks=_TASKS, initializer=_limit, context=get_context("forkserver"))
+    context = get_context("forkserver")
+    context.set_forkserver_preload(_PRELOADED)
+    pool = ProcessPool(max_workers=workers, max_tasks=_TASKS, initializer=_limit, context=context)
     try:
         yield pool
     finally:
