@@ -122,6 +122,11 @@ def test_a_phrase_of_no_table_allows_nothing_and_a_concept_may_say_what_its_muse
     assert bool(record.license.reason) == (family is None)
 
 
+def test_a_phrase_that_is_known_to_allow_nothing_says_so_and_not_that_it_is_unknown() -> None:
+    (record,) = parsed([item(1, "Todos os direitos reservados")]).records
+    assert record.license.reason == "'Todos os direitos reservados' allows nothing"
+
+
 @pytest.mark.parametrize("name", ["cc-by-nc-4.0", "free", "cc-by"])
 def test_a_table_of_rights_names_licences_that_may_be_used(name: str) -> None:
     with pytest.raises(ValidationError, match=r"write for example pd, cc-by-4\.0, or refused"):
