@@ -163,7 +163,7 @@ def _candidates(given: MaskTask, content: bytes, size: tuple[int, int]) -> tuple
         found["alpha"] = _sized(_cut(alpha, given.box), size)
     if given.backdrop and not found and (ground := find_ground(np.asarray(image))) and ground.kind == "backdrop":
         found["backdrop"] = _sized(_cut(Image.fromarray(ground.shown.astype(np.uint8) * 255), given.box), size)
-    if given.answer and not found:
+    if given.answer:  # which is asked for only where there is no other
         found["segmenter"] = _sized(_cut(decode(base64.b64decode(given.answer)).convert("L"), given.box), size)
     return found, notes
 
