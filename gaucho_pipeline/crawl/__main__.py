@@ -72,9 +72,8 @@ def open_crawl(request: StageRequest, previous: Artifact | None, reporter: Repor
     sources, lock_file = build_sources(spec.sources, spec.exclude), LockFile(request.lock_file)
     forgotten = Forgotten(request.forgotten)
     store = Store(request.data, forgotten.sha256)
-    crawl = Crawl(spec, sources, store, lock_file, reporter, forgotten, records, sha256, gone)
-    crawl.accept_losses = request.accept_losses
-    return crawl
+    known = (records, sha256, gone)
+    return Crawl(spec, sources, store, lock_file, reporter, forgotten, *known, accept_losses=request.accept_losses)
 
 
 def _table(previous: Artifact | None, name: str) -> list[CrawledImage]:

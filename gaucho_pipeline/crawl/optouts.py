@@ -76,12 +76,17 @@ class Reservations:
 
     def opt_out(self, address: str) -> str | None:
         """Why the file forbids the use of what is at an address; None if it does not."""
-        parts = urlsplit(address)
-        path = unquote(parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        path = path_of(address)
         for location, reserved in self._rules:
             if fits(location, path):
                 return "opted out: tdmrep.json" if reserved else None
         return None
+
+
+def path_of(address: str) -> str:
+    """What rules of a host are held against: the path of an address, unescaped, with its parameters."""
+    parts = urlsplit(address)
+    return unquote(parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 
 def fits(location: str, path: str) -> bool:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
-from gaucho_pipeline.crawl.optouts import AGENT, fits, forbids_training
+from gaucho_pipeline.crawl.optouts import AGENT, fits, forbids_training, path_of
 
 _MAX_LINES = 20_000
 
@@ -61,7 +61,7 @@ class UsagePreferences:
 
     def opt_out(self, address: str) -> str | None:
         """Why it forbids the use of what is at an address; None if it does not. Of several paths the longest counts."""
-        path = _path_of(address)
+        path = path_of(address)
         fitting = [(place, preferences) for place, preferences in self._preferences if fits(unquote(place), path)]
         longest = max((len(place) for place, _unused in fitting), default=0)
         if any(forbids_training(preferences) for place, preferences in fitting if len(place) == longest):
@@ -79,7 +79,7 @@ class AiTxt:
 
     def opt_out(self, address: str) -> str | None:
         """Why it forbids the use of what is at an address; None if it does not. Of several rules the longest counts, and allowing wins."""
-        path = _path_of(address)
+        path = path_of(address)
         found = [(len(value), name) for name, value in self._rules if fits(unquote(value), path) or _is_ending(value, path)]
         return "opted out: ai.txt" if found and max(found, key=lambda rule: (rule[0], rule[1] == "allow"))[1] == "disallow" else None
 
@@ -87,8 +87,3 @@ class AiTxt:
 def _is_ending(value: str, path: str) -> bool:
     """Whether a rule such as `*.jpg` or `.jpg` is of a path: ai.txt names kinds of files so."""
     return bool(re.fullmatch(r"\*?\.[\w]{1,8}", value)) and path.partition("?")[0].lower().endswith(value.lstrip("*").lower())
-
-
-def _path_of(address: str) -> str:
-    parts = urlsplit(address)
-    return unquote(parts.path or "/") + (f"?{parts.query}" if parts.query else "")

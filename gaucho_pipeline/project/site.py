@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gaucho_pipeline.assets.table import CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import Concept, SiteSpec
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.project.standing import content_of
+from gaucho_pipeline.project.standing import differs_in_credits
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Provenance
 from gaucho_pipeline.store.soundness import blocked_by
@@ -54,11 +54,8 @@ def _shown(store: Store, slug: str, concept: Concept, evaluation: Artifact) -> S
 
 def corrected(store: Store, slug: str, checkpoint: Artifact) -> Artifact | None:
     """The set that stands, where it differs from the one that was trained on in credits alone."""
-    curated, recorded = store.current(CURATED_SET.name, slug), checkpoint.manifest.provenance.inputs[CURATED_SET.name]
-    if curated is None or curated.manifest.data_version == recorded:
-        return None
-    learned = store.find_version(CURATED_SET.name, slug, recorded)
-    return curated if learned and content_of(learned) == content_of(curated) else None
+    curated = store.current(CURATED_SET.name, slug)
+    return curated if differs_in_credits(store, checkpoint, curated) else None
 
 
 def site_inputs(shown: Mapping[str, Shown]) -> dict[str, Artifact]:

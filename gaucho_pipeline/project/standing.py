@@ -42,29 +42,32 @@ def read_standing(store: Store, concept: str, assets: Iterable[Asset], others: I
     artifacts = {name: artifact for name in names if (artifact := store.current(name, concept))}
     absence = {name: text for name in names if name not in artifacts and (text := store.absence(name, concept))}
     read = {each: store.current(each.asset, each.concept) for each in others}
-    return Standing(concept, artifacts, read, absence, _same_content(store, concept, artifacts))
+    return Standing(concept, artifacts, read, absence, _same_content(store, artifacts))
 
 
-def _same_content(store: Store, concept: str, artifacts: Mapping[str, Artifact]) -> dict[str, str]:
+def _same_content(store: Store, artifacts: Mapping[str, Artifact]) -> dict[str, str]:
     """Of a checkpoint: the set that it learned from, where the one that stands holds the same images, captions and masks."""
     checkpoint, curated = artifacts.get(CHECKPOINT.name), artifacts.get(CURATED_SET.name)
-    recorded = checkpoint.manifest.provenance.inputs.get(CURATED_SET.name) if checkpoint else None
-    if not recorded or curated is None or curated.manifest.data_version == recorded:
+    if checkpoint is None or not differs_in_credits(store, checkpoint, curated):
         return {}
-    learned = store.find_version(CURATED_SET.name, concept, recorded)
-    return {CHECKPOINT.name: recorded} if learned and content_of(learned) == content_of(curated) else {}
+    return {CHECKPOINT.name: checkpoint.manifest.provenance.inputs[CURATED_SET.name]}
+
+
+def differs_in_credits(store: Store, checkpoint: Artifact, curated: Artifact | None) -> bool:
+    """Whether a set is another than the one that a checkpoint learned from, and differs from it in credits alone."""
+    recorded = checkpoint.manifest.provenance.inputs.get(CURATED_SET.name)
+    if not recorded or curated is None or curated.manifest.data_version == recorded:
+        return False
+    learned = store.find_version(CURATED_SET.name, checkpoint.manifest.concept, recorded)
+    return learned is not None and _content_of(learned.folder) == _content_of(curated.folder)
 
 
 _CONTENT = ("sha256", "file", "pixels", "caption", "mask_pixels")
 
 
-def content_of(curated: Artifact) -> str:
-    """The hash of what training reads of a curated set: its images, captions and masks, and not whose they are."""
-    return _content_of(curated.folder)
-
-
 @lru_cache(maxsize=256)
 def _content_of(folder: Path) -> str:
+    """The hash of what training reads of a curated set: its images, captions and masks, and not whose they are."""
     try:
         rows = read_rows(folder / "images.jsonl", TrainImage)  # an artifact is never changed
     except (GauchoError, OSError):  # of another version, or damaged: like no other
