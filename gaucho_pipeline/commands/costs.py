@@ -151,8 +151,9 @@ def _measured(spec: str, words: ConceptWords) -> _Measured:
     """Of a specification as JSON: concepts that are taught alike are measured once. Raises GauchoError if that failed."""
     command = [sys.executable, "-P", "-m", "gaucho_pipeline.training.measuring"]
     asked = json.dumps({"spec": json.loads(spec), "words": words})
-    keys = {"capture_output": True, "text": True, "timeout": _MAX_SECONDS, "env": {**os.environ, **PROGRAM_ENVIRONMENT}}
+    environment = {**os.environ, **PROGRAM_ENVIRONMENT}
     try:
-        return _Measured(*json.loads(subprocess.run(command, input=asked, **keys).stdout))  # type: ignore[call-overload]
+        run = subprocess.run(command, input=asked, capture_output=True, text=True, timeout=_MAX_SECONDS, env=environment)
+        return _Measured(*json.loads(run.stdout))
     except (ValueError, TypeError, subprocess.TimeoutExpired):
         raise GauchoError(_("no step could be measured")) from None

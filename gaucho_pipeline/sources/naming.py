@@ -9,6 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from functools import partial
 from pathlib import PurePosixPath
 
 _OFFERED = 3
@@ -22,11 +23,11 @@ def rows_of_files(rows: Sequence[str], files: Sequence[str], images: Sequence[st
     """
     there = set(files)
     found = {row: row for row in rows if row in there}
-    plain: Callable[[str], str] = lambda name: _inside(name, folder)  # noqa: E731
+    plain = partial(_inside, folder=folder)
     readings: list[tuple[Callable[[str], str], Callable[[str], str]]] = [
         (plain, str),
         (lambda row: plain(row).casefold(), str.casefold),
-        (lambda row: plain(row), _last),
+        (plain, _last),
         (lambda row: plain(row).casefold(), lambda name: _last(name).casefold()),
         (lambda row: plain(row).casefold(), lambda name: _bare(name).casefold()),
         (lambda row: plain(row).casefold(), lambda name: _bare(_last(name)).casefold()),
