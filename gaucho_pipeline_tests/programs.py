@@ -180,7 +180,7 @@ def content_of(folder: Path) -> dict[str, Any]:
             continue
         found[name] = _weights(path) if path.suffix == ".safetensors" else path.read_bytes()
     manifest = json.loads(found.pop("manifest.json"))
-    for volatile in ("made_at", "seconds", "files"):  # which are compared themselves
+    for volatile in ("made_at", "seconds", "files", "digest"):  # which are compared themselves
         manifest.pop(volatile)
     for volatile in ("images_per_second", "peak_memory_bytes", "pictures_per_second", "generated", "requests", "resources"):
         manifest["metrics"].pop(volatile, None)

@@ -216,7 +216,7 @@ def _add_artifact(tar: tarfile.TarFile, folder: Path, name: str, names: Mapping[
         if file := file_inside(folder, folder / inner):
             tar.add(file, f"{name}/{inner}", recursive=False, filter=_anonymous)
     anonymous = made.model_copy(update={"provenance": without_places(made.provenance, names)})
-    _add_text(tar, f"{name}/{MANIFEST}", anonymous.model_dump_json(indent=1))
+    _add_text(tar, f"{name}/{MANIFEST}", anonymous.to_json())
 
 
 def _add_files(tar: tarfile.TarFile, place: Path, name: str) -> None:

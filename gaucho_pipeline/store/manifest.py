@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator, model_validator
 
 from gaucho_pipeline.assets.metrics import Metrics
 from gaucho_pipeline.assets.table import ASSETS
@@ -22,6 +22,8 @@ SCHEMA_VERSION = 2
 
 
 MANIFEST = "manifest.json"
+DIGEST = "digest"
+"""The key of the manifest's file that holds the digest of all others."""
 
 
 Record = TypeVar("Record", bound=BaseModel)
@@ -54,6 +56,20 @@ class Manifest(BaseModel):
     seconds: float = Field(description="How long it took")
     metrics: SerializeAsAny[Metrics] = Field(description="What was counted and measured, as the asset's model has it")
     files: dict[str, str] = Field(default_factory=dict, description="SHA-256 of every file but this, by its path; none in older ones")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_as_written(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or DIGEST not in value:  # older versions wrote none
+            return value
+        if not is_as_written(value):
+            raise ValueError("it is not what was written")
+        return _without_digest(value)
+
+    def to_json(self) -> str:
+        """The text of its file, with a digest by which a reader sees whether it is still what was written."""
+        value = json.loads(self.model_dump_json())
+        return json.dumps(value | {DIGEST: digest(value)}, indent=1, ensure_ascii=False)
 
     def training_spec(self) -> TrainingRecord:
         """How it was taught, of a checkpoint. Raises GauchoError for what is none."""
@@ -159,6 +175,15 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
 
 
+def is_as_written(value: dict[str, Any]) -> bool:
+    """Whether the content of a manifest's file is that of which it gives the digest."""
+    return value.get(DIGEST) == digest(_without_digest(value))
+
+
+def _without_digest(value: dict[str, Any]) -> dict[str, Any]:
+    return {key: each for key, each in value.items() if key != DIGEST}
+
+
 def older_version(folder: Path) -> str:
     """Which older version wrote a manifest that cannot be read as one of this one's, in words; empty where none did, and it is damaged."""
     try:
@@ -167,6 +192,8 @@ def older_version(folder: Path) -> str:
         return ""
     asset = ASSETS.get(str(value.get("asset"))) if isinstance(value, dict) else None
     if asset is None:
+        return ""
+    if DIGEST in value and not is_as_written(value):
         return ""
     layout, provenance = value.get("schema_version"), value.get("provenance")
     if isinstance(layout, int) and 0 < layout < SCHEMA_VERSION:

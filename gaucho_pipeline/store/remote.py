@@ -198,7 +198,7 @@ class RemoteStore:
             with self._errors_told():
                 for name, sha256 in artifact.manifest.files.items():
                     self._put_object(sha256, artifact.folder / name)
-                self._put(path_of(artifact), artifact.manifest.model_dump_json(indent=1).encode())
+                self._put(path_of(artifact), artifact.manifest.to_json().encode())
 
     def _objects_of(self, content: bytes) -> set[str] | None:
         """The objects of a manifest, the images of a crawl among them; None for one that cannot be read."""
@@ -253,7 +253,7 @@ class RemoteStore:
 
         path = _manifest_path(manifest.asset, manifest.concept, manifest.fingerprint)
         with contextlib.suppress(AlreadyExistsError):  # another machine was first: what it wrote counts
-            self._store.put(path, manifest.model_dump_json(indent=1).encode(), mode="create")
+            self._store.put(path, manifest.to_json().encode(), mode="create")
 
     def _put(self, path: str, content: bytes | Path) -> None:
         self._store.put(path, content)

@@ -163,7 +163,7 @@ class Store:
         manifest = manifest.model_copy(update={"files": file_digests(staging, leftovers)})
         _make_readable(staging)
         folder = self.home(manifest.asset, manifest.concept) / manifest.fingerprint
-        write_atomically(staging / MANIFEST, manifest.model_dump_json(indent=1))
+        write_atomically(staging / MANIFEST, manifest.to_json())
         folder.parent.mkdir(parents=True, exist_ok=True)
         if folder.exists():
             old = staging.with_name(f"{staging.name}.old")
