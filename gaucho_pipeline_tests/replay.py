@@ -14,7 +14,7 @@ from gaucho_pipeline.demo.site import HOST, QuietHandler, running
 
 
 class Server(ThreadingHTTPServer):
-    """Answers GET as `answer(handler)` does; `requested` lists what it was asked for."""
+    """Answers GET and POST as `answer(handler)` does; `requested` lists what it was asked for."""
 
     daemon_threads = True
     request_queue_size = 1024
@@ -37,6 +37,10 @@ class _Handler(QuietHandler):
 
     def do_GET(self) -> None:
         self.server.requested.append(self.path)
+        self.server.answer(self)
+
+    def do_POST(self) -> None:
+        self.server.requested.append(f"POST {self.path}")
         self.server.answer(self)
 
 

@@ -305,9 +305,8 @@ class CrawlSpider(scrapy.Spider):
         self._crawl, self._work, self._outcome = crawl_, work, outcome
 
     async def start(self) -> AsyncIterator[scrapy.Request]:
-        api_hosts = {host for source in self._crawl.sources for host in source.api_hosts}
         count_file = self._crawl.store.root / ".asked" / "today.json"
-        web = Web(self.crawler, api_hosts, count_file, self._crawl.spec.max_image_bytes, self._crawl.reporter.info)
+        web = Web(self.crawler, self._crawl.sources, count_file, self._crawl.spec.max_image_bytes, self._crawl.reporter.info)
         try:
             await self._work(web)
         except BaseException as error:  # the reactor would swallow it

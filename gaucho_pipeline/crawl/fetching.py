@@ -9,6 +9,7 @@ import asyncio
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
@@ -48,10 +49,11 @@ from gaucho_pipeline.crawl.fetch_errors import (
 from gaucho_pipeline.crawl.optouts import AGENT, Reservations, header_opt_out
 from gaucho_pipeline.crawl.rate_limits import ATTEMPTS, LONGEST_WAIT, PRIVATE, RETRY_STATUSES, DailyCount, pause_before, retry_after
 from gaucho_pipeline.crawl.safety import HOSTS_KEY, HOSTS_SETTING, ForbiddenAddress, PublicResolver, TooManyHeaders, check_url, is_same_site
+from gaucho_pipeline.crawl.tokens import Tokens
 from gaucho_pipeline.crawl.usage_rules import AiTxt, UsagePreferences
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.images.files import is_image
-from gaucho_pipeline.sources.base import ApiAnswer, ApiBusy, ImageSource, Limit, host_of, limits_of, media_address
+from gaucho_pipeline.sources.base import ApiAnswer, ApiBusy, ImageSource, Limit, host_of, media_address
 from gaucho_pipeline.sources.registry import LIMITS
 
 _Rules = TypeVar("_Rules")
@@ -69,8 +71,7 @@ _MAX_WAITS = 3
 
 def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: float) -> dict[str, Any]:
     """Scrapy's settings for a crawl that may go to these hosts. Raises ConfigError without a contact for public ones."""
-    own = {host: limit for source in sources for host, limit in limits_of(source).items()}
-    limits = own | LIMITS | dict.fromkeys(allowed_private_hosts(), PRIVATE)
+    limits = limits_of(sources) | dict.fromkeys(allowed_private_hosts(), PRIVATE)
     slots = {h: {"concurrency": li.connections, "delay": li.seconds_between, "jitter": 0.0} for h, li in limits.items()}
     return {
         "USER_AGENT": user_agent(host for source in sources for host in (source.api_hosts or source.media_hosts)),
@@ -97,16 +98,23 @@ def settings(sources: Sequence[ImageSource], hosts: Collection[str], timeout: fl
     }
 
 
+def limits_of(sources: Sequence[ImageSource]) -> dict[str, Limit]:
+    """What hosts allow: what these sources know of them, else what all do."""
+    return dict(LIMITS) | {host: limit for source in sources for host, limit in source.limits.items()}
+
+
 class Web:
     """The web as a crawl may see it."""
 
     def __init__(
-        self, crawler: Crawler, api_hosts: Collection[str], count_file: Path, max_image_bytes: int, tell: Callable[[str], None]
+        self, crawler: Crawler, sources: Sequence[ImageSource], count_file: Path, max_image_bytes: int, tell: Callable[[str], None]
     ) -> None:
         """`count_file` counts the requests of a day; `tell` is told once of a host that is left alone."""
-        self._crawler, self.api_hosts, self._max_image_bytes, self._tell = crawler, frozenset(api_hosts), max_image_bytes, tell
+        self._crawler, self._max_image_bytes, self._tell = crawler, max_image_bytes, tell
+        self.api_hosts = frozenset(host for source in sources for host in source.api_hosts)
         self._hosts: Collection[str] = crawler.settings[HOSTS_SETTING]
-        self._days, self._answers = DailyCount(count_file), Answers(count_file.parent / "answers")
+        self._days, self._answers = DailyCount(count_file, limits_of(sources)), Answers(count_file.parent / "answers")
+        self._tokens = Tokens([source.sign_in for source in sources if source.sign_in], self._post)
         self._not_before: defaultdict[str, float] = defaultdict(float)
         self._closed: dict[str, str] = {}
         self._silent: defaultdict[str, list[str]] = defaultdict(list)
@@ -125,9 +133,12 @@ class Web:
         """An API's answer as its source parses it. Raises GauchoError if there is none."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
+                await self._tokens.sign_in(host_of(url))
                 response = await self._get(url, "api", _API_BYTES, self._hosts)
             except FetchError as error:
                 raise GauchoError(f"{host_of(url)}: {error}") from None
+            if response.status == HTTPStatus.UNAUTHORIZED and self._tokens.drop(host_of(url)) and attempt < ATTEMPTS:
+                continue  # it had ended
             if response.status != 200:
                 raise GauchoError(_("{host_of} answered {status}", host_of=host_of(url), status=response.status))
             try:
@@ -274,12 +285,23 @@ class Web:
         self.requests[kind if kind in self.requests else "other"] += 1
         try:
             meta = {"download_maxsize": most_bytes, "kind": kind, HOSTS_KEY: tuple(hosts)}
-            conditions = self._answers.conditions(address) if kind == "api" else {}
-            response = await self._crawler.engine.download_async(scrapy.Request(address, headers=conditions, meta=meta, dont_filter=True))
+            headers = self._answers.conditions(address) | self._tokens.header(address) if kind == "api" else {}
+            response = await self._crawler.engine.download_async(scrapy.Request(address, headers=headers, meta=meta, dont_filter=True))
             return self._answers.take(address, response) if kind == "api" else response
         except Exception as error:  # whatever the network does, it is this request's failure alone
             if host_of(address) in PublicResolver.refused:
                 raise FetchError(_("private address"), retry=False) from None
+            raise fetch_error(error) from None
+
+    async def _post(self, address: str, form: Mapping[str, str]) -> Response:
+        """The answer to a form, which is posted once and follows no redirect. Raises FetchError."""
+        await self._check(address, "api", self._hosts)
+        meta = {"download_maxsize": _API_BYTES, HOSTS_KEY: tuple(self._hosts)}
+        self.requests["api"] += 1
+        try:
+            request = scrapy.FormRequest(address, formdata=dict(form), meta=meta, dont_filter=True)
+            return await self._crawler.engine.download_async(request)
+        except Exception as error:
             raise fetch_error(error) from None
 
     def _judge_headers(self, headers: Headers, request: scrapy.Request) -> None:

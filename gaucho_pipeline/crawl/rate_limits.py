@@ -9,6 +9,7 @@ import contextlib
 import json
 import random
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -53,12 +54,12 @@ def retry_after(value: str | None) -> float | None:
 class DailyCount:
     """Counts the requests of a day, of all crawls on this machine, for hosts that limit them."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, limits: Mapping[str, Limit] = LIMITS) -> None:
+        self._path, self._limits = path, limits
 
     def count(self, host: str) -> None:
         """Counts one request. Raises GauchoError if the host's day is used up."""
-        allowed = LIMITS.get(host, Limit()).a_day
+        allowed = self._limits.get(host, Limit()).a_day
         if not allowed:
             return
         today = time.strftime("%Y-%m-%d", time.gmtime())

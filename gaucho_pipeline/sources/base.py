@@ -10,9 +10,10 @@ import json
 import re
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol, TypeGuard
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple, TypeGuard
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from w3lib.url import safe_url_string
@@ -114,22 +115,39 @@ class Recheck:
     keys: frozenset[str]
 
 
-class ImageSource(Protocol):
+@dataclass(frozen=True)
+class SignIn:
+    """How a registered client is let in: a form that is posted for a token, which goes along with every request (RFC 6749, 4.4)."""
+
+    url: str
+    form: Mapping[str, str] = field(repr=False)
+    parse: Callable[[bytes], str] = field(repr=False)
+    """The token of the answer. Raises GauchoError if there is none."""
+    what_to_check: str
+    """What a person checks if it is refused."""
+
+
+class ImageSource:
     """One place where images are."""
 
     origin: str
     """How it is told from the concept's other sources, such as `commons: Category:Guampa`."""
-    api_hosts: tuple[str, ...]
+    api_hosts: tuple[str, ...] = ()
     """Who is asked for the list; none where nobody is."""
-    media_hosts: tuple[str, ...]
+    media_hosts: tuple[str, ...] = ()
     """Where its images come from; `.example.org` stands for all hosts below it."""
-    lookup: Lookup | None
+    lookup: Lookup | None = None
+    limits: Mapping[str, Limit] = MappingProxyType({})
+    """What hosts allow that only this source knows of, such as a museum's own server, or one where it is registered."""
+    sign_in: SignIn | None = None
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         """What is listed without asking, and the first requests; `answer` is that to `lookup`."""
+        raise NotImplementedError
 
     def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
         """Requests for what was listed once and is beyond what is read of the list now; none where nobody can be asked by id."""
+        return ()
 
 
 class ImageSourceSpec(Spec):
@@ -155,12 +173,6 @@ class ImageSourceSpec(Spec):
     @abstractmethod
     def build(self, number: int, exclude: tuple[str, ...]) -> ImageSource:
         """The source: the concept's `number`-th of its kind, from 1. `exclude` are words that the concept leaves out."""
-
-
-def limits_of(source: ImageSource) -> Mapping[str, Limit]:
-    """What hosts allow that only this source knows of, such as a museum's own server."""
-    found: Mapping[str, Limit] = getattr(source, "limits", {})
-    return found
 
 
 def api_address(value: str, default_path: str) -> str:

@@ -19,9 +19,8 @@ from gaucho_pipeline.images.files import list_folder
 from gaucho_pipeline.rights.licenses import License, own_license, parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
+    ImageSource,
     ImageSourceSpec,
-    Lookup,
-    Recheck,
     api_address,
     host_of,
     is_web_address,
@@ -168,20 +167,13 @@ def _check_rights(spec: FolderSpec | UrlsSpec) -> None:
         raise ValueError(f"without a table, {', '.join(missing)} must be stated for all images")
 
 
-class Folder:
+class Folder(ImageSource):
     """The images below a folder, by name. Links that lead out of it are not followed."""
-
-    api_hosts: tuple[str, ...] = ()
-    media_hosts: tuple[str, ...] = ()
-    lookup: Lookup | None = None
 
     def __init__(self, spec: FolderSpec, number: int) -> None:
         self.spec = spec
         self._prefix = "folder:" if number == 1 else f"folder:{number}:"  # two folders may hold files of the same name
         self.origin = f"folder: {spec.path.name}"
-
-    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
-        return ()  # all of it is listed
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         """Lists the folder. Raises ConfigError if it is not there or holds no image, or its table is no such table."""
@@ -233,11 +225,8 @@ def _can_be_read(path: Path) -> bool:
     return True
 
 
-class Urls:
+class Urls(ImageSource):
     """Images at addresses, with declared rights. The hosts of the addresses are the ones allowed."""
-
-    api_hosts: tuple[str, ...] = ()
-    lookup: Lookup | None = None
 
     def __init__(self, spec: UrlsSpec) -> None:
         self.spec = spec
@@ -246,9 +235,6 @@ class Urls:
             spec.table, "url", spec.fields
         )
         self.media_hosts = tuple(sorted({host_of(url) for address in self._table if (url := media_address(address, "https:"))}))
-
-    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
-        return ()  # all of it is listed
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         records, bad = [], []

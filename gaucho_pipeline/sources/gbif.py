@@ -6,7 +6,7 @@ address; the licence of the occurrence is that of its data, and is not taken for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, Literal, Self
 
@@ -18,10 +18,10 @@ from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
     ApiRequest,
+    ImageSource,
     ImageSourceSpec,
     Limit,
     Lookup,
-    Recheck,
     UnusableRecord,
     api_address,
     host_of,
@@ -78,17 +78,17 @@ class GBIFSpec(ImageSourceSpec):
         return GBIF(self)
 
 
-class GBIF:
+class GBIF(ImageSource):
     """A taxon's occurrences as a source."""
 
-    media_hosts: tuple[str, ...] = MEDIA_HOSTS
+    media_hosts = MEDIA_HOSTS
 
     def __init__(self, spec: GBIFSpec) -> None:
         self.spec = spec
         self.origin = f"gbif: {spec.taxon or spec.taxon_key}{f', {spec.basis}s' if spec.basis else ''}"
-        self.api_hosts: tuple[str, ...] = spec.hosts
+        self.api_hosts = spec.hosts
         address = query(f"{spec.endpoint}/species/match", {"name": spec.taxon or "", "strict": "true"})
-        self.lookup: Lookup | None = Lookup("taxon of GBIF", spec.taxon, address, self._parse_taxon, required=True) if spec.taxon else None
+        self.lookup = Lookup("taxon of GBIF", spec.taxon, address, self._parse_taxon, required=True) if spec.taxon else None
 
     def _parse_taxon(self, content: bytes) -> JsonObject:
         """The accepted taxon of exactly this name: a name that was moved is followed. Raises GauchoError if there is none."""
@@ -106,9 +106,6 @@ class GBIF:
         if key is None:
             raise GauchoError(_("gbif: the key of {taxon!r} is not known", taxon=self.spec.taxon))
         return ApiPage(next=(self._request(key, 0),))
-
-    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
-        return ()  # it answers for one occurrence at a time
 
     def _request(self, key: int, offset: int) -> ApiRequest:
         parameters: dict[str, str | int] = {"mediaType": "StillImage", "taxonKey": key, "limit": _PAGE_SIZE, "offset": offset}

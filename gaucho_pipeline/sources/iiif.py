@@ -7,7 +7,7 @@ its images (`seeAlso`, annotations of others) is not followed. https://iiif.io/a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Self
@@ -21,9 +21,8 @@ from gaucho_pipeline.rights.licenses import License, parse_license, unknown
 from gaucho_pipeline.sources.base import (
     ApiPage,
     ApiRequest,
+    ImageSource,
     ImageSourceSpec,
-    Lookup,
-    Recheck,
     UnusableRecord,
     api_address,
     host_of,
@@ -88,23 +87,18 @@ class IIIFSpec(ImageSourceSpec):
         return IIIF(self)
 
 
-class IIIF:
+class IIIF(ImageSource):
     """A manifest or a collection as a source. Images on another host than the manifest's are named in `media_hosts`."""
-
-    lookup: Lookup | None = None
 
     def __init__(self, spec: IIIFSpec) -> None:
         self.spec = spec
         self.origin = f"iiif: {spec.address}"
-        self.api_hosts: tuple[str, ...] = spec.hosts
-        self.media_hosts: tuple[str, ...] = spec.hosts
+        self.api_hosts = spec.hosts
+        self.media_hosts = spec.hosts
         self._asked = {spec.address}
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         return ApiPage(next=(ApiRequest(self.spec.address, partial(self._parse, 0)),))
-
-    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
-        return ()  # an image has no address of its own but that of its manifest, which was read
 
     def _parse(self, depth: int, content: bytes) -> ApiPage:
         """The images of a manifest, or what to ask of a collection. Raises GauchoError if it is neither."""

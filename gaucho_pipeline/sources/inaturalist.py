@@ -19,6 +19,7 @@ from gaucho_pipeline.rights.licenses import RESERVED, License, parse_license, un
 from gaucho_pipeline.sources.base import (
     ApiPage,
     ApiRequest,
+    ImageSource,
     ImageSourceSpec,
     Limit,
     Lookup,
@@ -64,19 +65,17 @@ class INaturalistSpec(ImageSourceSpec):
         return INaturalist(self)
 
 
-class INaturalist:
+class INaturalist(ImageSource):
     """A taxon as a source."""
 
-    media_hosts: tuple[str, ...] = MEDIA_HOSTS
+    media_hosts = MEDIA_HOSTS
 
     def __init__(self, spec: INaturalistSpec) -> None:
         self.spec = spec
         self.origin = f"inaturalist: {spec.taxon}"
         self._taxon = 0  # until its name is known
-        self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
-        self.lookup: Lookup | None = Lookup(
-            "taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._parse_taxon, required=True
-        )
+        self.api_hosts = (host_of(spec.endpoint),)
+        self.lookup = Lookup("taxon", spec.taxon, query(f"{spec.endpoint}/taxa", {"q": spec.taxon}), self._parse_taxon, required=True)
 
     def _parse_taxon(self, content: bytes) -> JsonObject:
         """The taxon of exactly this scientific name. Raises GauchoError if there is none, or none that is in use."""

@@ -5,9 +5,11 @@ Answers are pages of `results`; `page` and `page_count` say where one is. Images
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Mapping
 from functools import partial
 from typing import ClassVar, Literal
+from urllib.parse import urljoin
 
 from pydantic import Field, field_validator
 
@@ -16,10 +18,10 @@ from gaucho_pipeline.rights.licenses import License, agreed, parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
     ApiRequest,
+    ImageSource,
     ImageSourceSpec,
     Limit,
-    Lookup,
-    Recheck,
+    SignIn,
     api_address,
     host_of,
     is_web_address,
@@ -33,6 +35,10 @@ from gaucho_pipeline.sources.records import Record, plain
 from gaucho_pipeline.spec import JsonObject, Text
 
 DEFAULT_PAGE_SIZE = 20
+CLIENT = ("GAUCHO_OPENVERSE_CLIENT_ID", "GAUCHO_OPENVERSE_CLIENT_SECRET")
+"""Environment variables of a registered client: https://api.openverse.org/v1/#tag/auth."""
+_OF_A_CLIENT = Limit(1, 0.6, 10_000)
+"""What Openverse allows to a registered client: 100 requests a minute, 10,000 a day."""
 MEDIA_HOSTS = (
     ".staticflickr.com", "upload.wikimedia.org", "images.metmuseum.org", "openaccess-cdn.clevelandart.org", "ids.si.edu", "images.nypl.org",
     "cdn.stocksnap.io", "img.rawpixel.com", "images.nappy.co", "images.phylopic.org", ".geograph.org.uk",
@@ -63,26 +69,30 @@ class OpenverseSpec(ImageSourceSpec):
     def hosts(self) -> tuple[str, ...]:
         return (host_of(self.endpoint),)
 
+    def problem(self) -> tuple[str, str] | None:
+        lacking = [name for name in CLIENT if not os.environ.get(name)]
+        if len(lacking) != 1:
+            return None
+        return "query", f"{lacking[0]} is not set; a registered client has both {' and '.join(CLIENT)}"
+
     def build(self, number: int, exclude: tuple[str, ...]) -> Openverse:
         return Openverse(self)
 
 
-class Openverse:
+class Openverse(ImageSource):
     """A search of Openverse as a source."""
 
-    media_hosts: tuple[str, ...] = MEDIA_HOSTS
-    lookup: Lookup | None = None
+    media_hosts = MEDIA_HOSTS
 
     def __init__(self, spec: OpenverseSpec) -> None:
         self.spec = spec
         self.origin = f"openverse: {spec.query}"
-        self.api_hosts: tuple[str, ...] = (host_of(spec.endpoint),)
+        self.api_hosts = (host_of(spec.endpoint),)
+        if sign_in := _sign_in(spec.endpoint):
+            self.sign_in, self.limits = sign_in, {self.api_hosts[0]: _OF_A_CLIENT}
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         return ApiPage(next=(self._request(1),))
-
-    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
-        return ()  # it answers for one image at a time, and 200 times a day
 
     def _request(self, page: int) -> ApiRequest:
         """The address of a page of the search, counted from 1."""
@@ -136,6 +146,24 @@ class Openverse:
             license=openverse_license(item),
             labels=tuple(plain(tag.get("name")) for tag in item.children("tags")),
         )
+
+
+def _sign_in(endpoint: str) -> SignIn | None:
+    """How the client whom the environment names is let in; None where it names none."""
+    identity, secret = (os.environ.get(name, "") for name in CLIENT)
+    if not identity or not secret:
+        return None
+    form = {"grant_type": "client_credentials", "client_id": identity, "client_secret": secret}
+    address = urljoin(endpoint.partition("?")[0].rstrip("/") + "/", "../auth_tokens/token/")
+    return SignIn(address, form, _token, " and ".join(CLIENT))
+
+
+def _token(content: bytes) -> str:
+    """The token of an answer. Raises GauchoError if there is none."""
+    answer = read_json(content, "openverse: the answer to the client's id")
+    if answer.text("token_type").lower() != "bearer" or not (token := answer.text("access_token")):
+        raise GauchoError(_("openverse: the answer to the client's id has no token"))
+    return token
 
 
 def _name(item: object) -> str:

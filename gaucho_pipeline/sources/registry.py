@@ -16,6 +16,7 @@ from gaucho_pipeline.sources.iiif import IIIFSpec
 from gaucho_pipeline.sources.inaturalist import INaturalistSpec
 from gaucho_pipeline.sources.openverse import OpenverseSpec
 from gaucho_pipeline.sources.tainacan import TainacanSpec
+from gaucho_pipeline.sources.wikidata import WikidataSpec
 from gaucho_pipeline.spec import Absent, Spec
 
 _NONE = Absent(None)  # a kind that a concept does not use is no part of its version
@@ -28,6 +29,7 @@ class SourceSpec(Spec):
 
     commons: Annotated[CommonsSpec | None, _NONE] = Field(None, description="Wikimedia Commons: a category, a search, or an item depicted")
     inaturalist: Annotated[INaturalistSpec | None, _NONE] = Field(None, description="Observations of a taxon on iNaturalist")
+    wikidata: Annotated[WikidataSpec | None, _NONE] = Field(None, description="Files of Commons that show what a query of Wikidata names")
     openverse: Annotated[OpenverseSpec | None, _NONE] = Field(None, description="A search of Openverse")
     gbif: Annotated[GBIFSpec | None, _NONE] = Field(None, description="Specimens and observations of a taxon on GBIF")
     tainacan: Annotated[TainacanSpec | None, _NONE] = Field(None, description="A museum's collection in Tainacan")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
@@ -23,10 +23,9 @@ from gaucho_pipeline.sources.base import (
     ApiAnswer,
     ApiPage,
     ApiRequest,
+    ImageSource,
     ImageSourceSpec,
     Limit,
-    Lookup,
-    Recheck,
     UnusableRecord,
     api_address,
     host_of,
@@ -107,27 +106,22 @@ class TainacanSpec(ImageSourceSpec):
         return Tainacan(self)
 
 
-class Tainacan:
+class Tainacan(ImageSource):
     """A collection as a source."""
-
-    lookup: Lookup | None = None
 
     def __init__(self, spec: TainacanSpec) -> None:
         self.spec = spec
         host = host_of(spec.site)
         about = [f"collection {spec.collection}" if spec.collection else "", spec.search or ""]
         self.origin = " ".join(["tainacan:", host, *filter(None, about)])
-        self.api_hosts: tuple[str, ...] = (host,)
-        self.media_hosts: tuple[str, ...] = (host,)
+        self.api_hosts = (host,)
+        self.media_hosts = (host,)
         self.limits = {host: _SMALL_HOST}
         self._key = f"tainacan:{host}"
         self._phrases = {plain_words(phrase): name for phrase, name in (_PHRASES | spec.rights.values).items()}
 
     def start(self, answer: JsonObject | None) -> ApiPage:
         return ApiPage(next=(self._request(1),))
-
-    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
-        return ()  # for an item that is not there it answers as for a wrong question
 
     def _request(self, page: int) -> ApiRequest:
         """The address of a page of items, counted from 1."""
