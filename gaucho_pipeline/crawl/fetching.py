@@ -53,7 +53,7 @@ from gaucho_pipeline.crawl.tokens import Tokens
 from gaucho_pipeline.crawl.usage_rules import AiTxt, UsagePreferences
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.images.files import is_image
-from gaucho_pipeline.sources.base import ApiAnswer, ApiBusy, ImageSource, Limit, host_of, media_address
+from gaucho_pipeline.sources.base import ApiAnswer, ApiBusy, ImageSource, Limit, StatusError, host_of, media_address
 from gaucho_pipeline.sources.registry import LIMITS
 
 _Rules = TypeVar("_Rules")
@@ -140,7 +140,7 @@ class Web:
             if response.status == HTTPStatus.UNAUTHORIZED and self._tokens.drop(host_of(url)) and attempt < ATTEMPTS:
                 continue  # it had ended
             if response.status != 200:
-                raise GauchoError(_("{host_of} answered {status}", host_of=host_of(url), status=response.status))
+                raise StatusError(host_of(url), response.status, bytes(response.body))
             try:
                 headers = {name: values[-1] for name, values in _by_name(response.headers).items() if values}
                 return parse(ApiAnswer(response.body, headers))

@@ -12,7 +12,7 @@ from typing import Any
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import GauchoError, _
-from gaucho_pipeline.sources.base import ApiPage, ImageSource, Lookup, UnclearAnswer, UnusableRecord
+from gaucho_pipeline.sources.base import ApiPage, ApiRequest, ImageSource, Lookup, Recheck, StatusError, UnclearAnswer, UnusableRecord
 from gaucho_pipeline.sources.records import Record
 from gaucho_pipeline.spec import JsonObject
 
@@ -181,7 +181,7 @@ async def _recheck(source: ImageSource, unseen: Sequence[Record], listing: Listi
                     return "too many requests"
                 request, asked = requests.popleft(), asked + 1
                 listing.requests += 1
-                page = await ask(request.url, request.parse)
+                page = await _asked_again(recheck, request, ask)
                 listing.records |= {record.key: record for record in page.records if record.key in recheck.keys}
                 listing.unusable |= {each.key: each for each in page.unusable if each.key in recheck.keys}
                 listing.gone |= page.missing & recheck.keys
@@ -189,6 +189,16 @@ async def _recheck(source: ImageSource, unseen: Sequence[Record], listing: Listi
     except GauchoError as error:
         return str(error)
     return ""
+
+
+async def _asked_again(recheck: Recheck, request: ApiRequest, ask: Ask) -> ApiPage:
+    try:
+        found: ApiPage = await ask(request.url, request.parse)
+    except StatusError as error:
+        if not recheck.says_gone(error):
+            raise
+        return ApiPage(missing=recheck.keys)
+    return found
 
 
 async def _id_of(lookup: Lookup, ask: Ask, lock_file: LockFile, refresh_lock: bool) -> JsonObject:

@@ -1,7 +1,7 @@
-"""CSV as people's spreadsheets write it: in the character sets and with the separators that Excel, LibreOffice and Google Sheets choose.
+"""Tables as people's spreadsheets write them: CSV in the character sets and with the separators that they choose, .xlsx and .ods.
 
-Read are UTF-8, UTF-16 and Windows-1252; ',', ';', tabs or '|' between the cells, also as a `sep=` line says; a title above the headings,
-and empty columns beside them. What the columns mean is known where a table is read.
+Of CSV, UTF-8, UTF-16 and Windows-1252 are read; ',', ';', tabs or '|' between the cells, also as a `sep=` line says; a title above the
+headings, and empty columns beside them. What the columns mean is known where a table is read; how a workbook is opened, in `workbooks.py`.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import codecs
 import csv
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from types import MappingProxyType
 
 from gaucho_pipeline.errors import ConfigError, _
+from gaucho_pipeline.files.workbooks import Sheet, is_workbook, read_workbook
 
 _MAX_BYTES = 50_000_000
 _DELIMITERS = ",;\t|"
@@ -41,14 +42,11 @@ def read_spreadsheet(
 
     `key`: a column that must be there, by which the line of the headings is known; without it, or where it is nowhere, that is the first.
     `aliases`: what else a column may be called, as `plain_name` has it. Raises FileNotFoundError, and ConfigError with what to change in
-    the spreadsheet if it is no such table.
+    the spreadsheet if it is no such table. Of a workbook the first sheet that has the headings is read.
     """
-    lines, delimiter = _lines(path), ""
-    if lines and (separator := _SEPARATOR_LINE.fullmatch(lines[0].strip("\r\n"))):
-        lines, delimiter = lines[1:], separator[1]  # spreadsheets show no row for it
     named = dict[str, str](aliases)
-    delimiter = delimiter or _delimiter(lines, key, named)
-    rows = _rows(path, lines, delimiter)
+    content = _content(path)
+    rows = _sheet(read_workbook(path), key, named) if is_workbook(content) else _csv_rows(path, content, key, named)
     start = _heading(rows[:_TITLES], key, named)
     columns = [named.get(plain_name(name), name.strip().lower()) for name in (rows[start] if rows else [])]
     if twice := {name for name in columns if name and columns.count(name) > 1}:
@@ -76,16 +74,33 @@ def value_of(cell: str, is_address: bool) -> str | None:
     return None if cell.startswith("=") or _ERROR.fullmatch(cell) else cell
 
 
-def _lines(path: Path) -> list[str]:
-    """The text's lines, with their ends."""
+def _content(path: Path) -> bytes:
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ConfigError(_("{path}: is no file, and no table", path=path))
     if path.is_file() and path.stat().st_size > _MAX_BYTES:
         raise ConfigError(_("{path}: is larger than {most} MB, and no table that is read here", path=path, most=_MAX_BYTES // 1_000_000))
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except IsADirectoryError:
-        content = b"\0"
+        return b"\0"
+
+
+def _sheet(sheets: Sequence[Sheet], key: str, aliases: Mapping[str, str]) -> Sheet:
+    """The first sheet that has the headings, or else that says something."""
+    named = (sheet for sheet in sheets if key in {name for row in sheet[:_TITLES] for name in _names(row, aliases)})
+    filled = (sheet for sheet in sheets if any(cell.strip() for row in sheet for cell in row))
+    return next(named, next(filled, []))
+
+
+def _csv_rows(path: Path, content: bytes, key: str, aliases: Mapping[str, str]) -> list[list[str]]:
+    lines, delimiter = _lines(path, content), ""
+    if lines and (separator := _SEPARATOR_LINE.fullmatch(lines[0].strip("\r\n"))):
+        lines, delimiter = lines[1:], separator[1]  # spreadsheets show no row for it
+    return _rows(path, lines, delimiter or _delimiter(lines, key, aliases))
+
+
+def _lines(path: Path, content: bytes) -> list[str]:
+    """The text's lines, with their ends."""
     text = _text(content)
     if text is None:
         raise ConfigError(_("{path}: is not UTF-8 text; in the spreadsheet choose Save as, CSV UTF-8", path=path))
@@ -147,9 +162,14 @@ def _rows(path: Path, lines: list[str], delimiter: str) -> list[list[str]]:
 
 def _heading(rows: list[list[str]], key: str, aliases: Mapping[str, str]) -> int:
     """The place of the line that has the headings."""
-    names = [{aliases.get(plain_name(cell), plain_name(cell)) for cell in row} for row in rows]
+    names = [_names(row, aliases) for row in rows]
     filled = (place for place, row in enumerate(rows) if any(cell.strip() for cell in row))
     return next((place for place, row in enumerate(names) if key and key in row), next(filled, 0))
+
+
+def _names(row: Sequence[str], aliases: Mapping[str, str]) -> set[str]:
+    """What the cells of a line are as headings."""
+    return {aliases.get(plain_name(cell), plain_name(cell)) for cell in row}
 
 
 def _check_width(path: Path, number: int, columns: list[str], cells: list[str]) -> None:

@@ -34,6 +34,14 @@ class ApiBusy(GauchoError):
         self.partial = partial
 
 
+class StatusError(GauchoError):
+    """The API answered with another HTTP status than 200, and with these bytes."""
+
+    def __init__(self, host: str, status: int, content: bytes) -> None:
+        super().__init__(_("{host_of} answered {status}", host_of=host, status=status))
+        self.status, self.content = status, content
+
+
 class UnclearAnswer(GauchoError):
     """An answer that does not say whether there is something of a name."""
 
@@ -113,6 +121,8 @@ class Recheck:
 
     request: ApiRequest
     keys: frozenset[str]
+    says_gone: Callable[[StatusError], bool] = field(default=lambda error: False, repr=False)
+    """Whether an answer of another status says that there is nothing of these ids, and not that the API is broken."""
 
 
 @dataclass(frozen=True)

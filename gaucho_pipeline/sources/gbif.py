@@ -6,7 +6,7 @@ address; the licence of the occurrence is that of its data, and is not taken for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Literal, Self
 
@@ -22,6 +22,7 @@ from gaucho_pipeline.sources.base import (
     ImageSourceSpec,
     Limit,
     Lookup,
+    Recheck,
     UnusableRecord,
     api_address,
     host_of,
@@ -107,6 +108,26 @@ class GBIF(ImageSource):
             raise GauchoError(_("gbif: the key of {taxon!r} is not known", taxon=self.spec.taxon))
         return ApiPage(next=(self._request(key, 0),))
 
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        occurrences: dict[str, set[str]] = {}
+        for record in records:
+            occurrences.setdefault(record.key.split(":")[1], set()).add(record.key)
+        return tuple(
+            Recheck(
+                ApiRequest(f"{self.spec.endpoint}/occurrence/{identity}", self._parse_occurrence),
+                frozenset(keys),
+                lambda error: error.status in (404, 410),
+            )
+            for identity, keys in occurrences.items()
+        )
+
+    def _parse_occurrence(self, content: bytes) -> ApiPage:
+        """An occurrence that was asked for by its key. Raises GauchoError if it is not an answer of this API."""
+        answer = read_json(content, self.origin)
+        if answer.integer("key") is None:
+            raise GauchoError(_("{origin}: the answer is not one of the API's", origin=self.origin))
+        return ApiPage(*self._images([answer]))
+
     def _request(self, key: int, offset: int) -> ApiRequest:
         parameters: dict[str, str | int] = {"mediaType": "StillImage", "taxonKey": key, "limit": _PAGE_SIZE, "offset": offset}
         parameters |= {"country": self.spec.country} if self.spec.country else {}
@@ -119,19 +140,24 @@ class GBIF(ImageSource):
         answer = read_json(content, self.origin)
         if not isinstance(answer.get("results"), list):
             raise GauchoError(_("{origin}: the answer is not one of the API's", origin=self.origin))
-        records, bad = list[Record](), list[UnusableRecord]()
         results = answer.children("results")
-        for occurrence in results:
+        records, bad = self._images(results)
+        is_end = bool(answer.get("endOfRecords")) or not results
+        following = offset + _PAGE_SIZE
+        more = not is_end and following < _MAX_OFFSET
+        return ApiPage(records, bad, next=(self._request(key, following),) if more else (), is_end=is_end)
+
+    def _images(self, occurrences: Sequence[JsonObject]) -> tuple[tuple[Record, ...], tuple[UnusableRecord, ...]]:
+        """The images of occurrences, and what is none."""
+        records, bad = list[Record](), list[UnusableRecord]()
+        for occurrence in occurrences:
             for number, media in enumerate(occurrence.children("media"), start=1):
                 record = self._record(occurrence, media)
                 if record:
                     records.append(record)
                 else:
                     bad.append(unusable(f"gbif:{occurrence.get('key')}:{number}", self.origin))
-        is_end = bool(answer.get("endOfRecords")) or not results
-        following = offset + _PAGE_SIZE
-        more = not is_end and following < _MAX_OFFSET
-        return ApiPage(tuple(records), tuple(bad), next=(self._request(key, following),) if more else (), is_end=is_end)
+        return tuple(records), tuple(bad)
 
     def _record(self, occurrence: JsonObject, media: JsonObject) -> Record | None:
         """One image; None for what is none, or has no address of its own."""

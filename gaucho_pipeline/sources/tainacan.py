@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
@@ -26,6 +26,8 @@ from gaucho_pipeline.sources.base import (
     ImageSource,
     ImageSourceSpec,
     Limit,
+    Recheck,
+    StatusError,
     UnusableRecord,
     api_address,
     host_of,
@@ -123,6 +125,26 @@ class Tainacan(ImageSource):
     def start(self, answer: JsonObject | None) -> ApiPage:
         return ApiPage(next=(self._request(1),))
 
+    def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+        items: dict[str, set[str]] = {}
+        for record in records:
+            identity = record.key.removeprefix(f"{self._key}:").partition(":")[0]
+            if identity.isascii() and identity.isdigit():
+                items.setdefault(identity, set()).add(record.key)
+        return tuple(
+            Recheck(ApiRequest(f"{self.spec.site}/{_PATH}/items/{identity}", self._parse_item), frozenset(keys), _says_gone)
+            for identity, keys in items.items()
+        )
+
+    def _parse_item(self, content: bytes) -> ApiPage:
+        """An item that was asked for by its id. Raises GauchoError if it is not an answer of this API."""
+        answer = read_json(content, self.origin)
+        if answer.integer("id") is None:
+            raise GauchoError(_("{origin}: the answer is not one of the API's", origin=self.origin))
+        found, base = self._record(answer), self._base(answer)
+        more = (self._attachments(base),) if base and self.spec.media != "document" else ()
+        return ApiPage((found,), next=more) if isinstance(found, Record) else ApiPage(unusable=(found,), next=more)
+
     def _request(self, page: int) -> ApiRequest:
         """The address of a page of items, counted from 1."""
         where = f"collection/{self.spec.collection}/items" if self.spec.collection else "items"
@@ -179,7 +201,8 @@ class Tainacan(ImageSource):
         name = f"{self._key}:{plain(str(item.get('id')))}"
         if (base := self._base(item)) is None:
             status = plain(item.get("status"))
-            return unusable(name, self.origin, f"it is not published ({status})" if status else "the record names no image")
+            is_hidden = status not in ("publish", "")
+            return unusable(name, self.origin, f"it is not published ({status})") if is_hidden else unusable(name, self.origin)
         if (kind := item.text("document_type")) not in ("attachment", "url"):
             return unusable(name, self.origin, f"its document is no image ({plain(kind) or 'empty'})")
         mime = item.text("document_mimetype")
@@ -223,6 +246,15 @@ class Tainacan(ImageSource):
         if named == REFUSED:
             return unknown(f"{stated[:60]!r} allows nothing")
         return parse_license(named or stated)
+
+
+def _says_gone(error: StatusError) -> bool:
+    """Whether a site says that there is no such item, and not that it has no Tainacan: 400 with a message of its own."""
+    try:
+        answer = read_json(error.content, "tainacan")
+    except GauchoError:
+        return False
+    return error.status in (400, 404) and bool(answer.text("error_message"))
 
 
 def _number(value: str | None) -> int | None:

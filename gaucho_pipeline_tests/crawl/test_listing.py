@@ -15,7 +15,7 @@ from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.crawl.listing import MAX_REQUESTS, PATIENCE, Listing, list_source, refuse_losses
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.rights.licenses import parse_license
-from gaucho_pipeline.sources.base import ApiPage, ApiRequest, Lookup, Recheck
+from gaucho_pipeline.sources.base import ApiPage, ApiRequest, Lookup, Recheck, StatusError
 from gaucho_pipeline.sources.records import Record
 
 
@@ -244,6 +244,21 @@ def test_answers_by_id_that_go_on_for_ever_or_fail_say_nothing() -> None:
     listing, _ = listed(Failing(100), enough=5, previous=("99",))
     assert "(a.b answered 500), and stay" in listing.note
     assert (listing.failure, listing.gone) == ("", set())
+
+
+@pytest.mark.parametrize(("is_answer", "gone"), [(True, {"99"}), (False, set())])
+def test_a_status_says_that_something_is_gone_only_where_its_source_reads_it_so(is_answer: bool, gone: set[str]) -> None:
+    class Deleted(Answering):
+        def recheck_by_id(self, records: Sequence[Record]) -> tuple[Recheck, ...]:
+            return (Recheck(ApiRequest("https://a.b/again", lambda _: _refuse()), frozenset({"99"}), lambda error: is_answer),)
+
+    listing, _ = listed(Deleted(100), enough=5, previous=("99",))
+    assert listing.gone == gone
+    assert ("answered 404" in listing.note) == (not is_answer)
+
+
+def _refuse() -> ApiPage:
+    raise StatusError("a.b", 404, b"")
 
 
 def _fail() -> ApiPage:

@@ -71,7 +71,7 @@ def test_an_empty_file_has_no_columns(tmp_path: Path) -> None:
         (b"image\n\x81\n", "is not UTF-8 text; in the spreadsheet choose Save as, CSV UTF-8"),
         ("imagem\nAn\xe1lia e João\n".encode("cp850"), "is not UTF-8 text"),
         ("imagem\nAnália e João\n".encode("mac-roman"), "is not UTF-8 text"),
-        (b"PK\x03\x04\x14\0\x06\0", "is not UTF-8 text"),
+        (b"PK\x03\x04\x14\0\x06\0", "is no spreadsheet that can be read"),
         (b'image,why\na,"no end\nb,c\n', "is not a table"),
         (b'image;why\na;b\nc;"Cuia" grande\n', r"is not a table: .* \(line 3\); a text that has a quote mark"),
         (b"image;;why\na;lost;b\n", ":2: column B has no heading, and says 'lost'"),

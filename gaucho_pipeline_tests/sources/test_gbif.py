@@ -14,7 +14,7 @@ from gaucho_pipeline.demo.site import QuietHandler
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images.decoding import jpeg_bytes
-from gaucho_pipeline.sources.base import ApiPage
+from gaucho_pipeline.sources.base import ApiPage, StatusError
 from gaucho_pipeline.sources.gbif import GBIF, GBIFSpec
 from gaucho_pipeline_tests.crawling import concept_of, crawl_once
 from gaucho_pipeline_tests.replay import Server, send_json, serving
@@ -134,6 +134,18 @@ def test_a_name_that_is_near_is_not_taken(match: str) -> None:
 def test_a_source_names_one_taxon(keys: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         GBIFSpec.model_validate(keys)
+
+
+def test_what_left_the_list_is_asked_for_by_its_key() -> None:
+    source = GBIF(GBIFSpec(taxon_key=5))
+    known = source.start(None).next[0].parse(page_of(occurrence(7), occurrence(8))).records
+    first, second = source.recheck_by_id(known)
+    assert (first.request.url, first.keys) == ("https://api.gbif.org/v1/occurrence/7", {known[0].key})
+    assert second.request.url.endswith("/occurrence/8")
+    assert first.request.parse(json.dumps(occurrence(7)).encode()).records == known[:1]
+    assert [first.says_gone(StatusError("api.gbif.org", status, b"")) for status in (404, 410, 400, 503)] == [True, True, False, False]
+    with pytest.raises(GauchoError, match="not one of the API's"):
+        first.request.parse(b"{}")
 
 
 def test_a_taxon_is_crawled(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.sources.base import ApiAnswer, ApiPage
+from gaucho_pipeline.sources.base import ApiAnswer, ApiPage, StatusError
 from gaucho_pipeline.sources.tainacan import Tainacan, TainacanSpec
 from gaucho_pipeline_tests.conftest import write_concepts
 from gaucho_pipeline_tests.crawling import SLUG, concept_of, crawl_once
@@ -149,7 +149,7 @@ def test_a_table_of_rights_names_licences_that_may_be_used(name: str) -> None:
 def test_what_is_not_published_or_shows_no_image_is_counted_and_named(changes: dict[str, Any], reason: str) -> None:
     page = parsed([item(1) | changes])
     assert page.records == ()
-    assert [each.reason for each in page.unusable] == [reason if changes.get("id", 1) else "it is not published (publish)"]
+    assert [each.reason for each in page.unusable] == [reason]
 
 
 def test_the_image_is_what_the_document_links_to_else_its_largest_thumbnail() -> None:
@@ -188,6 +188,44 @@ def test_hostile_items_are_counted_and_break_nothing() -> None:
     page = parsed([{"id": "x"}, {"id": 5, "metadata": [1], "thumbnail": [3]}, item(6, metadata={"condicoes-de-reproducao": 3}), {}])
     assert [record.license.family for record in page.records] == [None]
     assert len(page.unusable) == 3
+
+
+def rechecked(answer: bytes, **keys: Any) -> ApiPage:
+    source = Tainacan(spec(**keys))
+    known = (
+        source.start(None).next[0].parse(ApiAnswer(json.dumps({"items": [item(3), item(4)]}).encode(), {"x-wp-totalpages": "1"})).records
+    )
+    first, second = source.recheck_by_id(known)
+    assert (first.request.url, first.keys) == (f"{SITE}/wp-json/tainacan/v2/items/3", {"tainacan:museu.example.org:3"})
+    assert second.keys == {"tainacan:museu.example.org:4"}
+    return first.request.parse(answer)
+
+
+def test_what_left_the_list_is_asked_for_by_its_id() -> None:
+    page = rechecked(json.dumps(item(3, collection_id=8)).encode())
+    assert [record.key for record in page.records] == ["tainacan:museu.example.org:3"]
+    hidden = rechecked(json.dumps(item(3, status="trash")).encode())
+    assert [each.reason for each in hidden.unusable] == ["it is not published (trash)"]
+    (further,) = rechecked(json.dumps(item(3)).encode(), media="document_and_attachments").next
+    assert further.url.endswith("/items/3/attachments")
+    with pytest.raises(GauchoError, match="not one of the API's"):
+        rechecked(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "is_gone"),
+    [
+        (400, b'{"error_message": "An item with this ID was not found", "item_id": 3}', True),
+        (404, b'{"code": "rest_no_route", "message": "No route was found"}', False),
+        (400, b"<html>", False),
+        (500, b'{"error_message": "x"}', False),
+    ],
+)
+def test_an_item_is_gone_where_tainacan_says_so_and_not_where_the_site_is_broken(status: int, content: bytes, is_gone: bool) -> None:
+    source = Tainacan(spec())
+    known = source.start(None).next[0].parse(ApiAnswer(json.dumps({"items": [item(3)]}).encode(), {"x-wp-totalpages": "1"})).records
+    (recheck,) = source.recheck_by_id(known)
+    assert recheck.says_gone(StatusError("museu.example.org", status, content)) == is_gone
 
 
 class Museum:
