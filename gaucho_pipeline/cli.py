@@ -130,12 +130,18 @@ def schema() -> None:
 @main.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=Path("."))
 @click.option("--on", "model", type=click.Choice(tuple(STARTS)), default="embedded", show_default=True, help="What to teach.")
+@click.option(
+    "--from", "address", metavar="ADDRESS", default="", help="A page whose images to gather: a collection, a category, a manifest."
+)
 @reports_errors
-def init(folder: Path, model: str) -> None:
-    """Write a commented concepts.yaml for one concept with photographs of your own into FOLDER, and a place for them."""
+def init(folder: Path, model: str, address: str) -> None:
+    """Write a commented concepts.yaml for one concept with photographs of your own into FOLDER, and a place for them.
+
+    With --from, the concept gathers the images of a page as you see it in the browser, in place of photographs of your own.
+    """
     from gaucho_pipeline.commands.init import write_start
 
-    for line in write_start(folder, model):
+    for line in write_start(folder, model, address):
         click.echo(line)
 
 

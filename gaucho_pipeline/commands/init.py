@@ -6,9 +6,13 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
+import textwrap
 import unicodedata
 from pathlib import Path
+
+import yaml
 
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.concepts.schema import SCHEMA_FILE, SCHEMA_LINE, schema_text
@@ -40,6 +44,8 @@ concepts:
             author: "AUTHOR"
             source: "SOURCE"
 """
+_CRAWL, _PUT_PHOTOS = "    crawl:\n", "# Put at least six photographs into photos/, then run: gaucho doctor\n"
+"""Where the part begins that says what to gather; and what is said only where that is one's own photographs."""
 _EMBEDDED = """\
     training:
       base_model: embedded          # ships with the package and needs no GPU. It knows a small drawn world of 64 pixels and nothing
@@ -57,29 +63,56 @@ STARTS = {"embedded": _EMBEDDED, "stable-diffusion": _STABLE_DIFFUSION}
 """What to teach, by the word that asks for it."""
 
 
-def write_start(folder: Path, model: str) -> list[str]:
+def write_start(folder: Path, model: str, address: str = "") -> list[str]:
     """Writes the file and makes the folder for photographs; what to do next, in lines. The concept is called as the folder is.
 
-    Raises ConfigError if the file exists already.
+    `address`: of a page whose images are to be gathered in place of photographs of one's own. Raises ConfigError if the file exists
+    already, or the page is of no kind that is known.
     """
     file = folder / _FILE
     if file.exists():
         raise ConfigError(_("{file}: exists already; name another folder, or edit it", file=file))
-    (folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
+    crawl = _crawl_of(address) if address else ""
+    (folder if crawl else folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SCHEMA_FILE, schema_text())
     named, text = folder.resolve().name, _CONCEPT.replace("AUTHOR", UNFILLED["author"]).replace("SOURCE", UNFILLED["source"])
     text = text.replace("SLUG:".ljust(34), f"{slug_of(named)}:".ljust(33) + " ").replace(
         "NAME", json.dumps(_name_of(named), ensure_ascii=False)
     )
+    if crawl:
+        text = text[: text.index(_CRAWL)].replace(_PUT_PHOTOS, "") + crawl
     write_atomically(file, SCHEMA_LINE.format(SCHEMA_FILE) + text + STARTS[model])
     there = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))} && "
+    wrote = _("wrote {file}, and {schema} beside it, by which editors complete its keys", file=file, schema=SCHEMA_FILE)
+    if crawl:
+        return [
+            wrote,
+            _("1. edit {file}: the name and the noun", file=file),
+            _("2. see what would be fetched: {command}", command=f"{there}{program()} run --select raw_crawl --plan --rights"),
+            _("3. {command}", command=f"{there}{program()} run"),
+        ]
     return [
-        _("wrote {file}, and {schema} beside it, by which editors complete its keys", file=file, schema=SCHEMA_FILE),
+        wrote,
         _("1. put at least six photographs into {folder}", folder=folder / _PHOTOS),
         _("2. edit {file}: the name, the noun, whose the photographs are", file=file),
         _("3. {command}", command=f"{there}{program()} doctor"),
         _("4. {command}", command=f"{there}{program()} run"),
     ]
+
+
+def _crawl_of(address: str) -> str:
+    """The part `crawl:` for a page. Raises ConfigError if it is of no kind that is known, and for a site that cannot be asked."""
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "gaucho_pipeline.crawl.recognising", address], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    if done.returncode:
+        raise ConfigError(
+            done.stderr.strip().splitlines()[-1] if done.stderr.strip() else _("{address}: could not be asked", address=address)
+        )
+    found = json.loads(done.stdout)
+    source: dict[str, object] = {"sources": [{found["kind"]: found["keys"]}]}
+    hosts = {"media_hosts": found["media_hosts"]} if found["media_hosts"] else {}
+    return textwrap.indent(yaml.safe_dump({"crawl": source | hosts}, allow_unicode=True, sort_keys=False, width=120), "    ")
 
 
 def slug_of(name: str) -> str:

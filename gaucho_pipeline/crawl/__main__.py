@@ -45,7 +45,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         await list_sources(crawl, web)
         await download(crawl, web, journal)
 
-    requests = on_the_web(crawl, work)
+    requests = on_the_web(crawl.access, work)
     done = report(crawl, _table(previous, "images"), _table(previous, "gone"))
     for line in _left_out(crawl, done):
         reporter.info(line)

@@ -73,6 +73,11 @@ class Crawl:
         """Where this crawl may go."""
         return tuple(sorted({h for s in self.sources for h in (*s.api_hosts, *s.media_hosts)} | set(self.spec.media_hosts)))
 
+    @property
+    def access(self) -> WebAccess:
+        """What its visit to the web is bound by."""
+        return WebAccess(self.sources, self.hosts, self.store.root, self.spec.timeout, self.spec.max_image_bytes, self.reporter.info)
+
     def media_hosts(self, origin: str) -> tuple[str, ...]:
         """Where images of a source may come from: a private host only where the source itself names it, for its list or for its images."""
         source = next(source for source in self.sources if source.origin == origin)
@@ -273,18 +278,34 @@ async def _nobody(url: str, parse: Callable[[bytes], Any]) -> Any:
     raise GauchoError(_("{url} cannot be asked", url=url))
 
 
-def on_the_web(crawl: Crawl, work: Callable[[Web | None], Awaitable[None]]) -> Counter[str]:
-    """Does a crawl's work, with Scrapy's engine if any of its sources is on the web; returns how often what was asked for.
+@dataclass(frozen=True)
+class WebAccess:
+    """What a visit to the web is bound by."""
+
+    sources: Sequence[ImageSource]
+    hosts: tuple[str, ...]
+    """Where it may go."""
+    data: Path
+    """The data folder, which keeps how often hosts were asked, and what they answered."""
+    timeout: float
+    """Seconds that one answer may take."""
+    max_image_bytes: int
+    tell: Callable[[str], None]
+    """Is told once of a host that is left alone."""
+
+
+def on_the_web(access: WebAccess, work: Callable[[Web | None], Awaitable[None]]) -> Counter[str]:
+    """Does some work, with Scrapy's engine if it may go anywhere on the web; returns how often what was asked for.
 
     Raises ConfigError without a contact for public sites, and whatever the work raises.
     """
-    if not crawl.hosts:
+    if not access.hosts:
         asyncio.run(_awaited(work(None)))
         return Counter()
     bound_headers()
-    process = AsyncCrawlerProcess(settings(crawl.sources, crawl.hosts, crawl.spec.timeout))
+    process = AsyncCrawlerProcess(settings(access.sources, access.hosts, access.timeout))
     outcome: dict[str, Any] = {}
-    process.crawl(CrawlSpider, crawl_=crawl, work=work, outcome=outcome)
+    process.crawl(CrawlSpider, access=access, work=work, outcome=outcome)
     process.start(install_signal_handlers=False)
     if trouble := outcome.get("trouble"):
         raise trouble
@@ -300,13 +321,13 @@ class CrawlSpider(scrapy.Spider):
 
     name = "gaucho"
 
-    def __init__(self, crawl_: Crawl, work: Callable[[Web | None], Awaitable[None]], outcome: dict[str, Any], **kwargs: Any) -> None:
+    def __init__(self, access: WebAccess, work: Callable[[Web | None], Awaitable[None]], outcome: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._crawl, self._work, self._outcome = crawl_, work, outcome
+        self._access, self._work, self._outcome = access, work, outcome
 
     async def start(self) -> AsyncIterator[scrapy.Request]:
-        count_file = self._crawl.store.root / ".asked" / "today.json"
-        web = Web(self.crawler, self._crawl.sources, count_file, self._crawl.spec.max_image_bytes, self._crawl.reporter.info)
+        count_file = self._access.data / ".asked" / "today.json"
+        web = Web(self.crawler, self._access.sources, count_file, self._access.max_image_bytes, self._access.tell)
         try:
             await self._work(web)
         except BaseException as error:  # the reactor would swallow it

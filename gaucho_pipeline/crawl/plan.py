@@ -74,7 +74,7 @@ def main() -> None:
         async def work(web: Web | None) -> None:
             await list_sources(crawl, web, refresh_lock)
 
-        on_the_web(crawl, work)
+        on_the_web(crawl.access, work)
         write_atomically(path.parent / PLAN_FILE, plan(crawl, open_journal(request).fetched).model_dump_json(indent=1))
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import ClassVar, NamedTuple, TypeGuard
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from w3lib.url import safe_url_string
 
@@ -160,11 +160,42 @@ class ImageSource:
         return ()
 
 
+@dataclass(frozen=True)
+class Proposal:
+    """What a page that somebody looks at is as a source: what `gaucho init --from` writes."""
+
+    kind: str
+    """The key in `concepts.yaml`."""
+    keys: JsonObject
+    """What stands under it."""
+    media_hosts: tuple[str, ...] = ()
+    """Further hosts that its images come from."""
+
+
+@dataclass(frozen=True)
+class PageQuestion:
+    """An address whose answer tells whether a page is of a source; `read` gives None where it is not.
+
+    `otherwise`: what it is where nobody answers, or with what is no answer.
+    """
+
+    url: str
+    read: Callable[[bytes], Proposal | PageQuestion | None]
+    otherwise: Proposal | None = None
+    is_named: bool = False
+    """Whether the page's address names it outright, so that nobody else is asked."""
+
+
 class ImageSourceSpec(Spec):
     """A source's keys in `concepts.yaml`."""
 
     limits: ClassVar[Mapping[str, Limit]] = {}
     """What hosts of this source allow, by their own rules; what is not named is asked by two connections at most."""
+
+    @classmethod
+    def recognise(cls, address: str) -> Iterable[Proposal | PageQuestion]:
+        """What the address of a page may be of this source, as people copy it from their browser; a question where it does not tell."""
+        return ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -211,6 +242,11 @@ def read_json(content: bytes, who: str) -> JsonObject:
     if not isinstance(value, dict):
         raise GauchoError(_("{who} did not answer with a JSON object", who=who))
     return JsonObject(value)
+
+
+def words_of(address: str) -> dict[str, str]:
+    """The parameters of a web address, the first of each name."""
+    return {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
 
 
 def host_of(address: str) -> str:

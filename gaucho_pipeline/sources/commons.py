@@ -6,8 +6,9 @@ What is asked of files, and what is read of the answers, is in `commons_files.py
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -17,10 +18,12 @@ from gaucho_pipeline.sources.base import (
     ImageSourceSpec,
     Limit,
     Lookup,
+    Proposal,
     UnclearAnswer,
     api_address,
     host_of,
     query,
+    words_of,
 )
 from gaucho_pipeline.sources.commons_files import MAXLAG, CommonsFiles, category_title, pages_of
 from gaucho_pipeline.sources.records import plain
@@ -54,6 +57,17 @@ class CommonsSpec(ImageSourceSpec):
         if self.depth and self.category is None:
             raise ValueError("depth goes with category only")
         return self
+
+    @classmethod
+    def recognise(cls, address: str) -> Iterator[Proposal]:
+        host, path, words = host_of(address), unquote(urlsplit(address).path).replace("_", " "), words_of(address)
+        if host in ("commons.wikimedia.org", "commons.m.wikimedia.org"):
+            if found := re.match(r"/wiki/Category:(.+)", path):
+                yield Proposal("commons", JsonObject(category=found[1]))
+            elif "search" in words:
+                yield Proposal("commons", JsonObject(search=words["search"]))
+        if host.endswith("wikidata.org") and (found := re.match(r"/wiki/(Q\d+)$", path)):
+            yield Proposal("commons", JsonObject(depicts=found[1]))
 
     @property
     def hosts(self) -> tuple[str, ...]:

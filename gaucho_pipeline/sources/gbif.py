@@ -6,9 +6,11 @@ address; the licence of the occurrence is that of its data, and is not taken for
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,6 +24,7 @@ from gaucho_pipeline.sources.base import (
     ImageSourceSpec,
     Limit,
     Lookup,
+    Proposal,
     Recheck,
     UnusableRecord,
     api_address,
@@ -32,6 +35,7 @@ from gaucho_pipeline.sources.base import (
     read_json,
     unusable,
     without_secrets,
+    words_of,
 )
 from gaucho_pipeline.sources.records import Record, plain
 from gaucho_pipeline.spec import JsonObject, Text
@@ -70,6 +74,17 @@ class GBIFSpec(ImageSourceSpec):
         if (self.taxon is None) == (self.taxon_key is None):
             raise ValueError("must have exactly one of taxon, taxon_key")
         return self
+
+    @classmethod
+    def recognise(cls, address: str) -> Iterator[Proposal]:
+        if host_of(address) not in ("www.gbif.org", "gbif.org"):
+            return
+        words, found = words_of(address), re.search(r"/species/(\d+)$", urlsplit(address).path)
+        key = found[1] if found else words.get("taxon_key") or words.get("taxonKey") or ""
+        if key.isascii() and key.isdigit():
+            country = words.get("country", "")
+            more = {"country": country} if re.fullmatch("[A-Z]{2}", country) else {}
+            yield Proposal("gbif", JsonObject(taxon_key=int(key), **more))
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +24,8 @@ from gaucho_pipeline.sources.base import (
     ApiRequest,
     ImageSource,
     ImageSourceSpec,
+    PageQuestion,
+    Proposal,
     UnusableRecord,
     api_address,
     host_of,
@@ -31,6 +34,7 @@ from gaucho_pipeline.sources.base import (
     read_json,
     unusable,
     without_secrets,
+    words_of,
 )
 from gaucho_pipeline.sources.records import Record, plain
 from gaucho_pipeline.spec import JsonObject, Text
@@ -75,6 +79,13 @@ class IIIFSpec(ImageSourceSpec):
             raise ValueError("must have exactly one of manifest, collection")
         return self
 
+    @classmethod
+    def recognise(cls, address: str) -> Iterator[PageQuestion]:
+        words = words_of(address)
+        named = next((words[name] for name in ("manifest", "iiif-content", "collection") if is_web_address(words.get(name))), None)
+        if named or re.search(r"(?i)manifest|/iiif|\.json$", urlsplit(address).path):
+            yield PageQuestion(named or address, partial(_read_page, named or address), is_named=named is not None)
+
     @property
     def address(self) -> str:
         return self.manifest or self.collection or ""
@@ -85,6 +96,18 @@ class IIIFSpec(ImageSourceSpec):
 
     def build(self, number: int, exclude: tuple[str, ...]) -> IIIF:
         return IIIF(self)
+
+
+def _read_page(address: str, content: bytes) -> Proposal | None:
+    """What an answer is as a source, with the hosts of its images; None for what is neither manifest nor collection."""
+    answer = read_json(content, address)
+    kind = (answer.text("type") or answer.text("@type")).removeprefix("sc:")
+    if "iiif.io/api/presentation" not in str(answer.get("@context")) or kind not in ("Manifest", "Collection"):
+        return None
+    keys = JsonObject({kind.lower(): address})
+    (request,) = IIIF(IIIFSpec.model_validate(keys)).start(None).next
+    hosts = {host_of(record.url) for record in request.parse(content).records} - {host_of(address)}
+    return Proposal("iiif", keys, tuple(sorted(hosts)))
 
 
 class IIIF(ImageSource):

@@ -6,10 +6,11 @@ Every photo has a licence of its own, which counts. Where an observation was mad
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -23,6 +24,7 @@ from gaucho_pipeline.sources.base import (
     ImageSourceSpec,
     Limit,
     Lookup,
+    Proposal,
     Recheck,
     UnusableRecord,
     api_address,
@@ -56,6 +58,12 @@ class INaturalistSpec(ImageSourceSpec):
     @classmethod
     def _is_http(cls, value: str) -> str:
         return api_address(value, "/v1").rstrip("/").removesuffix("/observations")
+
+    @classmethod
+    def recognise(cls, address: str) -> Iterator[Proposal]:
+        found = re.match(r"/taxa/\d+-([A-Za-z-]+)$", urlsplit(address).path)
+        if found and re.fullmatch(r"(www|m)?\.?inaturalist\.[a-z.]+", host_of(address)):
+            yield Proposal("inaturalist", JsonObject(taxon=found[1].replace("-", " ")))
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ Answers are pages of `results`; `page` and `page_count` say where one is. Images
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import ClassVar, Literal
 from urllib.parse import urljoin
@@ -21,6 +21,7 @@ from gaucho_pipeline.sources.base import (
     ImageSource,
     ImageSourceSpec,
     Limit,
+    Proposal,
     SignIn,
     api_address,
     host_of,
@@ -30,6 +31,7 @@ from gaucho_pipeline.sources.base import (
     read_json,
     unusable,
     without_secrets,
+    words_of,
 )
 from gaucho_pipeline.sources.records import Record, plain
 from gaucho_pipeline.spec import JsonObject, Text
@@ -64,6 +66,11 @@ class OpenverseSpec(ImageSourceSpec):
     @classmethod
     def _is_http(cls, value: str) -> str:
         return api_address(value, "/v1/images/")
+
+    @classmethod
+    def recognise(cls, address: str) -> Iterator[Proposal]:
+        if host_of(address) in ("openverse.org", "www.openverse.org") and (words := words_of(address).get("q")):
+            yield Proposal("openverse", JsonObject(query=words))
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Annotated, Self, get_args
 
 from pydantic import ConfigDict, Field, model_validator
 
-from gaucho_pipeline.sources.base import ImageSource, ImageSourceSpec
+from gaucho_pipeline.sources.base import ImageSource, ImageSourceSpec, PageQuestion, Proposal
 from gaucho_pipeline.sources.commons import CommonsSpec
 from gaucho_pipeline.sources.declared import FolderSpec, UrlsSpec
 from gaucho_pipeline.sources.gbif import GBIFSpec
@@ -63,6 +63,12 @@ def _source_types() -> list[type[ImageSourceSpec]]:
 
 LIMITS = {host: limit for source in _source_types() for host, limit in source.limits.items()}
 """What hosts allow, as the sources state it."""
+
+
+def recognise(address: str) -> list[Proposal | PageQuestion]:
+    """What the address of a page may be, of every kind of source: what is sure first, then what has to be asked."""
+    found = [each for source in _source_types() for each in source.recognise(address)]
+    return sorted(found, key=lambda each: isinstance(each, PageQuestion))
 
 
 def build_sources(specs: Sequence[SourceSpec], exclude: tuple[str, ...]) -> list[ImageSource]:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from html.parser import HTMLParser
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.files.spreadsheets import plain_name
 from gaucho_pipeline.rights.creative_commons import plain_words
 from gaucho_pipeline.rights.licenses import License, parse_license, unknown
 from gaucho_pipeline.sources.base import (
@@ -26,6 +28,8 @@ from gaucho_pipeline.sources.base import (
     ImageSource,
     ImageSourceSpec,
     Limit,
+    PageQuestion,
+    Proposal,
     Recheck,
     StatusError,
     UnusableRecord,
@@ -46,6 +50,12 @@ _PAGE_SIZE = 96
 """The most that Tainacan gives at once; a museum may have set less."""
 _SMALL_HOST = Limit(1, 1.0)
 """A museum's own server is asked by one connection, with a second between."""
+_MAX_FOLDERS = 3
+"""Of a page's address, in which WordPress may stand."""
+UNKNOWN_FIELD = "NAME OF THE METADATUM"
+"""What `gaucho init --from` writes where no metadatum's name says that it states rights."""
+_RIGHTS = re.compile(r"condicoes de (reproducao|uso)|direitos?|licenca|rights?|licen[cs]e")
+_AUTHOR = re.compile(r"autor(es|a|ia)?|artista|criador(a)?|fotografo|fotografa|creator|author|artist")
 REFUSED = "refused"
 """What the table of rights says of a phrase that allows nothing."""
 _PHRASES = {
@@ -99,6 +109,23 @@ class TainacanSpec(ImageSourceSpec):
     @classmethod
     def _is_http(cls, value: str) -> str:
         return api_address(value, "").rstrip("/")
+
+    @classmethod
+    def recognise(cls, address: str) -> Iterator[PageQuestion]:
+        """Asks the site which collections it has: WordPress may stand at any part of the path."""
+        parts = urlsplit(address)
+        folders = [each for each in parts.path.split("/") if each][:_MAX_FOLDERS]
+        for count in range(len(folders), -1, -1):
+            site = "/".join((f"{parts.scheme}://{parts.netloc}", *folders[:count]))
+            yield PageQuestion(f"{site}/{_PATH}/collections?perpage={_PAGE_SIZE}", partial(_read_collections, site, address))
+
+    def problem(self) -> tuple[str, str] | None:
+        if self.rights.field == UNKNOWN_FIELD:
+            return (
+                "rights",
+                f"field: still says what gaucho init wrote ({UNKNOWN_FIELD!r}); name the metadatum that says who may use an image",
+            )
+        return None
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -246,6 +273,34 @@ class Tainacan(ImageSource):
         if named == REFUSED:
             return unknown(f"{stated[:60]!r} allows nothing")
         return parse_license(named or stated)
+
+
+def _read_collections(site: str, page: str, content: bytes) -> PageQuestion | None:
+    """The collection whose page it is, or the whole site where it is that of none; None where the answer is not Tainacan's."""
+    value = json.loads(content)
+    listed = value.get("items") if isinstance(value, dict) else value
+    collections = [JsonObject(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    known = [each for each in collections if each.integer("id") and is_web_address(each.get("url"))]
+    if not known:
+        return None
+    path = urlsplit(page).path.rstrip("/") + "/"
+    own = [each for each in known if path.startswith(urlsplit(each.text("url")).path.rstrip("/") + "/")]
+    found = max(own, key=lambda each: len(each.text("url")), default=None)
+    keys = JsonObject(site=site, **({"collection": found["id"]} if found else {}), rights={"field": UNKNOWN_FIELD})
+    where = f"collection/{found['id']}/metadata" if found else "metadata"
+    question = f"{site}/{_PATH}/{where}?perpage={_PAGE_SIZE}"
+    return PageQuestion(question, partial(_read_metadata, keys), Proposal("tainacan", keys))
+
+
+def _read_metadata(keys: JsonObject, content: bytes) -> Proposal:
+    """The collection with the metadata that state rights and makers, by what museums call them."""
+    value = json.loads(content)
+    listed = value.get("items") if isinstance(value, dict) else value
+    metadata = [JsonObject(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    names = [plain(each.get("name")) for each in metadata]
+    rights = next((name for name in names if _RIGHTS.search(plain_name(name))), UNKNOWN_FIELD)
+    author = next((name for name in names if _AUTHOR.fullmatch(plain_name(name))), None)
+    return Proposal("tainacan", JsonObject(keys | {"rights": {"field": rights}} | ({"author": author} if author else {})))
 
 
 def _says_gone(error: StatusError) -> bool:

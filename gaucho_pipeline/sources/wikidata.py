@@ -10,13 +10,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, ClassVar
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, field_validator
 
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest
-from gaucho_pipeline.sources.base import ApiBusy, ApiPage, ApiRequest, ImageSourceSpec, Limit, api_address, host_of, query, read_json
+from gaucho_pipeline.sources.base import (
+    ApiBusy,
+    ApiPage,
+    ApiRequest,
+    ImageSourceSpec,
+    Limit,
+    Proposal,
+    api_address,
+    host_of,
+    query,
+    read_json,
+)
 from gaucho_pipeline.sources.commons_files import BATCH, MAXLAG, CommonsFiles, FileQuery
 from gaucho_pipeline.spec import JsonObject
 
@@ -57,6 +68,12 @@ class WikidataSpec(ImageSourceSpec):
     @classmethod
     def _is_an_api(cls, value: str) -> str:
         return api_address(value, "/w/api.php")
+
+    @classmethod
+    def recognise(cls, address: str) -> Iterator[Proposal]:
+        text = unquote(urlsplit(address).fragment)
+        if host_of(address) == "query.wikidata.org" and re.search(r"(?i)\bselect\b", text):
+            yield Proposal("wikidata", JsonObject(query=text))
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -264,20 +264,18 @@ from pathlib import Path
 from scrapy.crawler import AsyncCrawlerProcess
 from gaucho_pipeline.sources.declared import UrlsSpec
 from gaucho_pipeline.sources.declared import Urls
-from gaucho_pipeline.crawl.engine import CrawlSpider
+from gaucho_pipeline.crawl.engine import CrawlSpider, WebAccess
 from gaucho_pipeline.crawl.fetching import OptedOut, settings
 base, count = sys.argv[1], Path(sys.argv[2])
 paths = [f"/{'private' if n % 10 == 0 else 'public'}/{n}.png" for n in range(500)]
 source = Urls(UrlsSpec(addresses=[base + p for p in paths], license="cc0", author="a", source="b"))
-class Holder:
-    sources = [source]; store = type("S", (), {"root": count}); reporter = type("R", (), {"info": print})
-    spec = type("P", (), {"max_image_bytes": 1_000_000})
+access = WebAccess([source], source.media_hosts, count, 60, 1_000_000, print)
 async def work(web):
     done = await asyncio.gather(*(web.image(base + p, source.media_hosts) for p in paths), return_exceptions=True)
     print(sum(isinstance(d, bytes) for d in done), sum(isinstance(d, OptedOut) for d in done))
 wide = {"CONCURRENT_REQUESTS": 500, "DOWNLOAD_SLOTS": {"127.0.0.1": {"concurrency": 500, "delay": 0, "jitter": 0.0}}}
 process = AsyncCrawlerProcess(settings([source], source.media_hosts, 60) | wide)
-process.crawl(CrawlSpider, crawl_=Holder, work=work, outcome={})
+process.crawl(CrawlSpider, access=access, work=work, outcome={})
 process.start(install_signal_handlers=False)
 """
 
