@@ -111,41 +111,54 @@ def _purge_history(project: Project, days: int, dry_run: bool) -> int:
 
 
 @click.command()
-@click.argument("image")
+@click.argument("image", required=False)
+@click.option("--concept", shell_complete=complete_concept, help="Every image of a concept: where a community takes back its consent.")
 @click.option("--reason", default="", help="Kept with the tombstone; say of nobody who she is.")
 @click.option("--unread", "with_unread", is_flag=True, help="Also remove, whole, what is damaged or of another version and may hold it.")
 @click.pass_obj
 @reports_errors
-def forget(project: Project, image: str, reason: str, with_unread: bool) -> None:
+def forget(project: Project, image: str | None, concept: str | None, reason: str, with_unread: bool) -> None:
     """Remove IMAGE (its SHA-256, its file's name, its address or its page) from everything, for good, and name what learned from it."""
     from gaucho_pipeline.upkeep.forgetting import forget as forget_image
+    from gaucho_pipeline.upkeep.forgetting import forget_concept
 
-    done = forget_image(project, image, reason, with_unread)
-    click.echo(
-        _(
-            "image {sha256} is forgotten: {count} things removed; kept in {forgotten_file}: commit it",
-            sha256=done.sha256[:16],
-            count=len(done.removed),
-            forgotten_file=project.forgotten_file,
+    if (image is None) == (concept is None):
+        raise click.UsageError("name an image, or --concept CONCEPT for all of its images")
+    every = forget_concept(project, concept, reason, with_unread) if concept else [forget_image(project, image or "", reason, with_unread)]
+    for done in every:
+        click.echo(
+            _(
+                "image {sha256} is forgotten: {count} things removed; kept in {forgotten_file}: commit it",
+                sha256=done.sha256[:16],
+                count=len(done.removed),
+                forgotten_file=project.forgotten_file,
+            )
         )
-    )
-    for checkpoint in done.learned_from:
-        made = checkpoint.manifest
+    for made in {checkpoint.folder: checkpoint.manifest for done in every for checkpoint in done.learned_from}.items():
         click.echo(
             _(
                 "learned from it: checkpoint of {concept}, made {made_at}: {folder}",
-                concept=made.concept,
-                made_at=made.made_at,
-                folder=checkpoint.folder,
+                concept=made[1].concept,
+                made_at=made[1].made_at,
+                folder=made[0],
             )
         )
-    if done.concepts:
-        click.echo(_("to make the sets again without it, and what was learned: gaucho run {concepts}", concepts=" ".join(done.concepts)))
-    for folder in done.published:
+    if concept:
+        click.echo(
+            _(
+                "nothing of it comes back; to have no run ask for it, remove {concept} from {file}",
+                concept=concept,
+                file=project.concepts_file,
+            )
+        )
+    elif concepts := every[0].concepts:
+        click.echo(_("to make the sets again without it, and what was learned: gaucho run {concepts}", concepts=" ".join(concepts)))
+    published = list(dict.fromkeys(folder for done in every for folder in done.published))
+    for folder in published:
         click.echo(
             _("published, and still shown: {folder}; to take it out there now: {command}", folder=folder, command=_publish_again(folder))
         )
-    if not done.published:
+    if not published:
         click.echo(_("pages that were published from another machine may show it: gaucho publish FOLDER takes it out there"), err=True)
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.concepts.community import CommunitySpec
 from gaucho_pipeline.concepts.consent import Consent
 from gaucho_pipeline.concepts.crawl import CrawlSpec
 from gaucho_pipeline.concepts.curation import CurationSpec
@@ -68,6 +69,7 @@ class AboutConcept(Spec):
     class_noun: Text = Field(description="The plain noun of what it is")
     historical: bool = Field(False, description="Whether it is of the past")
     consent: str = Field("", description="What a living person has agreed to, in a sentence")
+    community: CommunitySpec | None = Field(None, description="Whose knowledge or culture it is")
 
     @field_validator("name", mode="before")
     @classmethod
@@ -79,7 +81,9 @@ class AboutConcept(Spec):
         name = self.name.model_dump() if self.name else {"pt": None, "en": None}
         past = {"historical": True} if self.historical else {}
         agreed = {"consent": self.consent} if self.consent else {}
-        return JsonObject(name=name, description=self.description, token=self.token, class_noun=self.class_noun, **past, **agreed)
+        whose = {"community": self.community.to_json()} if self.community else {}
+        own = JsonObject(name=name, description=self.description, token=self.token, class_noun=self.class_noun)
+        return JsonObject(own | past | agreed | whose)
 
 
 class SiteSpec(Spec):
@@ -102,6 +106,7 @@ class Concept(Spec):
     subject: Subject | None = Field(None, description="What kind of subject it is, which says what prompts suit it: thing, person, …")
     historical: bool = Field(False, description="Whether it is of the past, so that every picture of it is imagined and says so")
     consent: Consent | None = Field(None, description="What a living person has agreed to; required for subject: person of the present")
+    community: CommunitySpec | None = Field(None, description="Whose knowledge or culture it is, their consent and their labels")
     attributes: tuple[Attribute, ...] = Field(
         (), max_length=8, description="What a picture of it must show to be right, for people who judge"
     )
@@ -179,13 +184,14 @@ class Concept(Spec):
             token=self.token,
             class_noun=self.class_noun,
             historical=self.historical,
-            consent=self.agreed,
+            consent=self.consent.sentence() if self.consent else "",
+            community=self.community,
         )
 
     @property
     def agreed(self) -> str:
-        """What a living person has agreed to, in a sentence; empty where nobody is asked."""
-        return self.consent.sentence() if self.consent else ""
+        """What a living person and a community have agreed to, in a sentence; empty where nobody is asked."""
+        return "; ".join(each.sentence() for each in (self.consent, self.community) if each)
 
     @property
     def words(self) -> ConceptWords:

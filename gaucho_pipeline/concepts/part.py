@@ -35,7 +35,7 @@ class ConceptFacts(NamedTuple):
     attributes: tuple[Bilingual, ...]
     """What a picture of it must show to be right."""
     consent: str
-    """What a living person has agreed to, in a sentence; empty where nobody is asked."""
+    """What a living person and a community have agreed to, in a sentence; empty where nobody is asked."""
 
     def to_drawing(self) -> JsonObject:
         """What of it shapes pictures and what they say of themselves."""

@@ -54,7 +54,7 @@ class Facts(BaseModel):
     curated_set: str | None = Field(None, description="Data version of the images that it was learned from")
     attribution: str | None = Field(None, description="The file that credits those images")
     imagined: bool | None = Field(None, description="True for what is of the past, and no record of it")
-    consent: str | None = Field(None, description="What the living person whom it shows has agreed to")
+    consent: str | None = Field(None, description="What the living person whom it shows, and the community whose it is, have agreed to")
     others: dict[str, OtherConcept] | None = Field(None, description="Further concepts that are drawn with, by slug")
     story: str | None = Field(None, description="The story's name")
     beats: tuple[BeatFacts, ...] | None = Field(None, description="The story's beats, of a film or a filmstrip")

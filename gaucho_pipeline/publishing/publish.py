@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from gaucho_pipeline.assets.rows import ImageMention, TrainImage, read_rows
@@ -49,9 +50,8 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
         raise GauchoError(next(iter(named.values())))
     wanted = [*slugs, *(before.concepts if named and before else ())] if slugs else [*shown]
     chosen = [slug for slug in dict.fromkeys(wanted) if slug in shown and slug not in refusals]
-    held_back = {
-        slug: text for slug, text in refusals.items() if slug in approvals and slug in shown and _is_forgotten(shown[slug], forgotten)
-    }
+    approved = [slug for slug in refusals if slug in approvals and slug in shown]
+    held_back = {slug: refusals[slug] for slug in approved if _is_forgotten(shown[slug], forgotten) or _community_refusal(project, slug)}
     if not chosen and not withdrawn:
         nothing = _("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME")
         raise GauchoError(next(iter(held_back.values()), nothing))
@@ -67,10 +67,18 @@ def _refusal(project: Project, slug: str, approvals: Mapping[str, Approval], sho
         return str(_("{slug} cannot be published: nothing of it can be shown yet; run: gaucho run {slug}", slug=slug))
     if _is_forgotten(shown[slug], forgotten):
         return str(_("{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}", slug=slug))
+    if why := _community_refusal(project, slug):
+        return str(_("{slug} cannot be published: {why}", slug=slug, why=why))
     if slug in approvals and approvals[slug].is_of(project, slug, shown[slug]):
         return ""
     why = "what exists is another than what was approved" if slug in approvals else "nobody has approved it"
     return str(_("{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME", slug=slug, why=why))
+
+
+def _community_refusal(project: Project, slug: str) -> str:
+    """Why the community whose it is would not have it published; empty if it would, or it is of none."""
+    community = project.concept(slug).community
+    return community.why_not_published(date.today()) if community else ""
 
 
 def _write(project: Project, shown: Mapping[str, Shown], approvals: Mapping[str, Approval], folder: Path, with_weights: bool) -> None:

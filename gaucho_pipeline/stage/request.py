@@ -27,7 +27,7 @@ class StageRequest(BaseModel):
     title: str = Field("", description="The concept's name, for pages; another name makes nothing again")
     words: ConceptWords | None = Field(None, description="What the concept is called in prompts; None for the site")
     historical: bool = Field(False, description="Whether what is shown is of the past, so that every picture of it is imagined")
-    consent: str = Field("", description="What a living person has agreed to, for cards and generated files")
+    consent: str = Field("", description="What a living person and a community have agreed to, for cards and generated files")
     spec: dict[str, Any] = Field(description="The specification: all keys of the concept's part")
     provenance: Provenance = Field(description="What it will be made from")
     fingerprint: str | None = Field(description="Hash of the provenance; None for raw_crawl, which is named by what it holds")

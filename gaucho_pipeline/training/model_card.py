@@ -58,8 +58,7 @@ def model_card(about: CardSubject) -> str:
         "Every picture that is made with it is generated, and should say so.",
         _use(slug, words, spec, family),
         _measured(metrics),
-        _limits(spec, metrics, license_)
-        + (f"\n\nThe person whom it shows has agreed: {plain_markdown(about.consent)}." if about.consent else ""),
+        _limits(spec, metrics, license_) + _agreed(about.consent),
         credits_section([row.model_dump() for row in about.credited]),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]
@@ -67,7 +66,7 @@ def model_card(about: CardSubject) -> str:
 
 
 def _agreed(consent: str) -> str:
-    return f"\n\nThe person whom it shows has agreed: {plain_markdown(consent)}." if consent else ""
+    return f"\n\nWhat people and communities whom it shows have agreed to: {plain_markdown(consent)}." if consent else ""
 
 
 def _without_paths(spec: TrainingSpec) -> TrainingSpec:

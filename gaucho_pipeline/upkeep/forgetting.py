@@ -100,6 +100,19 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
     return done
 
 
+def forget_concept(project: Project, slug: str, reason: str = "", with_unread: bool = False) -> list[Forgetting]:
+    """Forgets every image that was ever gathered for a concept and still stands here: where a community takes back what it agreed to.
+
+    Raises ConfigError if there is no such concept or it has no image, and what `forget` raises; the same again goes on from there.
+    """
+    crawls = project.store.all(RAW_CRAWL.name, slug)
+    images = dict.fromkeys(row.sha256 for crawl in crawls for row in read_rows(crawl.folder / "images.jsonl", CrawledImage))
+    if not images:
+        project.concept(slug)
+        raise ConfigError(_("{slug}: no image of it stands here", slug=slug))
+    return [forget(project, sha256, reason, with_unread) for sha256 in images]
+
+
 def _refusal_of(unread: Sequence[Path], image: str) -> GauchoError:
     text = _("{folder} cannot be read ({count} such in all) and may hold the image", folder=unread[0], count=len(unread))
     return GauchoError(_("{text}; to remove them whole, whatever they hold: gaucho forget --unread {image}", text=text, image=image))
