@@ -134,15 +134,11 @@ def forget(project: Project, image: str | None, concept: str | None, reason: str
                 forgotten_file=project.forgotten_file,
             )
         )
-    for made in {checkpoint.folder: checkpoint.manifest for done in every for checkpoint in done.learned_from}.items():
-        click.echo(
-            _(
-                "learned from it: checkpoint of {concept}, made {made_at}: {folder}",
-                concept=made[1].concept,
-                made_at=made[1].made_at,
-                folder=made[0],
-            )
+    for folder, made in {each.folder: each.manifest for done in every for each in done.learned_from}.items():
+        text = _(
+            "learned from it: checkpoint of {concept}, made {made_at}: {folder}", concept=made.concept, made_at=made.made_at, folder=folder
         )
+        click.echo(text)
     if concept:
         click.echo(
             _(

@@ -40,6 +40,7 @@ class Captioner(ModelSpec):
 class Context(ModelSpec):
     """What captions say of a picture beside the concept, chosen by a text-image model, so that it is not learned as part of it."""
 
+    code_version = "2"
     model: Text = Field(description="'embedded', a folder, or a hub id of a CLIP or SigLIP model")
     medium: tuple[Text, ...] = Field(CONTEXT["medium"], min_length=1, description="What it is: a photo, an oil painting")
     place: tuple[Text, ...] = Field(CONTEXT["place"], description="Where: on the grass; none: nothing is said of it")

@@ -19,7 +19,16 @@ from PIL import Image
 from gaucho_pipeline.assets.metrics import CuratedSetMetrics, OverrideCounts
 from gaucho_pipeline.assets.rows import TrainImage, to_json, write_rows
 from gaucho_pipeline.concepts.curation import CurationSpec
-from gaucho_pipeline.curation.captions import Caption, caption_of, captioning_model, catalogue_of, context_model, named_once, said_of
+from gaucho_pipeline.curation.captions import (
+    Caption,
+    caption_of,
+    captioning_model,
+    catalogue_of,
+    context_model,
+    named_once,
+    phrases_in,
+    said_of,
+)
 from gaucho_pipeline.curation.choosing import choose, if_relaxed, scenes
 from gaucho_pipeline.curation.crawled import Crawled
 from gaucho_pipeline.curation.credits import credits_of
@@ -176,7 +185,7 @@ def _chosen(
     What cannot be written joins `bad`, which `measures` leaves out, and another may take its place.
     """
     while True:
-        decisions = bad | choose(measures, context.spec, overrides, relevance, begin=context.begin_comparing)
+        decisions = bad | choose(measures, context.spec, overrides, relevance, "", context.begin_comparing, partial(_seen, context))
         wanted = [sha for sha in measures if decisions[sha].kept]
         outcomes = write_pictures(wanted, measures, context.path_of, folder, context.spec, context.reporter)
         _check_disk({sha: outcome.reason for sha, outcome in outcomes.items() if isinstance(outcome, BadImage)}, context)
@@ -264,15 +273,27 @@ def _people(kept: Collection[str], context: _Context) -> dict[str, float]:
     return _ask(kept, lambda: people_model(spec), f"people {digest(asked)}", "looking for people", context)
 
 
+def _seen(context: _Context, images: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Where, in what light and from where each image is seen; empty where captions do not say it."""
+    spec = context.spec.context
+    return {sha: phrases_in(text, spec) for sha, text in _contexts(images, context).items()} if spec else {}
+
+
+def _contexts(images: Collection[str], context: _Context) -> dict[str, str]:
+    """The prompt of each image that says how it is seen; empty where that is not asked for."""
+    if (question := context.spec.context) is None:
+        return {}
+    asked = [question.model_dump(mode="json"), model_digest(question.model), context.class_noun, _JUDGED_SIDE]
+    return _ask(images, lambda: context_model(question, context.class_noun), f"context {digest(asked)}", "captioning", context)
+
+
 def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], context: _Context) -> dict[str, Caption]:
     """What each kept picture is said to show, and who said it."""
     spec = context.spec
     written = {sha: override.caption for sha, override in overrides.items() if override.caption}
     answers: dict[str, str] = {}
     silent = [sha for sha in kept if sha not in written]
-    if question := spec.context:
-        asked = [question.model_dump(mode="json"), model_digest(question.model), context.class_noun, _JUDGED_SIDE]
-        answers = _ask(silent, lambda: context_model(question, context.class_noun), f"context {digest(asked)}", "captioning", context)
+    answers |= _contexts(silent, context)
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json", exclude={"synonyms"}), model_digest(captioner.model), _JUDGED_SIDE]
         sentences = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)

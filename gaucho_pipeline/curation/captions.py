@@ -144,13 +144,21 @@ def captioning_model(spec: Captioner) -> Callable[[Image.Image], str]:
     return describe
 
 
+_LISTS = ("medium", "place", "light", "view")
+
+
 def said_of(captions: Iterable[Caption], spec: Context | None) -> dict[str, dict[str, int]]:
     """Of how many captions each phrase of each list is a part; empty where captions say no context."""
     if spec is None:
         return {}
     texts = [caption.text for caption in captions]
-    lists = {name: getattr(spec, name) for name in ("medium", "place", "light", "view")}
+    lists = {name: getattr(spec, name) for name in _LISTS}
     return {name: {phrase: sum(phrase in text for text in texts) for phrase in phrases} for name, phrases in lists.items() if phrases}
+
+
+def phrases_in(text: str, spec: Context) -> tuple[str, ...]:
+    """The phrase of each list that a prompt holds, '' where it holds none."""
+    return tuple(next((phrase for phrase in getattr(spec, name) if phrase in text), "") for name in _LISTS)
 
 
 def context_model(spec: Context, class_noun: str) -> Callable[[Image.Image], str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from gaucho_pipeline.curation.overrides import Override
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import FILTERS, IRRELEVANT, NEAR_DUPLICATE, ImageDecision, first_failure
 
+Phrases = tuple[str, ...]
+"""What is said of a picture: where, in what light and from where it is seen, '' for what is not said."""
+NOTHING_SAID: Mapping[str, Phrases] = MappingProxyType({})
 _AT_ONCE = 8192
 _SCENE_BITS, _SCENE_CORRELATION, _SCENE_PLACES = 9, 0.85, 0.3
 """As `near_duplicate_distance` and `near_duplicate_correlation`, of pictures that must not be on both sides of the split."""
@@ -30,12 +34,14 @@ def choose(
     relevance: Mapping[str, float] | None = None,
     without: str = "",
     begin: Callable[[int], Callable[[int], None]] = lambda count: lambda done: None,
+    seen: Callable[[Sequence[str]], Mapping[str, Phrases]] = lambda names: {},
 ) -> dict[str, ImageDecision]:
     """A decision for each picture, by SHA-256 of its file.
 
     `relevance`: how likely each shows the concept, 0 to 1; one that was not judged passes. What a curator keeps is kept, also
     beyond max_images. `without`: the name of a filter to leave out. `begin`: called with the number of pictures that will be compared, it
-    gives what is called with how many have been. `measures` are read one by one, several times, and few are held at once.
+    gives what is called with how many have been. `seen`: says where, in what light and from where pictures are seen, and is asked only
+    where not all can stay. `measures` are read one by one, several times, and few are held at once.
     """
     decisions: dict[str, ImageDecision] = {}
     for sha in sorted(measures):
@@ -53,7 +59,8 @@ def choose(
         decisions |= _copies(wanted, candidates, measures, spec, begin)
     unique = [sha for sha in candidates if sha not in decisions]
     room = max(0, spec.max_images - len(wanted))
-    chosen = set(farthest_point_sampling(unique, measures, room, near=wanted))
+    said = seen([*wanted, *unique]) if len(unique) > room else {}
+    chosen = set(farthest_point_sampling(unique, measures, room, near=wanted, said=said))
     within, beyond = ImageDecision(True), ImageDecision(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
     return decisions | {sha: within if sha in chosen else beyond for sha in unique}
 
@@ -115,10 +122,13 @@ def _worse(measures: Measures) -> tuple[float, float]:
     return -round(measures.pixels), -measures.sharpness
 
 
-def farthest_point_sampling(names: list[str], measures: Mapping[str, Measures], count: int, near: list[str]) -> list[str]:
+def farthest_point_sampling(
+    names: list[str], measures: Mapping[str, Measures], count: int, near: list[str], said: Mapping[str, Phrases] = NOTHING_SAID
+) -> list[str]:
     """So many of the pictures, each as far as can be from those chosen before it (Gonzalez, 1985), beginning with the sharpest.
 
-    `near` are pictures that are chosen already. Distance is that of the colours on an 8 x 8 grid.
+    `near` are pictures that are chosen already. Distance is that of the colours on an 8 x 8 grid; each phrase of `said` in which two
+    pictures differ adds how far colours usually are from their mean.
     """
     if count >= len(names):
         return list(names)
@@ -126,14 +136,21 @@ def farthest_point_sampling(names: list[str], measures: Mapping[str, Measures], 
         return []
     order = sorted(names, key=lambda sha: (-measures[sha].sharpness, sha))
     colours = np.frombuffer(b"".join(measures[sha].colours for sha in order), np.uint8).reshape(len(order), -1)
+    phrases = [said.get(sha, ()) for sha in order]
+    weight = float(_distances(colours, colours.mean(axis=0)).mean()) if said else 0.0
+
+    def from_(own: np.ndarray, words: Phrases) -> np.ndarray:
+        differing = np.array([sum(one != other for one, other in zip(each, words, strict=False)) for each in phrases], np.float32)
+        return _distances(colours, own) + weight * differing
+
     apart = np.full(len(order), np.inf, np.float32)
     for sha in near:
-        apart = np.minimum(apart, _distances(colours, np.frombuffer(measures[sha].colours, np.uint8)))
+        apart = np.minimum(apart, from_(np.frombuffer(measures[sha].colours, np.uint8), said.get(sha, ())))
     chosen: list[int] = []
     while len(chosen) < count:
         place = int(np.argmax(apart))  # the first, so the sharpest, of those that are equally far
         chosen.append(place)
-        apart = np.minimum(apart, _distances(colours, colours[place]))
+        apart = np.minimum(apart, from_(colours[place], phrases[place]))
         apart[place] = -1.0
     return [order[place] for place in chosen]
 

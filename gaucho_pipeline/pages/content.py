@@ -14,7 +14,6 @@ from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics,
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, read_rows
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.assets.verdicts import RULE, SUBJECT_SCORERS
-from gaucho_pipeline.concepts.community import CommunitySpec
 from gaucho_pipeline.concepts.concept import AboutConcept
 from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.families import FAMILIES
@@ -162,8 +161,7 @@ class ConceptContent:
     name: str
     description: str
     historical: bool
-    consent: str
-    community: CommunitySpec | None
+    about: AboutConcept
     token: str
     class_noun: str
     verdict: str
@@ -241,8 +239,7 @@ def concept_content(
         name=folders.name(language),
         description=about.description if language == "pt" else "",
         historical=about.historical,
-        consent=about.consent,
-        community=about.community,
+        about=about,
         token=about.token,
         class_noun=about.class_noun,
         verdict=metrics.verdict,

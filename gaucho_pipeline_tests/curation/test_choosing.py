@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,31 @@ def test_of_too_many_the_most_varied_stay() -> None:
         "blue",
         "green",
     }
+
+
+def test_what_is_seen_elsewhere_or_in_another_light_stays_before_more_of_the_same() -> None:
+    """Ten dishes of nearly the same colours, two of them at night: colours alone would pass over both."""
+    pictures = {f"day {n}": of(Image.new("RGB", (64, 64), (90 + 12 * n, 120, 90))) for n in range(8)}
+    pictures |= {f"night {n}": of(Image.new("RGB", (64, 64), (126 + 12 * n, 120, 90))) for n in range(2)}
+    said = {name: ("photo", "", name.split()[0], "") for name in pictures}
+    assert not any(name.startswith("night") for name in farthest_point_sampling(list(pictures), pictures, 3, near=[]))
+    chosen = farthest_point_sampling(list(pictures), pictures, 3, near=[], said=said)
+    assert {name.split()[0] for name in chosen} == {"day", "night"}
+
+
+def test_how_pictures_are_seen_is_asked_only_where_not_all_can_stay() -> None:
+    asked: list[list[str]] = []
+    pictures = {f"{n}": of(draw_subject("chimarrao", n, side=256)) for n in range(4)}
+
+    def seen(names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        asked.append(list(names))
+        return {name: ("by day" if int(name) < 3 else "at night",) for name in names}
+
+    choose(pictures, LOOSE, seen=seen)
+    assert asked == []
+    kept = choose(pictures, LOOSE.model_copy(update={"max_images": 2}), seen=seen)
+    assert sorted(asked[0]) == ["0", "1", "2", "3"]
+    assert kept["3"].kept
 
 
 def test_of_copies_the_larger_stays_and_the_others_point_to_it() -> None:
