@@ -8,13 +8,17 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 import sys
+import time
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.models import EMBEDDED
@@ -120,7 +124,7 @@ def _json_file(model: str, revision: str | None, file: str) -> JsonObject | None
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
         try:
-            path = Path(hf_hub_download(model, file, revision=revision))
+            path = Path(hf_hub_download(model, file, revision=revision, local_files_only=not hub_answers(int(time.monotonic() // 60))))
         except HFValidationError as error:
             raise ConfigError(_("{model} is no name that a hub has: {error}", model=model, error=error)) from None
         except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -131,6 +135,26 @@ def _json_file(model: str, revision: str | None, file: str) -> JsonObject | None
     else:
         path = file_inside(folder, folder / file)
     return read_object(path) if path else None
+
+
+@lru_cache(maxsize=1)
+def hub_answers(minute: int) -> bool:
+    """Whether the hub can be reached, asked once a minute: else a look-up would try again and again for half a minute each time.
+
+    Where a proxy stands between, it is not for this machine to tell.
+    """
+    from huggingface_hub import constants
+
+    if constants.is_offline_mode():
+        return False
+    parts = urlsplit(constants.ENDPOINT)
+    if getproxies().get(parts.scheme):
+        return True
+    try:
+        with socket.create_connection((parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)), timeout=5):
+            return True
+    except OSError:
+        return False
 
 
 _TELLING = ("is_distilled", "guidance_embeds", "time_cond_proj_dim", "_name_or_path")

@@ -91,7 +91,7 @@ def test_a_folder_is_asked_itself_and_a_hub_once(tmp_path: Path, monkeypatch: py
     assert base_models.family_of(str(tmp_path / "model"), None) is FluxSchnell
     asked = list[str]()
 
-    def hf_hub_download(name: str, file: str, revision: str) -> str:
+    def hf_hub_download(name: str, file: str, revision: str, local_files_only: bool) -> str:
         asked.append(file)
         return str(tmp_path / "model" / file)
 
@@ -161,7 +161,7 @@ def test_a_hub_model_that_is_distilled_by_its_makers_name_stays_refused(tmp_path
     index.write_text(
         json.dumps(json.loads(index.read_text(encoding="utf-8")) | {"_name_or_path": "stabilityai/sdxl-turbo"}), encoding="utf-8"
     )
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, file, revision: str(tmp_path / "model" / file))
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda name, file, revision, local_files_only: str(tmp_path / "model" / file))
     lock = LockFile(tmp_path / "lock.json")
     for _ in range(2):
         assert base_models.family_of("someone/painter", "a" * 40, lock) is StableDiffusionXLDistilled

@@ -73,7 +73,7 @@ def test_a_model_of_a_hub_is_loaded_at_its_commit(monkeypatch: pytest.MonkeyPatc
 def recorded_hub(asked: list[tuple[str, Any]]) -> Callable[..., str]:
     """A hub that has one model, the embedded one."""
 
-    def hf_hub_download(name: str, file: str, revision: str) -> str:
+    def hf_hub_download(name: str, file: str, revision: str, local_files_only: bool) -> str:
         asked.append((name, revision))
         return str(EMBEDDED_FOLDER / file)
 
@@ -278,7 +278,7 @@ def test_pictures_that_are_not_square_are_called_so(tmp_path: Path) -> None:
 def test_a_hubs_model_that_cannot_be_taught_is_refused_when_it_is_asked_for_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a crawl that it would be for."""
     folder = saved(TINY["Flux2KleinPipeline"](), tmp_path / "model")
-    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file, revision: str(folder / file))
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", lambda name, file, revision, local_files_only: str(folder / file))
     with pytest.raises(ConfigError, match="owner/name has a text encoder of 2 layers, of which number 27 is read"):
         base_models.family_of("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json"))
     assert not base_models.is_recognised("owner/name", "b" * 40, LockFile(tmp_path / "concepts.lock.json"))
@@ -292,3 +292,27 @@ def test_every_text_encoder_of_which_layers_are_read_has_them(tmp_path: Path) ->
         (folder / "model_index.json").write_text(json.dumps(index | {"text_encoder_select_layers": layers}))
         with pytest.raises(ConfigError, match=f"has a text encoder of 2 layers, of which number {last} is read"):
             base_models.check_folder(str(folder), None)
+
+
+def test_a_hub_that_does_not_answer_is_asked_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each look at each concept would wait for half a minute."""
+    tried: list[tuple[str, int]] = []
+
+    def create_connection(address: tuple[str, int], timeout: float) -> None:
+        tried.append(address)
+        raise OSError
+
+    monkeypatch.setattr("socket.create_connection", create_connection)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    base_models.hub_answers.cache_clear()
+    assert [base_models.hub_answers(7), base_models.hub_answers(7)] == [False, False]
+    assert tried == [("127.0.0.1", 9)]
+    base_models.hub_answers(8)
+    assert len(tried) == 2
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    base_models.hub_answers.cache_clear()
+    assert base_models.hub_answers(8)  # it is not for this machine to tell
+    base_models.hub_answers.cache_clear()
