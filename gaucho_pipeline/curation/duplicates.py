@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -78,7 +78,13 @@ def repeats(
     def compare(those: Block, others: Sequence[_Indexed]) -> None:
         copies: dict[int, list[tuple[float, int, Look]]] = {}
         asked = {place: picture for place, picture in those.items() if place >= wanted}
-        for place, other, score, look in _alike_pairs(asked, others, lambda place: pictures[names[place]], _Thresholds(correlation)):
+
+        @cache
+        def repeats_one(place: int) -> bool:
+            return any(not repeats_one(-other) for _score, other, _look in copies.get(place, ()))
+
+        pairs = _alike_pairs(asked, others, lambda place: pictures[names[place]], _Thresholds(correlation), repeats_one)
+        for place, other, score, look in pairs:
             copies.setdefault(place, []).append((score, -other, look))
         for place in sorted(copies):
             if still := [each for each in copies[place] if names[-each[1]] not in found]:
@@ -196,13 +202,45 @@ def _view_hashes(block: Block) -> np.ndarray:
 
 
 def _alike_pairs(
-    block: Block, others: Sequence[_Indexed], picture: Callable[[int], Measures], thresholds: _Thresholds
+    block: Block,
+    others: Sequence[_Indexed],
+    picture: Callable[[int], Measures],
+    thresholds: _Thresholds,
+    is_passed_over: Callable[[int], bool] = lambda place: False,
 ) -> Iterator[tuple[int, int, float, Look]]:
-    """The places of a picture of the block and of an earlier one among the others that is like it, how much, and as what it is."""
+    """The places of a picture of the block and of an earlier one among the others that is like it, how much, and as what it is.
+
+    `is_passed_over`: whether one of the block need not be compared with; it is asked when all pairs of those before it are known,
+    so that of many copies of one picture each is compared with few.
+    """
     if not block:
         return
     first = min(block)
-    tries = _proposed(block, others)
+    every = _proposed(block, others)
+    places = np.unravel_index(every, _shape(first))[1]
+    for start, end in _doubling(first):
+        among = (places >= start) & (places < end)
+        if among.any():
+            passed_over = [place for place in np.unique(places[among]).tolist() if place >= first and is_passed_over(place)]
+            tries = every[among & ~np.isin(places, passed_over)]
+            yield from _judged(tries, block, picture, thresholds)
+
+
+def _doubling(first: int) -> Iterator[tuple[int, int]]:
+    """All places before the first of a block, then those of the block, more at once each time: 1, 1, 2, 4, …"""
+    yield 0, first
+    start = size = 0
+    while start < _BLOCK:
+        end = min(_BLOCK, start + max(1, size))
+        yield first + start, first + end
+        start = size = end
+
+
+def _judged(
+    tries: np.ndarray, block: Block, picture: Callable[[int], Measures], thresholds: _Thresholds
+) -> Iterator[tuple[int, int, float, Look]]:
+    """The pairs among tries, sorted and as `_proposed` gives them, that are alike."""
+    first = min(block)
     query, other, _, view, window = np.unravel_index(tries, _shape(first))
     pair, turn = _by_pair(tries)
     decided, unlike = np.zeros(len(tries), bool), np.zeros(len(tries), int)  # by pair
