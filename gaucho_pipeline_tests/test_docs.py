@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from gaucho_pipeline import cli
-from gaucho_pipeline.assets.table import PARTS
 from gaucho_pipeline.commands.init import write_start
+from gaucho_pipeline.concepts.concept import Concept
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.curation.overrides import read_overrides
 from gaucho_pipeline.families.embedded import Embedded
@@ -50,7 +50,7 @@ def test_yaml_is_what_the_program_reads(page: Path, text: str, tmp_path: Path) -
     value = yaml.safe_load(text)
     if "concepts" not in value:
         part = value.get("defaults", value)
-        assert set(part) <= set(PARTS), f"{page}: neither a whole file nor parts of one"
+        assert set(part) <= set(Concept.model_fields), f"{page}: neither a whole file nor parts of one"
         concept: dict[str, Any] = {"token": "chmrr", "class_noun": "drink", "crawl": {"sources": [{"openverse": {"query": "x"}}]}}
         value = {"concepts": {"chimarrao": concept | part}}
     (tmp_path / "concepts.yaml").write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")

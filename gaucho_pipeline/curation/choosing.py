@@ -20,7 +20,7 @@ from gaucho_pipeline.filters.registry import FILTERS, IRRELEVANT, NEAR_DUPLICATE
 
 Phrases = tuple[str, ...]
 """What is said of a picture: where, in what light and from where it is seen, '' for what is not said."""
-NOTHING_SAID: Mapping[str, Phrases] = MappingProxyType({})
+NO_CONTEXTS: Mapping[str, Phrases] = MappingProxyType({})
 _AT_ONCE = 8192
 _SCENE_BITS, _SCENE_CORRELATION, _SCENE_PLACES = 9, 0.85, 0.3
 """As `near_duplicate_distance` and `near_duplicate_correlation`, of pictures that must not be on both sides of the split."""
@@ -59,8 +59,8 @@ def choose(
         decisions |= _copies(wanted, candidates, measures, spec, begin)
     unique = [sha for sha in candidates if sha not in decisions]
     room = max(0, spec.max_images - len(wanted))
-    said = seen([*wanted, *unique]) if len(unique) > room else {}
-    chosen = set(farthest_point_sampling(unique, measures, room, near=wanted, said=said))
+    contexts = seen([*wanted, *unique]) if len(unique) > room else {}
+    chosen = set(farthest_point_sampling(unique, measures, room, near=wanted, contexts=contexts))
     within, beyond = ImageDecision(True), ImageDecision(False, "more than max_images", len(unique) + len(wanted), spec.max_images)
     return decisions | {sha: within if sha in chosen else beyond for sha in unique}
 
@@ -123,11 +123,11 @@ def _worse(measures: Measures) -> tuple[float, float]:
 
 
 def farthest_point_sampling(
-    names: list[str], measures: Mapping[str, Measures], count: int, near: list[str], said: Mapping[str, Phrases] = NOTHING_SAID
+    names: list[str], measures: Mapping[str, Measures], count: int, near: list[str], contexts: Mapping[str, Phrases] = NO_CONTEXTS
 ) -> list[str]:
     """So many of the pictures, each as far as can be from those chosen before it (Gonzalez, 1985), beginning with the sharpest.
 
-    `near` are pictures that are chosen already. Distance is that of the colours on an 8 x 8 grid; each phrase of `said` in which two
+    `near` are pictures that are chosen already. Distance is that of the colours on an 8 x 8 grid; each phrase of `contexts` in which two
     pictures differ adds how far colours usually are from their mean.
     """
     if count >= len(names):
@@ -136,8 +136,8 @@ def farthest_point_sampling(
         return []
     order = sorted(names, key=lambda sha: (-measures[sha].sharpness, sha))
     colours = np.frombuffer(b"".join(measures[sha].colours for sha in order), np.uint8).reshape(len(order), -1)
-    phrases = [said.get(sha, ()) for sha in order]
-    weight = float(_distances(colours, colours.mean(axis=0)).mean()) if said else 0.0
+    phrases = [contexts.get(sha, ()) for sha in order]
+    weight = float(_distances(colours, colours.mean(axis=0)).mean()) if contexts else 0.0
 
     def from_(own: np.ndarray, words: Phrases) -> np.ndarray:
         differing = np.array([sum(one != other for one, other in zip(each, words, strict=False)) for each in phrases], np.float32)
@@ -145,7 +145,7 @@ def farthest_point_sampling(
 
     apart = np.full(len(order), np.inf, np.float32)
     for sha in near:
-        apart = np.minimum(apart, from_(np.frombuffer(measures[sha].colours, np.uint8), said.get(sha, ())))
+        apart = np.minimum(apart, from_(np.frombuffer(measures[sha].colours, np.uint8), contexts.get(sha, ())))
     chosen: list[int] = []
     while len(chosen) < count:
         place = int(np.argmax(apart))  # the first, so the sharpest, of those that are equally far

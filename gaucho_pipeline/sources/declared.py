@@ -71,7 +71,7 @@ class FolderSpec(ImageSourceSpec):
     """Images of one's own in a folder, with one statement of rights for all of them, or a table with a line for each."""
 
     path: Annotated[Path, Operational()] = Field(description="The folder; relative to the file that names it")  # what it holds counts
-    table: Annotated[Path | None, Operational()] = Field(None, description="A CSV with the columns file, title, author, license, source")
+    table: Annotated[Path | None, Operational()] = Field(None, description="A .xlsx, .ods or CSV: file, title, author, license, source")
     license: str | None = Field(
         None,
         description="Licence of every image that the table does not name, such as cc-by-4.0, cc0-1.0 or pd; own: all rights are yours, and "
@@ -122,7 +122,7 @@ class UrlsSpec(ImageSourceSpec):
     """Images at addresses of one's own choosing, with rights that one declares for them."""
 
     addresses: tuple[str, ...] = Field((), description="Addresses of images")
-    table: Annotated[Path | None, Operational()] = Field(None, description="A CSV with the columns url, title, author, license, source")
+    table: Annotated[Path | None, Operational()] = Field(None, description="A .xlsx, .ods or CSV: url, title, author, license, source")
     license: str | None = Field(None, description="Licence of every image that the table does not name")
     author: Text | None = Field(None, description="Whom to credit")
     source: Text | None = Field(None, description="Where they come from: an address or a description")

@@ -103,7 +103,7 @@ def test_what_is_seen_elsewhere_or_in_another_light_stays_before_more_of_the_sam
     pictures |= {f"night {n}": of(Image.new("RGB", (64, 64), (126 + 12 * n, 120, 90))) for n in range(2)}
     said = {name: ("photo", "", name.split()[0], "") for name in pictures}
     assert not any(name.startswith("night") for name in farthest_point_sampling(list(pictures), pictures, 3, near=[]))
-    chosen = farthest_point_sampling(list(pictures), pictures, 3, near=[], said=said)
+    chosen = farthest_point_sampling(list(pictures), pictures, 3, near=[], contexts=said)
     assert {name.split()[0] for name in chosen} == {"day", "night"}
 
 
