@@ -1,7 +1,7 @@
 """Items of Wikidata that a SPARQL query names, and the files of Commons that show them (https://query.wikidata.org).
 
 Of each item its own image (P18) and the files that depict it (P180) are listed; images that the query itself names are, too. What is read
-of the files, their licences among it, is in `commons_files.py`.
+of the files, their licences among it, is in `commons.py`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gaucho_pipeline.sources.base import (
     query,
     read_json,
 )
-from gaucho_pipeline.sources.commons_files import BATCH, MAXLAG, CommonsFiles, FileQuery
+from gaucho_pipeline.sources.commons import BATCH, MAXLAG, CommonsFiles, FileQuery
 from gaucho_pipeline.spec import JsonObject
 
 _MAX_ITEMS = 2000

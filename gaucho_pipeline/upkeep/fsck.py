@@ -26,7 +26,7 @@ from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.stage.reporter import Progress, Reporter
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
-from gaucho_pipeline.store.manifest import MANIFEST, fingerprint, older_version
+from gaucho_pipeline.store.manifest import MANIFEST, fingerprint, is_as_written, older_version
 from gaucho_pipeline.store.store import CURRENT, Store
 from gaucho_pipeline.upkeep.references import at_work, folders_in, images_of
 
@@ -113,6 +113,9 @@ def _home(store: Store, asset: str, home: Path, damaged_blobs: set[str]) -> Iter
 
 def _artifact(store: Store, artifact: Artifact, folder: Path, damaged_blobs: set[str]) -> Iterator[Damage]:
     made = artifact.manifest
+    if not is_as_written(folder):
+        yield Damage(folder / MANIFEST, "is not what was written", folder)
+        return  # what it says of the other files may be what is wrong
     if made.fingerprint != folder.name or (made.asset, made.concept) != (folder.parents[1].name, folder.parent.name):
         yield Damage(folder / MANIFEST, "is another artifact's", folder)
     elif made.asset != RAW_CRAWL.name and fingerprint(made.asset, made.concept, made.provenance) != made.fingerprint:

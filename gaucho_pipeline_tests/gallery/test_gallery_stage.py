@@ -204,7 +204,6 @@ def with_adapter(project: Project, folder: Path, disturb: Callable[[torch.Tensor
     shutil.copytree(request.inputs["checkpoint"], folder / "checkpoint")
     new_adapter(folder / "checkpoint", disturb)
     manifest = json.loads((folder / "checkpoint" / "manifest.json").read_text())
-    del manifest["digest"]
     (folder / "checkpoint" / "manifest.json").write_text(json.dumps(manifest | {"data_version": "other"}))
     return request.model_copy(update={"inputs": {"checkpoint": folder / "checkpoint"}})
 

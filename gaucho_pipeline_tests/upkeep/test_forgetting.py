@@ -62,7 +62,6 @@ def test_nothing_is_called_forgotten_where_something_cannot_be_read(damage: str,
         manifest.write_bytes(manifest.read_bytes().replace(b'"asset"', b'"assft"'))
     else:
         stated = json.loads(manifest.read_text()) | {"files": {"train.jsonl": "0" * 64}}
-        del stated["digest"]
         manifest.write_text(json.dumps(stated))
     with pytest.raises(GauchoError, match=f"{checkpoint.folder} cannot be read .1 such in all. and may hold the image"):
         forget(project, PERSON)
