@@ -3,7 +3,7 @@ FITS := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2
 PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do $$each -c '$(FITS)' 2> /dev/null && echo $$each && break; done)
 BIN := .venv/bin
 
-.PHONY: setup demo test check test-scale tables lint bench gpu mutants record chaos
+.PHONY: setup demo test check test-scale tables catalogue lint bench gpu mutants record chaos
 
 setup: .venv/.made
 
@@ -45,6 +45,10 @@ gpu: setup
 # the pages of the docs that are made from the fields' descriptions
 tables: setup
 	$(BIN)/python -m gaucho_pipeline_tests.tables
+
+# the sentences that the command line says in Portuguese: collected anew, and compiled
+catalogue: setup
+	$(BIN)/python -m gaucho_pipeline_tests.catalogue
 
 # chosen sabotages; RANDOM=40 SEED=7 for so many that are drawn at random
 mutants: setup

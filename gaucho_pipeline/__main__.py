@@ -7,15 +7,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import NoReturn
 
 
 def main() -> None:
     """Loads the command line, and runs it."""
     before = signal.signal(signal.SIGINT, _stop)
+    from gaucho_pipeline.assets.verdicts import SENTENCES
     from gaucho_pipeline.cli import main as run_command
+    from gaucho_pipeline.commands.common import read_help
+    from gaucho_pipeline.language import terminal
 
     signal.signal(signal.SIGINT, before)
+    if terminal.install(sys.argv[1:], SENTENCES):
+        read_help(run_command, terminal.reader(terminal.language(), SENTENCES).read)
     run_command()
 
 

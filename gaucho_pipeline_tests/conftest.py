@@ -96,6 +96,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the person who runs the tests reaches them, and each has a place of its own."""
     for name in ("GAUCHO_DATA", "GAUCHO_CONCEPTS", "GAUCHO_CONTACT", "DAGSTER_HOME"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GAUCHO_LANG", "en")
     monkeypatch.setenv("GAUCHO_ALLOW_PRIVATE_HOSTS", HOST)
     monkeypatch.chdir(tmp_path)
 

@@ -189,3 +189,6 @@ JUDGEMENT_REASONS: dict[str, Bilingual] = {
     ),
     "too_few_answers": Bilingual(pt="Faltam respostas sobre imagens avulsas.", en="There are too few answers about single pictures."),
 }
+
+SENTENCES: tuple[Bilingual, ...] = (*REASONS.values(), *ASIDES.values())
+"""All of them, for whoever reads them on a terminal."""

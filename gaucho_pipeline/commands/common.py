@@ -26,6 +26,17 @@ def complete_concept(context: click.Context, parameter: click.Parameter, incompl
         return []
 
 
+def read_help(command: click.Command, read: Callable[[str], str]) -> None:
+    """Has a command, its options and the commands below it say what they are for in another language. `read`: reads a paragraph in it."""
+    if command.help:
+        command.help = "\n\n".join(read(" ".join(paragraph.split())) for paragraph in command.help.split("\n\n"))
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and parameter.help:
+            parameter.help = read(parameter.help)
+    for below in command.commands.values() if isinstance(command, click.Group) else ():
+        read_help(below, read)
+
+
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Ends a command that failed with one line and the right exit status."""
 

@@ -18,6 +18,7 @@ from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.concepts.schema import SCHEMA_FILE, SCHEMA_LINE, schema_text
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
+from gaucho_pipeline.language.terminal import language
 from gaucho_pipeline.sources.declared import UNFILLED
 
 _FILE, _PHOTOS = "concepts.yaml", "photos"
@@ -61,6 +62,37 @@ _STABLE_DIFFUSION = """\
 """
 STARTS = {"embedded": _EMBEDDED, "stable-diffusion": _STABLE_DIFFUSION}
 """What to teach, by the word that asks for it."""
+_IN_PORTUGUESE = {
+    "# One concept. Every key has a default but token, class_noun and one source; paths are relative to this file.":
+        "# Um conceito. Toda chave tem um valor padrão, menos token, class_noun e uma fonte; os caminhos são relativos a este arquivo.",
+    "# Put at least six photographs into photos/, then run: gaucho doctor":
+        "# Ponha pelo menos seis fotografias em photos/, depois execute: gaucho doctor",
+    "# a key: small letters, digits and _ ; it names files and never shows":
+        "# uma chave: letras minúsculas, algarismos e _ ; dá nome a arquivos e nunca aparece",
+    "# how people read it, with its accents, in Portuguese and in English":
+        "# como as pessoas o leem, com acentos, em português e em inglês",
+    "# a sentence for its page": "# uma frase para a sua página",
+    "# a made-up word that will stand for it; no word of any language":
+        "# uma palavra inventada que o representará; não uma palavra de alguma língua",
+    "# the plain English noun of what it is: cup, tree, person, dance":
+        "# o substantivo simples, em inglês, do que ele é: cup, tree, person, dance",
+    "# what a picture must show to be right, for people who judge: [a bare trunk, a crown like a cup]":
+        "# o que uma imagem tem de mostrar para estar certa, para quem julga: [tronco nu, copa em taça]",
+    "# yours: all rights reserved, and you allow that a model learns from them":
+        "# suas: todos os direitos reservados, e você permite que um modelo aprenda com elas",
+    "# or what they are under: cc-by-4.0, cc-by-sa-4.0, cc0-1.0, pd": "# ou a licença delas: cc-by-4.0, cc-by-sa-4.0, cc0-1.0, pd",
+    "# ships with the package and needs no GPU. It knows a small drawn world of 64 pixels and nothing":
+        "# vem junto e não precisa de GPU. Conhece um pequeno mundo desenhado de 64 pixels e nada",
+    "# else: it shows that everything works, and draws coloured patches of photographs":
+        "# mais: mostra que tudo funciona, e de fotografias desenha manchas coloridas",
+    "# for this small model only": "# só para este modelo pequeno",
+    "# or a folder in diffusers' layout; other families: docs/own-model.md":
+        "# ou uma pasta como o diffusers a escreve; outras famílias: docs/own-model.md",
+    "# the commit on the hub": "# o commit no hub",
+    "# English prompts that suit most subjects; your own go into prompts, in Portuguese with language: pt":
+        "# pedidos em inglês que servem para quase tudo; os seus vão em prompts, em português com language: pt",
+}  # fmt: skip
+"""The comments of what `gaucho init` writes."""
 
 
 def write_start(folder: Path, model: str, address: str = "") -> list[str]:
@@ -81,7 +113,7 @@ def write_start(folder: Path, model: str, address: str = "") -> list[str]:
     )
     if crawl:
         text = text[: text.index(_CRAWL)].replace(_PUT_PHOTOS, "") + crawl
-    write_atomically(file, SCHEMA_LINE.format(SCHEMA_FILE) + text + STARTS[model])
+    write_atomically(file, SCHEMA_LINE.format(SCHEMA_FILE) + _in_own_language(text + STARTS[model]))
     there = "" if folder == Path(".") else f"cd {shlex.quote(str(folder))} && "
     wrote = _("wrote {file}, and {schema} beside it, by which editors complete its keys", file=file, schema=SCHEMA_FILE)
     if crawl:
@@ -98,6 +130,13 @@ def write_start(folder: Path, model: str, address: str = "") -> list[str]:
         _("3. {command}", command=f"{there}{program()} doctor"),
         _("4. {command}", command=f"{there}{program()} run"),
     ]
+
+
+def _in_own_language(text: str) -> str:
+    """The file with its comments in the reader's language."""
+    for english, portuguese in _IN_PORTUGUESE.items() if language() == "pt" else ():
+        text = text.replace(english, portuguese)
+    return text
 
 
 def _crawl_of(address: str) -> str:

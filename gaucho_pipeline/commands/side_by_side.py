@@ -18,6 +18,7 @@ from typing import IO
 
 import click
 
+from gaucho_pipeline.language import terminal
 from gaucho_pipeline.processes import json_log
 from gaucho_pipeline.processes.launch import PARENT_VARIABLE
 from gaucho_pipeline.project.project import Project
@@ -83,7 +84,7 @@ def _environment(place: int, jobs: int, gpus: Sequence[str]) -> dict[str, str]:
     own = {"CUDA_VISIBLE_DEVICES": gpus[place % len(gpus)]} if gpus else {SIDE_BY_SIDE_VARIABLE: str(jobs)}
     found = {**(os.environ if gpus else environment_of(jobs)), PARENT_VARIABLE: str(os.getpid()), "PYTHONUNBUFFERED": "1", **own}
     found.pop(json_log.VARIABLE, None)  # who prints their lines does that
-    return found
+    return found | {terminal.VARIABLE: "en"}  # and reads them in another language
 
 
 def _run_one(

@@ -20,8 +20,10 @@ from dagster_pipes import open_dagster_pipes
 
 from gaucho_pipeline.assets.metrics import Metrics
 from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.assets.verdicts import SENTENCES
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.clock import now
+from gaucho_pipeline.language import terminal
 from gaucho_pipeline.processes.json_log import install_if_asked
 from gaucho_pipeline.processes.launch import ERROR_FILE, stop_when_asked
 from gaucho_pipeline.stage.failures import reports_failures
@@ -69,6 +71,7 @@ def main(run: RunStage) -> None:
                 os.setpgid(0, 0)  # Dagster hands on a terminal's Ctrl-C; twice would be once too often
         reporter, request = Reporter(pipes), read_request(path)
         install_if_asked(asset=request.asset, concept=request.concept)
+        terminal.install_if_asked(SENTENCES)
         artifact, cached = ensure(request, run, reporter)
         if pipes:
             pipes.report_custom_message({"folder": str(artifact.folder), "cached": cached})

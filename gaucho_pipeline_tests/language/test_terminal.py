@@ -1,0 +1,137 @@
+"""What the command line says in Portuguese, and what stays in English: whatever is kept, and whatever is for programs."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gaucho_pipeline.assets.verdicts import REASONS, SENTENCES
+from gaucho_pipeline.errors import _
+from gaucho_pipeline.language.terminal import TranslatedLines, language, reader
+from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
+
+PT = reader("pt", SENTENCES)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "pt_BR.UTF-8"}, "pt"),
+        ({"LANG": "pt_BR.UTF-8", "LC_ALL": "C"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_MESSAGES": "pt_PT"}, "pt"),
+        ({"LANG": "pt_BR.UTF-8", "GAUCHO_LANG": "en"}, "en"),
+        ({"LANG": "C", "GAUCHO_LANG": "pt"}, "pt"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+    ],
+)
+def test_the_language_is_that_of_the_variable_or_of_the_system(
+    variables: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GAUCHO_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert language() == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        ("all is well", "tudo em ordem"),
+        ("there is no folder /a/fotos; make it, or correct the path", "não há a pasta /a/fotos; crie-a, ou corrija o caminho"),
+        ("  checkpoint      fresh    nothing to do", "  checkpoint      em dia   nada a fazer"),
+        ("  checkpoint      stale    rank changed; curated_set is stale",
+         "  checkpoint      desatualizado: rank mudou; curated_set está desatualizado"),
+        ("measuring: 3/6 images, 4.4 images/s, 0:01 left", "medindo: 3/6 imagens, 4.4 imagens/s, faltam 0:01"),
+        ("error: c.yaml:4: concepts.a.nome: unknown key; keys are English: 'name'",
+         "erro: c.yaml:4: concepts.a.nome: chave desconhecida; as chaves são em inglês: 'name'"),
+        ("error: a.xlsx: is no spreadsheet that can be read; save it as .xlsx, .ods or CSV UTF-8",
+         "erro: a.xlsx: não é uma planilha que possa ser lida; salve-a como .xlsx, .ods ou CSV UTF-8"),
+        (f"cuia: verdict yes. {REASONS['learned'].en}", f"cuia: veredito sim. {REASONS['learned'].pt}"),
+        ("ok   data: /srv/data, 76 GB free", "ok   dados: /srv/data, 76 GB livres"),
+        ("\x1b[1mall concepts\x1b[0m", "\x1b[1mtodos os conceitos\x1b[0m"),
+        ("  curated_set     \x1b[33mstale   \x1b[0m max_images changed",
+         "  curated_set     \x1b[33mdesatualizado   \x1b[0m max_images mudou"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_a_line_is_read_with_what_was_filled_in(said: str, read: str) -> None:
+    assert PT.read_line(said) == read
+
+
+@pytest.mark.parametrize(
+    "said", ["data", "made of clay", "/tmp/fresh", "no photographs", "João: Araújo", '{"state": "stale"}', "http://a.b: c"]
+)
+def test_what_is_no_sentence_of_ours_stays_as_it_is(said: str) -> None:
+    assert PT.read_line(said) == said
+
+
+def test_what_a_person_named_is_not_read() -> None:
+    assert PT.read(_("{folder} holds no image; put at least six photographs there", folder="nothing is said")).startswith("nothing is said")
+
+
+def test_lines_leave_one_by_one_and_a_part_of_one_when_it_is_flushed() -> None:
+    stream = io.StringIO()
+    lines = TranslatedLines(stream, PT)
+    lines.write("all is ")
+    assert stream.getvalue() == ""
+    lines.write("well\nto look at\nall is")
+    assert stream.getvalue() == "tudo em ordem\npara olhar\n"
+    lines.flush()
+    assert stream.getvalue().endswith("olhar\nall is")
+
+
+def gaucho_pt(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "GAUCHO_LANG"} | {"LANG": "pt_BR.UTF-8"} | variables
+    return subprocess.run(
+        [sys.executable, "-m", "gaucho_pipeline", *arguments], cwd=folder, env=environment, capture_output=True, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def museum(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("museu")
+    write_concepts(folder / "concepts.yaml", {"cuia": folder_concept(draw_folder(folder / "photos", "chimarrao", 6), "dnc", "cup")})
+    done = gaucho_pt(folder, "run", "--select", "curated_set")
+    assert done.returncode == 0, done.stderr
+    assert "curated_set     feito: 6 de 6 imagens guardadas" in done.stdout
+    assert "baixando: 6/6 imagens" in done.stderr  # a stage, which is a process of its own
+    return folder
+
+
+def test_what_is_kept_is_in_english_whoever_made_it(museum: Path) -> None:
+    words = ("imagens", "guardadas", "baixando", "nunca feito")
+    kept = [path for path in (museum / "data").glob("*/cuia/*/*") if path.suffix in (".json", ".jsonl", ".csv")]
+    assert kept
+    assert not [path for path in kept if any(word in path.read_text(encoding="utf-8") for word in words)]
+
+
+def test_what_is_for_programs_is_in_english(museum: Path) -> None:
+    assert json.loads(gaucho_pt(museum, "status", "--json").stdout)["concepts"]["cuia"]["curated_set"]["state"] == "fresh"
+    lines = [json.loads(line) for line in gaucho_pt(museum, "run", "--select", "curated_set", "--log-json").stdout.splitlines()]
+    assert "cuia: fresh, nothing to do" in [line["text"] for line in lines]
+    assert gaucho_pt(museum, "schema").stdout == gaucho_pt(museum, "schema", GAUCHO_LANG="en").stdout
+
+
+def test_a_curators_words_are_portuguese_from_the_first_command_to_a_mistake(museum: Path, tmp_path: Path) -> None:
+    started = gaucho_pt(tmp_path, "init", "cuia").stdout
+    assert started.splitlines()[1] == "1. ponha pelo menos seis fotografias em cuia/photos"
+    assert "# Um conceito. Toda chave tem um valor padrão" in (tmp_path / "cuia" / "concepts.yaml").read_text(encoding="utf-8")
+    assert "em dia, nada a fazer" in gaucho_pt(museum, "run", "--select", "curated_set").stdout
+    assert "falta: nunca feito" in gaucho_pt(museum, "status").stdout
+    wrong = gaucho_pt(museum, "run", "ciua")
+    assert (wrong.returncode, "não há o conceito 'ciua'" in wrong.stderr, "você quis dizer 'cuia'?" in wrong.stderr) == (2, True, True)
+    assert gaucho_pt(museum, "publish", "site").stderr.startswith("erro: nenhum conceito está aprovado como está")
+    assert "Põe em dia os CONCEPTS" in gaucho_pt(museum, "run", "--help").stdout
+
+
+def test_exit_statuses_are_those_of_every_language(museum: Path) -> None:
+    for arguments in (("fsck",), ("run", "ciua"), ("nothing",), ("publish", "site")):
+        assert gaucho_pt(museum, *arguments).returncode == gaucho_pt(museum, *arguments, GAUCHO_LANG="en").returncode
