@@ -164,3 +164,40 @@ def test_the_first_concept_runs_as_it_is_written(tmp_path: Path) -> None:
     assert (cuia / "cuia.png").is_file()
     assert [state.state for state in Project(cuia / "concepts.yaml", cuia / "data").states("cuia").values()] == ["fresh"] * 5
     assert "cuia  (Cuia)" in done.stdout
+
+
+SISTERS = sorted((ROOT / "docs" / "pt").glob("*.md"))
+
+
+def shape(page: Path) -> list[str]:
+    """The levels of a page's headings, its code blocks and the columns of its tables, in order."""
+    found, is_code = list[str](), False
+    for line in page.read_text(encoding="utf-8").splitlines():
+        if line.startswith("```"):
+            is_code = not is_code
+            found += [line] if is_code else []
+        elif not is_code and (line.startswith("#") or re.fullmatch(r"[| -]+", line)):
+            found.append(line.split(" ")[0] if line.startswith("#") else f"table of {line.count('---')}")
+    return [each for each in found if each]
+
+
+@pytest.mark.parametrize("page", SISTERS, ids=lambda page: page.name)
+def test_the_portuguese_page_has_the_parts_of_its_sister(page: Path) -> None:
+    assert shape(page) == shape(ROOT / "docs" / page.name)
+
+
+def test_every_variable_that_the_program_reads_is_in_the_table() -> None:
+    names = {name for path in (ROOT / "gaucho_pipeline").rglob("*.py") for name in re.findall(r'"(GAUCHO_[A-Z0-9_]+)"', path.read_text())}
+    internal = {
+        "GAUCHO_PARENT",
+        "GAUCHO_STAGE_SERVER",
+        "GAUCHO_SIDE_BY_SIDE",
+        "GAUCHO_QUIET",
+        "GAUCHO_LOG_JSON",
+        "GAUCHO_HOSTS",
+        "GAUCHO_MODEL",
+    }
+    for page in ("environment.md", "pt/environment.md"):
+        text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert sorted(name for name in names - internal if f"`{name}`" not in text) == []
+        assert sorted(name for name in re.findall(r"`(GAUCHO_[A-Z0-9_]+)`", text) if name not in names) == []
