@@ -86,14 +86,37 @@ class AboutConcept(Spec):
         return JsonObject(own | past | agreed | whose)
 
 
+BilingualOrPortuguese = Annotated[Bilingual, BeforeValidator(_in_one_language, json_schema_input_type=str | Bilingual)]
+"""A text, or one in each language."""
+
+
+class AboutSite(Spec):
+    """Whose the site is, for its front page and for whoever links to it."""
+
+    title: BilingualOrPortuguese | None = Field(None, description="What the front page is called")
+    publisher: Text | None = Field(None, description="Who shows it: the museum, the secretariat, the laboratory")
+    about: BilingualOrPortuguese | None = Field(None, description="A sentence or two under the title")
+    contact: Text | None = Field(None, description="Where people write to: an e-mail address or a page")
+    url: str | None = Field(None, description="Where the site will stand, for those who link to it: https://museu.example/galeria")
+
+    @field_validator("url")
+    @classmethod
+    def _is_https(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https://[^\s/?#\"'<>]+(/[^\s?#\"'<>]*)?", value):
+            raise ValueError("must be an https address, without parameters")
+        return value.rstrip("/") if value else value
+
+
 class SiteSpec(Spec):
-    """What the site is made of beside artifacts: what is said of each concept, by slug."""
+    """What the site is made of beside artifacts: what is said of each concept, by slug, and whose it is."""
 
     concepts: dict[str, AboutConcept] = Field(description="What is said of each, by slug")
+    site: AboutSite | None = Field(None, description="Whose the site is")
 
     def to_json(self) -> JsonObject:
         """What it is hashed by."""
-        return JsonObject(concepts={slug: about.to_json() for slug, about in self.concepts.items()})
+        own = {"site": self.site.model_dump(mode="json")} if self.site else {}
+        return JsonObject(concepts={slug: about.to_json() for slug, about in self.concepts.items()}, **own)
 
 
 class Concept(Spec):
@@ -224,4 +247,5 @@ class Concepts(Spec):
 
     retention: RetentionSpec = Field(default_factory=RetentionSpec, description="How long what nothing needs any more is kept")
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Keys of the stages, for all concepts")
+    site: AboutSite | None = Field(None, description="Whose the site is: its title, who shows it, where to write to")
     concepts: dict[str, Concept] = Field(min_length=1, description="Concepts by slug")

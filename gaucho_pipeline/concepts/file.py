@@ -51,7 +51,7 @@ def load_concepts(path: Path) -> Concepts:
             raise lines.error(("concepts", slug), _("must be a mapping with token, class_noun and crawl"))
         merged[slug] = _with_defaults(JsonObject(part), JsonObject(defaults))
     try:
-        loaded = Concepts.model_validate({"concepts": merged, "retention": value.get("retention") or {}})
+        loaded = Concepts.model_validate({"concepts": merged, "retention": value.get("retention") or {}, "site": value.get("site")})
     except ValidationError as error:
         raise _first_error(lines, error) from None
     _check_tokens(lines, loaded)

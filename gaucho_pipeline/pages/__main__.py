@@ -20,6 +20,7 @@ from gaucho_pipeline.stage.request import StageRequest
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Writes the pages of the concepts that the request names."""
+    spec = SiteSpec.model_validate(request.spec)
     concepts = [
         ConceptFolders(
             slug=slug,
@@ -31,9 +32,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
             curated=request.inputs.get(f"curated_set/{slug}"),
             judgement=request.inputs.get(f"judgement/{slug}"),
         )
-        for slug, about in SiteSpec.model_validate(request.spec).concepts.items()
+        for slug, about in spec.concepts.items()
     ]
-    write_site(staging, concepts)
+    write_site(staging, concepts, about=spec.site)
     reporter.info(_("the site shows {count} concepts", count=len(concepts)))
     version = digest([request.provenance.spec_version, request.provenance.inputs])
     return StageResult(data_version=version, metrics=GallerySiteMetrics(concepts=len(concepts)))

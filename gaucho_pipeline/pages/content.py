@@ -162,6 +162,8 @@ class ConceptContent:
     description: str
     historical: bool
     about: AboutConcept
+    hero: Pair | None
+    """The pair that the page opens with; none where there are no pictures of the concept."""
     token: str
     class_noun: str
     verdict: str
@@ -240,6 +242,7 @@ def concept_content(
         description=about.description if language == "pt" else "",
         historical=about.historical,
         about=about,
+        hero=_hero(own, metrics.unfollowed),
         token=about.token,
         class_noun=about.class_noun,
         verdict=metrics.verdict,
@@ -334,6 +337,12 @@ def _pairs(rows: Sequence[Picture], token: str, texts: Mapping[str, str]) -> lis
             )
         )
     return found
+
+
+def _hero(pairs: Sequence[Pair], unfollowed: Sequence[str]) -> Pair | None:
+    """The first pair whose prompt the base model follows, so that the two differ by what was learned; else the first."""
+    followed = (pair for pair in pairs if (pair.read_as or pair.title) not in unfollowed)
+    return next(followed, next(iter(pairs), None))
 
 
 def _groups(pairs: Sequence[Pair], unfollowed: Sequence[str]) -> list[Group]:

@@ -10,12 +10,14 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gaucho_pipeline.assets.rows import Picture, read_rows
+from gaucho_pipeline.concepts.concept import AboutSite
 from gaucho_pipeline.design.web import content_security_policy, style_sheet
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.language.bilingual import LANGUAGES, Language
 from gaucho_pipeline.pages.card import with_pictures
 from gaucho_pipeline.pages.content import ConceptFolders, card_content, concept_content
 from gaucho_pipeline.pages.corrections import corrected_attribution, corrected_card, corrections_of
+from gaucho_pipeline.pages.front import NOT_SHARED, SharedContent, front_content, shared_content
 from gaucho_pipeline.pages.words import PAGE, other, words
 from gaucho_pipeline.store.manifest import read_manifest
 
@@ -23,27 +25,42 @@ _HERE = Path(__file__).parent
 
 
 def write_site(
-    folder: Path, concepts: Sequence[ConceptFolders], with_weights: bool = True, approvals: Mapping[str, Mapping[str, str]] | None = None
+    folder: Path,
+    concepts: Sequence[ConceptFolders],
+    with_weights: bool = True,
+    approvals: Mapping[str, Mapping[str, str]] | None = None,
+    about: AboutSite | None = None,
 ) -> None:
     """Writes the pages of all concepts into a folder that any static host can serve, with all that they show.
 
-    `approvals`: who approved each concept for publication, and when, by slug.
+    `approvals`: who approved each concept for publication, and when, by slug. `about`: whose the site is.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for language in LANGUAGES:
         cards = [card_content(each, language) for each in concepts]
-        write_atomically(folder / PAGE[language], render("site.html", language, "", cards=cards))
+        picture = next((card.files["tuned"] for card in cards if card.files), "")
+        content = front_content(about, [read_manifest(each.gallery).made_at for each in concepts], language)
+        shared = shared_content(about, "", picture, content.about, language)
+        write_atomically(folder / PAGE[language], render("site.html", language, "", shared, cards=cards, front=content))
     for each in concepts:
-        write_concept(folder / each.slug, each, with_weights, (approvals or {}).get(each.slug))
+        write_concept(folder / each.slug, each, with_weights, (approvals or {}).get(each.slug), about)
 
 
-def write_concept(folder: Path, concept: ConceptFolders, with_weights: bool, approved: Mapping[str, str] | None = None) -> None:
+def write_concept(
+    folder: Path,
+    concept: ConceptFolders,
+    with_weights: bool,
+    approved: Mapping[str, str] | None = None,
+    about: AboutSite | None = None,
+) -> None:
     """Writes the pages of a concept, with its pictures, the training images in small, the credits and the weights."""
     folder.mkdir(parents=True, exist_ok=True)
     corrections = corrections_of(concept.curated)
     for language in LANGUAGES:
         content = concept_content(concept, language, with_weights, approved)
-        write_atomically(folder / PAGE[language], render("concept.html", language, f"../{PAGE[language]}", c=content))
+        picture = content.hero.after if content.hero else ""
+        shared = shared_content(about, concept.slug, picture, content.description or content.reason, language)
+        write_atomically(folder / PAGE[language], render("concept.html", language, f"../{PAGE[language]}", shared, c=content))
     shutil.copytree(concept.gallery / "pictures", folder / "pictures", dirs_exist_ok=True)
     shutil.copytree(concept.evaluation / "training", folder / "training", dirs_exist_ok=True)
     if concept.sequence:
@@ -61,8 +78,8 @@ def write_concept(folder: Path, concept: ConceptFolders, with_weights: bool, app
             shutil.copyfile(file, folder / file.name)
 
 
-def render(template: str, language: Language, back: str, **values: Any) -> str:
-    """A page in a language. `back`: the address of the page above it; empty for none."""
+def render(template: str, language: Language, back: str, shared: SharedContent = NOT_SHARED, **values: Any) -> str:
+    """A page in a language. `back`: the address of the page above it; empty for none. `shared`: what it says to whoever links to it."""
     environment = Environment(
         loader=PackageLoader("gaucho_pipeline.pages"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -75,6 +92,7 @@ def render(template: str, language: Language, back: str, **values: Any) -> str:
         other_page=PAGE[other(language)],
         page=PAGE[language],
         back=back,
+        shared=shared,
         style=style,
         script=script,
         policy=content_security_policy(style, script),

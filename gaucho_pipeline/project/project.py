@@ -278,7 +278,7 @@ class Project:
     def provenance(self, asset: str, slug: str) -> Provenance:
         """What the asset would be made from now. Raises GauchoError if its input is missing."""
         if asset == GALLERY_SITE.name:
-            return site.site_provenance(self.shown(), self.concepts.concepts)
+            return site.site_provenance(self.shown(), self.concepts)
         return provenance_of(self.recipe(asset, slug), self.standing(slug, asset))
 
     def inputs(self, asset: str, slug: str) -> dict[str, Artifact]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gaucho_pipeline.assets.table import CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
-from gaucho_pipeline.concepts.concept import Concept, SiteSpec
+from gaucho_pipeline.concepts.concept import Concept, Concepts, SiteSpec
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.project.standing import differs_in_credits
 from gaucho_pipeline.store.artifact import Artifact
@@ -71,9 +71,9 @@ def also_read(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
     return {f"{part.manifest.asset}/{slug}": part for slug, each in shown.items() for part in (each.gallery, each.checkpoint)}
 
 
-def site_provenance(shown: Mapping[str, Shown], concepts: Mapping[str, Concept]) -> Provenance:
-    """What the site would be made from: the evaluations that there are, in the file's order."""
-    spec = SiteSpec(concepts={slug: concepts[slug].about() for slug in shown}).to_json()
+def site_provenance(shown: Mapping[str, Shown], concepts: Concepts) -> Provenance:
+    """What the site would be made from: the evaluations that there are, in the file's order, and whose it is."""
+    spec = SiteSpec(concepts={slug: concepts.concepts[slug].about() for slug in shown}, site=concepts.site).to_json()
     inputs = {name: artifact.manifest.data_version for name, artifact in site_inputs(shown).items()}
     return Provenance(spec_version=digest(spec), spec=spec, inputs=inputs, code_version=GALLERY_SITE.code_version)
 

@@ -89,7 +89,8 @@ def _write(project: Project, shown: Mapping[str, Shown], approvals: Mapping[str,
         whole, old = Path(name) / "whole", Path(name) / "old"
         whole.mkdir()
         concepts = [_folders(project, slug, each) for slug, each in shown.items()]
-        write_site(whole, concepts, with_weights, {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in shown})
+        named = {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in shown}
+        write_site(whole, concepts, with_weights, named, project.concepts.site)
         files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
         images = {slug: _images(each) for slug, each in shown.items()}
         approved = {slug: approvals[slug] for slug in shown}
