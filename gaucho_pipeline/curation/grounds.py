@@ -42,16 +42,16 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
     """The plain ground that runs all around a picture, (height, width, 3) bytes; None where there is none."""
     height, width = rgb.shape[:2]
     ring = max(1, round(_RING * min(height, width)))
-    inner = np.zeros((height, width), bool)
-    inner[ring:-ring, ring:-ring] = True
-    if not inner.any():
+    if min(height, width) <= 2 * ring:
         return None
-    colour = np.median(rgb[~inner], axis=0)
-    like = np.abs(rgb.astype(np.int16) - colour.astype(np.int16)).max(axis=2) <= _TOLERANCE
-    sides = [float(side.mean()) for side in (like[:ring], like[-ring:], like[:, :ring], like[:, -ring:])]
+    edges = (rgb[:ring], rgb[-ring:], rgb[ring:-ring, :ring], rgb[ring:-ring, -ring:])
+    colour = np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0).astype(np.int16)
+    sides = [float(_like(side, colour).mean()) for side in (rgb[:ring], rgb[-ring:], rgb[:, :ring], rgb[:, -ring:])]
     if sum(side >= _LIKE_RING for side in sides) < 3 or min(sides) < _TOUCHED:
         return None  # an object may be cut off by one side, as a bust is
-    ground = _connected_to_ring(like, inner)
+    inner = np.zeros((height, width), bool)
+    inner[ring:-ring, ring:-ring] = True
+    ground = _connected_to_ring(_like(rgb, colour), inner)
     if ground.mean() < _MIN_GROUND:
         return None
     things, count = ndimage.label(ndimage.binary_opening(~ground))
@@ -77,6 +77,12 @@ def find_ground(rgb: np.ndarray) -> Ground | None:
     top, bottom = map(math.ceil, widened(top, bottom, round((right - left) / _MAX_ASPECT), height))
     left, right = map(math.ceil, widened(left, right, round((bottom - top) / _MAX_ASPECT), width))
     return Ground("backdrop", _shares((top, bottom, left, right), height, width), kept)
+
+
+def _like(rgb: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Which pixels are of a colour, (3,) int16, by the channel that differs most."""
+    apart = [np.abs(rgb[..., channel].astype(np.int16) - colour[channel]) for channel in range(3)]
+    return np.asarray(np.maximum(np.maximum(apart[0], apart[1]), apart[2]) <= _TOLERANCE)
 
 
 def _connected_to_ring(like: np.ndarray, inner: np.ndarray) -> np.ndarray:

@@ -49,9 +49,14 @@ def window_hashes(grey: Image.Image, thumb: np.ndarray) -> tuple[bytes, bytes, b
     """
     base = grey.resize((_BASE, _BASE), Image.Resampling.BOX)  # windows need no more, and cost a tenth
     small = [np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), np.float32)]
+    columns = {
+        (left, right): base.resize((_SIDE, _BASE), Image.Resampling.LANCZOS, box=(left * _BASE, 0, right * _BASE, _BASE))
+        for left, right in {(left, right) for left, _top, right, _bottom in WINDOWS[1:]}
+    }  # windows of the same columns share them: Pillow makes a picture narrower first, and then lower
     for left, top, right, bottom in WINDOWS[1:]:
-        box = (left * _BASE, top * _BASE, right * _BASE, bottom * _BASE)
-        small.append(np.asarray(base.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, box=box), np.float32))
+        box = (0, top * _BASE, _SIDE, bottom * _BASE)
+        window = columns[left, right].resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, box=box)
+        small.append(np.asarray(window, np.float32))
     spectra = _spectra(np.stack(small))
     flipped = spectra * (1 - 2 * (np.arange(_LOW) % 2))  # a mirror turns the sign of every second column
     centred = spectra[list(CENTRED_PLACES)]
