@@ -157,6 +157,25 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
 
 @click.command()
 @click.argument("concept", shell_complete=complete_concept)
+@click.argument("repository", metavar="OWNER/NAME")
+@click.option("--private", "is_private", is_flag=True, help="Where the repository is made now: for nobody else to see.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask before the first time.")
+@click.pass_obj
+@reports_errors
+def push(project: Project, concept: str, repository: str, is_private: bool, is_sure: bool) -> None:
+    """Put what was learned of CONCEPT on a model hub, with its card, pictures and credits; approved concepts only."""
+    from gaucho_pipeline.publishing.pushing import push as put_there
+
+    def may_begin() -> bool:
+        question = _("put {concept} into {repository}, for others to see?", concept=concept, repository=repository)
+        return is_sure or click.confirm(question, err=True)
+
+    address = put_there(project, concept, repository, is_private, may_begin)
+    click.echo(address or _("nothing was put there"))
+
+
+@click.command()
+@click.argument("concept", shell_complete=complete_concept)
 @click.argument("one", default="")
 @click.argument("other", default="")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="The folder to write; CONCEPT-compared if not given.")
@@ -187,5 +206,6 @@ COMMANDS = (
     verify,
     approve,
     publish,
+    push,
     compare,
 )

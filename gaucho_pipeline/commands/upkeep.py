@@ -6,7 +6,9 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +16,9 @@ from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.published import read_mark
+
+if TYPE_CHECKING:
+    from gaucho_pipeline.upkeep.forgetting import Forgetting
 
 _SECONDS_OF_A_DAY = 86_400.0
 
@@ -125,6 +130,19 @@ def forget(project: Project, image: str | None, concept: str | None, reason: str
     if (image is None) == (concept is None):
         raise click.UsageError("name an image, or --concept CONCEPT for all of its images")
     every = forget_concept(project, concept, reason, with_unread) if concept else [forget_image(project, image or "", reason, with_unread)]
+    _print_forgotten(project, every)
+    if concept:
+        text = _(
+            "nothing of it comes back; to have no run ask for it, remove {concept} from {file}", concept=concept, file=project.concepts_file
+        )
+        click.echo(text)
+    elif concepts := every[0].concepts:
+        click.echo(_("to make the sets again without it, and what was learned: gaucho run {concepts}", concepts=" ".join(concepts)))
+    _print_shown(project, every)
+
+
+def _print_forgotten(project: Project, every: Sequence[Forgetting]) -> None:
+    """What was forgotten, and what learned from it."""
     for done in every:
         click.echo(
             _(
@@ -139,21 +157,23 @@ def forget(project: Project, image: str | None, concept: str | None, reason: str
             "learned from it: checkpoint of {concept}, made {made_at}: {folder}", concept=made.concept, made_at=made.made_at, folder=folder
         )
         click.echo(text)
-    if concept:
-        click.echo(
-            _(
-                "nothing of it comes back; to have no run ask for it, remove {concept} from {file}",
-                concept=concept,
-                file=project.concepts_file,
-            )
-        )
-    elif concepts := every[0].concepts:
-        click.echo(_("to make the sets again without it, and what was learned: gaucho run {concepts}", concepts=" ".join(concepts)))
+
+
+def _print_shown(project: Project, every: Sequence[Forgetting]) -> None:
+    """Where what was forgotten is still shown, and what takes it out there."""
+    from gaucho_pipeline.publishing.pushing import pushed_to
+
     published = list(dict.fromkeys(folder for done in every for folder in done.published))
     for folder in published:
         click.echo(
             _("published, and still shown: {folder}; to take it out there now: {command}", folder=folder, command=_publish_again(folder))
         )
+    for slug in dict.fromkeys(slug for done in every for slug in done.concepts):
+        for repository in pushed_to(project).get(slug, ()):
+            text = _(
+                "{slug} was put on a hub, and may have learned from it: {repository}; remove it there", slug=slug, repository=repository
+            )
+            click.echo(text)
     if not published:
         click.echo(_("pages that were published from another machine may show it: gaucho publish FOLDER takes it out there"), err=True)
 

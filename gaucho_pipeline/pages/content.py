@@ -160,7 +160,6 @@ class ConceptContent:
     slug: str
     name: str
     description: str
-    historical: bool
     about: AboutConcept
     hero: Pair | None
     """The pair that the page opens with; none where there are no pictures of the concept."""
@@ -194,6 +193,11 @@ class ConceptContent:
     base_model: dict[str, str | None] | None
     versions: dict[str, str]
     approved: str
+
+    @property
+    def historical(self) -> bool:
+        """Whether the concept is of the past, so that every picture of it is imagined."""
+        return self.about.historical
 
     @property
     def all_credits(self) -> str:
@@ -240,9 +244,8 @@ def concept_content(
         slug=folders.slug,
         name=folders.name(language),
         description=about.description if language == "pt" else "",
-        historical=about.historical,
         about=about,
-        hero=_hero(own, metrics.unfollowed),
+        hero=opening_pair(own, metrics.unfollowed),
         token=about.token,
         class_noun=about.class_noun,
         verdict=metrics.verdict,
@@ -339,7 +342,7 @@ def _pairs(rows: Sequence[Picture], token: str, texts: Mapping[str, str]) -> lis
     return found
 
 
-def _hero(pairs: Sequence[Pair], unfollowed: Sequence[str]) -> Pair | None:
+def opening_pair(pairs: Sequence[Pair], unfollowed: Sequence[str]) -> Pair | None:
     """The first pair whose prompt the base model follows, so that the two differ by what was learned; else the first."""
     followed = (pair for pair in pairs if (pair.read_as or pair.title) not in unfollowed)
     return next(followed, next(iter(pairs), None))

@@ -60,6 +60,11 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     return Published(chosen, withdrawn, named or held_back)
 
 
+def refusal(project: Project, slug: str) -> str:
+    """Why a concept may not go out as it stands; empty if it may. Raises ConfigError if there is no such concept."""
+    return _refusal(project, slug, read_approvals(project), project.shown(), Forgotten(project.forgotten_file))
+
+
 def _refusal(project: Project, slug: str, approvals: Mapping[str, Approval], shown: Mapping[str, Shown], forgotten: Forgotten) -> str:
     """Why a concept cannot be published; empty if it can. Raises ConfigError if there is no such concept."""
     project.concept(slug)

@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from gaucho_pipeline.concepts.concept import AboutSite
+from gaucho_pipeline.pages.content import Pair, opening_pair
 from gaucho_pipeline.pages.front import front_content, shared_content
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -93,3 +94,14 @@ def test_another_title_makes_the_site_again_and_nothing_else(tmp_path: Path) -> 
     project = project_of(tmp_path, title="Outro")
     assert {state.state for state in project.states("cuia").values()} == {"fresh"}
     assert project.site_state({}).state == "stale"
+
+
+def test_a_page_opens_with_a_pair_whose_prompt_the_base_model_follows() -> None:
+    def pair(prompt: str) -> Pair:
+        return Pair(prompt, 1, "b.png", "t.png", "before", "after", "slide")
+
+    pairs = [pair("a mural"), pair("a photo"), pair("a stamp")]
+    assert opening_pair(pairs, ["a mural"]) == pairs[1]
+    assert opening_pair(pairs, []) == pairs[0]
+    assert opening_pair(pairs, ["a mural", "a photo", "a stamp"]) == pairs[0]
+    assert opening_pair([], []) is None
