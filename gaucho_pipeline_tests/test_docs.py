@@ -154,7 +154,7 @@ def test_the_first_concept_runs_as_it_is_written(tmp_path: Path) -> None:
     concepts, shell = first_concept("README.md")
     assert "{base_model: embedded}" in concepts
     quick = concepts.replace("{base_model: embedded}", "{base_model: embedded, max_steps: 4, validation_noises: 2}")
-    quick += "    gallery: {seeds: [1]}\n"
+    quick += "    gallery: {seeds: [1], num_inference_steps: 4}\n"
     write_start(tmp_path / "cuia", "embedded")
     (tmp_path / "cuia" / "concepts.yaml").write_text(quick, encoding="utf-8")
     draw_folder(tmp_path / "cuia" / "photos", "chimarrao", 6)

@@ -18,6 +18,10 @@ Change = Callable[[Any], None]
 """Changes a module in place: has it learn, or gives it what was learned."""
 
 
+_WORTH_COLLECTING = 64_000_000
+"""Bytes from which on memory that is freed at once is worth half a second of looking for it."""
+
+
 def is_text_encoder(name: str) -> bool:
     """Whether a name in `model_index.json` is that of a part that reads prompts."""
     return re.fullmatch(r"text_encoder(_\d)?", name) is not None
@@ -85,10 +89,17 @@ class Parts(ABC):
     def drop(self, *names: str) -> None:
         """Takes parts out of memory."""
         dropped = [name for name in names if getattr(self.pipeline, name, None) is not None]
+        size = sum(_bytes_of(getattr(self.pipeline, name)) for name in dropped)
         for name in dropped:
             setattr(self.pipeline, name, None)
-        if dropped:
-            gc.collect()
+        if size >= _WORTH_COLLECTING:
+            gc.collect()  # modules hold one another, and are not freed before
+
+
+def _bytes_of(part: Any) -> int:
+    """What the weights of a part take; 0 for what has none."""
+    parameters = getattr(part, "parameters", None)
+    return sum(each.numel() * each.element_size() for each in parameters()) if callable(parameters) else 0
 
 
 class WholePipeline(Parts):

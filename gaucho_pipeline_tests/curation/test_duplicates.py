@@ -17,6 +17,7 @@ from gaucho_pipeline.curation.choosing import choose, scenes
 from gaucho_pipeline.curation.duplicates import repeats
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.demo.subjects import draw_subject
+from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.images.decoding import probe
 from gaucho_pipeline_tests.curating import of
 
@@ -24,11 +25,19 @@ SPEC = CurationSpec()
 ALIKE = {"radius": SPEC.near_duplicate_distance, "correlation": SPEC.near_duplicate_correlation}
 
 
-@pytest.mark.parametrize("kind", COPIES)
-def test_planted_copies_of_real_photos_are_found_and_no_other_pair(kind: str, real: Path) -> None:
+@pytest.fixture(scope="module")
+def photos(real: Path) -> tuple[list[Image.Image], dict[str, Measures]]:
+    """Real photographs, and what is measured of them."""
     files = sorted((real / "openverse" / "images").glob("*"))[::3] + sorted((real / "photos" / "dreambooth").rglob("*.jpg"))[::4]
     originals = [probe(file.read_bytes(), 512).image for file in files]
-    measures = {f"original {n}": measure(jpeg(picture)) for n, picture in enumerate(originals)}
+    return originals, {f"original {n}": measure(jpeg(picture)) for n, picture in enumerate(originals)}
+
+
+@pytest.mark.parametrize("kind", COPIES)
+def test_planted_copies_of_real_photos_are_found_and_no_other_pair(
+    kind: str, photos: tuple[list[Image.Image], dict[str, Measures]]
+) -> None:
+    originals, measures = photos
     copies = {f"copy {n}": measure(jpeg(COPIES[kind](picture))) for n, picture in enumerate(originals)}
     for names in ([*measures, *copies], [*copies, *measures]):
         found = repeats(names, measures | copies, **ALIKE)
