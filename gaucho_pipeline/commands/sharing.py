@@ -13,6 +13,7 @@ from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.published import published_folders
 
 
 @click.command()
@@ -77,25 +78,40 @@ def unpack(project: Project, file: Path) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--registry", "registries", multiple=True, type=click.Path(path_type=Path),
+    help="A published folder, or its registry.json, to look a picture up in that says nothing; those published from here if not given.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 @reports_errors
-def verify(project: Project, file: Path, as_json: bool) -> None:
+def verify(project: Project, file: Path, registries: tuple[Path, ...], as_json: bool) -> None:
     """What FILE says of itself, whether it holds, and whose images its model learned from.
 
     Exit status: 0 it holds, 1 it does not or nothing here confirms it, 2 it is no picture.
     """
     from gaucho_pipeline.assets.rows import to_json
     from gaucho_pipeline.provenance import verify as verifying
+    from gaucho_pipeline.publishing.registry import REGISTRY, find_published, found_lines
 
     finding = verifying.verify_file(file, project.store)
+    places = registries or tuple(folder for folder in published_folders(project) if (folder / REGISTRY).is_file())
+    found = find_published(file, places) if finding.claims is None else None
     if as_json:
         images = [to_json(row) for row in finding.training_images]
         signature = finding.signature and finding.signature._asdict()
         value = {**vars(finding), "training_images": images, "signature": signature, "holds": finding.holds}
+        value["published"] = found and {
+            "file": found.entry.file,
+            "concept": found.entry.concept,
+            "bits": found.bits,
+            "is_sure": found.is_sure,
+        }
         click.echo(json.dumps(value, indent=1))  # what a file claims may hold what no terminal can show
     else:
         for line in verifying.report_lines(finding):
+            click.echo(line)
+        for line in found_lines(found) if found else ():
             click.echo(line)
         click.echo("It holds." if finding.holds else "It does not hold, or nothing here can confirm it.")
     if not finding.holds:

@@ -7,7 +7,7 @@ picture can be turned is in `looks.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import combinations
 
@@ -17,7 +17,7 @@ from scipy.fft import dct
 
 from gaucho_pipeline.curation.alignment import sampled
 from gaucho_pipeline.curation.looks import CENTRED, QUARTERS, Look, slight_maps
-from gaucho_pipeline.filters.boxes import WHOLE
+from gaucho_pipeline.filters.boxes import WHOLE, Box
 
 _SIDE, _LOW, _BASE = 32, 8, 160
 _EDGES = ((0.0, 0.9), (0.05, 0.95), (0.1, 1.0))
@@ -62,6 +62,15 @@ def window_hashes(grey: Image.Image, thumb: np.ndarray) -> tuple[bytes, bytes, b
     centred = spectra[list(CENTRED_PLACES)]
     turned = np.concatenate([_turned(centred, look) for look in QUARTERS] + [_spectra(_slightly(thumb, grey.width / grey.height))])
     return _bits(spectra).tobytes(), _bits(flipped)[list(_mirrored())].tobytes(), _bits(turned).tobytes()
+
+
+def hashes_through(picture: Image.Image, windows: Sequence[Box]) -> np.ndarray:
+    """The hashes, (n,) uint64, of what a picture shows through some windows, given as shares of the sides."""
+    grey, small = picture.convert("L"), []
+    for left, top, right, bottom in windows:
+        box = (left * grey.width, top * grey.height, right * grey.width, bottom * grey.height)
+        small.append(np.asarray(grey.resize((_SIDE, _SIDE), Image.Resampling.LANCZOS, box=box), np.float32))
+    return _bits(_spectra(np.stack(small)))
 
 
 def negative(hashes: np.ndarray) -> np.ndarray:

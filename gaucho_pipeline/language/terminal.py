@@ -107,7 +107,7 @@ WORDS: tuple[str, ...] = (
     "  -h, --help{space}Show this message and exit.", "  --version{space}Show the version and exit.",
     "Option {name} requires an argument.", "Got unexpected extra argument {text}", "Got unexpected extra arguments {text}",
     "Did you mean {name}?", "{value} is not one of {names}.", "{value} is not in the range {range}.",
-    "name an image, or --concept CONCEPT for all of its images", "look", "FAIL", "verdict",
+    "name an image, or --concept CONCEPT for all of its images", "look", "FAIL", "verdict", "surely", "perhaps",
     "{file}: there is no concept {slug}; there are {slugs}; did you mean {name}?",
     "No such command {name}. Did you mean {other}?", "No such option {name}. Did you mean {other}?",
     "of {unknown} nothing is known yet, which comes on top", "generating", "{free} GB are free, an image takes {size}",

@@ -6,6 +6,7 @@ with a key that is kept elsewhere. Without them pictures carry their facts unsig
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -117,6 +118,80 @@ def signer_from_environment() -> Signer:
         callback=_function(callback) if callback else None,
         timestamps=os.environ.get(TIMESTAMPS, "").strip() or None,
     )
+
+
+class Signed(NamedTuple):
+    """A signature that stands beside what was signed."""
+
+    certificate: str
+    """In PEM, the signer's first."""
+    algorithm: str
+    signature: str
+    """In base64."""
+
+
+def signature_of(content: bytes) -> Signed | None:
+    """The signature of some bytes by whoever signs pictures here; None where nobody does. Raises GauchoError if it cannot be made."""
+    signer = signer_from_environment()
+    if not isinstance(signer, C2paSigner):
+        return None
+    try:
+        made = signer.callback(content) if signer.callback else _sign(content, signer.key or b"", signer.algorithm)
+    except (ValueError, TypeError, KeyError) as error:
+        raise GauchoError(_("{certificate}: signing failed: {error}", certificate=CERTIFICATE, error=error)) from None
+    return Signed(signer.chain.decode(), signer.algorithm, base64.b64encode(made).decode())
+
+
+def signer_of(content: bytes, certificate: str, algorithm: str, signature: str) -> str:
+    """Who signed some bytes; empty where nobody did, or the signature does not hold."""
+    from cryptography import x509
+    from cryptography.exceptions import InvalidSignature
+
+    if not signature:
+        return ""
+    try:
+        owner = x509.load_pem_x509_certificate(certificate.encode())
+        _verify(owner.public_key(), base64.b64decode(signature), content, algorithm)
+    except (InvalidSignature, ValueError, TypeError, KeyError, AttributeError):
+        return ""
+    return owner.subject.rfc4514_string()
+
+
+def _hash_of(algorithm: str) -> Any:
+    from cryptography.hazmat.primitives import hashes
+
+    return {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[-3:]]
+
+
+def _sign(content: bytes, key: bytes, algorithm: str) -> bytes:
+    """A signature as C2PA's algorithms are (https://spec.c2pa.org); of elliptic curves in DER."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, padding
+
+    private: Any = serialization.load_pem_private_key(key, None)
+    if algorithm == "ed25519":
+        return bytes(private.sign(content))
+    found = _hash_of(algorithm)
+    if algorithm.startswith("es"):
+        return bytes(private.sign(content, ec.ECDSA(found)))
+    return bytes(private.sign(content, padding.PSS(padding.MGF1(found), found.digest_size), found))
+
+
+def _verify(public: Any, signature: bytes, content: bytes, algorithm: str) -> None:
+    """Raises InvalidSignature if it is not that of the content. One of elliptic curves may be bare, as C2PA's callbacks give it."""
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, utils
+
+    if algorithm == "ed25519":
+        public.verify(signature, content)
+        return
+    found = _hash_of(algorithm)
+    if algorithm.startswith("es"):
+        half = (public.key_size + 7) // 8
+        if len(signature) == 2 * half:
+            signature = utils.encode_dss_signature(int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big"))
+        public.verify(signature, content, ec.ECDSA(found))
+    else:
+        public.verify(signature, content, padding.PSS(padding.MGF1(found), found.digest_size), found)
 
 
 def _read(name: str, path: str) -> bytes:

@@ -18,6 +18,7 @@ from gaucho_pipeline.project.approvals import Approval, _shown, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.published import MARK, Mark, read_mark, remember_published, shows_forgotten, write_mark
 from gaucho_pipeline.project.site import Shown
+from gaucho_pipeline.publishing.registry import make_registry
 from gaucho_pipeline.rights.licenses import RESERVED
 from gaucho_pipeline.store.forgotten import Forgotten
 
@@ -96,6 +97,7 @@ def _write(project: Project, shown: Mapping[str, Shown], approvals: Mapping[str,
         concepts = [_folders(project, slug, each) for slug, each in shown.items()]
         named = {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in shown}
         write_site(whole, concepts, with_weights, named, project.concepts.site)
+        make_registry(whole, shown)
         files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
         images = {slug: _images(each) for slug, each in shown.items()}
         approved = {slug: approvals[slug] for slug in shown}

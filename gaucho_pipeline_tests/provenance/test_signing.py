@@ -29,7 +29,9 @@ from gaucho_pipeline.provenance.signing import (
     KEY,
     Unsigned,
     read_signature,
+    signature_of,
     signer_from_environment,
+    signer_of,
 )
 from gaucho_pipeline_tests.samples import facts
 
@@ -134,6 +136,20 @@ def test_a_changed_pixel_breaks_the_signature_and_a_copy_keeps_it(configured: Pa
     assert found
     assert found.state == "Invalid"
     assert found.problems
+
+
+def test_what_stands_beside_what_was_signed_names_its_signer_and_breaks_with_one_byte(configured: Path) -> None:
+    signed = signature_of(b"pictures")
+    assert signed
+    assert signer_of(b"pictures", *signed)
+    assert signer_of(b"picturez", *signed) == ""
+    assert signer_of(b"pictures", signed.certificate, signed.algorithm, "") == ""
+    assert signer_of(b"pictures", "no certificate", signed.algorithm, signed.signature) == ""
+    assert signer_of(b"pictures", signed.certificate, "md5", signed.signature) == ""
+
+
+def test_without_a_certificate_nothing_beside_is_signed() -> None:
+    assert signature_of(b"pictures") is None
 
 
 def test_what_is_saved_again_has_no_signature_left(configured: Path) -> None:

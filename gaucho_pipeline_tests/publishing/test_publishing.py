@@ -62,7 +62,7 @@ def test_only_what_was_approved_is_written_with_who_approved_it(project: Project
     done = gaucho(project, "publish", str(tmp_path / "site"))
     assert done.exit_code == 0, done.output
     site = tmp_path / "site"
-    assert sorted(path.name for path in site.iterdir()) == ["araucaria", "en.html", "index.html", "published.json"]
+    assert sorted(path.name for path in site.iterdir()) == ["araucaria", "en.html", "index.html", "published.json", "registry.json"]
     page = (site / "araucaria" / "index.html").read_text(encoding="utf-8")
     assert "Aprovado para publicação por Anália, em 20" in page
     assert (site / "araucaria" / "araucaria.safetensors").is_file()
