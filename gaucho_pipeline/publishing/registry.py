@@ -100,7 +100,7 @@ class Found:
 
 
 def make_registry(folder: Path, slugs: Iterable[str]) -> None:
-    """Writes the registry of a site's folder; none where it shows no picture. Raises GauchoError if it cannot be signed as the environment asks."""
+    """Writes the registry of a site's folder; none where it shows no picture. Raises GauchoError if it cannot be signed as asked."""
     entries = []
     for slug in slugs:
         for path in sorted((folder / slug / "pictures").glob("*.png")):
