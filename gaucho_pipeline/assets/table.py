@@ -23,6 +23,7 @@ from gaucho_pipeline.assets.metrics import (
     SampleGalleryMetrics,
     SampleSequenceMetrics,
 )
+from gaucho_pipeline.errors import _
 
 ALL = "all"
 """Stands for the concept where an artifact is of all of them."""
@@ -91,7 +92,7 @@ class Asset:
 
 RAW_CRAWL = Asset(
     name="raw_crawl",
-    memory_remedy="lower crawl.max_image_bytes",
+    memory_remedy=_("lower crawl.max_image_bytes"),
     program="gaucho_pipeline.crawl",
     code_version="5",
     description="Images of the concept from its sources, as they came, each with its licence and author.",
@@ -107,7 +108,7 @@ RAW_CRAWL = Asset(
 )
 CURATED_SET = Asset(
     name="curated_set",
-    memory_remedy="lower curation.max_side or curation.max_images, or leave out curation.relevance and the captioner",
+    memory_remedy=_("lower curation.max_side or curation.max_images, or leave out curation.relevance and the captioner"),
     program="gaucho_pipeline.curation",
     code_version="6",
     description="The images worth training on, upright and without metadata, and a reason for every other one.",
@@ -123,7 +124,7 @@ CURATED_SET = Asset(
 )
 CHECKPOINT = Asset(
     name="checkpoint",
-    memory_remedy="lower training.resolution or training.validation_noises, or leave out train_text_encoder",
+    memory_remedy=_("lower training.resolution or training.validation_noises, or leave out train_text_encoder"),
     program="gaucho_pipeline.training",
     code_version="5",
     description="What the base model learned of the concept, with the loss on images it has not seen.",
@@ -144,7 +145,7 @@ CHECKPOINT = Asset(
 )
 SAMPLE_GALLERY = Asset(
     name="sample_gallery",
-    memory_remedy="lower gallery.size or gallery.batch_size, or take a smaller base_model",
+    memory_remedy=_("lower gallery.size or gallery.batch_size, or take a smaller base_model"),
     program="gaucho_pipeline.gallery",
     code_version="5",
     description="The same prompts and seeds with the base model and the tuned one.",
@@ -163,7 +164,7 @@ SAMPLE_GALLERY = Asset(
 )
 EVALUATION = Asset(
     name="evaluation",
-    memory_remedy="leave out an encoder (evaluation.scorers), or lower gallery.seeds",
+    memory_remedy=_("leave out an encoder (evaluation.scorers), or lower gallery.seeds"),
     program="gaucho_pipeline.evaluation",
     code_version="2",
     description="How good the pictures are, in figures with intervals, and the verdict that follows from them.",
@@ -185,7 +186,7 @@ EVALUATION = Asset(
 )
 SAMPLE_SEQUENCE = Asset(
     name="sample_sequence",
-    memory_remedy="lower sequence.size, the frames of a story, or for storyboard sequence.batch_size",
+    memory_remedy=_("lower sequence.size, the frames of a story, or for storyboard sequence.batch_size"),
     program="gaucho_pipeline.sequence",
     code_version="1",
     description="Stories that unfold in time, as animations, films and filmstrips, for concepts that ask for them.",
@@ -208,7 +209,7 @@ SAMPLE_SEQUENCE = Asset(
 )
 JUDGEMENT = Asset(
     name="judgement",
-    memory_remedy="lower judgement.pairs",
+    memory_remedy=_("lower judgement.pairs"),
     program="gaucho_pipeline.judging",
     code_version="1",
     description="What people who know the concept say of its pictures, where they were asked.",
@@ -223,7 +224,7 @@ JUDGEMENT = Asset(
 )
 GALLERY_SITE = Asset(
     name="gallery_site",
-    memory_remedy="show fewer concepts",
+    memory_remedy=_("show fewer concepts"),
     program="gaucho_pipeline.pages",
     code_version="5",
     description="The pages for curators and the public: a front page, and one for every concept that was evaluated.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import GauchoError, _
 
 
 class FetchError(GauchoError):
@@ -28,7 +28,7 @@ class OptedOut(FetchError):
 class NetworkError(FetchError):
     """The network did not bring an answer."""
 
-    text = "failed"
+    text = _("failed")
     may_retry = True
 
     def __init__(self) -> None:
@@ -36,26 +36,26 @@ class NetworkError(FetchError):
 
 
 class TimedOut(NetworkError):
-    text = "timed out"
+    text = _("timed out")
 
 
 class ConnectionRefused(NetworkError):
-    text = "refused the connection"
+    text = _("refused the connection")
 
 
 class HostNotFound(NetworkError):
-    text = "cannot be found"
+    text = _("cannot be found")
 
 
 class CutOff(NetworkError):
-    text = "was cut off"
+    text = _("was cut off")
 
 
 class TooLarge(NetworkError):
-    text = "too large"
+    text = _("too large")
     may_retry = False
 
 
 class BadCertificate(NetworkError):
-    text = "has a bad certificate"
+    text = _("has a bad certificate")
     may_retry = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.images.metadata import has_unread_manifest, mining_assertions, properties
 from gaucho_pipeline.rights.licenses import OWN, License, parse_license
 
@@ -83,7 +84,7 @@ def refusal_by_file(rights: FileRights, license_: License, allow_generated: bool
     if rights.opt_out:
         return rights.opt_out
     if rights.generated and not allow_generated:
-        return f"it says that an algorithm made it ({rights.generated})"
+        return _("it says that an algorithm made it ({kind})", kind=rights.generated)
     return contradiction(license_, rights.statements)
 
 
@@ -96,7 +97,8 @@ def contradiction(license_: License, statements: tuple[str, ...]) -> str:
         own = parse_license(text)
         if own.family in _FREE or (own.family == license_.family and _agree(own.id, license_.id)):
             continue
-        return f"the licence is contradictory: {license_.id}, and in the file {own.id if own.is_known else text}"
+        stated = own.id if own.is_known else text
+        return _("the licence is contradictory: {license}, and in the file {stated}", license=license_.id, stated=stated)
     return ""
 
 

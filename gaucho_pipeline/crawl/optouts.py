@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from gaucho_pipeline.errors import _
+
 AGENT = "gaucho_pipeline"
 """How robots.txt and X-Robots-Tag may name this crawl."""
 
@@ -26,14 +28,14 @@ def header_opt_out(headers: Mapping[str, Iterable[str]]) -> str | None:
     for value in headers.get("x-robots-tag", ()):
         directives = _directives_for_us(value)
         if found := sorted(directives & _AGAINST):
-            return f"opted out: X-Robots-Tag {found[0]}"
+            return _("opted out: X-Robots-Tag {name}", name=found[0])
     if any(value.strip() == "1" for value in headers.get("tdm-reservation", ())):
-        return "opted out: tdm-reservation header"
+        return _("opted out: tdm-reservation header")
     for name in ("content-usage", "content-signal"):
         if any(forbids_training(value) for value in headers.get(name, ())):
-            return f"opted out: {name} header"
+            return _("opted out: {name} header", name=name)
     if any(_RSL_LINK.search(value) for value in headers.get("link", ())):
-        return "opted out: an RSL licence, whose terms are not read"
+        return _("opted out: an RSL licence, whose terms are not read")
     return None
 
 

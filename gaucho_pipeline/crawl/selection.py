@@ -11,6 +11,7 @@ from itertools import zip_longest
 from gaucho_pipeline.concepts.crawl import CrawlSpec
 from gaucho_pipeline.crawl.listing import Listing
 from gaucho_pipeline.crawl.safety import is_listed
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.rights.licenses import refusal
 from gaucho_pipeline.sources.base import host_of
 from gaucho_pipeline.sources.records import Record, has_words
@@ -22,9 +23,9 @@ def refusal_of(record: Record, spec: CrawlSpec, media_hosts: Collection[str]) ->
         return reason
     for friend in spec.exclude:
         if any(has_words(text, friend) for text in (record.title, *record.labels)):
-            return f"left out by name: {friend}"
+            return _("left out by name: {name}", name=friend)
     if not record.is_file and not is_listed(host_of(record.url), media_hosts):
-        return "its host is not one of media_hosts"
+        return _("its host is not one of media_hosts")
     return None
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from urllib.parse import unquote
 
 from gaucho_pipeline.crawl.optouts import AGENT, fits, forbids_training, path_of
+from gaucho_pipeline.errors import _
 
 _MAX_LINES = 20_000
 
@@ -65,8 +66,10 @@ class UsagePreferences:
         fitting = [(place, preferences) for place, preferences in self._preferences if fits(unquote(place), path)]
         longest = max((len(place) for place, _unused in fitting), default=0)
         if any(forbids_training(preferences) for place, preferences in fitting if len(place) == longest):
-            return "opted out: robots.txt forbids to train on it"
-        return f"opted out: an RSL licence, whose terms are not read ({self._licence[:200]})" if self._licence else None
+            return _("opted out: robots.txt forbids to train on it")
+        if not self._licence:
+            return None
+        return _("opted out: an RSL licence, whose terms are not read ({address})", address=self._licence[:200])
 
 
 class AiTxt:

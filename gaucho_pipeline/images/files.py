@@ -40,7 +40,7 @@ _PROGRAMS_FOLDERS = frozenset({
 """Folders, in small letters, in which systems and programs keep what people threw away, or copies of their own."""
 _CATALOGUES = (".lrdata", ".lrlibrary", ".photoslibrary", ".photolibrary", ".aplibrary", ".migratedphotolibrary", ".cocatalogdb")
 """How folders end that are a program's library of photographs: what was deleted, edited and made small is in them, too."""
-IN_HIDDEN_FOLDER = "in a hidden folder"
+IN_HIDDEN_FOLDER = _("in a hidden folder")
 _RAW = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"\0MRM", b"FOVb")
 """Fujifilm, Olympus, Panasonic, Minolta, Sigma; raw data of Nikon, Canon, Sony and Adobe are TIFF inside, and have a preview."""
 _BRANDS = frozenset({b"avif", b"avis", b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
@@ -132,26 +132,26 @@ def _why_not(path: Path, raw: str, inside: Path) -> str:
         leads = path.resolve()
         is_folder, is_file = path.is_dir(), path.is_file()
     except (OSError, RuntimeError):  # links that lead to one another
-        return "a link leads nowhere"
+        return _("a link leads nowhere")
     if not leads.is_relative_to(inside):
-        return "a link leads out of the folder"
+        return _("a link leads out of the folder")
     if is_folder:
         if path.is_symlink():
-            return "a link to a folder is not followed"
-        return IN_HIDDEN_FOLDER if _is_hidden_folder(last) else "cannot be read"
+            return _("a link to a folder is not followed")
+        return IN_HIDDEN_FOLDER if _is_hidden_folder(last) else _("cannot be read")
     if not is_file:
-        return "no file"
+        return _("no file")
     try:
         raw.encode()
     except UnicodeEncodeError:
-        return "its name is not UTF-8; rename it"
+        return _("its name is not UTF-8; rename it")
     if last.startswith("."):
-        return "a hidden file"
+        return _("a hidden file")
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
     except OSError:
-        return "cannot be read"
+        return _("cannot be read")
     if head.startswith(_RAW) or head[4:12] == b"ftypcrx ":
-        return "a camera's raw file of a kind that is not read; export it as JPEG or TIFF, in full size"
-    return "" if is_image(head) else "not an image" if head else "empty"
+        return _("a camera's raw file of a kind that is not read; export it as JPEG or TIFF, in full size")
+    return "" if is_image(head) else _("not an image") if head else _("empty")

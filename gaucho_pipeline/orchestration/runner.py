@@ -182,8 +182,9 @@ class Runner:
             _describe_holder(self._instance, slot.run_id, slot.step_key)
             for slot in self._instance.event_log_storage.get_concurrency_info(pool).claimed_slots
         ]
-        text = f"for a place in the pool {pool!r}: {'; '.join(holders) or 'others are before it'}"
-        return f"{text}. Ctrl-C ends the waiting; to end that one, Ctrl-C there, or Terminate in the web UI"
+        before = "; ".join(holders) or _("others are before it")
+        text = _("for a place in the pool {pool!r}: {before}", pool=pool, before=before)
+        return f"{text}. " + _("Ctrl-C ends the waiting; to end that one, Ctrl-C there, or Terminate in the web UI")
 
 
 def _describe_holder(instance: dg.DagsterInstance, run_id: str, step: str) -> str:
@@ -219,4 +220,4 @@ def _first_failure(result: Any) -> str:
                 while cause.cause:
                     cause = cause.cause
                 return " ".join(str(cause.message).split())
-    return "the run failed; its log is in the web UI"
+    return _("the run failed; its log is in the web UI")

@@ -113,14 +113,15 @@ def _verify_film(content: bytes, store: Store) -> Finding:
 def _finding(content: bytes, mime: str, facts: JsonObject | None, pixels: str, store: Store, changes: Sequence[str] = ()) -> Finding:
     finding = Finding(facts, read_signature(content, mime))
     if (signature := finding.signature) and signature.state == "Invalid":
-        finding.problems.append(f"the signature does not hold: {', '.join(signature.problems) or 'the file is another than was signed'}")
+        why = ", ".join(signature.problems) or _("the file is another than was signed")
+        finding.problems.append(_("the signature does not hold: {why}", why=why))
     if signature and signature.facts is not None and facts is not None and signature.facts != facts:
-        finding.problems.append("what the file says is not what was signed")
+        finding.problems.append(_("what the file says is not what was signed"))
     finding.claims = facts if facts is not None else signature.facts if signature else None
     if finding.claims:
         _hold_against(store, finding, finding.claims, pixels, hashlib.sha256(content).hexdigest())
     if changes and finding.artifact and Path(finding.artifact).read_bytes() != content:
-        finding.problems.append(f"it is not as it was made: {', '.join(changes)}")
+        finding.problems.append(_("it is not as it was made: {changes}", changes=", ".join(changes)))
     return finding
 
 
@@ -145,7 +146,7 @@ def _hold_against(store: Store, finding: Finding, claims: JsonObject, pixels: st
         agreeing = [path for path in standing if _facts_of(path) == claims]
         finding.artifact = str((agreeing or standing)[0])
         if not agreeing:
-            finding.problems.append("the same picture stands here, and says something else of itself")
+            finding.problems.append(_("the same picture stands here, and says something else of itself"))
     checkpoint = store.find_version(CHECKPOINT.name, slug, str(version)) if version else None
     others = claims.get("others")
     for other, each in others.items() if isinstance(others, dict) else ():
@@ -156,7 +157,7 @@ def _hold_against(store: Store, finding: Finding, claims: JsonObject, pixels: st
         finding.checkpoint = str(checkpoint.folder)
         finding.training_images = [*read_rows(checkpoint.folder / "train.jsonl", TrainImage), *finding.training_images]
         if claims.get("base_model") != checkpoint.manifest.provenance.base_model:
-            finding.problems.append("its checkpoint was trained on another base model than it says")
+            finding.problems.append(_("its checkpoint was trained on another base model than it says"))
 
 
 def _is_slug(name: object) -> bool:
@@ -177,9 +178,9 @@ def _printable(value: object) -> str:
 def report_lines(finding: Finding) -> Iterator[str]:
     """What is known, line by line, for a person."""
     if finding.claims is None:
-        yield "It claims nothing: it carries no facts of ours and no signature of theirs. That does not mean that it is a photograph."
+        yield _("It claims nothing: it carries no facts of ours and no signature of theirs. That does not mean that it is a photograph.")
         return
-    yield "It says that a model generated it."
+    yield _("It says that a model generated it.")
     for name in _SHOWN:
         if finding.claims.get(name) is not None:
             yield f"  {name:<20} {_printable(finding.claims[name])}"
@@ -190,18 +191,22 @@ def report_lines(finding: Finding) -> Iterator[str]:
         yield f"  {'checkpoint':<20} {_printable(version)}"
     if finding.signature:
         anchor = {
-            "Trusted": "and the signer is vouched for by a configured anchor",
-            "Valid": "but no configured anchor vouches for the signer",
-        }.get(finding.signature.state, "so nothing that it says can be believed")
-        yield f"Signature: {finding.signature.state} (by {_printable(finding.signature.signed_by)}), {anchor}."
+            "Trusted": _("and the signer is vouched for by a configured anchor"),
+            "Valid": _("but no configured anchor vouches for the signer"),
+        }.get(finding.signature.state, _("so nothing that it says can be believed"))
+        by = _printable(finding.signature.signed_by)
+        yield _("Signature: {state} (by {by}), {anchor}.", state=finding.signature.state, by=by, anchor=anchor)
     else:
-        yield "Signature: none."
-    yield f"Here: {finding.artifact}" if finding.artifact else "The very picture does not stand in this data folder."
+        yield _("Signature: none.")
+    if finding.artifact:
+        yield _("Here: {path}", path=finding.artifact)
+    else:
+        yield _("The very picture does not stand in this data folder.")
     if finding.checkpoint:
-        yield f"Drawn with: {finding.checkpoint}"
-        yield f"which learned from {len(finding.training_images)} images:"
+        yield _("Drawn with: {path}", path=finding.checkpoint)
+        yield _("which learned from {count} images:", count=len(finding.training_images))
         for row in finding.training_images:
             yield "  " + _printable(f"{row.title or 'untitled'}, by {row.author}, {row.license}, {row.source}")
     elif finding.claims.get("checkpoint"):
-        yield "Its checkpoint does not stand in this data folder, so that its training images cannot be told."
-    yield from (f"Problem: {_printable(problem)}." for problem in finding.problems)
+        yield _("Its checkpoint does not stand in this data folder, so that its training images cannot be told.")
+    yield from (_("Problem: {text}.", text=_printable(problem)) for problem in finding.problems)

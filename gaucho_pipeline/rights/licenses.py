@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.rights.creative_commons import PORTS, VERSIONS, Named, plain_words, read_address, read_code
 
 DEFAULT_LICENSES = ("cc0", "pd", "cc-by", "cc-by-sa")
@@ -107,7 +108,7 @@ def refusal(verdict: License, allowed: Collection[str]) -> str | None:
     if verdict.family is None:
         return verdict.reason
     if verdict.family not in (*allowed, OWN) and verdict.id.lower() not in allowed:
-        return f"the concept does not allow {verdict.family}"
+        return _("the concept does not allow {license}", license=verdict.family)
     return None
 
 

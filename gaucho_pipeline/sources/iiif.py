@@ -146,11 +146,14 @@ class IIIF(ImageSource):
     def _why_not(self, address: str, depth: int) -> str:
         """Why what a collection names is not asked for; empty if it is."""
         if not is_web_address(address):
-            return "the collection names no address"
+            return _("the collection names no address")
         if host_of(address) not in self.api_hosts:
-            return f"it is on another host ({host_of(address)}); name it as a source of its own"
+            return _("it is on another host ({host}); name it as a source of its own", host=host_of(address))
         if depth >= _MAX_DEPTH or len(self._asked) > _MAX_MANIFESTS:
-            return f"a collection of more than {_MAX_DEPTH} levels or {_MAX_MANIFESTS} manifests; name its parts"
+            return _(
+                "a collection of more than {levels} levels or {count} manifests; name its parts",
+                levels=_MAX_DEPTH, count=_MAX_MANIFESTS,
+            )  # fmt: skip
         return ""
 
     def _manifest(self, answer: JsonObject) -> ApiPage:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from gaucho_pipeline.errors import GauchoError, shown
+from gaucho_pipeline.errors import GauchoError, _, shown
 from gaucho_pipeline.files.writing import write_atomically
 
 _DISK_FULL = (os.strerror(errno.ENOSPC), "database or disk is full", "PytorchStreamWriter failed writing file")
@@ -57,12 +57,13 @@ def is_disk_full(error: BaseException | None) -> bool:
 def explain(error: BaseException, memory_remedy: str = "") -> str:
     """One line for a person. `memory_remedy`: what takes less memory."""
     if is_disk_full(error):
-        where = f" ({error.filename})" if isinstance(error, OSError) and error.filename else ""
-        return f"the disk is full{where}; make room, then run again: it goes on where it stopped"
+        if isinstance(error, OSError) and error.filename:
+            return _("the disk is full ({path}); make room, then run again: it goes on where it stopped", path=error.filename)
+        return _("the disk is full; make room, then run again: it goes on where it stopped")
     if isinstance(error, OSError) and error.errno == errno.ENOLCK:  # flock(2), on some network disks
-        return "the disk that holds the data folder cannot lock files, so that two runs might write at once; name another: --data FOLDER"
+        return _("the disk that holds the data folder cannot lock files, so that two runs might write at once; name another: --data FOLDER")
     if isinstance(error, OSError):
         return f"{error.filename or 'a file'}: {error.strerror or error}"
     if isinstance(error, MemoryError) or type(error).__name__ == _TORCH_MEMORY_ERROR:
-        return f"memory ran out; {memory_remedy or 'close other programs, or take a machine with more'}"
+        return _("memory ran out; {remedy}", remedy=memory_remedy or _("close other programs, or take a machine with more"))
     return shown(" ".join(str(error).split()))

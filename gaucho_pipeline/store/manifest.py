@@ -192,13 +192,13 @@ def older_version(folder: Path) -> str:
         return ""
     layout, provenance = value.get("schema_version"), value.get("provenance")
     if isinstance(layout, int) and 0 < layout < SCHEMA_VERSION:
-        return f"layout {layout} of manifests, which is {SCHEMA_VERSION} now"
+        return _("layout {number} of manifests, which is {now} now", number=layout, now=SCHEMA_VERSION)
     with contextlib.suppress(ValidationError):
         Manifest.model_validate(value)
         return ""  # it can be read: what is wrong with it is no matter of versions
     code = str(provenance.get("code_version")) if isinstance(provenance, dict) else ""
     if code.isdecimal() and asset.code_version.isdecimal() and int(code) < int(asset.code_version):
-        return f"version {code} of {asset.name}, which is {asset.code_version} now"
+        return _("version {number} of {asset}, which is {now} now", number=code, asset=asset.name, now=asset.code_version)
     return ""
 
 

@@ -68,10 +68,10 @@ class Store:
 
     def current(self, asset: str, concept: str) -> Artifact | None:
         """The artifact that was made or found last."""
-        named = self._pointed_at(asset, concept)
+        named = self.fingerprint_of_current(asset, concept)
         return self.find(asset, concept, named) if named else None
 
-    def _pointed_at(self, asset: str, concept: str) -> str | None:
+    def fingerprint_of_current(self, asset: str, concept: str) -> str | None:
         """The fingerprint that `current.json` names; None where there is no such file, or '' where it is none of ours."""
         try:
             pointer = json.loads((self.home(asset, concept) / "current.json").read_text(encoding="utf-8"))
@@ -84,12 +84,14 @@ class Store:
 
     def damage(self, asset: str, concept: str) -> str:
         """Why nothing stands although something was made; empty where nothing ever was, or all is well."""
-        named = self._pointed_at(asset, concept)
+        named = self.fingerprint_of_current(asset, concept)
         if named is None or (named and self.find(asset, concept, named)):
             return ""
         file = self.home(asset, concept) / (f"{named}/{MANIFEST}" if named else "current.json")
-        older = older_version(file.parent) if named else ""
-        return f"{file.relative_to(self.root)} is {f'of an older version ({older})' if older else 'damaged'}; it is made again"
+        path = file.relative_to(self.root)
+        if older := older_version(file.parent) if named else "":
+            return _("{path} is of an older version ({older}); it is made again", path=path, older=older)
+        return _("{path} is damaged; it is made again", path=path)
 
     def absence(self, asset: str, concept: str) -> str:
         """Why nothing counts although something was made: it is damaged, or was taken out; empty where nothing ever was, or all is well."""

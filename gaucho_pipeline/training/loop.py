@@ -257,9 +257,9 @@ class Trainer:
         state, third = self.state, math.ceil(self.max_steps / 3)
         row = state.curve[-1]
         if state.step == third and row.low <= 0 <= row.high:
-            return f"a third of the steps changed the validation loss by {row.low:.4f} to {row.high:.4f} only"
+            return _("a third of the steps changed the validation loss by {low:.4f} to {high:.4f} only", low=row.low, high=row.high)
         if state.step < self.max_steps and state.step - state.best_step >= third:
-            return f"the validation loss has not fallen since step {state.best_step}"
+            return _("the validation loss has not fallen since step {step}", step=state.best_step)
         return ""
 
     @contextlib.contextmanager

@@ -28,12 +28,13 @@ def migrate(store: Store) -> Iterator[str]:
 
 def _home(store: Store, asset: str, home: Path) -> Iterator[str]:
     """The artifacts of one asset of one concept."""
-    counts = store.damage(asset, home.name)
+    counts, put_aside = store.fingerprint_of_current(asset, home.name), set()
     for folder in (each for each in folders_in(home) if each.name != CURRENT):
         if store.find(asset, home.name, folder.name) is None and (older := older_version(folder)):
             place = store.quarantine(folder)
+            put_aside.add(folder.name)
             yield _("{asset} of {slug}: {older}; put aside: {place}", asset=asset, slug=home.name, older=older, place=place)
-    if " of an older version " in counts:
+    if counts in put_aside:
         store.withdraw(asset, home.name)
     if (named := store.current(asset, home.name)) and not os.path.lexists(home / CURRENT):
         store.set_current(named)

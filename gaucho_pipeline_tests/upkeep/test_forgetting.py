@@ -111,7 +111,7 @@ def test_the_command_that_forget_prints_takes_it_out_of_what_was_published(proje
     assert (site / "araucaria").is_dir()
     said = run(project, "publish", "--no-weights", str(site))
     assert "taken out, because an image was forgotten that they show or learned from: araucaria" in said
-    assert sorted(path.name for path in site.iterdir()) == ["CNAME", "chimarrao", "en.html", "index.html", MARK]
+    assert sorted(path.name for path in site.iterdir()) == ["CNAME", "chimarrao", "en.html", "index.html", MARK, "registry.json"]
     assert not any(b"araucaria" in path.read_bytes() or PERSON.encode() in path.read_bytes() for path in site.rglob("*") if path.is_file())
     assert "published, and still shown" not in run(project, "forget", PERSON)
 
