@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ MAX_BITS = 8
 _SURE_BITS = 4
 _MAX_BYTES = 200_000_000
 _SIDE, _PLACES = 512, 41
+_MAX_ASPECTS = 8
+"""A screenshot is looked through for pictures of so many shapes: what others publish may name any number."""
 _LEAST_SHARE, _MOST_SHARE = 0.25, 0.95
 """Of a screenshot, how much of its longer side a picture takes."""
 _THREE_QUARTERS = 0.75
@@ -133,7 +136,8 @@ def look_up(picture: Image.Image, registries: Iterable[Path]) -> Found | None:
     best: Found | None = None
     for path in registries:
         registry = read_registry(path)
-        queries = _queries(picture, {entry.aspect for entry in registry.pictures})
+        aspects = Counter(entry.aspect for entry in registry.pictures).most_common(_MAX_ASPECTS)
+        queries = _queries(picture, [aspect for aspect, _count in aspects])
         known = [np.frombuffer(base64.b64decode(entry.hashes), "<u8") for entry in registry.pictures]
         if not known:
             continue
@@ -172,7 +176,10 @@ def found_lines(found: Found) -> Iterator[str]:
         bits=found.bits,
     )
     by = found.signed_by
-    yield _("The registry is signed by {by}.", by=by) if by else _("The registry is not signed: {path}", path=found.registry)
+    if by:
+        yield _("The registry is signed; its certificate names {by}, and nothing here vouches for that name.", by=by)
+    else:
+        yield _("The registry is not signed: {path}", path=found.registry)
 
 
 def _queries(picture: Image.Image, aspects: Iterable[float]) -> np.ndarray:

@@ -13,7 +13,9 @@ from PIL import Image
 
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.provenance.signing import CERTIFICATE, KEY
 from gaucho_pipeline.publishing.registry import REGISTRY, find_published, found_lines, look_up, make_registry, read_registry
+from gaucho_pipeline_tests.certificates import write_certificates
 
 
 def published(folder: Path, count: int = 6) -> Path:
@@ -75,6 +77,30 @@ def test_what_is_found_is_told_with_how_sure_it_is(tmp_path: Path) -> None:
     assert "surely a generated picture that was published" in first
     assert "cuia/pictures/2.png, of cuia (0 of 64 bits differ)" in first
     assert second.startswith("The registry is not signed")
+
+
+def test_a_signed_one_names_its_signer_until_a_byte_of_it_is_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_certificates(tmp_path)
+    monkeypatch.setenv(CERTIFICATE, str(folder / "chain.pem"))
+    monkeypatch.setenv(KEY, str(folder / "key.pem"))
+    registry = published(tmp_path / "site") / REGISTRY
+    with Image.open(tmp_path / "site" / "cuia" / "pictures" / "2.png") as picture:
+        signed = look_up(picture, [registry])
+        assert signed
+        assert "Museu X" in signed.signed_by
+        assert "nothing here vouches for that name" in list(found_lines(signed))[1]
+        registry.write_text(registry.read_text().replace('"concept": "cuia"', '"concept": "bule"'))
+        changed = look_up(picture, [registry])
+    assert changed
+    assert (changed.entry.concept, changed.signed_by) == ("bule", "")
+
+
+def test_a_registry_of_pictures_of_every_shape_is_looked_up_all_the_same(tmp_path: Path) -> None:
+    site = published(tmp_path / "site", count=2)
+    value = json.loads((site / REGISTRY).read_text())
+    value["pictures"] += [value["pictures"][0] | {"aspect": 0.5 + number / 1000} for number in range(1000)]
+    (site / REGISTRY).write_text(json.dumps(value))
+    assert look_up(draw_subject("chimarrao", 1, side=256), [site / REGISTRY])
 
 
 def test_there_is_no_registry_where_no_pictures_are(tmp_path: Path) -> None:
