@@ -26,7 +26,7 @@ from gaucho_pipeline_tests.conftest import draw_folder
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TRANSLATED = ("own-photos", "rights", "curating", "figures")
+TRANSLATED = tuple(sorted(path.stem for path in (ROOT / "docs" / "pt").glob("*.md")))
 NOT_OURS = {"cd", "export", "tar", "$EDITOR"}
 """Commands of the shell's."""
 
