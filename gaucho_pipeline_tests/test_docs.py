@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 import yaml
+from babel.messages.pofile import read_po
 
 from gaucho_pipeline import cli
 from gaucho_pipeline.commands.init import write_start
@@ -21,6 +22,7 @@ from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.curation.overrides import read_overrides
 from gaucho_pipeline.families.embedded import Embedded
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline_tests.catalogue import PO
 from gaucho_pipeline_tests.conftest import draw_folder
 
 ROOT = Path(__file__).parents[1]
@@ -186,6 +188,19 @@ def shape(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", SISTERS, ids=lambda page: page.name)
 def test_the_portuguese_page_has_the_parts_of_its_sister(page: Path) -> None:
     assert shape(page) == shape(ROOT / "docs" / page.name)
+
+
+@pytest.mark.parametrize("page", ["troubleshooting.md", "pt/troubleshooting.md"])
+def test_what_goes_wrong_is_said_in_the_words_of_the_program(page: str) -> None:
+    """A message of the page's tables, between what is filled in, stands in the catalogue in the page's language."""
+    with PO.open("rb") as file:
+        sentences = [str(each.string if page.startswith("pt/") else each.id) for each in read_po(file)]
+    rows = re.findall(r"^\| (`.*?`) \|", (ROOT / "docs" / page).read_text(encoding="utf-8"), re.MULTILINE)
+    messages = [message for row in rows for message in re.findall(r"`([^`]+)`", row)]
+    parts = [part.strip(" ,") for message in messages for part in re.split(r"…|; |: |\d+", message)]
+    said = [part for part in parts if " " in part and "_" not in part]
+    assert len(said) > 20
+    assert [part for part in said if not any(part in sentence for sentence in sentences)] == []
 
 
 def test_every_variable_that_the_program_reads_is_in_the_table() -> None:

@@ -19,6 +19,7 @@ from gaucho_pipeline.assets.metrics import (
     SampleSequenceMetrics,
 )
 from gaucho_pipeline.assets.verdict_text import verdict_text
+from gaucho_pipeline.errors import _
 
 CLASS_NOUN_DRIFT = 0.2
 """Above it the class noun is drawn otherwise, too, where eyes see it: they did at .23 to .48 of trainings of the embedded model."""
@@ -57,16 +58,19 @@ class Check:
 
 def all_sources_answered(metrics: RawCrawlMetrics, subject: Subject) -> CheckResult:
     failed = metrics.failed_sources
-    text = "; ".join(f"missing: {source} ({why})" for source, why in failed.items()) or "every source answered"
+    text = "; ".join(_("missing: {origin} ({why})", origin=source, why=why) for source, why in failed.items()) or _("every source answered")
     return CheckResult(not failed, text, {"failed_sources": len(failed)})
 
 
 def enough_images(metrics: CuratedSetMetrics, subject: Subject) -> CheckResult:
     needed = subject.spec["min_images"]
-    excluded = ", ".join(f"{count} {reason}" for reason, count in metrics.excluded.items()) or "none excluded"
-    text = f"{metrics.kept} of {metrics.read} images are left, {needed} are needed ({excluded})"
-    if relaxed := [f"{count} without {name}" for name, count in metrics.if_relaxed.items()]:
-        text += f"; there would be {', '.join(relaxed)}"
+    excluded = ", ".join(f"{count} {reason}" for reason, count in metrics.excluded.items()) or _("none excluded")
+    text = _(
+        "{kept} of {read} images are left, {needed} are needed ({excluded})",
+        kept=metrics.kept, read=metrics.read, needed=needed, excluded=excluded,
+    )  # fmt: skip
+    if relaxed := ", ".join(_("{count} without {name}", count=count, name=name) for name, count in metrics.if_relaxed.items()):
+        text += "; " + _("there would be {relaxed}", relaxed=relaxed)
     return CheckResult(metrics.kept >= needed, text, {"kept": metrics.kept, "needed": needed})
 
 
@@ -77,8 +81,9 @@ def sound_weights(metrics: CheckpointMetrics, subject: Subject) -> CheckResult:
     files = sorted(subject.folder.rglob("*.safetensors"))
     broken = [file.name for file in files if not all(np.isfinite(tensor).all() for tensor in load_file(file).values())]
     difference = metrics.reload_difference
-    text = f"not finite: {', '.join(broken)}" if broken else f"finite; read back, predictions differ by {difference:.2g}"
-    text = text if files else "there are no weights"
+    text = _("not finite: {names}", names=", ".join(broken)) if broken else ""
+    text = text or _("finite; read back, predictions differ by {difference:.2g}", difference=difference)
+    text = text if files else _("there are no weights")
     return CheckResult(bool(files) and not broken, text, {"files": len(files), "reload_difference": difference})
 
 
@@ -98,7 +103,10 @@ def loss_fell(metrics: CheckpointMetrics, subject: Subject) -> CheckResult:
 
 
 def no_black_pictures(metrics: SampleGalleryMetrics, subject: Subject) -> CheckResult:
-    text = f"{metrics.black} of {metrics.pictures} pictures show nothing, {metrics.drawn_again} had to be drawn again with another seed"
+    text = _(
+        "{black} of {count} pictures show nothing, {again} had to be drawn again with another seed",
+        black=metrics.black, count=metrics.pictures, again=metrics.drawn_again,
+    )  # fmt: skip
     many = metrics.drawn_again * 4 > metrics.pictures / 2  # a quarter of the prompts and seeds
     numbers = {"black": metrics.black, "drawn_again": metrics.drawn_again}
     return CheckResult(metrics.black == 0 and not many, text, numbers)

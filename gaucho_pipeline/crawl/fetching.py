@@ -217,7 +217,7 @@ class Web:
     def _close(self, host: str, reason: str) -> FetchError:
         """Leaves a host alone for the rest of the crawl, and says so once."""
         if host not in self._closed:
-            self._tell(f"{reason}; it is left alone until the next crawl")
+            self._tell(_("{reason}; it is left alone until the next crawl", reason=reason))
         self._closed[host] = reason
         return FetchError(reason, retry=False)
 

@@ -150,7 +150,10 @@ async def _ask_of_name(lookup: Lookup, listing: Listing, ask: Ask, lock_file: Lo
         listing.complete = listing.complete and not is_empty
     else:
         if is_empty:
-            listing.tell(f"{lookup.text} exists and {'lists nothing' if lookup.required else 'holds no files'}")
+            if lookup.required:
+                listing.tell(_("{what} exists and lists nothing", what=lookup.text))
+            else:
+                listing.tell(_("{what} exists and holds no files", what=lookup.text))
 
 
 async def _seek(source: ImageSource, listing: Listing, ask: Ask, previous: Mapping[str, Record], gone: Mapping[str, Record]) -> str:

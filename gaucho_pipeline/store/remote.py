@@ -360,11 +360,12 @@ def share_if_asked(local: Store, artifact: Artifact, tell: Callable[[str], None]
     if remote := remote_from_environment():
         try:
             if remote.share(local, artifact):
-                tell(f"shared: {artifact.manifest.asset} of {artifact.manifest.concept} in {remote.url}")
+                made = artifact.manifest
+                tell(_("shared: {asset} of {concept} in {url}", asset=made.asset, concept=made.concept, url=remote.url))
         except GauchoError as error:
             if isinstance(error, ConfigError):
                 raise
-            tell(f"not shared yet: {error}; later: gaucho share")
+            tell(_("not shared yet: {error}; later: gaucho share", error=error))
 
 
 def fetch_if_asked(
@@ -385,8 +386,8 @@ def fetch_if_asked(
     except GauchoError as error:
         if isinstance(error, ConfigError):
             raise
-        tell(f"not fetched: {error}")
+        tell(_("not fetched: {error}", error=error))
         return None
     if found:
-        tell(f"fetched: {asset} of {concept} from {remote.url}")
+        tell(_("fetched: {asset} of {concept} from {url}", asset=asset, concept=concept, url=remote.url))
     return found

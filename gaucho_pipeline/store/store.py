@@ -209,10 +209,13 @@ class Store:
         """Raises GauchoError if an artifact is not what was written, and has it made again then."""
         if damaged := artifact.damaged(with_weights):
             place, made = self.quarantine(artifact.folder), artifact.manifest
+            again = f"gaucho run {made.concept} --select {made.asset}" if artifact.asset.is_partitioned else "gaucho run"
             raise GauchoError(
-                f"{made.asset} of {made.concept}: {damaged[0]} is damaged; it was put aside ({place}); to have it made again: gaucho run"
-                + (f" {made.concept} --select {made.asset}" if artifact.asset.is_partitioned else "")
-            )
+                _(
+                    "{asset} of {concept}: {path} is damaged; it was put aside ({place}); to have it made again: {command}",
+                    asset=made.asset, concept=made.concept, path=damaged[0], place=place, command=again,
+                )
+            )  # fmt: skip
 
     def blob_path(self, sha256: str) -> Path:
         return self.root / "blobs" / sha256[:2] / sha256
