@@ -48,11 +48,11 @@ class CommunitySpec(Spec):
     def why_not_published(self, today: Date) -> str:
         """Why nothing of it may be published; empty if it may."""
         if kept := [name for name, address in self.named_labels().items() if _slug(address) in _KEPT_WITHIN]:
-            return str(_("the label {label} of {who} says that it stays within the community", label=kept[0], who=self.who))
+            return _("the label {label} of {who} says that it stays within the community", label=kept[0], who=self.who)
         if self.consent is None:
-            return str(_("no consent of {who} is recorded; write it under community: consent: {{who, date, scope}}", who=self.who))
+            return _("no consent of {who} is recorded; write it under community: consent: {{who, date, scope}}", who=self.who)
         if self.consent.has_lapsed(today):
-            return str(_("the consent of {who} was to be asked for again by {day}", who=self.who, day=self.consent.review))
+            return _("the consent of {who} was to be asked for again by {day}", who=self.who, day=self.consent.review)
         return ""
 
     def to_json(self) -> JsonObject:

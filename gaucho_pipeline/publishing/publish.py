@@ -70,15 +70,15 @@ def _refusal(project: Project, slug: str, approvals: Mapping[str, Approval], sho
     """Why a concept cannot be published; empty if it can. Raises ConfigError if there is no such concept."""
     project.concept(slug)
     if slug not in shown:
-        return str(_("{slug} cannot be published: nothing of it can be shown yet; run: gaucho run {slug}", slug=slug))
+        return _("{slug} cannot be published: nothing of it can be shown yet; run: gaucho run {slug}", slug=slug)
     if _is_forgotten(shown[slug], forgotten):
-        return str(_("{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}", slug=slug))
+        return _("{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}", slug=slug)
     if why := _community_refusal(project, slug):
-        return str(_("{slug} cannot be published: {why}", slug=slug, why=why))
+        return _("{slug} cannot be published: {why}", slug=slug, why=why)
     if slug in approvals and approvals[slug].is_of(project, slug, shown[slug]):
         return ""
     why = "what exists is another than what was approved" if slug in approvals else "nobody has approved it"
-    return str(_("{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME", slug=slug, why=why))
+    return _("{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME", slug=slug, why=why)
 
 
 def _community_refusal(project: Project, slug: str) -> str:
