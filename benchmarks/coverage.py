@@ -35,10 +35,10 @@ def errors_of_training(subject: str, seed: int, steps: int) -> tuple[torch.Tenso
     from gaucho_pipeline.families.embedded import Embedded
     from gaucho_pipeline.files.digests import file_digest
     from gaucho_pipeline.models import base_models
-    from gaucho_pipeline.prompts.templates import ConceptWords
+    from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
     from gaucho_pipeline.stage.reporter import SilentReporter
     from gaucho_pipeline.training import validation
-    from gaucho_pipeline.training.preparing import ImagePaths, prepare
+    from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
     from gaucho_pipeline.training.study import Lesson, train_all
     from gaucho_pipeline_tests.samples import train_image
 
@@ -51,10 +51,12 @@ def errors_of_training(subject: str, seed: int, steps: int) -> tuple[torch.Tenso
             path = folder / f"{index:02d}.png"
             draw_subject(subject, 100 * seed + index, side=256).save(path)
             rows.append(train_image(index, file=str(path), pixels=file_digest(path)))
-        encoded, _unused = prepare(base, spec, words, ImagePaths(Path("/"), rows[:12], rows[12:], folder / "class_images"), silent)
-        trainer = train_all(base, spec, Lesson(words, encoded, ""), folder / "state", silent).trainer
+        encoded, _unused = prepare(
+            base, spec, [ConceptImages(words, Path("/"), rows[:12], rows[12:])], Places(folder / "class_images"), silent
+        )
+        trainer = train_all(base, spec, Lesson(encoded, ""), folder / "state", silent).trainer
         images = [encoded.validation[number] for number in range(12)]
-        found = [validation.errors(trainer.model, images, trainer.instance_prompt, which, for_report=True) for which in (False, True)]
+        found = [validation.errors(trainer.model, images, instance_prompt(words), which, for_report=True) for which in (False, True)]
     return found[0], found[1]
 
 

@@ -34,7 +34,7 @@ from gaucho_pipeline.models.memory import peak_bytes, reset_peak
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import SilentReporter
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.preparing import ImagePaths, prepare
+from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
 from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.tiny_models import new_family
 from gaucho_pipeline_tests.trainers import copied, same
@@ -74,9 +74,9 @@ def new_trainer(place: Path, base: Loaded, side: int, **keys: Any) -> Trainer:
         "keep_best": False,
     }
     spec = TrainingSpec.model_validate(plain | keys).for_family(type(base.family))
-    words, images = ConceptWords("mtl", "tree"), ImagePaths(place, rows[:3], rows[3:], place / "class_images")
-    encoded, _ = prepare(base, spec, words, images, SilentReporter(None))
-    return Trainer(base, spec, words, encoded)
+    images = ConceptImages(ConceptWords("mtl", "tree"), place, rows[:3], rows[3:])
+    encoded, _ = prepare(base, spec, [images], Places(place / "class_images"), SilentReporter(None))
+    return Trainer(base, spec, encoded)
 
 
 def embedded(place: Path, **keys: Any) -> Trainer:

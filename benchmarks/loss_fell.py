@@ -36,7 +36,7 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
     from gaucho_pipeline.prompts.templates import ConceptWords
     from gaucho_pipeline.stage.reporter import SilentReporter
     from gaucho_pipeline.training.examples import split
-    from gaucho_pipeline.training.preparing import ImagePaths, prepare
+    from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
     from gaucho_pipeline.training.report import measure
     from gaucho_pipeline.training.study import Lesson, train_all
     from gaucho_pipeline_tests.samples import train_image
@@ -47,10 +47,10 @@ def train(subject: str, files: list[str], method: str, seed: int, steps: int) ->
     rows = [train_image(number, file=file, pixels=file_digest(Path(file))) for number, file in enumerate(files)]
     learned_from, measured_with = split(rows, spec.validation_fraction, seed)
     with tempfile.TemporaryDirectory() as name:
-        images = ImagePaths(Path("/"), learned_from, measured_with, Path(name) / "class_images")
-        encoded, _ = prepare(base, spec, words, images, told)
-        study = train_all(base, spec, Lesson(words, encoded, ""), Path(name) / "state", told)
-        metrics = measure(study, words, None, "")
+        images = ConceptImages(words, Path("/"), learned_from, measured_with)
+        encoded, _ = prepare(base, spec, [images], Places(Path(name) / "class_images"), told)
+        study = train_all(base, spec, Lesson(encoded, ""), Path(name) / "state", told)
+        (metrics,) = measure(study, None, "")
     loss = metrics.validation_loss
     found = {"subject": subject, "method": method, "seed": seed, "base": loss.base, "tuned": loss.tuned, "interval": loss.interval}
     return found | {"loss_fell": metrics.loss_fell, "steps": metrics.steps, "drift": metrics.class_noun_drift, "images": len(rows)}

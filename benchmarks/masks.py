@@ -68,7 +68,7 @@ def trial(how: str, seed: int, steps: int) -> tuple[str, int, list[Image.Image],
     from gaucho_pipeline.prompts.templates import ConceptWords
     from gaucho_pipeline.stage.reporter import SilentReporter
     from gaucho_pipeline.training.examples import split
-    from gaucho_pipeline.training.preparing import ImagePaths, prepare
+    from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
     from gaucho_pipeline.training.report import measure
     from gaucho_pipeline.training.study import Lesson, train_all
     from gaucho_pipeline_tests.samples import train_image
@@ -85,9 +85,11 @@ def trial(how: str, seed: int, steps: int) -> tuple[str, int, list[Image.Image],
             own.save(Path(name) / f"{index}-mask.png")
             rows.append(train_image(index, file=f"{index}.png", pixels=f"{how} {index}", mask=f"{index}-mask.png" if mask else None))
         learned_from, measured_with = split(rows, spec.validation_fraction, seed)
-        encoded, _ = prepare(base, spec, words, ImagePaths(Path(name), learned_from, measured_with, Path(name) / "class_images"), told)
-        study = train_all(base, spec, Lesson(words, encoded, ""), Path(name) / "state", told)
-        metrics = measure(study, words, None, "")
+        encoded, _ = prepare(
+            base, spec, [ConceptImages(words, Path(name), learned_from, measured_with)], Places(Path(name) / "class_images"), told
+        )
+        study = train_all(base, spec, Lesson(encoded, ""), Path(name) / "state", told)
+        (metrics,) = measure(study, None, "")
         family = study.trainer.model.family
         pictures = [family.generate([prompt], "", 20, 6.0, [seed * 100 + number], SIDE)[0] for number, prompt in enumerate(PROMPTS)]
     losses = {"inside": metrics.validation_loss.tuned, "outside": metrics.outside_loss.tuned if metrics.outside_loss else None}

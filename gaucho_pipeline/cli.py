@@ -14,7 +14,7 @@ import click
 
 from gaucho_pipeline.assets.table import GALLERY_SITE, RAW_CRAWL, RUN_ASSETS
 from gaucho_pipeline.commands import drawing, judging, reviewing, sharing, status, upkeep
-from gaucho_pipeline.commands.common import complete_concept, reports_errors
+from gaucho_pipeline.commands.common import complete_concept, complete_subject, reports_errors
 from gaucho_pipeline.commands.init import STARTS
 from gaucho_pipeline.commands.planning import memory_plan, plan_crawls, plan_runs, print_plan
 from gaucho_pipeline.commands.run import RunRequest, run_concepts
@@ -37,7 +37,7 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 
 
 @main.command()
-@click.argument("concepts", nargs=-1, shell_complete=complete_concept)
+@click.argument("concepts", nargs=-1, shell_complete=complete_subject)
 @click.option("--select", type=click.Choice(RUN_ASSETS), default=GALLERY_SITE.name, help="Up to this asset; the site if not given.")
 @click.option("--force", is_flag=True, help="Make the selected asset again although it is fresh.")
 @click.option("--accept-losses", is_flag=True, help="With --select raw_crawl: a source may lose more than half of its images at once.")
@@ -55,7 +55,7 @@ def main(context: click.Context, concepts: Path, data: Path) -> None:
 @click.pass_obj
 @reports_errors
 def run(project: Project, concepts: tuple[str, ...], log_json: bool, plan: bool, memory: float | None, **options: Any) -> None:
-    """Bring CONCEPTS (all of them if none is named) up to date, doing only what is stale."""
+    """Bring CONCEPTS (all of them if none is named), or the concepts of a collection, up to date, doing only what is stale."""
     refresh_lock, rights = options.pop("refresh_lock"), options.pop("rights")
     request = RunRequest(concepts, **options)
     if log_json:

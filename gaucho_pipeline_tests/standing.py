@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from gaucho_pipeline.assets.metrics import (
     BaseTuned,
     CheckpointMetrics,
+    CollectionMetrics,
     CuratedSetMetrics,
     EvaluationMetrics,
     GallerySiteMetrics,
@@ -38,6 +39,7 @@ from gaucho_pipeline.assets.rows import Loss, write_rows
 from gaucho_pipeline.assets.table import (
     ALL,
     CHECKPOINT,
+    COLLECTION,
     CURATED_SET,
     EVALUATION,
     GALLERY_SITE,
@@ -69,6 +71,7 @@ METRICS: dict[str, Metrics] = {
         reported_apart=True, losses=Losses(train=PROMPT_LOSSES, validation=PROMPT_LOSSES), steps=4, best_step=2, train_images=7,
         validation_images=2, images_per_second=1, peak_memory_bytes=1, trainable_parameters=1, reload_difference=0, device="cpu",
     ),
+    COLLECTION.name: CollectionMetrics(concepts={}, steps=4, train_images=7, peak_memory_bytes=1, reload_difference=0, device="cpu"),
     SAMPLE_GALLERY.name: SampleGalleryMetrics(pictures=2, pictures_per_second=1, black=0),
     EVALUATION.name: EvaluationMetrics(
         verdict="yes", reason="learned", loss_fell="yes", memorised=0, memorisation_line=0.9, memorisation_backbone="an encoder",

@@ -14,7 +14,7 @@ from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt, prior_prompts
-from gaucho_pipeline.training.examples import Encoded, ImageSet
+from gaucho_pipeline.training.examples import Encoded, ImageSet, Member
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
@@ -41,7 +41,15 @@ def encoded(captions: Sequence[str] = (), views: Sequence[Sequence[Posterior]] =
     captions = captions or [instance_prompt(WORDS)] * 3
     prompts = [instance_prompt(WORDS), instance_prompt(ConceptWords(OTHER_TOKEN, NOUN)), *prior_prompts(NOUN), *captions]
     train = ImageSet([f"{index}.png" for index in range(len(captions))], captions, views or [[each] for each in posteriors(3, 1)])
-    return Encoded(train, posteriors(2, 3), {prompt: _encoded(prompt) for prompt in prompts}, **keys)
+    members = [Member(WORDS, range(len(train)), range(2))]
+    return Encoded(train, posteriors(2, 3), {prompt: _encoded(prompt) for prompt in prompts}, members, **keys)
+
+
+def measured_on_itself() -> Encoded:
+    """Images of noise, measured on themselves: what is learned of noise is they alone."""
+    found = encoded()
+    members = [Member(WORDS, range(len(found.train)), range(len(found.train)))]
+    return Encoded(found.train, [views[0] for views in found.train.views], found.conditionings, members)
 
 
 @lru_cache(maxsize=64)
@@ -58,7 +66,7 @@ def _reader() -> Family:
 def new_trainer(images: Encoded | None = None, **keys: Any) -> Trainer:
     base = base_models.load("embedded", None, torch.device("cpu"))
     spec = TrainingSpec.model_validate(PLAIN | keys).for_family(StableDiffusion)
-    return Trainer(base, spec, WORDS, images or encoded(), "images")
+    return Trainer(base, spec, images or encoded(), "images")
 
 
 def disturb(trainer: Trainer, size: float = 0.05) -> None:

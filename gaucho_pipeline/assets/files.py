@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, RAW_CRAWL, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION, RAW_CRAWL, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 
 _FILES: Mapping[str, tuple[str, ...]] = {
     RAW_CRAWL.name: ("ATTRIBUTION.csv", "images.jsonl", "refused.jsonl", "failed.jsonl", "gone.jsonl"),
     CHECKPOINT.name: (
         "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "train.jsonl", "validation.jsonl", "validation/*.png",
         "logs/*/events.out.tfevents.*", "*.safetensors", "*/*.safetensors", "*/*.safetensors.index.json", "*/config.json",
-        "*/adapter_config.json",
+        "*/adapter_config.json", "together.jsonl",
+    ),
+    COLLECTION.name: (
+        "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "train.jsonl", "validation.jsonl", "validation/*/*.png",
+        "logs/*/events.out.tfevents.*", "*.safetensors", "adapter/*.safetensors",
     ),
     SAMPLE_GALLERY.name: ("ATTRIBUTION.csv", "pictures.jsonl", "pictures/*.png", "contact_sheet.jpg"),
     EVALUATION.name: ("copies.jsonl", "training.jsonl", "training/*.jpg"),

@@ -186,6 +186,23 @@ class CheckpointMetrics(Metrics):
     base_model_license: str = Field("", description="Licence of the base model, and what it asks of what was learned")
 
 
+class CollectionMetrics(Metrics):
+    """Of `collection`: what was measured of each of its concepts, and what is of all."""
+
+    concepts: dict[str, CheckpointMetrics] = Field(description="What was measured of each concept, by its token")
+    steps: int = Field(description="Optimiser steps that it ran, in all")
+    train_images: int = Field(description="Training images of all concepts")
+    peak_memory_bytes: int = Field(description="The most memory that training took: the GPU's where there is one, else the process's")
+    reload_difference: float = Field(description="Largest difference between predictions in memory and with the file read back")
+    device: str = Field(description="What it was trained on")
+    resources: Resources | None = Field(None, description="What it took, and how it was computed")
+
+    def in_words(self) -> str:
+        """Its concepts, and of how many the loss fell."""
+        fell = sum(each.loss_fell == "yes" for each in self.concepts.values())
+        return f"{len(self.concepts)} concepts in one adapter, the loss fell of {fell}"
+
+
 class SampleGalleryMetrics(Metrics):
     """Of `sample_gallery`."""
 

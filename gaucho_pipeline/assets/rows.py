@@ -172,6 +172,7 @@ class TrainImage(CuratedImage):
     pixels: str = Field(description="Hash of its pixels")
     caption: str = Field(description="What it shows, with {token} and {class_noun}")
     caption_by: str = Field(description="Who said so")
+    token: str | None = Field(None, description="In a collection: the token of the concept that it is of")
 
 
 # ------------------------------------------------------------------------------------------ checkpoint

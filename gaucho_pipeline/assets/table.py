@@ -14,6 +14,7 @@ from gaucho_pipeline.assets import checks as asset_checks
 from gaucho_pipeline.assets.checks import Check
 from gaucho_pipeline.assets.metrics import (
     CheckpointMetrics,
+    CollectionMetrics,
     CuratedSetMetrics,
     EvaluationMetrics,
     GallerySiteMetrics,
@@ -54,7 +55,7 @@ class Asset:
     summary: Callable[[Any], str]
     """Its metrics in a few words, for the command line."""
     part: str = ""
-    """The part of a concept in `concepts.yaml` that specifies it; none for what is made of all concepts."""
+    """The part of a concept or of a collection that specifies it; none for what is made of all concepts."""
     part_description: str = ""
     inputs: tuple[str, ...] = ()
     """The assets that it is made from."""
@@ -72,6 +73,8 @@ class Asset:
     """What to change where memory runs out."""
     is_named_by_content: bool = False
     """Whether its fingerprint is the hash of what it holds, because its input is beyond our reach: the web."""
+    is_of_collections: bool = False
+    """Whether there is one for each collection, and not for each concept."""
     also_reads: tuple[tuple[str, str], ...] = ()
     """Assets that are read beside the inputs, each with the input that was made from it: that very artifact is read, however old."""
     is_made_apart: bool = False
@@ -81,7 +84,7 @@ class Asset:
 
     @property
     def is_partitioned(self) -> bool:
-        """Whether there is one for each concept."""
+        """Whether there is one for each concept, or for each collection."""
         return bool(self.part)
 
     @property
@@ -122,9 +125,28 @@ CURATED_SET = Asset(
     checks=(Check("enough_images", "There are enough images to learn from.", asset_checks.enough_images),),
     page="review.html",
 )
+_LOWER_TRAINING = _("lower training.resolution or training.validation_noises, or leave out train_text_encoder")
+COLLECTION = Asset(
+    name="collection",
+    memory_remedy=_LOWER_TRAINING,
+    program="gaucho_pipeline.training",
+    code_version="1",
+    description="What the base model learned of several concepts together: one adapter that knows the token of each.",
+    next_step="The checkpoint of each of its concepts is made of it; next: their galleries and evaluations.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=CollectionMetrics,
+    summary=lambda m: m.in_words(),
+    part="collection",
+    part_description="Which concepts are taught together, and how.",
+    is_of_collections=True,
+    on_base_model=True,
+    pool="gpu",
+    checks=(Check("sound_weights", "The weights are finite and load back.", asset_checks.sound_weights),),
+    figure=Figure("loss_curve", "losses.png"),
+)
 CHECKPOINT = Asset(
     name="checkpoint",
-    memory_remedy=_("lower training.resolution or training.validation_noises, or leave out train_text_encoder"),
+    memory_remedy=_LOWER_TRAINING,
     program="gaucho_pipeline.training",
     code_version="5",
     description="What the base model learned of the concept, with the loss on images it has not seen.",
@@ -239,6 +261,7 @@ GALLERY_SITE = Asset(
 _ALL = (
     RAW_CRAWL,
     CURATED_SET,
+    COLLECTION,
     CHECKPOINT,
     SAMPLE_GALLERY,
     EVALUATION,
@@ -250,7 +273,7 @@ _ALL = (
 ASSETS: dict[str, Asset] = {asset.name: asset for asset in _ALL}
 """All assets by name, each after what it is made from."""
 
-CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if asset.is_partitioned)
+CONCEPT_ASSETS: tuple[Asset, ...] = tuple(asset for asset in ASSETS.values() if asset.is_partitioned and not asset.is_of_collections)
 """Those of which there is one for each concept."""
 
 LAST_OF_CONCEPTS: tuple[str, ...] = tuple(

@@ -26,6 +26,17 @@ def complete_concept(context: click.Context, parameter: click.Parameter, incompl
         return []
 
 
+def complete_subject(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """The concepts and collections of the file that begin so."""
+    from gaucho_pipeline.concepts.file import load_concepts
+
+    try:
+        collections = load_concepts(context.find_root().params["concepts"]).collections
+    except GauchoError:
+        return []
+    return complete_concept(context, parameter, incomplete) + [slug for slug in collections if slug.startswith(incomplete)]
+
+
 def read_help(command: click.Command, read: Callable[[str], str]) -> None:
     """Has a command, its options and the commands below it say what they are for in another language. `read`: reads a paragraph in it."""
     if command.help:

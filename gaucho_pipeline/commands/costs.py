@@ -14,9 +14,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from gaucho_pipeline.assets.metrics import CheckpointMetrics, CuratedSetMetrics
-from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, SAMPLE_GALLERY
+from gaucho_pipeline.assets.metrics import CheckpointMetrics, CollectionMetrics, CuratedSetMetrics
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, COLLECTION, CURATED_SET, SAMPLE_GALLERY
 from gaucho_pipeline.commands.preflight import training_cost
+from gaucho_pipeline.concepts.collection import TaughtTogether
+from gaucho_pipeline.concepts.concept import Concept
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.models import base_models
@@ -46,7 +48,7 @@ class Cost(NamedTuple):
 def past_of(project: Project) -> Past:
     """What was made on a device of the kind that is here."""
     found: dict[tuple[str, str], list[Artifact]] = {}
-    for slug in (*project.slugs, ALL):
+    for slug in (*project.slugs, *project.collections, ALL):
         for asset in ASSETS:
             artifact = project.store.current(asset, slug)
             if artifact and _is_of_this_device(artifact.manifest):
@@ -62,7 +64,9 @@ def _is_of_this_device(made: Manifest) -> bool:
 
 def cost_of(project: Project, asset: str, slug: str, past: Past) -> Cost:
     """What an asset of a concept takes."""
-    model = project.concept(slug).training.base_model if ASSETS[asset].on_base_model else "None"
+    if asset == CHECKPOINT.name and isinstance(project.subject(slug).training, TaughtTogether):
+        return Cost(0.0, None, _("taken from its collection"))
+    model = project.subject(slug).training.base_model if ASSETS[asset].on_base_model else "None"
     alike = past.get((asset, Path(model).name if Path(model).is_absolute() else model), ())
     own = [artifact for artifact in alike if artifact.manifest.concept == slug]
     if measured := own or alike:
@@ -70,7 +74,7 @@ def cost_of(project: Project, asset: str, slug: str, past: Past) -> Cost:
         memory = [getattr(artifact.manifest.metrics, "peak_memory_bytes", 0) for artifact in measured]
         told = _("as the last time, in proportion") if own else _("as of {count} other concepts, in proportion", count=len(measured))
         return Cost(seconds, max(memory) or None, told)
-    cost = _of_a_training(project, slug) if asset == CHECKPOINT.name else None
+    cost = _of_a_training(project, slug) if asset in (CHECKPOINT.name, COLLECTION.name) else None
     return cost or Cost(None, None, _("never made on this base model"))
 
 
@@ -81,7 +85,7 @@ def _in_proportion(project: Project, slug: str, made: Manifest) -> float:
     except GauchoError:  # a run says why
         now = made.provenance.spec
     then = made.provenance.spec
-    if made.asset == CHECKPOINT.name and isinstance(made.metrics, CheckpointMetrics):
+    if isinstance(made.metrics, (CheckpointMetrics, CollectionMetrics)):
         share = _work(now, _images(project, slug) or made.metrics.train_images) / _work(then, made.metrics.train_images)
         steps = made.metrics.resources.seconds if made.metrics.resources else made.seconds
         return max(0.0, made.seconds - steps) + steps * share
@@ -111,7 +115,10 @@ def _key(spec: Mapping[str, Any], name: str) -> Any:
 
 
 def _images(project: Project, slug: str) -> int:
-    """How many images are learned from, where a set stands; 0 where none does."""
+    """How many images are learned from, where a set stands; 0 where none does, or not of each concept of a collection."""
+    if slug in project.collections:
+        members = [_images(project, member) for member in project.concepts.collections[slug].concepts]
+        return sum(members) if all(members) else 0
     curated = project.store.current(CURATED_SET.name, slug)
     kept = curated.manifest.metrics.kept if curated and isinstance(curated.manifest.metrics, CuratedSetMetrics) else 0
     return kept - max(1, round(project.concept(slug).training.validation_fraction * kept)) if kept > 1 else 0
@@ -120,16 +127,17 @@ def _images(project: Project, slug: str) -> int:
 def _of_a_training(project: Project, slug: str) -> Cost | None:
     """By a step that is measured now, where the model is small enough to be loaded for that; else by arithmetic; else not at all."""
     try:
-        training = project.on_its_base_model(slug).training
+        subject, training = project.subject(slug), project.taught(slug)
+        concepts = [subject] if isinstance(subject, Concept) else list(subject.members.values())
         count = base_models.check_folder(training.base_model, training.revision)
         if not count:
             return None
-        images = _images(project, slug) or project.concept(slug).curation.max_images
+        images = _images(project, slug) or sum(concept.curation.max_images for concept in concepts)
         if count > _MAX_WEIGHTS or training.prior == "class_images":
             return Cost(
                 *training_cost(training, count, images), _("arithmetic: weights, steps and cores; a GPU is ten to a hundred times as fast")
             )
-        measured = _measured(training.model_dump_json(), project.concept(slug).words)
+        measured = _measured(training.model_dump_json(exclude={"members"}), concepts[0].words)
     except GauchoError:  # a run says why
         return None
     spec = training.model_dump()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import click
 
 from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
-from gaucho_pipeline.assets.table import ALL, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
+from gaucho_pipeline.assets.table import ALL, CHECKPOINT, COLLECTION, CURATED_SET, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.commands.costs import cost_of, past_of
 from gaucho_pipeline.commands.preflight import check_configuration
 from gaucho_pipeline.concepts.training import TrainingSpec
@@ -43,7 +43,7 @@ class Step:
 def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[Step]:
     """What a run of concepts up to an asset would make; nothing of it is made, and nobody is asked."""
     slugs, steps = project.requested(concepts, select), list[Step]()
-    past, wanted = past_of(project), {slug: with_inputs(select) for slug in slugs}
+    past, wanted = past_of(project), _with_collections(project, slugs, select)
     if SAMPLE_SEQUENCE.name in with_inputs(select):
         wanted |= {other: with_inputs(asset) for other, asset in project.missing_others(slugs, select).items() if other not in slugs}
     for slug, names in wanted.items():
@@ -58,6 +58,15 @@ def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[
     return steps
 
 
+def _with_collections(project: Project, slugs: Sequence[str], select: str) -> dict[str, list[str]]:
+    """The assets of each concept that a run brings up to date, and before them those of the collections in which some are taught."""
+    made = with_inputs(select)
+    collections = project.concepts.collections_of(slugs) if CHECKPOINT.name in made or select == COLLECTION.name else []
+    members = [member for slug in collections for member in project.concepts.collections[slug].concepts]
+    first = {member: with_inputs(CURATED_SET.name) for member in members if member not in slugs}
+    return first | {slug: [COLLECTION.name] for slug in collections} | {slug: made for slug in slugs if slug not in collections}
+
+
 def memory_plan(project: Project, slugs: Iterable[str], card_gb: float | None) -> list[str]:
     """How each base model that is taught fits a card, a line each, with the exact lines to add where it does not; nobody is asked.
 
@@ -66,7 +75,7 @@ def memory_plan(project: Project, slugs: Iterable[str], card_gb: float | None) -
     size, trainings = card_gb or base_models.card_memory_gb(), list[TrainingSpec]()
     for slug in slugs:
         with contextlib.suppress(GauchoError):  # a run says why
-            trainings.append(project.on_its_base_model(slug).training)
+            trainings.append(project.taught(slug))
     if not size or not any(base_models.has_parts(spec.base_model, spec.revision) for spec in trainings):
         return []
     from gaucho_pipeline.models.footprint import how_it_fits, model_to_train

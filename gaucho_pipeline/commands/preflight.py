@@ -14,7 +14,9 @@ from typing import Any
 
 import psutil
 
-from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, RAW_CRAWL
+from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION, RAW_CRAWL
+from gaucho_pipeline.concepts.collection import TaughtTogether
+from gaucho_pipeline.concepts.concept import Concept, TaughtCollection
 from gaucho_pipeline.concepts.file import error_at
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.lock_file import LockFile
@@ -52,8 +54,10 @@ def problems(
     yield from _raised(signer_from_environment)
     told = set[str]()
     for slug in slugs:
-        checks: list[Callable[[], None]] = [*_checks_of_sources(project, slug, asks_anyway), partial(_check_overrides, project, slug)]
-        checks += [partial(project.check_consent, slug), partial(_check_evaluation, project, slug), partial(_check_sequence, project, slug)]
+        checks: list[Callable[[], None]] = [partial(project.check_consent, slug)]
+        if slug in project.slugs:
+            checks += [*_checks_of_sources(project, slug, asks_anyway), partial(_check_overrides, project, slug)]
+            checks += [partial(_check_evaluation, project, slug), partial(_check_sequence, project, slug)]
         if ASSETS[select].on_base_model or not ASSETS[select].is_partitioned:
             checks.append(partial(_check_base_model, project, slug, is_meant, asks_hub))
         for problem in (problem for check in checks for problem in _raised(check)):
@@ -109,28 +113,29 @@ def _check_sibling(training: TrainingSpec, gallery: GallerySpec) -> None:
 
 def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: bool) -> None:
     """Raises GauchoError if the base model is not there, is not whole, cannot be taught, or is more than this machine can."""
-    training = project.concept(slug).training
+    subject, kind = project.subject(slug), "collections" if slug in project.collections else "concepts"
+    training, gallery = subject.training, subject.gallery if isinstance(subject, Concept) else None
     try:
         base_models.identity(training.base_model, training.revision)
         if asks_hub:
             project.recognise(slug)
         elif not base_models.is_recognised(training.base_model, training.revision, LockFile(project.lock_file)):
             return  # nothing is known of it yet, and nobody is asked
-        spec = project.on_its_base_model(slug).training
+        spec = project.taught(slug)
         count = base_models.check_folder(training.base_model, training.revision)
-        if (drawing := project.concept(slug).gallery).base_model:
-            _check_sibling(training, drawing)
+        if gallery and gallery.base_model:
+            _check_sibling(training, gallery)
         if (images := training.class_images) and images.folder and not images_of(images.folder):
             raise ConfigError(_("training.class_images: {folder} holds no image", folder=images.folder))
     except ConfigError as error:
-        raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), str(error)) from None
-    if count is None or count <= _LARGE or is_meant:
+        raise error_at(project.concepts_file, (kind, slug, "training", "base_model"), str(error)) from None
+    if count is None or count <= _LARGE or is_meant or isinstance(training, TaughtTogether):
         return
     if base_models.has_gpu():
         _check_card(project, slug, spec)
         return
-    if project.state(CHECKPOINT.name, slug).state != "fresh":
-        most = project.concept(slug).curation.max_images
+    if not _is_taught(project, slug):
+        most = _most_images(subject)
         (seconds, needed), free = training_cost(spec, count, most), psutil.virtual_memory().available
         raise ConfigError(
             _(
@@ -150,14 +155,26 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
 
 def _check_card(project: Project, slug: str, spec: TrainingSpec) -> None:
     """Raises ConfigError with the line to add if the card here does not hold what is to be taught, however it is computed."""
-    size = base_models.card_memory_gb()
-    if size is None or project.state(CHECKPOINT.name, slug).state == "fresh":
+    size, kind = base_models.card_memory_gb(), "collections" if slug in project.collections else "concepts"
+    if size is None or _is_taught(project, slug):
         return
     from gaucho_pipeline.models.footprint import how_it_fits, model_to_train
 
     fits, text = how_it_fits(model_to_train(spec), size)
     if not fits:
-        raise error_at(project.concepts_file, ("concepts", slug, "training", "base_model"), text)
+        raise error_at(project.concepts_file, (kind, slug, "training", "base_model"), text)
+
+
+def _is_taught(project: Project, slug: str) -> bool:
+    """Whether a concept's checkpoint, or a collection, is up to date."""
+    asset = COLLECTION if slug in project.collections else CHECKPOINT
+    return project.state(asset.name, slug).state == "fresh"
+
+
+def _most_images(subject: Concept | TaughtCollection) -> int:
+    """How many images a concept or the concepts of a collection may have at most."""
+    concepts = [subject] if isinstance(subject, Concept) else subject.members.values()
+    return sum(concept.curation.max_images for concept in concepts)
 
 
 def _steps(spec: TrainingSpec, images: int) -> int:

@@ -20,11 +20,13 @@ from gaucho_pipeline.assets.table import (
     ALL,
     ASSETS,
     CHECKPOINT,
+    COLLECTION,
     CURATED_SET,
     EVALUATION,
     GALLERY_SITE,
     LAST_OF_CONCEPTS,
     SAMPLE_SEQUENCE,
+    Asset,
     with_inputs,
 )
 from gaucho_pipeline.assets.verdict_text import verdict_text
@@ -120,26 +122,65 @@ def run_concepts(project: Project, request: RunRequest) -> list[str]:
 def _run(run: _Run) -> list[str]:
     project, request, slugs = run.project, run.request, run.slugs
     states = {slug: project.states(slug) for slug in slugs}
+    collections = _collections_due(run)
     left = {last: [slug for slug in slugs if run.is_left(slug, last, states[slug])] for last in request.phases}
-    due = [slug for slug in slugs if any(slug in each for each in left.values())]
+    due = [slug for slug in slugs if slug in collections or any(slug in each for each in left.values())]
     if done := [slug for slug in slugs if slug not in due]:
         names = ", ".join(done[:MAX_NAMED]) + (f" and {len(done) - MAX_NAMED} more" if len(done) > MAX_NAMED else "")
         click.echo(_("{names}: fresh, nothing to do", names=names))
-    others = [other for other in project.missing_others(due, request.select) if other not in due]
+    members = [member for slug in collections for member in project.concepts.collections[slug].concepts]
+    others = [other for other in (*project.missing_others(due, request.select), *members, *collections) if other not in due]
+    others = list(dict.fromkeys(others))
     check_configuration(project, [*due, *others], request.select, is_meant=request.is_meant or run.is_child)
     if EVALUATION.name in request.phases and not run.is_child:
-        _warn_of_untranslated(project, due)
+        _warn_of_untranslated(project, [slug for slug in due if slug in project.slugs])
     forces_site = request.forces(GALLERY_SITE.name)
     makes_site = request.select == GALLERY_SITE.name and (forces_site or project.site_state(states).state not in ("fresh", "waiting"))
     if due or makes_site:
         project.store.check_writable()
     heavy = sum(ASSETS[name].on_base_model and state.state != "fresh" for slug in due for name, state in states[slug].items())
-    failures = _make(run, left, heavy) if due or makes_site else []
+    failures = _make(run, left, collections, heavy + len(collections)) if due or makes_site else []
     if not run.is_child:
         if EVALUATION.name in request.phases:
             now = states | {slug: project.states(slug) for slug in due}
-            _print_verdicts(project, [slug for slug in due or slugs[:MAX_NAMED] if now[slug][EVALUATION.name].state == "fresh"])
+            _print_verdicts(project, [slug for slug in due or slugs[:MAX_NAMED] if _is_evaluated(now[slug])])
         _print_places(project, slugs, request.select)
+    return failures
+
+
+def _is_evaluated(states: Mapping[str, State]) -> bool:
+    return EVALUATION.name in states and states[EVALUATION.name].state == "fresh"
+
+
+def _collections_due(run: _Run) -> list[str]:
+    """The collections that must be taught before the concepts of a run can go on, and those that it is about."""
+    project, request = run.project, run.request
+    needs = [slug for slug in run.slugs if slug in project.collections or CHECKPOINT.name in {each.name for each in _chain(run, slug)}]
+    found = project.concepts.collections_of(needs)
+    forced = found if request.forces(COLLECTION.name) else []
+    return [slug for slug in found if slug in forced or not _is_done(project, slug, COLLECTION.name, project.states(slug, COLLECTION.name))]
+
+
+def _chain(run: _Run, slug: str) -> list[Asset]:
+    """What a run brings up to date of a concept."""
+    project = run.project
+    return [each for last in run.request.phases if project.has_asset(last, slug) for each in project.assets_of(slug, last)]
+
+
+def _teach_collections(run: _Run, runner: Runner, collections: Sequence[str]) -> dict[str, str]:
+    """Brings the sets of each collection's concepts up to date, and then the collection; returns what failed, by collection."""
+    project, failures = run.project, dict[str, str]()
+    for slug in collections:
+        broken = list[str]()
+        for member in project.concepts.collections[slug].concepts:
+            click.secho(member, bold=True)
+            if not all(_ensure(project, runner, each.name, member, False) for each in project.assets_of(member, CURATED_SET.name)):
+                broken.append(member)
+        click.secho(slug, bold=True)
+        if broken:
+            failures[slug] = _("collection {slug}: of {broken} there is no set to learn from", slug=slug, broken=", ".join(broken))
+        elif not _ensure(project, runner, COLLECTION.name, slug, run.request.forces(COLLECTION.name)):
+            failures[slug] = f"{COLLECTION.name} of {slug} failed"
     return failures
 
 
@@ -159,10 +200,11 @@ def _is_done(project: Project, slug: str, last: str, states: Mapping[str, State]
     return made is not None and is_fresh and not blocked_by(made) and all(project.store.current(o.asset, o.concept) for o in others)
 
 
-def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
+def _make(run: _Run, left: Mapping[str, list[str]], collections: Sequence[str], heavy: int) -> list[str]:
     """Makes what is not up to date of the concepts, then the site; returns what failed.
 
-    `left`: by the asset that they are brought up to. Sequences come when everything else is there, because one may show several concepts.
+    `left`: by the asset that they are brought up to. `collections`: what is to be taught first. Sequences come when everything else is
+    there, because one may show several concepts.
     `heavy`: how many stages will import torch.
     """
     from gaucho_pipeline.orchestration.repository import build_defs  # here, because Dagster takes a second to import
@@ -178,9 +220,16 @@ def _make(run: _Run, left: Mapping[str, list[str]], heavy: int) -> list[str]:
         devices = min(pool_limit(instance, EVALUATION.pool), len(gpu_names()) or os.cpu_count() or 1)
         jobs, before = request.jobs or devices, set[str]()
         stack.enter_context(stage_server(environment_of(jobs), is_wanted=heavy >= ENOUGH_FOR_A_SERVER and not gpu_names()))
+        failed = _teach_collections(run, runner, collections)
+        failures += failed.values()
+        without = {member for slug in failed for member in project.concepts.concepts_of(slug)}
         for last, slugs in left.items():
+            if last == COLLECTION.name:
+                continue  # they are taught
             if before:
                 slugs = _left_now(run, last)
+            elif collections:
+                slugs = [slug for slug in run.slugs if slug not in without and run.is_left(slug, last, project.states(slug))]
             failures += _ensure_others(project, runner, last, slugs)
             failures += _bring(run, runner, last, slugs, jobs, before)
             before |= set(with_inputs(last))
@@ -239,7 +288,8 @@ def _ensure_others(project: Project, runner: Runner, last: str, slugs: Sequence[
     An evaluation may hold pictures against the sets of other concepts, and a story may show several.
     """
     failures = list[str]()
-    for other, asset in project.missing_others(slugs, last).items():
+    missing = {other: asset for other, asset in project.missing_others(slugs, last).items() if asset != COLLECTION.name}  # taught before
+    for other, asset in missing.items():
         click.secho(other, bold=True)
         if not all(_ensure(project, runner, each.name, other, False) for each in project.assets_of(other, asset)):
             failures.append(f"{asset} of {other} failed")

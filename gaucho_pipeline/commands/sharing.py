@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gaucho_pipeline.assets.table import CHECKPOINT, EVALUATION, SAMPLE_GALLERY
+from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION, SAMPLE_GALLERY
 from gaucho_pipeline.commands import upkeep as upkeep
 from gaucho_pipeline.commands.common import complete_concept, reports_errors
 from gaucho_pipeline.errors import ConfigError, _
@@ -44,6 +44,7 @@ def pack(project: Project, concept: str, asset: str, out: Path | None, with_mode
     from gaucho_pipeline.publishing.packing import pack as write_pack
     from gaucho_pipeline.publishing.packing import told_size
 
+    asset = COLLECTION.name if concept in project.collections else asset
     file = out or Path(f"{concept}-{asset}.tar")
     write_pack(project, concept, asset, file, with_model)
     click.echo(

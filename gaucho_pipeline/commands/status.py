@@ -8,7 +8,7 @@ import click
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, GALLERY_SITE
 from gaucho_pipeline.commands import upkeep as upkeep
-from gaucho_pipeline.commands.common import complete_concept, reports_errors
+from gaucho_pipeline.commands.common import complete_subject, reports_errors
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.states import State
@@ -22,13 +22,15 @@ from gaucho_pipeline.spec import JsonObject
 def status(project: Project, as_json: bool) -> None:
     """What is fresh, waiting, stale or missing, and why."""
     states = {slug: project.states(slug) for slug in project.slugs}
+    collections = {slug: project.states(slug) for slug in project.collections}
     site = project.site_state(states)
     if as_json:
-        value = {"concepts": {slug: {a: _plain(s) for a, s in row.items()} for slug, row in states.items()}}
+        found = {"concepts": states} | ({"collections": collections} if collections else {})
+        value = {kind: {slug: {a: _plain(s) for a, s in row.items()} for slug, row in own.items()} for kind, own in found.items()}
         click.echo(json.dumps(value | {GALLERY_SITE.name: _plain(site)}, ensure_ascii=False, indent=1))
         return
-    for slug, row in states.items():
-        name = project.concept(slug).name
+    for slug, row in (states | collections).items():
+        name = project.subject(slug).name
         click.secho(f"{slug}{f'  ({name.pt})' if name else ''}", bold=True)
         for asset, state in row.items():
             _print_state(asset, state)
@@ -46,14 +48,14 @@ def _print_state(asset: str, state: State) -> None:
 
 @click.command()
 @click.argument("asset", type=click.Choice(tuple(ASSETS)))
-@click.argument("concept", default=ALL, shell_complete=complete_concept)
+@click.argument("concept", default=ALL, shell_complete=complete_subject)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 @reports_errors
 def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
     """What an artifact is made from, and its metrics."""
     if ASSETS[asset].is_partitioned and concept == ALL:
-        slugs = ", ".join(project.slugs)
+        slugs = ", ".join(project.collections if ASSETS[asset].is_of_collections else project.slugs)
         raise ConfigError(_("{asset}: name a concept, too: gaucho show {asset} CONCEPT; there are {slugs}", asset=asset, slugs=slugs))
     artifact = project.artifact(asset, concept if ASSETS[asset].is_partitioned else ALL)
     manifest = artifact.manifest.model_dump(mode="json")

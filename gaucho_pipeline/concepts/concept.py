@@ -7,12 +7,15 @@ specification makes out of date is in `project/project.py`; what a stage does wi
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.assets.table import COLLECTION, PARTS
+from gaucho_pipeline.concepts.collection import Collection, CollectionSpec
 from gaucho_pipeline.concepts.community import CommunitySpec
 from gaucho_pipeline.concepts.consent import Consent
 from gaucho_pipeline.concepts.crawl import CrawlSpec
@@ -119,7 +122,31 @@ class SiteSpec(Spec):
         return JsonObject(concepts={slug: about.to_json() for slug, about in self.concepts.items()}, **own)
 
 
-class Concept(Spec):
+class Specified:
+    """What artifacts are made of: a concept, or a collection of several. Each of its parts is the specification of an asset."""
+
+    def part(self, name: str) -> Part:
+        """The keys of an asset, with what names in them stand for. Raises ConfigError where there is no such part."""
+        raise NotImplementedError
+
+    def spec(self, part: str) -> JsonObject:
+        """A stage's specification as a JSON value: all keys of its part."""
+        return JsonObject(self.part(part).model_dump(mode="json"))
+
+    def resolved_spec(self, part: str) -> JsonObject:
+        """What makes a stage's specification another one: names resolved, without keys at their absent value."""
+        raise NotImplementedError
+
+    def spec_version(self, part: str) -> str:
+        """The data version of a stage's specification; the files and the models that it names are part of it."""
+        own = self.part(part)
+        found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in own.files()]}
+        models = [spec.model for spec in own.models().values() if spec]
+        weights = {model: weights_digest(Path(model)) for model in models if Path(model).is_absolute()}
+        return digest(found | ({"weights": weights} if weights else {}))
+
+
+class Concept(Specified, Spec):
     """One thing to teach, with a part for each stage."""
 
     name: Bilingual | None = Field(None, description="Names for people; the slug if absent")
@@ -163,11 +190,13 @@ class Concept(Spec):
         return self
 
     def has(self, part: str) -> bool:
-        """Whether the concept has this part: every one but a sequence, which is drawn where it is requested."""
-        return getattr(self, part) is not None
+        """Whether the concept has this part: every one of a concept but a sequence, which is drawn where it is requested."""
+        return part in PARTS and getattr(self, part) is not None
 
     def part(self, name: str) -> Part:
         """A stage's own keys, with what names in them stand for. Raises ConfigError where the concept has no such part."""
+        if name not in PARTS:
+            raise ConfigError(_("a concept has no {name}: it is of several concepts, which are named under collections:", name=name))
         if not self.has(name):
             raise ConfigError(_("the concept requests no {name}; write its keys under {name}: in the concepts file", name=name))
         found: Part = getattr(self, name)
@@ -190,12 +219,8 @@ class Concept(Spec):
         found = {name: part.for_family(drawing or family if name == "gallery" else family) for name, part in parts.items()}
         return self.model_copy(update=found)
 
-    def spec(self, part: str) -> JsonObject:
-        """A stage's specification as a JSON value: all keys of its part."""
-        return JsonObject(self.part(part).model_dump(mode="json"))
-
     def resolved_spec(self, part: str) -> JsonObject:
-        """What makes a stage's specification another one: names resolved, without keys at their absent value."""
+        """See `Specified.resolved_spec`: what the parts of a concept share is in it, too."""
         found = self.part(part)
         return JsonObject(found.identity() | found.shared(ConceptFacts(self.words, self.historical, self.attributes, self.agreed)))
 
@@ -221,13 +246,43 @@ class Concept(Spec):
         """What it is called in prompts."""
         return ConceptWords(self.token, self.class_noun)
 
-    def spec_version(self, part: str) -> str:
-        """The data version of a stage's specification; the files and the models that it names are part of it."""
+
+@dataclass(frozen=True)
+class TaughtCollection(Specified):
+    """A collection with the concepts that it is of."""
+
+    name: Bilingual | None
+    training: CollectionSpec
+    members: Mapping[str, Concept]
+    """Its concepts, by slug."""
+
+    @property
+    def historical(self) -> bool:
+        """Whether one of its concepts is of the past."""
+        return any(member.historical for member in self.members.values())
+
+    @property
+    def agreed(self) -> str:
+        """What the people and communities of its concepts have agreed to, in a sentence; empty where nobody is asked."""
+        return "; ".join(dict.fromkeys(member.agreed for member in self.members.values() if member.agreed))
+
+    def has(self, part: str) -> bool:
+        """Whether it has this part: there is one."""
+        return part == COLLECTION.part
+
+    def part(self, name: str) -> Part:
+        if not self.has(name):
+            raise ConfigError(_("a collection has no {name}; its concepts have", name=name))
+        return self.training
+
+    def for_family(self, family: type[Family]) -> TaughtCollection:
+        """The collection as it is taught on a base model of a family. Raises ConfigError where it cannot be."""
+        return replace(self, training=self.training.for_family(family))
+
+    def resolved_spec(self, part: str) -> JsonObject:
         own = self.part(part)
-        found = {"spec": self.resolved_spec(part), "files": [_content(path) for path in own.files()]}
-        models = [spec.model for spec in own.models().values() if spec]
-        weights = {model: weights_digest(Path(model)) for model in models if Path(model).is_absolute()}
-        return digest(found | ({"weights": weights} if weights else {}))
+        facts = ConceptFacts(ConceptWords("", ""), self.historical, (), self.agreed)
+        return JsonObject(own.identity() | own.shared(facts))
 
 
 def _content(path: Path) -> str | None:
@@ -249,3 +304,25 @@ class Concepts(Spec):
     defaults: dict[str, dict[str, Any]] = Field(default_factory=dict, description="Keys of the stages, for all concepts")
     site: AboutSite | None = Field(None, description="Whose the site is: its title, who shows it, where to write to")
     concepts: dict[str, Concept] = Field(min_length=1, description="Concepts by slug")
+    collections: dict[str, Collection] = Field(
+        default_factory=dict, description="Collections by slug: several concepts that one adapter learns together"
+    )
+
+    def has(self, slug: str) -> bool:
+        """Whether there is a concept or a collection of that slug."""
+        return slug in self.concepts or slug in self.collections
+
+    def concepts_of(self, slug: str) -> tuple[str, ...]:
+        """The concepts of a collection; of a concept, itself."""
+        return self.collections[slug].concepts if slug in self.collections else (slug,)
+
+    def collections_of(self, slugs: Iterable[str]) -> list[str]:
+        """The collections in which some concepts are taught, each once, and those that are among the slugs themselves."""
+        named = set(slugs)
+        return [slug for slug, each in self.collections.items() if slug in named or not named.isdisjoint(each.concepts)]
+
+    def collection(self, slug: str) -> TaughtCollection:
+        """A collection with its concepts. Raises KeyError if there is none of that slug."""
+        written = self.collections[slug]
+        members = {concept: self.concepts[concept] for concept in written.concepts}
+        return TaughtCollection(written.name, written.spec({concept: own.words for concept, own in members.items()}), members)

@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.concepts.collection import Collection, owners_of
 from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
 from gaucho_pipeline.concepts.yaml_mistakes import MAX_BYTES, Mistake, check_nesting, check_size, check_slips, line_and_problem
@@ -50,12 +51,63 @@ def load_concepts(path: Path) -> Concepts:
         if not isinstance(part, dict):
             raise lines.error(("concepts", slug), _("must be a mapping with token, class_noun and crawl"))
         merged[slug] = _with_defaults(JsonObject(part), JsonObject(defaults))
+    collections = _collections(lines, value.get("collections") or {}, JsonObject(defaults))
+    whole = {"concepts": merged, "collections": collections, "retention": value.get("retention") or {}, "site": value.get("site")}
     try:
-        loaded = Concepts.model_validate({"concepts": merged, "retention": value.get("retention") or {}, "site": value.get("site")})
+        loaded = Concepts.model_validate(whole)
     except ValidationError as error:
         raise _first_error(lines, error) from None
     _check_tokens(lines, loaded)
-    return _with_absolute_paths(loaded, path.resolve().parent)
+    _check_collections(lines, loaded)
+    return _taught_together(_with_absolute_paths(loaded, path.resolve().parent))
+
+
+def _collections(lines: _Lines, raw: object, defaults: JsonObject) -> dict[str, JsonObject]:
+    """The collections as they are written, with the defaults of trainings put in."""
+    if not isinstance(raw, dict):
+        raise lines.error(("collections",), _("must be a mapping of collections, each with its concepts"))
+    found = dict[str, JsonObject]()
+    for slug, keys in raw.items():
+        if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
+            raise lines.error(("collections", slug), _("a key must be a slug: small letters, digits and _ (the name may have accents)"))
+        if not isinstance(keys, dict):
+            raise lines.error(("collections", slug), _("must be a mapping with concepts: the slugs of several concepts"))
+        own = keys.get("training", {})
+        found[slug] = JsonObject(keys | {"training": defaults.child("training") | own if isinstance(own, dict) else own})
+    return found
+
+
+def _check_collections(lines: _Lines, loaded: Concepts) -> None:
+    for slug, collection in loaded.collections.items():
+        if slug in loaded.concepts:
+            raise lines.error(("collections", slug), _("{slug!r} is a concept already; choose another", slug=slug))
+        for place, concept in enumerate(collection.concepts):
+            if concept not in loaded.concepts:
+                where = ("collections", slug, "concepts", place)
+                raise lines.error(
+                    where, _("there is no concept {slug!r}; {nearest}", slug=concept, nearest=_nearest(concept, list(loaded.concepts)))
+                )
+            if lines.has(("concepts", concept, "training")):
+                text = _("{concept} is taught in the collection {slug}; write how under collections.{slug}", concept=concept, slug=slug)
+                raise lines.error(("concepts", concept, "training"), text)
+        if collection.training.mask and not any(loaded.concepts[concept].curation.masks for concept in collection.concepts):
+            text = _("says how masks are learned by; say under curation: masks: {{}} where they come from")
+            raise lines.error(("collections", slug, "training", "mask"), text)
+    for concept, owners in owners_of(loaded.collections).items():
+        if len(owners) > 1:
+            text = _("{concept} is in {owners} already; a concept is taught in one collection", concept=concept, owners=owners[0])
+            raise lines.error(("collections", owners[1], "concepts"), text)
+
+
+def _taught_together(loaded: Concepts) -> Concepts:
+    """The same with the training of concepts that are in a collection taken from it."""
+    owners = owners_of(loaded.collections)
+    trainings = {concept: loaded.collections[slug].training_of(slug) for concept, (slug, *_more) in owners.items()}
+    concepts = {
+        slug: concept.model_copy(update={"training": trainings[slug]}) if slug in trainings else concept
+        for slug, concept in loaded.concepts.items()
+    }
+    return loaded.model_copy(update={"concepts": concepts})
 
 
 def _with_defaults(part: JsonObject, defaults: JsonObject) -> JsonObject:
@@ -84,7 +136,12 @@ def _with_absolute_paths(loaded: Concepts, folder: Path) -> Concepts:
             parts["sequence"] = _with_absolute_models(whole.sequence, ("motion_adapter", *SEQUENCE_ENCODERS), folder)
         return whole.model_copy(update=parts)
 
-    return loaded.model_copy(update={"concepts": {slug: fixed(concept) for slug, concept in loaded.concepts.items()}})
+    def fixed_collection(collection: Collection) -> Collection:
+        return collection.model_copy(update={"training": _with_absolute(collection.training, "base_model", folder)})
+
+    concepts = {slug: fixed(concept) for slug, concept in loaded.concepts.items()}
+    collections = {slug: fixed_collection(collection) for slug, collection in loaded.collections.items()}
+    return loaded.model_copy(update={"concepts": concepts, "collections": collections})
 
 
 def _with_absolute_models(part: Spec, names: Iterable[str], folder: Path) -> Spec:
@@ -215,7 +272,11 @@ class _Lines:
     def inherited(self, location: tuple[Any, ...]) -> tuple[Any, ...]:
         """Where a key of a concept really stands, which may be under the defaults."""
         default = ("defaults", *location[2:])
-        return default if location[:1] == ("concepts",) and len(location) > 2 and not self.has(location) and self.has(default) else location
+        return (
+            default
+            if location[:1] in (("concepts",), ("collections",)) and len(location) > 2 and not self.has(location) and self.has(default)
+            else location
+        )
 
     def error(self, location: tuple[Any, ...], problem: str) -> ConfigError:
         key = " ".join(".".join(str(step) for step in location).split())
@@ -340,7 +401,8 @@ def _owner(root: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
     """The model that a key of a file would be one of."""
     model, steps = root, location[:-1]
     if root is Concepts:
-        model, steps = Concept, location[1:-1] if location[0] == "defaults" else location[2:-1]
+        model = Collection if location[0] == "collections" else Concept
+        steps = location[1:-1] if location[0] == "defaults" else location[2:-1]
     for step in steps:
         if isinstance(step, int):
             continue

@@ -7,9 +7,17 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from gaucho_pipeline.families import FAMILIES, Family
+from gaucho_pipeline.families.embedded import Embedded
+from gaucho_pipeline.families.stable_diffusion import StableDiffusion
 from gaucho_pipeline.spec import Spec, Text
 
 EMBEDDED = "embedded"
+
+
+def recorded_family(base_model: str, pipeline_class: str) -> type[Family]:
+    """The family of a model that something was taught on, by what is recorded of it: its name, and its class in diffusers."""
+    return Embedded if base_model == EMBEDDED else FAMILIES.get(pipeline_class, StableDiffusion)
 
 
 def check_pinned(model: str, revision: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from gaucho_pipeline.assets.table import COLLECTION
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods import METHODS
@@ -60,15 +61,21 @@ class Adapters:
         if len({str(made.provenance.base_model) for made in manifests.values()}) > 1:
             raise ConfigError(_("{manifests}: were not trained on the same base model", manifests=", ".join(manifests)))
         self._family, self._parts = family, dict[str, list[str]]()
-        for slug, (_unused, folder) in checkpoints.items():
+        self._carriers = _carriers(manifests)
+        for slug in dict.fromkeys(self._carriers.values()):
+            folder = checkpoints[slug][1]
             for part in Lora.parts_in(family, folder):
                 load_adapter(family, folder, part, slug)
                 self._parts.setdefault(part, []).append(slug)
         family.forget_prompts()
 
     def use(self, strengths: Mapping[str, float]) -> None:
-        """Draws with the adapters of these concepts from now on."""
-        set_strengths(self._family, self._parts, strengths)
+        """Draws with the adapters of these concepts from now on; one that several share is as strong as the strongest of them."""
+        by_adapter = dict[str, float]()
+        for slug, strength in strengths.items():
+            carrier = self._carriers[slug]
+            by_adapter[carrier] = max(strength, by_adapter.get(carrier, strength))
+        set_strengths(self._family, self._parts, by_adapter)
         if self._parts.keys() - {self._family.denoiser}:
             self._family.forget_prompts()
 
@@ -76,3 +83,12 @@ class Adapters:
         """Has the base model be what it was."""
         unload_adapters(self._family, self._parts)
         self._family.forget_prompts()
+
+
+def _carriers(manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    """For each concept the one whose adapter draws it: its own, or of several that were taught in one collection the first's."""
+    first, found = dict[str, str](), dict[str, str]()
+    for slug, made in manifests.items():
+        shared = [f"{name} {version}" for name, version in made.provenance.inputs.items() if name.startswith(f"{COLLECTION.name}/")]
+        found[slug] = first.setdefault(shared[0] if shared else slug, slug)
+    return found

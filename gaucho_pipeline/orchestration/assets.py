@@ -13,13 +13,14 @@ from typing import Any
 import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
 
-from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS, RAW_CRAWL, Asset
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, COLLECTION, CURATED_SET, RAW_CRAWL, Asset
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
 from gaucho_pipeline.orchestration.dagster_internals import DagsterPipesExecutionError
 from gaucho_pipeline.orchestration.executor import op_tags, retry_policy
 from gaucho_pipeline.orchestration.metadata import build_metadata
+from gaucho_pipeline.orchestration.partitions import Partitions
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.orchestration.retrying import IS_TRANSIENT
 from gaucho_pipeline.orchestration.stopping import cancelled_if_stopped
@@ -35,12 +36,30 @@ from gaucho_pipeline.store.remote import share_if_asked
 OWNERS = ["team:curators"]
 
 
-def build_assets(partitions: dg.PartitionsDefinition[str], notice: str = "") -> Sequence[dg.AssetsDefinition]:
-    """All assets, partitioned by concept, but for the site. `notice`: what is to be said of the concepts, shown with each."""
+def assets_in(known: Partitions) -> list[Asset]:
+    """The assets that there are: those of collections where the file has some."""
+    return [asset for asset in ASSETS.values() if known.collections or not asset.is_of_collections]
+
+
+def build_assets(known: Partitions) -> Sequence[dg.AssetsDefinition]:
+    """All assets, partitioned by concept and collection, but for the site."""
+    there, partitions = assets_in(known), known.definition()
     return [
-        *(_spec_asset(asset, partitions, notice) for asset in CONCEPT_ASSETS),
-        *(_artifact_asset(asset, partitions) for asset in ASSETS.values()),
+        *(_spec_asset(asset, partitions, known.notice) for asset in there if asset.is_partitioned),
+        *(_artifact_asset(asset, partitions, _deps(asset, known)) for asset in there),
     ]
+
+
+def _deps(asset: Asset, known: Partitions) -> list[str | dg.AssetDep]:
+    """What an asset is made from, as Dagster's graph shows it: a collection of its concepts' sets, their checkpoints of the collection."""
+    deps: list[str | dg.AssetDep] = [*([asset.spec_name] if asset.is_partitioned else []), *asset.inputs]
+    downstream = {slug: set(concepts) for slug, concepts in known.collections.items()}
+    if asset == CHECKPOINT and downstream:
+        deps.append(dg.AssetDep(COLLECTION.name, partition_mapping=dg.StaticPartitionMapping(downstream)))
+    if asset == COLLECTION:
+        upstream = {concept: slug for slug, concepts in downstream.items() for concept in concepts}
+        deps.append(dg.AssetDep(CURATED_SET.name, partition_mapping=dg.StaticPartitionMapping(upstream)))
+    return deps
 
 
 def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], notice: str) -> dg.AssetsDefinition:
@@ -67,12 +86,10 @@ def _spec_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], notice: 
     return specification
 
 
-def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    own = [asset.spec_name] if asset.is_partitioned else []
-
+def _artifact_asset(asset: Asset, partitions: dg.PartitionsDefinition[str], deps: Sequence[str | dg.AssetDep]) -> dg.AssetsDefinition:
     @dg.asset(
         name=asset.name,
-        deps=[*own, *asset.inputs],
+        deps=deps,
         partitions_def=partitions if asset.is_partitioned else None,
         group_name="concepts",
         kinds=set(asset.kinds),

@@ -5,7 +5,7 @@ All of it is off until it is switched on in the web UI, but for what takes a rem
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,8 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
     def sensor(context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]) -> dg.SensorResult | dg.SkipReason:
         try:
             opened = project.open()
-            slugs = [slug for slug in opened.slugs if slug in partitions]
-            watched = [(slug, asset) for slug in slugs for asset in CONCEPT_ASSETS if watches(opened, slug, asset)]
+            slugs = [slug for slug in (*opened.slugs, *opened.collections) if slug in partitions]
+            watched = [(slug, asset) for slug in slugs for asset in _made_of(opened, slug) if watches(opened, slug, asset)]
             versions = {f"{slug}/{asset.name}": _version(opened, slug, asset) for slug, asset in watched}
         except GauchoError as error:
             return dg.SkipReason(str(error))
@@ -123,13 +123,18 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
                 by_concept.setdefault(slug, []).append(asset)
         now, later = list(by_concept)[:RUNS_A_TICK], set(list(by_concept)[RUNS_A_TICK:])
         requests = [_re_evaluation(slug, by_concept[slug], _is_known(slug, seen)) for slug in now]
-        new = sorted(set(opened.slugs) - set(partitions))
+        new = sorted({*opened.slugs, *opened.collections} - set(partitions))
         note = f"new concepts, not yet among the partitions: {', '.join(new)}" if new else "nothing changed"
         kept = {key: seen.get(key, "") if key.partition("/")[0] in later else version for key, version in versions.items()}
         cursor = _keep(opened.store.root, name, {key: version for key, version in kept.items() if version})
         return dg.SensorResult(run_requests=requests, cursor=cursor, skip_reason=None if requests else dg.SkipReason(note))
 
     return sensor
+
+
+def _made_of(project: Project, slug: str) -> Sequence[Asset]:
+    """The assets that are made of a concept, or of a collection."""
+    return [asset for asset in ASSETS.values() if asset.is_of_collections] if slug in project.collections else CONCEPT_ASSETS
 
 
 def _seen(root: Path, name: str, cursor: str | None) -> dict[str, str] | None:
@@ -174,11 +179,12 @@ def _re_evaluation(slug: str, assets: list[Asset], is_known: bool) -> dg.RunRequ
     It has no run key: an edit that is taken back counts too. `is_known`: whether the concept was seen before.
     """
     names = list(ASSETS)
-    below = [name for name in names[names.index(assets[0].name) :] if name != GALLERY_SITE.name]
+    below = [ASSETS[name] for name in names[names.index(assets[0].name) :] if name != GALLERY_SITE.name]
+    below = [each for each in below if each.is_of_collections == assets[0].is_of_collections]
     return dg.RunRequest(
         partition_key=slug,
         asset_selection=[dg.AssetKey(asset.spec_name) for asset in assets],
-        asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(name), UP_TO_DATE) for name in below],
+        asset_check_keys=[dg.AssetCheckKey(dg.AssetKey(each.name), UP_TO_DATE) for each in below],
         tags=BY_ITSELF
         | {CONCEPT_TAG: slug, REASON_TAG: f"{'changed' if is_known else 'new or changed'}: {', '.join(each.part for each in assets)}"},
     )

@@ -5,12 +5,13 @@ something stale, and it does not look at the site when there are a hundred conce
 """
 
 import warnings
+from collections.abc import Sequence
 
 import dagster as dg
 from dagster import AssetCheckExecutionContext
 
 from gaucho_pipeline.assets.checks import Check
-from gaucho_pipeline.assets.table import ALL, ASSETS, Asset
+from gaucho_pipeline.assets.table import ALL, Asset
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.orchestration.resources import ProjectResource
 from gaucho_pipeline.project.states import NOT_REQUESTED
@@ -19,12 +20,12 @@ from gaucho_pipeline.store.soundness import run_check
 UP_TO_DATE = "up_to_date"
 
 
-def build_checks(partitions: dg.PartitionsDefinition[str]) -> list[dg.AssetChecksDefinition]:
+def build_checks(partitions: dg.PartitionsDefinition[str], assets: Sequence[Asset]) -> list[dg.AssetChecksDefinition]:
     """The checks of each asset of each concept; those that block stop what is downstream."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Specifying a partitions_def", category=Warning)  # a preview, pinned and tested
-        own = [_own_check(asset, check, partitions) for asset in ASSETS.values() for check in asset.checks]
-        return [*own, *(_up_to_date_check(asset, partitions) for asset in ASSETS.values())]
+        own = [_own_check(asset, check, partitions) for asset in assets for check in asset.checks]
+        return [*own, *(_up_to_date_check(asset, partitions) for asset in assets)]
 
 
 def _own_check(asset: Asset, what: Check, partitions: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
@@ -33,7 +34,7 @@ def _own_check(asset: Asset, what: Check, partitions: dg.PartitionsDefinition[st
     @dg.asset_check(asset=asset.name, name=what.name, description=what.description, blocking=what.blocking, partitions_def=partitions)
     def check(context: AssetCheckExecutionContext, project: dg.ResourceParam[ProjectResource]) -> dg.AssetCheckResult:
         opened, slug = project.open(), context.partition_key
-        if slug in opened.slugs and not opened.has_asset(asset.name, slug):
+        if opened.concepts.has(slug) and not opened.has_asset(asset.name, slug):
             return dg.AssetCheckResult(passed=True, severity=severity, description=NOT_REQUESTED)
         artifact = opened.store.current(asset.name, slug)
         if artifact is None:

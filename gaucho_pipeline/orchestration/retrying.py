@@ -83,7 +83,7 @@ def is_transient(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
 def _request(project: Project, run: dg.DagsterRun, attempt: int) -> dg.RunRequest | None:
     """The same again of what is still not up to date, and a crawl in any case; None if nothing is left, or the concept is gone."""
     slug, wanted = run.tags.get(PARTITION_TAG, ALL), _assets_of(run)
-    if slug != ALL and slug not in project.slugs:
+    if slug != ALL and not project.concepts.has(slug):
         return None
     names = [name for name, asset in ASSETS.items() if asset.is_partitioned is (slug != ALL) and name in wanted]
     names = [name for name in names if slug == ALL or project.has_asset(name, slug)]

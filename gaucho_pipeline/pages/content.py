@@ -15,10 +15,7 @@ from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, read_r
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.assets.verdicts import RULE, SUBJECT_SCORERS
 from gaucho_pipeline.concepts.concept import AboutConcept
-from gaucho_pipeline.concepts.models import EMBEDDED
-from gaucho_pipeline.families import FAMILIES
-from gaucho_pipeline.families.embedded import Embedded
-from gaucho_pipeline.families.stable_diffusion import StableDiffusion
+from gaucho_pipeline.concepts.models import recorded_family
 from gaucho_pipeline.language.bilingual import Language
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.base import loading_code
@@ -423,7 +420,7 @@ def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: M
     base = spec.base_model.rsplit("/", 1)[-1] if spec.base_model.startswith("/") else spec.base_model
     prompt = f"a photo of {folders.about.token} {folders.about.class_noun}"
     size = drawn.size or spec.resolution or ""
-    family = Embedded if spec.base_model == EMBEDDED else FAMILIES.get(getattr(trained.metrics, "pipeline_class", ""), StableDiffusion)
+    family = recorded_family(spec.base_model, getattr(trained.metrics, "pipeline_class", ""))
     code = (
         f"{loading_code(family, 'DiffusionPipeline', base, spec.revision)}\n"
         f'pipe.load_lora_weights("{folders.slug}.safetensors")\n'

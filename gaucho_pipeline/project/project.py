@@ -15,10 +15,11 @@ from functools import cached_property
 from pathlib import Path
 
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, Asset, with_inputs
-from gaucho_pipeline.concepts.concept import Concept, Concepts
+from gaucho_pipeline.concepts.concept import Concept, Concepts, TaughtCollection
 from gaucho_pipeline.concepts.file import error_at, load_concepts
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.part import OtherInput
+from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.files.digests import digest
@@ -58,7 +59,13 @@ class Project:
 
     @property
     def slugs(self) -> list[str]:
+        """The concepts."""
         return list(self.concepts.concepts)
+
+    @property
+    def collections(self) -> list[str]:
+        """The collections, by slug."""
+        return list(self.concepts.collections)
 
     def concept(self, slug: str) -> Concept:
         """Raises ConfigError if the file has no such concept."""
@@ -71,12 +78,17 @@ class Project:
             close = difflib.get_close_matches(slug, self.slugs, n=1)
             raise ConfigError(text + (_("; did you mean {close!r}?", close=close[0]) if close else "")) from None
 
+    def subject(self, slug: str) -> Concept | TaughtCollection:
+        """A concept or a collection. Raises ConfigError if the file has neither."""
+        return self.concepts.collection(slug) if slug in self.concepts.collections else self.concept(slug)
+
     def check_consent(self, slug: str) -> None:
-        """Raises ConfigError for a living person's consent that was to be asked for again, and was not."""
-        consent = self.concept(slug).consent
-        if consent and consent.has_lapsed(date.today()):
-            text = _("it was to be asked for again by {day}; nothing is fetched, trained or drawn until it is", day=consent.review)
-            raise error_at(self.concepts_file, ("concepts", slug, "consent", "review"), text)
+        """Raises ConfigError for a living person's consent, of a concept or of one in a collection, that is to be asked for again."""
+        for member in self.concepts.concepts_of(slug):
+            consent = self.concept(member).consent
+            if consent and consent.has_lapsed(date.today()):
+                text = _("it was to be asked for again by {day}; nothing is fetched, trained or drawn until it is", day=consent.review)
+                raise error_at(self.concepts_file, ("concepts", member, "consent", "review"), text)
 
     @property
     def lock_file(self) -> Path:
@@ -98,9 +110,10 @@ class Project:
 
     def _models_of(self, slug: str) -> list[tuple[str, str | None]]:
         """The model that is taught, and the one that draws where that is another; each with its revision."""
-        training, gallery = self.concept(slug).training, self.concept(slug).gallery
-        drawing = [(gallery.base_model, gallery.revision)] if gallery.base_model else []
-        return [(training.base_model, training.revision), *drawing]
+        subject = self.subject(slug)
+        gallery = subject.gallery if isinstance(subject, Concept) else None
+        drawing = [(gallery.base_model, gallery.revision)] if gallery and gallery.base_model else []
+        return [(subject.training.base_model, subject.training.revision), *drawing]
 
     def family_of(self, slug: str) -> type[Family]:
         """The family of the concept's base model; asks nobody. Raises GauchoError if it is not known yet."""
@@ -122,14 +135,24 @@ class Project:
         self._on_base_model[slug] = found
         return found
 
+    def taught(self, slug: str) -> TrainingSpec:
+        """How a concept or a collection is taught, with all that the family of its base model recommends; asks nobody."""
+        return self._subject_for(CHECKPOINT, slug).training
+
+    def _subject_for(self, asset: Asset, slug: str) -> Concept | TaughtCollection:
+        """What an asset is made of: a concept or a collection, as it is on its base model where the asset needs that."""
+        if slug in self.concepts.collections:
+            return self.concepts.collection(slug).for_family(*self._families_of(slug))
+        return self.on_its_base_model(slug) if asset.on_base_model else self.concept(slug)
+
     # -------------------------------------------------------------------------------------------- which assets there are
 
     def has_asset(self, asset: str, slug: str) -> bool:
         """Whether there is to be such an artifact of a concept, or of all: a judgement where somebody has judged."""
-        if asset == JUDGEMENT.name:
-            self.concept(slug)
-            return self.panel(slug) is not None
-        return not ASSETS[asset].part or self.concept(slug).has(ASSETS[asset].part)
+        if not (part := ASSETS[asset].part):
+            return True
+        is_there = self.subject(slug).has(part)
+        return is_there and self.panel(slug) is not None if asset == JUDGEMENT.name else is_there
 
     def panel(self, slug: str) -> StandingPanel | None:
         """The newest panel of a concept that somebody has answered."""
@@ -141,15 +164,10 @@ class Project:
             if last == JUDGEMENT.name:
                 raise ConfigError(_("nobody has judged {slug} yet; write the page for people who know it: gaucho judge {slug}", slug=slug))
             part = ASSETS[last].part
-            raise ConfigError(
-                _(
-                    "{slug} asks for no {last}; name a story in {concepts_file}, under concepts.{slug}.{part}",
-                    slug=slug,
-                    last=last,
-                    concepts_file=self.concepts_file,
-                    part=part,
-                )
-            )
+            if ASSETS[last].is_of_collections != (slug in self.concepts.collections):
+                self.subject(slug).part(part)
+            text = _("{slug} asks for no {last}; name a story in {file}", slug=slug, last=last, file=self.concepts_file)
+            raise ConfigError(text + _(", under concepts.{slug}.{part}", slug=slug, part=part))
         return [ASSETS[name] for name in with_inputs(last) if ASSETS[name].is_partitioned and self.has_asset(name, slug)]
 
     def requested(self, concepts: Sequence[str], last: str) -> list[str]:
@@ -159,16 +177,17 @@ class Project:
         """
         for slug in concepts:
             self.assets_of(slug, last)
-        found = list(dict.fromkeys(concepts)) or [slug for slug in self.slugs if self.has_asset(last, slug)]
+        every = [*self.slugs, *self.collections]
+        found = list(dict.fromkeys(concepts)) or [slug for slug in every if self.has_asset(last, slug)]
         if not found:
             self.assets_of(self.slugs[0], last)
         return found
 
     def other_inputs(self, slug: str, last: str = GALLERY_SITE.name) -> tuple[OtherInput, ...]:
         """What a concept's assets, up to one, need of other concepts of the file, each once."""
-        concept = self.concept(slug)
-        every = (each for asset in self.assets_of(slug, last) for each in concept.part(asset.part).other_inputs(slug))
-        return tuple(dict.fromkeys(each for each in every if each.concept in self.concepts.concepts))
+        subject = self.subject(slug)
+        every = (each for asset in self.assets_of(slug, last) for each in subject.part(asset.part).other_inputs(slug))
+        return tuple(dict.fromkeys(each for each in every if self.concepts.has(each.concept)))
 
     def missing_others(self, slugs: Iterable[str], last: str) -> dict[str, str]:
         """Assets of other concepts that some need and that were never made, by concept."""
@@ -196,26 +215,22 @@ class Project:
         return self._recipes[key]
 
     def _read_recipe(self, asset: Asset, slug: str) -> Recipe:
-        concept = self._concept_for(asset, slug)
-        part = concept.part(asset.part)
-        others = tuple(each for each in part.other_inputs(slug) if each.concept in self.concepts.concepts)
+        subject = self._subject_for(asset, slug)
+        others = tuple(each for each in subject.part(asset.part).other_inputs(slug) if self.concepts.has(each.concept))
         inherited = self._inherited(asset, slug)
-        version = concept.spec_version(asset.part)
+        version = subject.spec_version(asset.part)
         return Recipe(
             asset=asset,
-            spec_version=digest([version, inherited]) if inherited and not concept.historical else version,
-            spec=JsonObject(concept.resolved_spec(asset.part) | inherited),
+            spec_version=digest([version, inherited]) if inherited and not subject.historical else version,
+            spec=JsonObject(subject.resolved_spec(asset.part) | inherited),
             code_version=self._code_version(asset, slug),
             base_model=self._base_model(asset, slug),
             others=others,
         )
 
-    def _concept_for(self, asset: Asset, slug: str) -> Concept:
-        return self.on_its_base_model(slug) if asset.on_base_model else self.concept(slug)
-
     def _inherited(self, asset: Asset, slug: str) -> JsonObject:
         """What a specification has from other concepts: what shows one that is of the past is imagined."""
-        part = self.concept(slug).part(asset.part)
+        part = self.subject(slug).part(asset.part)
         others = [each.concept for each in part.other_inputs(slug) if each.concept in self.concepts.concepts]
         shown = [slug, *others] if part.shows_others else []
         return JsonObject({"historical": True} if any(self.concept(each).historical for each in shown) else {})
@@ -224,9 +239,9 @@ class Project:
         """The asset's; where it runs on a base model, also those of family, method and the part's way, where not the first."""
         if not asset.on_base_model:
             return asset.code_version
-        training = self.concept(slug).training
+        training = self.subject(slug).training
         family = base_models.family_of(training.base_model, training.revision, LockFile(self.lock_file))
-        method, (way, way_version) = METHODS[training.method], self.on_its_base_model(slug).part(asset.part).way
+        method, (way, way_version) = METHODS[training.method], self._subject_for(asset, slug).part(asset.part).way
         further = [
             "" if family.code_version == "1" else family.code_version,
             "" if method.code_version == "1" else f"{method.name} {method.code_version}",
@@ -237,7 +252,7 @@ class Project:
     def _base_model(self, asset: Asset, slug: str) -> dict[str, str | None] | None:
         if not asset.on_base_model:
             return None
-        training = self.concept(slug).training
+        training = self.subject(slug).training
         key = (training.base_model, training.revision)
         if key not in self._identities:
             self._identities[key] = base_models.identity(*key)
@@ -245,7 +260,7 @@ class Project:
 
     def _pinned(self, recipe: Recipe, slug: str) -> Artifact | None:
         """The artifact that the concept is to stay with, if it names one. Raises GauchoError if that does not exist."""
-        named, asset = self.concept(slug).part(recipe.asset.part).stays, recipe.asset.name
+        named, asset = self.subject(slug).part(recipe.asset.part).stays, recipe.asset.name
         if not named:
             return None
         found = self.store.find(asset, slug, named)
@@ -268,7 +283,7 @@ class Project:
         """What Dagster compares of a specification: its version, and where the asset runs on a base model also the model and its code."""
         if not self.has_asset(asset, slug):
             return NOT_REQUESTED
-        recipe, pinned = self._unpinned_recipe(asset, slug), self.concept(slug).part(ASSETS[asset].part).stays
+        recipe, pinned = self._unpinned_recipe(asset, slug), self.subject(slug).part(ASSETS[asset].part).stays
         if recipe.base_model is None:
             return recipe.spec_version
         others = self.standing(slug, asset).others_of(recipe.others).values()
@@ -321,7 +336,7 @@ class Project:
         """The artifact that counts. Raises ConfigError if there is no such concept, GauchoError if it was never made."""
         is_partitioned = ASSETS[asset].is_partitioned
         if is_partitioned:
-            self.concept(slug)
+            self.subject(slug)
         found = self.store.current(asset, slug)
         if found is None:
             command = f"gaucho run {slug} --select {asset}" if is_partitioned else "gaucho run"
@@ -351,18 +366,18 @@ class Project:
             self.check_consent(slug)
         if entry == GALLERY_SITE and not inputs and not self.store.current(asset, slug):
             raise GauchoError(_("gallery_site needs at least one evaluation; run: gaucho run"))
-        concept = self._concept_for(entry, slug) if entry.part else None
+        subject = self._subject_for(entry, slug) if entry.part else None
         if asset == JUDGEMENT.name:
             provenance = self._judged(provenance, slug)
         is_pinned = entry.part and self.recipe(asset, slug).pinned
         return StageRequest(
             asset=asset,
             concept=slug,
-            title=concept.name.pt if concept and concept.name else "",
-            words=concept.words if concept else None,
-            historical=bool(concept and (concept.historical or self._inherited(entry, slug))),
-            consent=concept.agreed if concept else "",
-            spec=concept.spec(entry.part) if concept else provenance.spec,
+            title=subject.name.pt if subject and subject.name else "",
+            words=subject.words if isinstance(subject, Concept) else None,
+            historical=bool(subject and (subject.historical or self._inherited(entry, slug))),
+            consent=subject.agreed if subject else "",
+            spec=subject.spec(entry.part) if subject else provenance.spec,
             provenance=provenance,
             fingerprint=None if entry.is_named_by_content else fingerprint(asset, slug, provenance),
             inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(entry, slug, inputs)).items()},

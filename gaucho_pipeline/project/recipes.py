@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gaucho_pipeline.assets.table import ASSETS, CURATED_SET, Asset
+from gaucho_pipeline.assets.table import ASSETS, Asset
 from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.standing import Standing
@@ -84,7 +84,7 @@ def _but_for_credits(asset: Asset, now: Provenance, standing: Standing) -> Prove
     """What an artifact was made from, where nothing but the credits of its images has changed since; else what it would be made from."""
     recorded = standing.same_content.get(asset.name)
     then = standing.artifacts[asset.name].manifest.provenance if recorded else now
-    return then if now.model_copy(update={"inputs": now.inputs | {CURATED_SET.name: recorded}}) == then else now
+    return then if now.model_copy(update={"inputs": now.inputs | dict(recorded or {})}) == then else now
 
 
 def check_agreement(recipe: Recipe, standing: Standing) -> None:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from gaucho_pipeline.assets.rows import TrainImage, read_rows
-from gaucho_pipeline.assets.table import CHECKPOINT, CURATED_SET, Asset
+from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, CURATED_SET, Asset
 from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.files.digests import digest
@@ -28,8 +28,8 @@ class Standing:
     """Those of other concepts that it needs; None for what was never made."""
     absence: Mapping[str, str]
     """By asset: why there is none although one was made."""
-    same_content: Mapping[str, str] = field(default_factory=dict)
-    """By asset: the data version of its input that it was made from, where the one that stands differs from it in credits alone."""
+    same_content: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By asset: the data versions of inputs that it was made from, where those that stand differ from them in credits alone."""
 
     def others_of(self, inputs: Iterable[OtherInput]) -> dict[str, Artifact | None]:
         """Some of the artifacts of other concepts, by `asset/concept`."""
@@ -42,23 +42,28 @@ def read_standing(store: Store, concept: str, assets: Iterable[Asset], others: I
     artifacts = {name: artifact for name in names if (artifact := store.current(name, concept))}
     absence = {name: text for name in names if name not in artifacts and (text := store.absence(name, concept))}
     read = {each: store.current(each.asset, each.concept) for each in others}
-    return Standing(concept, artifacts, read, absence, _same_content(store, artifacts))
+    sets = {CURATED_SET.name: artifacts.get(CURATED_SET.name)}
+    sets |= {f"{each.asset}/{each.concept}": made for each, made in read.items() if each.asset == CURATED_SET.name}
+    taught = [made for name in (CHECKPOINT.name, COLLECTION.name) if (made := artifacts.get(name))]
+    same = {made.manifest.asset: found for made in taught if (found := _same_content(store, made, sets))}
+    return Standing(concept, artifacts, read, absence, same)
 
 
-def _same_content(store: Store, artifacts: Mapping[str, Artifact]) -> dict[str, str]:
-    """Of a checkpoint: the set that it learned from, where the one that stands holds the same images, captions and masks."""
-    checkpoint, curated = artifacts.get(CHECKPOINT.name), artifacts.get(CURATED_SET.name)
-    if checkpoint is None or not differs_in_credits(store, checkpoint, curated):
-        return {}
-    return {CHECKPOINT.name: checkpoint.manifest.provenance.inputs[CURATED_SET.name]}
+def _same_content(store: Store, taught: Artifact, sets: Mapping[str, Artifact | None]) -> dict[str, str]:
+    """The sets that something was taught on, by input, where those that stand hold the same images, captions and masks."""
+    recorded = taught.manifest.provenance.inputs
+    return {name: recorded[name] for name, curated in sets.items() if differs_in_credits(store, taught, curated, name)}
 
 
-def differs_in_credits(store: Store, checkpoint: Artifact, curated: Artifact | None) -> bool:
-    """Whether a set is another than the one that a checkpoint learned from, and differs from it in credits alone."""
-    recorded = checkpoint.manifest.provenance.inputs.get(CURATED_SET.name)
+def differs_in_credits(store: Store, taught: Artifact, curated: Artifact | None, name: str = CURATED_SET.name) -> bool:
+    """Whether a set is another than the one that a checkpoint or a collection learned from, and differs from it in credits alone.
+
+    `name`: the input that it is.
+    """
+    recorded = taught.manifest.provenance.inputs.get(name)
     if not recorded or curated is None or curated.manifest.data_version == recorded:
         return False
-    learned = store.find_version(CURATED_SET.name, checkpoint.manifest.concept, recorded)
+    learned = store.find_version(CURATED_SET.name, curated.manifest.concept, recorded)
     return learned is not None and _content_of(learned.folder) == _content_of(curated.folder)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from gaucho_pipeline.assets.rows import FrameRow, Picture, TrainImage, read_rows
+from gaucho_pipeline.assets.rows import Credit, FrameRow, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.errors import ConfigError, _
@@ -19,6 +19,7 @@ from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, MAX_SCANS, pixe
 from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
 from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
 from gaucho_pipeline.spec import JsonObject
+from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.store import Store
 
 _SHOWN = (
@@ -50,7 +51,7 @@ class Finding:
     """Where the very picture stands here; empty if it does not."""
     checkpoint: str = ""
     """Where what it was drawn with stands here."""
-    training_images: list[TrainImage] = field(default_factory=list)
+    training_images: list[Credit] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What does not hold."""
 
@@ -152,12 +153,19 @@ def _hold_against(store: Store, finding: Finding, claims: JsonObject, pixels: st
     for other, each in others.items() if isinstance(others, dict) else ():
         if _is_slug(other) and isinstance(each, dict):
             further = store.find_version(CHECKPOINT.name, other, str(each.get("checkpoint")))
-            finding.training_images += read_rows(further.folder / "train.jsonl", TrainImage) if further else []
+            finding.training_images += _learned_from(further) if further else []
     if checkpoint:
         finding.checkpoint = str(checkpoint.folder)
-        finding.training_images = [*read_rows(checkpoint.folder / "train.jsonl", TrainImage), *finding.training_images]
+        finding.training_images = [*_learned_from(checkpoint), *finding.training_images]
         if claims.get("base_model") != checkpoint.manifest.provenance.base_model:
             finding.problems.append(_("its checkpoint was trained on another base model than it says"))
+
+
+def _learned_from(checkpoint: Artifact) -> list[Credit]:
+    """The images that a checkpoint is due to: its concept's own, and of a collection those of the others."""
+    together = checkpoint.folder / "together.jsonl"
+    others = read_rows(together, Credit) if together.exists() else []
+    return [*read_rows(checkpoint.folder / "train.jsonl", TrainImage), *others]
 
 
 def _is_slug(name: object) -> bool:

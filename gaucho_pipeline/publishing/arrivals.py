@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +34,23 @@ from gaucho_pipeline.store.artifact import Artifact
 
 _TABLES: Mapping[str, type[Row]] = {
     "train.jsonl": TrainImage, "validation.jsonl": TrainImage, "losses.jsonl": Loss, "pictures.jsonl": Picture, "copies.jsonl": Copy,
-    "training.jsonl": CreditedThumbnail, "frames.jsonl": FrameRow, "stories.jsonl": StoryRow,
+    "training.jsonl": CreditedThumbnail, "together.jsonl": Credit, "frames.jsonl": FrameRow, "stories.jsonl": StoryRow,
 }  # fmt: skip
 _PICTURES = (".png", ".jpg", ".gif", ".webp")
 _CREDITED = ("title", "author", "source", "license", "license_url")
 
 
-def check_arrival(artifact: Artifact, request: StageRequest, curated: Path, file: Path) -> None:
+def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[Path], file: Path) -> None:
     """Raises GauchoError, with the file's name, for an artifact that holds what its asset does not, or says of images what is not so here.
 
-    `curated`: the folder of the curated set that it was made from, as it stands here.
+    `curated`: the folders of the curated sets that it was made from, as they stand here.
     """
     if strange := strange_file(request.asset, artifact.manifest.files):
         raise GauchoError(_("{file}: holds {name}, which no {asset} has", file=file, name=strange[:100], asset=request.asset))
     for name in artifact.manifest.files:
         if name.endswith(_PICTURES) and not is_image((artifact.folder / name).read_bytes()[:256]):
             raise GauchoError(_("{file}: {name} is no picture", file=file, name=name))
-    rights = {row.sha256: row for row in read_rows(curated / "images.jsonl", CuratedImage)}
+    rights = {row.sha256: row for folder in curated for row in read_rows(folder / "images.jsonl", CuratedImage)}
     for name in artifact.manifest.files:
         if name in _TABLES:
             for row in read_rows(artifact.folder / name, _TABLES[name]):

@@ -19,7 +19,8 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import gaucho_pipeline
-from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, CURATED_SET
+from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION, CURATED_SET
+from gaucho_pipeline.concepts.collection import TaughtTogether
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.files.inside import file_inside, files_inside
@@ -69,6 +70,14 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     """
     if not ASSETS[asset].on_base_model:
         raise ConfigError(_("{asset}: is made here in no time; checkpoint, sample_gallery and evaluation can be packed", asset=asset))
+    if asset == CHECKPOINT.name and isinstance(training := project.subject(slug).training, TaughtTogether):
+        raise ConfigError(
+            _(
+                "{slug} is taught in the collection {collection}; run: gaucho pack {collection} FILE",
+                slug=slug,
+                collection=training.collection,
+            )
+        )
     project.recognise(slug)
     request = project.request(asset, slug)
     project.check_inputs(asset, slug)
@@ -107,7 +116,7 @@ def unpack(project: Project, file: Path) -> Artifact:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".unpacked-") as name:
         manifest = _extract(file, Path(name))
         slug, asset = manifest.concept, manifest.asset
-        project.concept(slug)
+        project.subject(slug)
         project.recognise(slug)
         request = project.request(asset, slug)
         manifest = _of_here(manifest, request, file)
@@ -116,7 +125,7 @@ def unpack(project: Project, file: Path) -> Artifact:
             raise GauchoError(_("{file}: does not say what it holds; pack it again with this version", file=file))
         if damaged := [*unpacked.damaged(), *unpacked.unexpected_files()]:
             raise GauchoError(_("{file}: {damaged} is not what was written there", file=file, damaged=damaged[0]))
-        check_arrival(unpacked, request, _curated_of(project, request), file)
+        check_arrival(unpacked, request, _curated_sets(project, request), file)
         if reason := _unfit(unpacked):
             raise GauchoError(f"{file}: {reason}")
         if unpacked.holds(Forgotten(project.forgotten_file).sha256):
@@ -135,12 +144,19 @@ def unpack(project: Project, file: Path) -> Artifact:
         return project.store.publish(whole, manifest)
 
 
-def _curated_of(project: Project, request: StageRequest) -> Path:
-    """The curated set that an artifact goes back to, as it stands here."""
-    if CURATED_SET.name in request.inputs:
-        return request.inputs[CURATED_SET.name]
-    checkpoint = request.inputs[CHECKPOINT.name]
-    return project.trained_on(Artifact(checkpoint, read_manifest(checkpoint))).folder
+def _curated_sets(project: Project, request: StageRequest) -> list[Path]:
+    """The curated sets that an artifact goes back to, as they stand here: one, or those of a collection."""
+    if sets := [folder for name, folder in request.inputs.items() if name.partition("/")[0] == CURATED_SET.name]:
+        return sets
+    checkpoint = Artifact(request.inputs[CHECKPOINT.name], read_manifest(request.inputs[CHECKPOINT.name]))
+    found, inputs = [project.trained_on(checkpoint).folder], checkpoint.manifest.provenance.inputs
+    for name, own in inputs.items():
+        asset, _unused, slug = name.partition("/")
+        collection = project.store.find_version(asset, slug, own) if asset == COLLECTION.name else None
+        for each, its in collection.manifest.provenance.inputs.items() if collection else ():
+            curated = project.store.find_version(CURATED_SET.name, each.partition("/")[2], its)
+            found += [curated.folder] if curated else []
+    return found
 
 
 def _unfit(artifact: Artifact) -> str:

@@ -125,13 +125,11 @@ class Manifest(BaseModel):
         return ASSETS[info.data["asset"]].metrics.model_validate(value) if "asset" in info.data else value
 
 
-class TrainingRecord(BaseModel):
-    """What others need to know of how a checkpoint was taught."""
+class TaughtRecord(BaseModel):
+    """What others need to know of how a checkpoint or a collection was taught, but for its words."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    token: str
-    class_noun: str
     method: str
     base_model: str
     revision: str | None = None
@@ -143,6 +141,13 @@ class TrainingRecord(BaseModel):
     def computed(self) -> tuple[str | None, str | None]:
         """Quantization and precision: how the base model is loaded."""
         return self.quantization, self.precision
+
+
+class TrainingRecord(TaughtRecord):
+    """The same of a checkpoint."""
+
+    token: str
+    class_noun: str
 
     @property
     def words(self) -> ConceptWords:

@@ -23,6 +23,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families.base import Conditioning, Family
 from gaucho_pipeline.images.decoding import to_tensor
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.training.posteriors import MaskedViews, Posterior, PosteriorCache, Size, SizedViews
 
 MAX_ASPECT = 2.0
@@ -72,12 +73,25 @@ class ImageSet:
 
 
 @dataclass(frozen=True)
+class Member:
+    """A concept that is learned, alone or with others: what it is called, and which of the training's images are its own."""
+
+    words: ConceptWords
+    train: range
+    validation: range
+    weight: float = 1.0
+    """How often it is shown, beside the others'."""
+
+
+@dataclass(frozen=True)
 class Encoded:
     """All that a training needs of images and prompts; the VAE and the text encoders may leave memory then."""
 
     train: ImageSet
     validation: Sequence[Posterior]
     conditionings: dict[str, Conditioning]
+    members: Sequence[Member]
+    """The concepts that are learned: one, or those of a collection."""
     class_images: ImageSet | None = None
     """For `prior: class_images`."""
 
@@ -287,12 +301,38 @@ class Example:
 
 def images_of_step(step: int, batch: int, count: int, seed: int) -> list[int]:
     """Which of `count` images step number `step` learns from: every image once before any comes again."""
-    chosen = []
-    for position in range(step * batch, (step + 1) * batch):
-        epoch, place = divmod(position, count)
-        order = torch.randperm(count, generator=generator_for(seed, Stream.ORDER, epoch))
-        chosen.append(int(order[place]))
-    return chosen
+    return [_image_at(position, count, seed) for position in range(step * batch, (step + 1) * batch)]
+
+
+def _image_at(position: int, count: int, seed: int, whose: str = "") -> int:
+    """Which of `count` images is learned from at a position in their order. `whose`: names that order, where there are several."""
+    epoch, place = divmod(position, count)
+    order = torch.randperm(count, generator=generator_for(seed, Stream.ORDER, f"{whose} {epoch}" if whose else epoch))
+    return int(order[place])
+
+
+class Turns:
+    """Which of several concepts each example of a training is of: as often as their weights say, and evenly spread.
+
+    Turns are given as Sainte-Laguë's method gives seats: https://en.wikipedia.org/wiki/Sainte-Lagu%C3%AB_method.
+    """
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self._members, self._given = members, list[tuple[int, int]]()
+        self._counts = [0] * len(members)
+
+    def images_of_step(self, step: int, batch: int, seed: int) -> list[int]:
+        """Which images step number `step` learns from: of each concept every image once before any comes again."""
+        while len(self._given) < (step + 1) * batch:
+            due = [(count + 0.5) / member.weight for count, member in zip(self._counts, self._members, strict=True)]
+            turn = due.index(min(due))
+            self._given.append((turn, self._counts[turn]))
+            self._counts[turn] += 1
+        chosen = []
+        for turn, position in self._given[step * batch : (step + 1) * batch]:
+            member = self._members[turn]
+            chosen.append(member.train.start + _image_at(position, len(member.train), seed, member.words.token))
+        return chosen
 
 
 class Stream(IntEnum):
@@ -312,7 +352,7 @@ class Stream(IntEnum):
     """View, noise and noise level of an image of the class."""
 
 
-def generator_for(seed: int, stream: Stream, number: int) -> torch.Generator:
+def generator_for(seed: int, stream: Stream, number: int | str) -> torch.Generator:
     """A generator on the CPU that depends on its arguments alone."""
     return _generator(f"{seed} {stream.value} {number}")
 

@@ -17,7 +17,7 @@ from gaucho_pipeline.assets.rows import Loss
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _
 from gaucho_pipeline.models.base_models import Loaded, is_out_of_memory
-from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
+from gaucho_pipeline.prompts.templates import instance_prompt
 from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
@@ -38,19 +38,20 @@ SAVE_TIME_RATIO = 20
 
 
 class Trainer:
-    """One training of one concept. What differs between base models and between methods is theirs to know."""
+    """One training of one concept, or of several together. What differs between base models and methods is theirs to know."""
 
-    def __init__(self, base: Loaded, spec: TrainingSpec, words: ConceptWords, encoded: Encoded, inputs: str = "") -> None:
+    def __init__(self, base: Loaded, spec: TrainingSpec, encoded: Encoded, inputs: str = "") -> None:
         self.spec, self.encoded, self.inputs = spec, encoded, JsonObject(spec.identity(), images=inputs)
-        self.instance_prompt = instance_prompt(words)
         self.model = TunedModel(base, spec, encoded.conditionings)
-        self.objective = Objective(self.model, spec, encoded, words.class_noun)
+        self.objective = Objective(self.model, spec, encoded)
         self.groups = self.model.method.parameter_groups()
         self.parameters = [parameter for group in self.groups for parameter in group["params"]]
         self.optimizer = self.model.accelerator.prepare(_optimizer(spec, self.groups, base.device))
         self.average = _moving_average(self.parameters, spec.ema_decay)
         self.state = TrainerState()
-        self.selection = validation.selection_of(encoded.validation)
+        chosen = validation.by_member(encoded, validation.selection_of)
+        self.selection = [image for _member, own in chosen for image in own]
+        self.selection_prompts = [instance_prompt(member.words) for member, own in chosen for _image in own]
         self.max_steps = spec.max_steps or max(1, math.ceil(spec.epochs * len(encoded.train) / spec.batch_size))
         self._first_errors: torch.Tensor | None = None
         self._is_asked = False
@@ -73,8 +74,7 @@ class Trainer:
         save_took = 0.0
         if state.step < self.max_steps and not state.ended:
             self.make_plan(reporter)
-        reported = (len(validation.reported_of(self.encoded.validation)), len(validation.measured_of(self.encoded.train.views)))
-        measured = set(validation.steps_to_measure(spec, self.max_steps, len(self.selection), *reported))
+        measured = set(validation.steps_to_measure(spec, self.max_steps, len(self.selection), *self._count_reported()))
         progress = reporter.progress("training", self.max_steps, "steps", state.step)
         if not state.curve:
             self._measure(math.nan, state_file.parent)
@@ -107,6 +107,11 @@ class Trainer:
         processes.barrier()
         self.model.method.set_weights(load_best(state_file.parent, state.best_step))
         self.steps_run, self.seconds = state.step - first, time.monotonic() - began
+
+    def _count_reported(self) -> tuple[int, int]:
+        """How many validation and training images are reported on, of all concepts."""
+        reported = sum(len(own) for _member, own in validation.by_member(self.encoded, validation.reported_of))
+        return reported, sum(len(validation.measured_of(self.encoded, member)) for member in self.encoded.members)
 
     def learn(self, examples: list[Example], reporter: Reporter, asked: bool = False) -> float:
         """One step of the optimiser; returns its loss. `asked`: whether this process was asked to stop, which all then are."""
@@ -237,7 +242,7 @@ class Trainer:
         with self._averaged():
             errors = torch.zeros(len(self.selection), self.spec.validation_noises)
             if processes.is_first():
-                errors = validation.errors(self.model, self.selection, self.instance_prompt)
+                errors = validation.errors(self.model, self.selection, self.selection_prompts)
             errors = processes.broadcast(errors, self.model.device)
             loss, state = errors.mean().item(), self.state
             if not math.isfinite(loss):

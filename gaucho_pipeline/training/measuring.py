@@ -23,7 +23,7 @@ from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import SilentReporter
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.memory import wait_for
-from gaucho_pipeline.training.preparing import ImagePaths, prepare
+from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
 
 _STEPS = 3
 
@@ -53,9 +53,9 @@ def measure_step(spec: TrainingSpec, words: ConceptWords) -> Measured:
     with tempfile.TemporaryDirectory() as name:
         for row in rows:
             Image.new("RGB", (spec.resolution or 64,) * 2, "gray").save(Path(name) / row.file)
-        images = ImagePaths(Path(name), rows[:1], rows[1:], Path(name) / "class_images")
-        encoded, _rows = prepare(base, spec, words, images, SilentReporter(None))
-    trainer, taken = Trainer(base, spec, words, encoded), list[float]()
+        images = ConceptImages(words, Path(name), rows[:1], rows[1:])
+        encoded, _rows = prepare(base, spec, [images], Places(Path(name) / "class_images"), SilentReporter(None))
+    trainer, taken = Trainer(base, spec, encoded), list[float]()
     trainer.make_plan(SilentReporter(None))
     before = time.monotonic() - began
     for number in range(_STEPS):

@@ -6,7 +6,7 @@ Its head is what model hubs read (https://huggingface.co/docs/hub/model-cards); 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,45 @@ class CardSubject:
     """Of the training images."""
     consent: str = ""
     """What a living person has agreed to."""
+
+
+@dataclass(frozen=True)
+class CollectionCard:
+    """What the card of a collection is about."""
+
+    slug: str
+    title: str
+    concepts: Mapping[ConceptWords, CheckpointMetrics]
+    """What was measured of each."""
+    spec: TrainingSpec
+    family: type[Family]
+    credited: Sequence[Credit]
+    """Of the training images of all concepts."""
+    consent: str = ""
+    """What the people and communities of its concepts have agreed to."""
+
+
+def collection_card(about: CollectionCard) -> str:
+    """The card of an adapter that knows the tokens of several concepts, as Markdown."""
+    spec, method, license_ = _without_paths(about.spec), METHODS[about.spec.method], license_of(about.spec.base_model)
+    words, metrics = next(iter(about.concepts.items()))
+    tokens = "\n".join(f"- **{own.token} {own.class_noun}**" for own in about.concepts)
+    images = sum(each.train_images for each in about.concepts.values())
+    measured = "\n\n".join(
+        f"### {own.token} {own.class_noun}\n\n{_fell(each)}\n\n{_loss_table(each)}" for own, each in about.concepts.items()
+    )
+    sections = [
+        _head(about.slug, words, spec),
+        f"# {plain_markdown(about.title or about.slug)}\n\nWhat `{spec.base_model}` learned of {len(about.concepts)} concepts together, by "
+        f"{method.title}: one file that draws each where its two words are written.\n\n{tokens}\n\n"
+        "Every picture that is made with it is generated, and should say so.",
+        _use(about.slug, words, spec, about.family),
+        f"## What was measured\n\n{measured}\n\n![Loss over the steps](losses.png)\n\n{_took(metrics)}",
+        _limits(spec, metrics.model_copy(update={"train_images": images}), license_) + _agreed(about.consent),
+        credits_section([row.model_dump() for row in about.credited]),
+        "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
+    ]
+    return "\n\n".join(sections) + "\n"
 
 
 def model_card(about: CardSubject) -> str:
@@ -98,7 +137,21 @@ def _use(slug: str, words: ConceptWords, spec: TrainingSpec, family: type[Family
 
 
 def _measured(metrics: CheckpointMetrics) -> str:
-    loss, rows = metrics.validation_loss, ""
+    picture = "![Loss over the steps](losses.png)"
+    return f"## What was measured\n\n{_fell(metrics)}\n\n{_loss_table(metrics)}\n{picture}\n\n{_took(metrics)}"
+
+
+def _fell(metrics: CheckpointMetrics) -> str:
+    """Whether the loss fell, and how sure that is."""
+    loss = metrics.validation_loss
+    change = f" The change is {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)." if loss.interval else ""
+    apart = "" if metrics.reported_apart else " There were too few images to report on others than those that chose the step."
+    ended = f" It ended before its last step: {metrics.ended}." if metrics.ended else ""
+    return f"Did the loss fall: **{metrics.loss_fell}**. {_LOSS_FELL.get(metrics.loss_fell or '', '')}{change}{apart}{ended}"
+
+
+def _loss_table(metrics: CheckpointMetrics) -> str:
+    rows = ""
     for name, pair in (
         ("with the token", metrics.losses.validation.token),
         ("with another made-up word", metrics.losses.validation.other_token),
@@ -106,14 +159,7 @@ def _measured(metrics: CheckpointMetrics) -> str:
         ("on training images, with the token", metrics.losses.train.token),
     ):
         rows += f"| {name} | {pair.base:.4f} | {pair.tuned:.4f} |\n"
-    change = f" The change is {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)." if loss.interval else ""
-    apart = "" if metrics.reported_apart else " There were too few images to report on others than those that chose the step."
-    ended = f" It ended before its last step: {metrics.ended}." if metrics.ended else ""
-    fell = f"Did the loss fall: **{metrics.loss_fell}**. {_LOSS_FELL.get(metrics.loss_fell or '', '')}"
-    return (
-        f"## What was measured\n\n{fell}{change}{apart}{ended}\n\n"
-        f"| loss | base model | tuned |\n| --- | --- | --- |\n{rows}\n![Loss over the steps](losses.png)\n\n{_took(metrics)}"
-    )
+    return f"| loss | base model | tuned |\n| --- | --- | --- |\n{rows}"
 
 
 def _took(metrics: CheckpointMetrics) -> str:

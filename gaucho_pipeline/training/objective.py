@@ -5,13 +5,14 @@ What keeps the rest as it was is the base model's own prediction on prompts with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
-from gaucho_pipeline.training.examples import Encoded, Example, ImageSet, Stream, generator_for, images_of_step
+from gaucho_pipeline.prompts.templates import prior_prompts
+from gaucho_pipeline.training.examples import Encoded, Example, ImageSet, Stream, Turns, generator_for, images_of_step
 from gaucho_pipeline.training.tuned import TunedModel
 
 MIN_AREA = 0.05
@@ -21,26 +22,33 @@ MIN_AREA = 0.05
 class Objective:
     """The loss of a training, step by step."""
 
-    def __init__(self, model: TunedModel, spec: TrainingSpec, encoded: Encoded, class_noun: str) -> None:
+    def __init__(self, model: TunedModel, spec: TrainingSpec, encoded: Encoded) -> None:
         self.model, self.spec, self.encoded = model, spec, encoded
-        self.class_prompt, self.prior_prompts = class_prompt(class_noun), prior_prompts(class_noun)
+        self._prior_prompts = [prior_prompts(member.words.class_noun) for member in encoded.members]
+        self._owners = [turn for turn, member in enumerate(encoded.members) for _unused in member.train]
+        """Of each training image, which concept it is of."""
+        self._turns = Turns(encoded.members) if len(encoded.members) > 1 else None
 
     def examples(self, step: int) -> list[Example]:
         """What step number `step` learns from: a function of the seed and the step alone."""
         spec, train, count = self.spec, self.encoded.train, self.spec.batch_size
-        first, chosen = step * count, images_of_step(step, count, len(train), spec.seed)
+        first, chosen = step * count, self._images_of_step(step)
         found = [self._example(train, index, first + place, Stream.EXAMPLE, 1 / count) for place, index in enumerate(chosen)]
         if not spec.prior_loss_weight:
             return found
         prior_count = -(-count // 2)  # staying the base model needs fewer examples than learning the concept
         share = spec.prior_loss_weight / prior_count
         if spec.prior == "class_images" and (class_images := self.encoded.class_images):
-            chosen = images_of_step(step, prior_count, len(class_images), spec.seed)
+            of_class = images_of_step(step, prior_count, len(class_images), spec.seed)
             first = step * prior_count
-            return found + [self._example(class_images, index, first + n, Stream.CLASS_IMAGE, share) for n, index in enumerate(chosen)]
-        prompts = self.prior_prompts_of(step, prior_count)
+            return found + [self._example(class_images, index, first + n, Stream.CLASS_IMAGE, share) for n, index in enumerate(of_class)]
+        prompts = self.prior_prompts_of(step, [self._owners[index] for index in chosen[:prior_count]])
         kept = [replace(each, prior_prompt=prompt, prior_share=share) for each, prompt in zip(found, prompts, strict=False)]
         return kept + found[prior_count:]
+
+    def _images_of_step(self, step: int) -> list[int]:
+        batch, seed = self.spec.batch_size, self.spec.seed
+        return self._turns.images_of_step(step, batch, seed) if self._turns else images_of_step(step, batch, len(self.encoded.train), seed)
 
     def _example(self, images: ImageSet, index: int, number: int, stream: Stream, share: float) -> Example:
         generator, views = generator_for(self.spec.seed, stream, number), images.views[index]
@@ -52,11 +60,11 @@ class Objective:
         prompt = "" if is_silent < self.spec.caption_dropout else images.captions[index]
         return Example(images.names[index], latents, noise, t, prompt, share, size=drawn.size, mask=drawn.mask)
 
-    def prior_prompts_of(self, step: int, count: int) -> list[str]:
-        """Half of them the class, the rest drawn from the others."""
-        generator = generator_for(self.spec.seed, Stream.PRIOR_PROMPT, step)
-        others = torch.randint(1, len(self.prior_prompts), (count,), generator=generator)
-        return [self.prior_prompts[0] if i % 2 == step % 2 else self.prior_prompts[int(others[i])] for i in range(count)]
+    def prior_prompts_of(self, step: int, owners: Sequence[int]) -> list[str]:
+        """A prompt for each of some examples, half of them their class, the rest drawn from the others. `owners`: their concepts."""
+        generator, prompts = generator_for(self.spec.seed, Stream.PRIOR_PROMPT, step), [self._prior_prompts[owner] for owner in owners]
+        others = torch.randint(1, min(map(len, prompts)), (len(owners),), generator=generator)
+        return [own[0] if i % 2 == step % 2 else own[int(others[i])] for i, own in enumerate(prompts)]
 
     def micro_batches(self, examples: list[Example], size: int) -> list[list[Example]]:
         """A step's examples in parts that are computed at once: of one shape, and at most `size` of them."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -17,7 +18,7 @@ from gaucho_pipeline.models.base_models import Loaded
 from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt, fill_in, instance_prompt, prior_prompts
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training.class_images import generated_images, own_images, sampling_of
-from gaucho_pipeline.training.examples import Encoded, ImageSet, encode_files
+from gaucho_pipeline.training.examples import Encoded, ImageSet, Member, encode_files
 from gaucho_pipeline.training.posteriors import FirstViews, PosteriorCache
 
 OTHER_TOKEN = "xqv"
@@ -25,12 +26,21 @@ OTHER_TOKEN = "xqv"
 
 
 @dataclass(frozen=True)
-class ImagePaths:
-    """Where a training's images are: rows of the curated set, relative to its folder."""
+class ConceptImages:
+    """A concept that is taught, alone or with others: what it is called, and its images, rows of a curated set relative to its folder."""
 
+    words: ConceptWords
     curated: Path
     train: Sequence[TrainImage]
     validation: Sequence[TrainImage]
+    weight: float = 1.0
+    """How often it is shown, beside the others'."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a training keeps images that it makes itself."""
+
     class_images: Path
     """Where the user's own images of the class are put, decoded."""
     data: Path | None = None
@@ -38,74 +48,88 @@ class ImagePaths:
 
 
 def prepare(
-    base: Loaded, spec: TrainingSpec, words: ConceptWords, images: ImagePaths, reporter: Reporter
+    base: Loaded, spec: TrainingSpec, concepts: Sequence[ConceptImages], places: Places, reporter: Reporter
 ) -> tuple[Encoded, list[ClassImage]]:
-    """All images and prompts of a training encoded; and the credits of the user's own images of the class.
+    """All images and prompts of a training encoded, concept by concept; and the credits of the user's own images of the class.
 
     Raises GauchoError if an image cannot be read or has no finite latents.
     """
     family, side = base.family, spec.resolution or base.resolution
     with base.peaks.phase("text encoders"):
-        conditionings = _encode_prompts(base, spec, words, images.train)
+        conditionings = _encode_prompts(base, spec, concepts)
     with base.peaks.phase("class images"):
-        class_files, class_rows = _class_files(base, spec, words.class_noun, images, reporter)
+        noun = concepts[0].words.class_noun  # several concepts have no images of their classes
+        class_files, class_rows = _class_files(base, spec, noun, places, reporter)
     with base.peaks.phase("images"):
         family.vae.to(torch.float32)  # half precision spoils posteriors
         whole = spec.model_copy(update={"crops": 1, "random_flip": False, "further_resolutions": ()})
-        wanted = [(_files(images, images.train), spec), (_files(images, images.validation), whole), (class_files, whole)]
-        cache = _cache(base, spec, images)
+        wanted = [(_files(concepts, "train"), spec), (_files(concepts, "validation"), whole), (class_files, whole)]
+        cache = _cache(base, spec, places)
         progress = reporter.progress("encoding", sum(len(files) for files, _ in wanted), "images")
-        masks = _masks(images) if spec.mask else {}
+        masks = _masks(concepts) if spec.mask else {}
         train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance, masks) for files, how in wanted)
         family.parts.drop("vae")
-    captions = [fill_in(row.caption, words) for row in images.train]
-    names = [Path(row.file).name for row in images.train]
-    class_prompts = [class_prompt(words.class_noun)] * len(of_class)
+    rows = [(each.words, row) for each in concepts for row in each.train]
+    captions, names = [fill_in(row.caption, words) for words, row in rows], [Path(row.file).name for _words, row in rows]
     encoded = Encoded(
         train=ImageSet(names, captions, train),
         validation=FirstViews(validation),
         conditionings=conditionings,
-        class_images=ImageSet([file.name for file in class_files], class_prompts, of_class) if of_class else None,
+        members=_members(concepts),
+        class_images=ImageSet([file.name for file in class_files], [class_prompt(noun)] * len(of_class), of_class) if of_class else None,
     )
     return encoded, class_rows
 
 
-def _encode_prompts(base: Loaded, spec: TrainingSpec, words: ConceptWords, rows: Sequence[TrainImage]) -> dict[str, Conditioning]:
+def _members(concepts: Sequence[ConceptImages]) -> list[Member]:
+    """The concepts with the places of their images among those of all."""
+    found, train, validation = list[Member](), 0, 0
+    for each in concepts:
+        ends = train + len(each.train), validation + len(each.validation)
+        found.append(Member(each.words, range(train, ends[0]), range(validation, ends[1]), each.weight))
+        train, validation = ends
+    return found
+
+
+def _encode_prompts(base: Loaded, spec: TrainingSpec, concepts: Sequence[ConceptImages]) -> dict[str, Conditioning]:
     """What the denoiser is told of every prompt of a training; the text encoders leave memory then, unless they learn."""
-    family, noun = base.family, words.class_noun
-    captions = [fill_in(row.caption, words) for row in rows]
-    prompts = [instance_prompt(words), instance_prompt(words._replace(token=OTHER_TOKEN)), *prior_prompts(noun), *captions]
+    family, prompts = base.family, list[str]()
+    for words, rows in ((each.words, each.train) for each in concepts):
+        prompts += [instance_prompt(words), instance_prompt(words._replace(token=OTHER_TOKEN)), *prior_prompts(words.class_noun)]
+        prompts += [fill_in(row.caption, words) for row in rows]
     found = family.encode_prompts(prompts)
     trials = [trial for _, trial in spec.trials()]
     for wanted in (trial.class_images or ClassImages() for trial in trials if trial.prior == "class_images" and trial.prior_loss_weight):
+        noun = concepts[0].words.class_noun
         family.read([class_prompt(noun)], sampling_of(wanted, spec.resolution or base.resolution))
     if not any(trial.train_text_encoder for trial in trials):
         family.parts.drop(*family.text_encoders)
     return found
 
 
-def _files(images: ImagePaths, rows: Sequence[TrainImage]) -> Mapping[Path, str]:
-    return {images.curated / row.file: row.pixels for row in rows}
+def _files(concepts: Sequence[ConceptImages], which: Literal["train", "validation"]) -> Mapping[Path, str]:
+    """Images of all concepts, with the hash of each one's pixels."""
+    return {each.curated / row.file: row.pixels for each in concepts for row in getattr(each, which)}
 
 
-def _masks(images: ImagePaths) -> Mapping[Path, Path]:
+def _masks(concepts: Sequence[ConceptImages]) -> Mapping[Path, Path]:
     """The masks of the images that have one. Raises ConfigError where none has."""
-    rows = [*images.train, *images.validation]
-    found = {images.curated / row.file: images.curated / row.mask for row in rows if row.mask}
+    rows = [(each.curated, row) for each in concepts for row in (*each.train, *each.validation)]
+    found = {curated / row.file: curated / row.mask for curated, row in rows if row.mask}
     if not found:
         raise ConfigError(_("training.mask: no image has a mask; say under curation: masks: {{}} where they come from"))
     return found
 
 
-def _cache(base: Loaded, spec: TrainingSpec, images: ImagePaths) -> PosteriorCache:
-    if images.data is None:
+def _cache(base: Loaded, spec: TrainingSpec, places: Places) -> PosteriorCache:
+    if places.data is None:
         return PosteriorCache(None)
     model = {**base_models.identity(spec.base_model, spec.revision), "code": base.family.code_version}
-    return PosteriorCache(images.data / ".posteriors", model, base.device.type)
+    return PosteriorCache(places.data / ".posteriors", model, base.device.type)
 
 
 def _class_files(
-    base: Loaded, spec: TrainingSpec, class_noun: str, images: ImagePaths, reporter: Reporter
+    base: Loaded, spec: TrainingSpec, class_noun: str, places: Places, reporter: Reporter
 ) -> tuple[Mapping[Path, str], list[ClassImage]]:
     """The images of the class, where the prior is made of them, and the credits of the user's own."""
     tried = [trial for _, trial in spec.trials() if trial.prior == "class_images" and trial.prior_loss_weight]
@@ -113,7 +137,7 @@ def _class_files(
         return {}, []
     wanted = tried[0].class_images or ClassImages()
     if wanted.folder:
-        rows = own_images(wanted, wanted.folder, images.class_images, reporter)
-        return {images.class_images.parent / row.file: row.pixels for row in rows}, rows
-    root = images.data / ".class_images" if images.data else images.class_images
+        rows = own_images(wanted, wanted.folder, places.class_images, reporter)
+        return {places.class_images.parent / row.file: row.pixels for row in rows}, rows
+    root = places.data / ".class_images" if places.data else places.class_images
     return generated_images(base, spec, wanted, class_noun, root, reporter), []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,8 +14,9 @@ from gaucho_pipeline.families.base import Conditioning
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loading
-from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
+from gaucho_pipeline.prompts.templates import class_prompt, instance_prompt, prior_prompts
 from gaucho_pipeline.training import processes, validation
+from gaucho_pipeline.training.examples import Member
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.loss_change import MARGIN, change_interval, loss_fell
 from gaucho_pipeline.training.memory import flops_of, peak_flops
@@ -26,15 +28,25 @@ _LEVELS = 4
 """Levels of noise that losses are told for, at most."""
 
 
-def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_model_license: str) -> CheckpointMetrics:
-    """All metrics of a checkpoint but for the reading back."""
+def measure(study: Study, watt_hours: float | None, base_model_license: str) -> list[CheckpointMetrics]:
+    """All metrics of a checkpoint but for the reading back; where several concepts were learned together, those of each in their order."""
+    resources = _resources(study.trainer, watt_hours)
+    return [_measure(study, member, reported, resources, base_model_license) for member, reported in _reported(study.trainer)]
+
+
+def _reported(trainer: Trainer) -> list[tuple[Member, Sequence[Posterior]]]:
+    return validation.by_member(trainer.encoded, validation.reported_of)
+
+
+def _measure(
+    study: Study, member: Member, reported: Sequence[Posterior], resources: Resources | None, base_model_license: str
+) -> CheckpointMetrics:
     trainer = study.trainer
-    state, spec, model, encoded = trainer.state, trainer.spec, trainer.model, trainer.encoded
-    reported = validation.reported_of(encoded.validation)
-    losses, change, by_noise_level = losses_of(trainer, words)
-    apart = validation.is_reported_apart(encoded.validation)
+    state, spec, model = trainer.state, trainer.spec, trainer.model
+    losses, change, by_noise_level = losses_of(trainer, member, reported)
+    apart = validation.is_reported_apart(member.validation)
     gain = losses.validation.token.base - losses.validation.token.tuned
-    moved = validation.prior_change(model, reported, trainer.objective.prior_prompts)
+    moved = validation.prior_change(model, reported, prior_prompts(member.words.class_noun))
     prior_drift, class_noun_drift = (round(each / gain, 4) if gain > MARGIN * losses.validation.token.base else None for each in moved)
     return CheckpointMetrics(
         validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
@@ -44,11 +56,11 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
         reported_apart=apart,
         losses=losses,
         by_noise_level=by_noise_level,
-        outside_loss=_outside(trainer),
+        outside_loss=_outside(trainer, member, reported),
         steps=state.step,
         best_step=state.best_step,
-        train_images=len(encoded.train),
-        validation_images=len(encoded.validation),
+        train_images=len(member.train),
+        validation_images=len(member.validation),
         images_per_second=round(trainer.steps_run * spec.batch_size / max(trainer.seconds, 1e-6), 2),
         peak_memory_bytes=model.peaks.highest,
         trainable_parameters=sum(parameter.numel() for parameter in trainer.parameters),
@@ -58,32 +70,34 @@ def measure(study: Study, words: ConceptWords, watt_hours: float | None, base_mo
         learning_rate=float(spec.learning_rate),
         ended=state.ended,
         study=tuple(study.results),
-        resources=_resources(trainer, watt_hours),
+        resources=resources,
         pipeline_class=model.family.pipeline_class,
         base_model_license=base_model_license,
     )
 
 
-def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[float, float] | None, tuple[NoiseLevelLoss, ...]]:
-    """The losses as a set: on train and validation images; with the token, another made-up word, the class alone.
+def losses_of(
+    trainer: Trainer, member: Member, reported: Sequence[Posterior]
+) -> tuple[Losses, tuple[float, float] | None, tuple[NoiseLevelLoss, ...]]:
+    """The losses of a concept as a set: on train and validation images; with the token, another made-up word, the class alone.
 
     Beside them the interval of what changed on validation images with the token, and the loss at each level of noise.
     """
-    model, other = trainer.model, instance_prompt(words._replace(token=OTHER_TOKEN))
+    model, words = trainer.model, member.words
+    own, other = instance_prompt(words), instance_prompt(words._replace(token=OTHER_TOKEN))
 
-    def both(images: list[Posterior], prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
+    def both(images: Sequence[Posterior], prompt: str) -> tuple[torch.Tensor, torch.Tensor]:
         base, tuned = (validation.errors(model, images, prompt, which, for_report=True) for which in (False, True))
         return base, tuned
 
-    def of(images: list[Posterior], token: tuple[torch.Tensor, torch.Tensor]) -> PromptLosses:
-        others = (_means(*both(images, prompt)) for prompt in (other, trainer.objective.class_prompt))
+    def of(images: Sequence[Posterior], token: tuple[torch.Tensor, torch.Tensor]) -> PromptLosses:
+        others = (_means(*both(images, prompt)) for prompt in (other, class_prompt(words.class_noun)))
         return PromptLosses(token=_means(*token), other_token=next(others), class_noun=next(others))
 
-    encoded = trainer.encoded
-    train, reported = list(validation.measured_of(encoded.train.views)), list(validation.reported_of(encoded.validation))
-    with_token = both(reported, trainer.instance_prompt)
+    train = validation.measured_of(trainer.encoded, member)
+    with_token = both(reported, own)
     change = change_interval(*with_token)
-    losses = Losses(train=of(train, both(train, trainer.instance_prompt)), validation=of(reported, with_token))
+    losses = Losses(train=of(train, both(train, own)), validation=of(reported, with_token))
     by_noise = (model.family.validation_noise_levels(model.noises), *(errors.mean(dim=0) for errors in with_token))
     levels, *means = ([part.mean().item() for part in torch.chunk(values, _LEVELS)] for values in by_noise)
     by_noise_level = tuple(
@@ -93,14 +107,12 @@ def losses_of(trainer: Trainer, words: ConceptWords) -> tuple[Losses, tuple[floa
     return losses, (round(change[0], 5), round(change[1], 5)) if change else None, by_noise_level
 
 
-def _outside(trainer: Trainer) -> BaseTuned | None:
+def _outside(trainer: Trainer, member: Member, reported: Sequence[Posterior]) -> BaseTuned | None:
     """The loss with the token on what is not the subject, of validation images that have a mask; None where images are learned whole."""
-    masked = [image for image in validation.reported_of(trainer.encoded.validation) if image.mask is not None]
+    masked, prompt = [image for image in reported if image.mask is not None], instance_prompt(member.words)
     if not masked:
         return None
-    base, tuned = (
-        validation.errors(trainer.model, masked, trainer.instance_prompt, which, for_report=True, outside=True) for which in (False, True)
-    )
+    base, tuned = (validation.errors(trainer.model, masked, prompt, which, for_report=True, outside=True) for which in (False, True))
     return _means(base, tuned)
 
 
@@ -133,7 +145,8 @@ def read_back(study: Study, folder: Path) -> float:
     The trained model leaves memory first. Raises GauchoError if what was stored does not load, or gives something else.
     """
     trainer = study.trainer
-    spec, device, prompt, latents = trainer.spec, trainer.model.device, trainer.instance_prompt, trainer.encoded.validation[0].mean[None]
+    spec, device, latents = trainer.spec, trainer.model.device, trainer.encoded.validation[0].mean[None]
+    prompt = instance_prompt(trainer.encoded.members[0].words)
     conditioning = None if spec.train_text_encoder else trainer.encoded.conditionings[prompt]
     dtype = trainer.model.dtype
     before = _prediction(trainer.model.family, dtype, latents, prompt, conditioning)

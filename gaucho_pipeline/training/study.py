@@ -16,7 +16,6 @@ from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models.base_models import Loaded
-from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
@@ -31,9 +30,8 @@ RATE_DIVISOR = 3.0
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is taught: what a concept is called, its images and prompts encoded, and what the images hash to."""
+    """What is taught: images and prompts, encoded, and what the images hash to."""
 
-    words: ConceptWords
     encoded: Encoded
     images_digest: str
 
@@ -94,7 +92,7 @@ def _new_trainer(base: Loaded, tried: TrainingSpec, lesson: Lesson, state: Path,
     spec = tried.for_family(type(base.family))
     if spec.learning_rate == "find":
         spec = spec.model_copy(update={"learning_rate": find_rate(base, spec, lesson, state / "range_test.json", reporter)})
-    return Trainer(base, spec, lesson.words, lesson.encoded, lesson.images_digest)
+    return Trainer(base, spec, lesson.encoded, lesson.images_digest)
 
 
 def _named(values: dict[str, Any]) -> str:
@@ -121,14 +119,16 @@ def find_rate(base: Loaded, spec: TrainingSpec, lesson: Lesson, kept: Path, repo
     if was_found:
         return float(json.loads(kept.read_text(encoding="utf-8"))["learning_rate"])
     low, high = METHODS[spec.method].learning_rates
-    trainer = Trainer(base, spec.model_copy(update={"learning_rate": low, "ema_decay": None}), lesson.words, lesson.encoded)
-    images, rows = trainer.selection[:4], list[tuple[float, float]]()
+    trainer = Trainer(base, spec.model_copy(update={"learning_rate": low, "ema_decay": None}), lesson.encoded)
+    rows = list[tuple[float, float]]()
+    few = slice(None, None, max(1, len(trainer.selection) // 4)) if len(lesson.encoded.members) > 1 else slice(4)
+    images, prompts = trainer.selection[few], trainer.selection_prompts[few]
     trainer.make_plan(reporter)
     try:
         for step in range(RANGE_TEST_STEPS + 1):
             rate = low * (high / low) ** (step / RANGE_TEST_STEPS)
             if step % RANGE_TEST_INTERVAL == 0:
-                loss = validation.errors(trainer.model, images, trainer.instance_prompt).mean().item()
+                loss = validation.errors(trainer.model, images, prompts).mean().item()
                 rows.append((rate, loss))
                 if not math.isfinite(loss) or loss > 1.5 * rows[0][1]:
                     break

@@ -6,12 +6,12 @@ What measuring costs is bounded here as well: a tenth of the training's time, in
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from gaucho_pipeline.concepts.training import TrainingSpec
-from gaucho_pipeline.training.examples import Stream, generator_for
+from gaucho_pipeline.training.examples import Encoded, Member, Stream, generator_for
 from gaucho_pipeline.training.objective import area_of
 from gaucho_pipeline.training.posteriors import Posterior, Size
 from gaucho_pipeline.training.tuned import TunedModel
@@ -33,19 +33,24 @@ def reported_of(validation: Sequence[Posterior]) -> Sequence[Posterior]:
     return _at_most(validation[1 - _first(validation) :: 2] if is_reported_apart(validation) else validation, "reported")
 
 
+def by_member(encoded: Encoded, choose: Callable[[Sequence[Posterior]], Sequence[Posterior]]) -> list[tuple[Member, Sequence[Posterior]]]:
+    """Some of the validation images of each concept that is learned, such as `selection_of` or `reported_of` chooses."""
+    return [(member, choose(encoded.validation[member.validation.start : member.validation.stop])) for member in encoded.members]
+
+
 def _first(validation: Sequence[Posterior]) -> int:
     """The first that chooses: of an odd number, the larger half is reported on, because an interval is of these."""
     return len(validation) % 2
 
 
-def is_reported_apart(validation: Sequence[Posterior]) -> bool:
+def is_reported_apart(validation: Sequence[object]) -> bool:
     """Whether the images that are reported on are others than those that choose the best weights."""
     return len(validation) >= 3
 
 
-def measured_of(train: Sequence[Sequence[Posterior]]) -> Sequence[Posterior]:
-    """The training images that are reported on, each whole and unmirrored."""
-    return _at_most([views[0] for views in train], "train")
+def measured_of(encoded: Encoded, member: Member) -> Sequence[Posterior]:
+    """The training images of a concept that are reported on, each whole and unmirrored."""
+    return _at_most([encoded.train.views[place][0] for place in member.train], "train")
 
 
 def _at_most(images: Sequence[Posterior], what: str) -> Sequence[Posterior]:
@@ -55,17 +60,22 @@ def _at_most(images: Sequence[Posterior], what: str) -> Sequence[Posterior]:
 
 @torch.no_grad()
 def errors(
-    model: TunedModel, images: Sequence[Posterior], prompt: str, tuned: bool = True, for_report: bool = False, outside: bool = False
+    model: TunedModel,
+    images: Sequence[Posterior],
+    prompt: str | Sequence[str],
+    tuned: bool = True,
+    for_report: bool = False,
+    outside: bool = False,
 ) -> torch.Tensor:
-    """Squared error for each image and noise, (images, noises), from little noise to much.
+    """Squared error for each image and noise, (images, noises), from little noise to much. `prompt`: of all images, or of each.
 
     What is reported is measured under noises that chose no weights. Of an image with a mask the error is that of the subject alone, or with
     `outside` that of the rest.
     """
-    rows = []
-    for index, image in enumerate(images):
+    rows, prompts = [], [prompt] * len(images) if isinstance(prompt, str) else prompt
+    for index, (image, own) in enumerate(zip(images, prompts, strict=True)):
         latents, noise, t = _noised(model, image, index, Stream.REPORT if for_report else Stream.SELECTION)
-        predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [prompt] * len(t), image.size, tuned)
+        predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [own] * len(t), image.size, tuned)
         squares = (predicted - model.family.target(latents, noise, t)).square()
         if image.mask is not None:
             shown = 1 - image.mask if outside else image.mask

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gaucho_pipeline.assets.rows import CrawledImage, ImageMention, TrainImage, parse_rows, read_rows, to_json, write_rows
-from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, COLLECTION, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import digest, is_file_of
@@ -32,10 +32,14 @@ from gaucho_pipeline.store.store import CURRENT, QUARANTINE, TRASH, Store
 from gaucho_pipeline.upkeep.collecting import forget_measures
 from gaucho_pipeline.upkeep.references import all_artifacts, busy_with, folders_in
 
+_REDACTED = ("train.jsonl", "validation.jsonl")
+"""The tables of what was taught from which an image's row goes; what was learned of it is in the weights, and stays."""
+_TAUGHT = (CHECKPOINT.name, COLLECTION.name)
 _TABLES = {
     RAW_CRAWL.name: ("images.jsonl",),
     CURATED_SET.name: ("images.jsonl", "excluded.jsonl"),
-    CHECKPOINT.name: ("train.jsonl", "validation.jsonl"),
+    COLLECTION.name: _REDACTED,
+    CHECKPOINT.name: (*_REDACTED, "together.jsonl"),
     EVALUATION.name: ("training.jsonl",),
 }
 """The tables of an artifact in which an image stands with its SHA-256."""
@@ -52,7 +56,7 @@ class Forgetting:
     sha256: str
     removed: list[Path] = field(default_factory=list)
     learned_from: list[Artifact] = field(default_factory=list)
-    """Checkpoints that had it among their training images."""
+    """Checkpoints and collections that had it among their training images."""
     concepts: list[str] = field(default_factory=list)
     """Those whose sets have to be made again."""
     published: list[Path] = field(default_factory=list)
@@ -85,7 +89,7 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
         forgotten.add(done.sha256, sorted(names), reason, fingerprint)  # first, so that it does not come back whatever happens now
     remote = remote_from_environment()
     if remote:
-        whole = [artifact for artifact, _unused in holders if artifact.manifest.asset != CHECKPOINT.name]
+        whole = [artifact for artifact, _unused in holders if artifact.manifest.asset not in _TAUGHT]
         pictures = {artifact.manifest.files[str(row.file)] for artifact, own in holders for row in own if _has(artifact, row)}
         remote.withdraw([*whole, *_sites(store, done)], {done.sha256} | pictures)
     for folder in unread:
@@ -161,8 +165,8 @@ def _take_out(store: Store, artifact: Artifact, rows: Sequence[ImageMention], do
     """Takes an image out of one artifact that has it."""
     made = artifact.manifest
     current = store.current(made.asset, made.concept)
-    if made.asset == CHECKPOINT.name:
-        done.learned_from += [artifact] if _is_in(artifact, "train.jsonl", done.sha256) else []
+    if made.asset in _TAUGHT:
+        done.learned_from += [artifact] if any(_is_in(artifact, name, done.sha256) for name in ("train.jsonl", "together.jsonl")) else []
         redacted = _redact(store, artifact, [str(row.file) for row in rows if _has(artifact, row)])
         if remote and redacted:
             remote.replace(store, redacted)
@@ -213,7 +217,8 @@ def _file_name(place: str) -> str:
 
 
 def _is_in(artifact: Artifact, table: str, sha: str) -> bool:
-    return any(row.sha256 == sha for row in read_rows(artifact.folder / table, ImageMention))
+    path = artifact.folder / table
+    return path.exists() and any(row.sha256 == sha for row in read_rows(path, ImageMention))
 
 
 def _remove(store: Store, artifact: Artifact, done: Forgetting) -> None:
@@ -239,7 +244,7 @@ def _redact(store: Store, artifact: Artifact, files: Iterable[str]) -> Artifact 
         shutil.copytree(artifact.folder, staging, copy_function=os.link, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
         for name in gone:
             (staging / name).unlink()
-        for table in _TABLES[CHECKPOINT.name]:
+        for table in _REDACTED:
             rows = read_rows(staging / table, TrainImage)
             write_rows(staging / table, [row for row in rows if row.file not in gone])
         current = store.current(made.asset, made.concept)

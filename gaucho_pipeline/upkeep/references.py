@@ -47,7 +47,7 @@ def needed(project: Project, without: Collection[str] = ()) -> set[Key]:
     """
     store, found = project.store, set[Key]()
     homes = [(asset, home.name) for asset in ASSETS for home in folders_in(store.root / asset) if home.name not in without]
-    homes = [(asset, slug) for asset, slug in homes if slug not in project.slugs or project.has_asset(asset, slug)]
+    homes = [(asset, slug) for asset, slug in homes if not project.concepts.has(slug) or project.has_asset(asset, slug)]
     todo = [artifact for asset, slug in homes if (artifact := store.current(asset, slug))]
     todo += [*_pinned(project), *_approved(project), *_being_read(store)]
     while todo:
@@ -135,6 +135,6 @@ def images_of(crawl: Artifact) -> list[str]:
 
 
 def gone_concepts(project: Project) -> list[str]:
-    """Concepts of which something stands, and which the file no longer has."""
-    there = {home.name for asset in CONCEPT_ASSETS for home in folders_in(project.store.root / asset.name)}
-    return sorted(there - set(project.slugs) - {ALL})
+    """Concepts and collections of which something stands, and which the file no longer has."""
+    there = {home.name for asset in ASSETS.values() if asset.is_partitioned for home in folders_in(project.store.root / asset.name)}
+    return sorted(there - set(project.slugs) - set(project.collections))

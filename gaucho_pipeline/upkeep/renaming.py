@@ -1,4 +1,4 @@
-"""`gaucho rename OLD NEW`: a concept gets another slug and keeps all that was made of it; nothing is trained again."""
+"""`gaucho rename OLD NEW`: a concept or a collection gets another slug and keeps all that was made of it; nothing is trained again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from gaucho_pipeline.assets.table import CONCEPT_ASSETS, RAW_CRAWL
+from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION, RAW_CRAWL
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.concepts.yaml_mistakes import check_nesting
@@ -22,9 +22,11 @@ from gaucho_pipeline.store.manifest import Manifest, fingerprint
 from gaucho_pipeline.store.store import CURRENT, Store
 from gaucho_pipeline.upkeep.references import busy_with, folders_in
 
+_PARTITIONED = tuple(asset for asset in ASSETS.values() if asset.is_partitioned)
+
 
 def rename(project: Project, old: str, new: str) -> int:
-    """Renames a concept in the file, in the data folder and among the approvals; returns how many artifacts it has kept.
+    """Renames a concept or a collection in the file, in the data folder and among the approvals; returns how many artifacts it has kept.
 
     A rename that was killed is finished by the same command again. Raises ConfigError for a slug that is none or is taken, GauchoError
     while a stage is at work on it.
@@ -32,34 +34,62 @@ def rename(project: Project, old: str, new: str) -> int:
     if not SLUG.fullmatch(new) or len(new) > 64:
         raise ConfigError(_("{new}: must be a slug: small letters, digits and _", new=new))
     store, journal = project.store, project.store.root / ".fetched" / f"{old}.jsonl"
-    is_begun = old not in project.slugs and new in project.slugs
-    if is_begun and not (_homes(store, old) or journal.exists() or old in read_approvals(project)):
-        project.concept(old)  # there is nothing left to finish
+    is_begun = not project.concepts.has(old) and project.concepts.has(new)
+    if is_begun and not (_homes(store, old) or journal.exists() or old in read_approvals(project) or _made_from(store, old)):
+        project.subject(old)  # there is nothing left to finish
     if not is_begun:
-        project.concept(old)
-        if new in project.slugs:
+        project.subject(old)
+        if project.concepts.has(new):
             raise ConfigError(_("{concepts_file}: there is a concept {new!r} already", concepts_file=project.concepts_file, new=new))
         if _homes(store, new):
             raise ConfigError(_("{root}: something of a concept {new!r} stands there; see: gaucho gc --removed", root=store.root, new=new))
     if busy := busy_with(store, {old}):
         raise GauchoError(_("{busy}: at work; wait for the end, then rename", busy=", ".join(busy)))
-    for artifact in (each for asset in CONCEPT_ASSETS for each in store.all(asset.name, old)):
+    named = [each for asset in _PARTITIONED for each in store.all(asset.name, old)]
+    for artifact in (*named, *_made_from(store, old)):
         if damaged := artifact.damaged():
             raise GauchoError(_("{folder}: is damaged; first run: gaucho fsck --repair", folder=artifact.folder / damaged[0]))
     if not is_begun:
         _rename_in_file(project.concepts_file, old, new)
-    count = sum(_move(store, asset.name, old, new) for asset in CONCEPT_ASSETS)
+    count = sum(_move(store, asset.name, old, new) for asset in _PARTITIONED)
+    for artifact in _made_from(store, old):
+        _with_input_renamed(store, artifact, old, new)
     move_approval(project, old, new)
     _move_file(journal, journal.with_name(f"{new}.jsonl"))
     _move_file(store.root / PANELS / old, store.root / PANELS / new)
-    for asset in CONCEPT_ASSETS:
+    for asset in _PARTITIONED:
         for place in (".staging", ".requests"):
             shutil.rmtree(store.root / place / asset.name / old, ignore_errors=True)
     return count
 
 
 def _homes(store: Store, slug: str) -> list[Path]:
-    return [home for asset in CONCEPT_ASSETS if (home := store.home(asset.name, slug)).exists()]
+    return [home for asset in _PARTITIONED if (home := store.home(asset.name, slug)).exists()]
+
+
+def _made_from(store: Store, slug: str) -> list[Artifact]:
+    """What was taught in a collection: collections that learned from a concept of this slug, checkpoints of a collection of this slug."""
+    taught = (
+        artifact
+        for asset in (COLLECTION.name, CHECKPOINT.name)
+        for home in folders_in(store.root / asset)
+        for artifact in store.all(asset, home.name)
+    )
+    return [each for each in taught if any(name.endswith(f"/{slug}") for name in each.manifest.provenance.inputs)]
+
+
+def _with_input_renamed(store: Store, artifact: Artifact, old: str, new: str) -> None:
+    """Publishes an artifact under the fingerprint that it has with an input's new name, in the place of itself."""
+    made, current = artifact.manifest, store.current(artifact.manifest.asset, artifact.manifest.concept)
+    inputs = {
+        f"{name.partition('/')[0]}/{new}" if name.endswith(f"/{old}") else name: each for name, each in made.provenance.inputs.items()
+    }
+    provenance = made.provenance.model_copy(update={"inputs": inputs})
+    named = made.model_copy(update={"provenance": provenance, "fingerprint": fingerprint(made.asset, made.concept, provenance)})
+    with store.staging(made.asset, made.concept, named.fingerprint) as staging:
+        shutil.copytree(artifact.folder, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
+        store.publish(staging, named, counts=bool(current and current.folder == artifact.folder))
+    store.discard(artifact.folder)
 
 
 def _move(store: Store, asset: str, old: str, new: str) -> int:
@@ -115,13 +145,15 @@ def _rename_in_file(path: Path, old: str, new: str) -> None:
 
 
 def _places(root: yaml.Node | None, old: str, text: str) -> list[tuple[int, int]]:
-    """Where the slug stands: the key below `concepts`, the scalars of every `look_alikes.concepts`, and the concepts of every beat."""
+    """Where the slug stands: as a key of `concepts` or `collections`, in `concepts` of look-alikes and collections, and in every beat."""
     found = list[tuple[int, int]]()
 
     def visit(node: yaml.Node | None, above: tuple[str, ...]) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                if key.value == old and (above == ("concepts",) or above[-2:] == ("beats", "concepts")):
+                is_key = above in (("concepts",), ("collections",)) or above[-2:] == ("beats", "concepts")
+                is_key = is_key or (len(above) == 3 and above[0] == "collections" and above[2] == "weights")
+                if key.value == old and is_key:
                     found.append((key.start_mark.index, key.end_mark.index))
                 if above[-1:] == ("beats",) and key.value == "prompt":
                     start, end = value.start_mark.index, value.end_mark.index
@@ -129,7 +161,8 @@ def _places(root: yaml.Node | None, old: str, text: str) -> list[tuple[int, int]
                 visit(value, (*above, str(key.value)))
         elif isinstance(node, yaml.SequenceNode):
             for item in node.value:
-                is_named = above[-2:] == ("look_alikes", "concepts") and isinstance(item, yaml.ScalarNode) and item.value == old
+                is_list = above[-2:] == ("look_alikes", "concepts") or (len(above) == 3 and above[::2] == ("collections", "concepts"))
+                is_named = is_list and isinstance(item, yaml.ScalarNode) and item.value == old
                 found.extend([(item.start_mark.index, item.end_mark.index)] if is_named else [])
                 visit(item, above)
 

@@ -30,7 +30,7 @@ from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import validation
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.preparing import ImagePaths, prepare
+from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
 from gaucho_pipeline_tests import tiny_models
 from gaucho_pipeline_tests.recording import hold
 from gaucho_pipeline_tests.samples import train_image
@@ -47,14 +47,14 @@ def new_trainer(name: str, folder: Path, pipeline: Any = None, **keys: Any) -> T
     plain = {"rank": 4, "alpha": 2, "learning_rate": 0.01, "batch_size": 2, "max_steps": 12, "validation_steps": 12, "resolution": SIDE}
     spec = TrainingSpec.model_validate(plain | {"early_stopping": False, "keep_best": False} | keys).for_family(type(family))
     base = Loaded(family, torch.device("cpu"), torch.float32)
-    images = ImagePaths(folder, rows[:2], rows[2:], folder / "class_images")
-    encoded, _ = prepare(base, spec, ConceptWords("chmrr", "drink"), images, Reporter(None))
-    return Trainer(base, spec, ConceptWords("chmrr", "drink"), encoded)
+    images = ConceptImages(ConceptWords("chmrr", "drink"), folder, rows[:2], rows[2:])
+    encoded, _ = prepare(base, spec, [images], Places(folder / "class_images"), Reporter(None))
+    return Trainer(base, spec, encoded)
 
 
 def predicted(family: Family, trainer: Trainer) -> torch.Tensor:
     with torch.no_grad():
-        conditioning = family.collate([trainer.encoded.conditionings[trainer.instance_prompt]])
+        conditioning = family.collate([trainer.encoded.conditionings[trainer.selection_prompts[0]]])
         return family.predict(trainer.encoded.validation[0].mean[None], torch.tensor([0.5]), conditioning)
 
 
@@ -265,7 +265,7 @@ def test_sdxl_is_told_each_images_size_and_cut_and_the_sides_of_its_pictures_whe
     network, told = trainer.model.family.network, list[torch.Tensor]()
     network.register_forward_pre_hook(lambda module, arguments, keys: told.append(keys["added_cond_kwargs"]["time_ids"]), with_kwargs=True)
     trainer.objective.loss(trainer.objective.examples(0))
-    validation.errors(trainer.model, trainer.selection, trainer.instance_prompt)
+    validation.errors(trainer.model, trainer.selection, trainer.selection_prompts)
     assert {tuple(row) for ids in told for row in ids.tolist()} == {(64.0, 64.0, 0.0, 0.0, SIDE, SIDE)}
     told.clear()
     family = new_family("StableDiffusionXLPipeline")

@@ -45,7 +45,7 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Manifest, Provenance
 from gaucho_pipeline.training.loop import Trainer
-from gaucho_pipeline.training.preparing import ImagePaths, prepare
+from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
 from gaucho_pipeline_tests.drawing_stories import drawing_of
 from gaucho_pipeline_tests.evaluating import drawn, stand_until_evaluation
 from gaucho_pipeline_tests.programs import run_stage
@@ -309,9 +309,9 @@ def test_training_on_the_same_images_loses_what_it_did(tmp_path: Path) -> None:
     base = base_models.load("embedded", None, torch.device("cpu"))
     spec = TrainingSpec(rank=4, learning_rate=1e-3, batch_size=2, max_steps=3, validation_steps=1, random_flip=True, crops=2)
     spec = spec.for_family(StableDiffusion)
-    words, images = ConceptWords("mtl", "tree"), ImagePaths(tmp_path, rows[:4], rows[4:], tmp_path / "class_images")
-    encoded, _ = prepare(base, spec, words, images, Reporter(None))
-    trainer = Trainer(base, spec, words, encoded)
+    images = ConceptImages(ConceptWords("mtl", "tree"), tmp_path, rows[:4], rows[4:])
+    encoded, _ = prepare(base, spec, [images], Places(tmp_path / "class_images"), Reporter(None))
+    trainer = Trainer(base, spec, encoded)
     first = [trainer.objective.loss(trainer.objective.examples(step)).sum().item() for step in range(3)]
     trainer.run(tmp_path / "training.pt", Reporter(None))
     result = {

@@ -16,12 +16,12 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import validation
-from gaucho_pipeline.training.examples import Encoded, ImageSet
+from gaucho_pipeline.training.examples import ImageSet
 from gaucho_pipeline.training.loop import Trainer, lr_factor
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.state import load_state, previous_of
 from gaucho_pipeline_tests.reporters import RecordingReporter
-from gaucho_pipeline_tests.trainers import copied, disturb, encoded, new_trainer, posteriors, same
+from gaucho_pipeline_tests.trainers import copied, disturb, encoded, measured_on_itself, new_trainer, posteriors, same
 
 
 def run(trainer: Trainer, tmp_path: Path, name: str = "training") -> Trainer:
@@ -145,8 +145,7 @@ def test_a_training_that_a_third_of_its_steps_has_not_moved_ends_there(tmp_path:
 
 
 def test_a_training_that_moves_goes_on_to_its_end(tmp_path: Path) -> None:
-    learned = Encoded(encoded().train, [views[0] for views in encoded().train.views], encoded().conditionings)
-    trainer = run(new_trainer(learned, max_steps=30, learning_rate=3e-3, early_stopping=True), tmp_path)
+    trainer = run(new_trainer(measured_on_itself(), max_steps=30, learning_rate=3e-3, early_stopping=True), tmp_path)
     assert (trainer.state.step, trainer.state.ended) == (30, "")
 
 

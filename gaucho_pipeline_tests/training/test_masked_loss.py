@@ -20,7 +20,7 @@ from gaucho_pipeline.training.examples import View, views_of
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.objective import MIN_AREA, area_of
 from gaucho_pipeline.training.posteriors import FirstViews, MaskedViews, SizedViews
-from gaucho_pipeline.training.preparing import ImagePaths, _masks
+from gaucho_pipeline.training.preparing import ConceptImages, _masks
 from gaucho_pipeline_tests.samples import train_image
 from gaucho_pipeline_tests.trainers import WORDS, disturb, encoded, new_trainer, posteriors
 
@@ -205,7 +205,7 @@ def test_a_prior_outside_at_weight_0_is_a_mistake() -> None:
 def test_masks_that_nobody_made_are_told_before_anything_is_encoded(tmp_path: Path) -> None:
     rows = [train_image(1), train_image(2)]
     with pytest.raises(ConfigError, match=r"training\.mask: no image has a mask"):
-        _masks(ImagePaths(tmp_path, rows, rows, tmp_path))
+        _masks([ConceptImages(WORDS, tmp_path, rows, rows)])
 
 
 def test_the_key_changes_the_version_and_its_absence_does_not() -> None:

@@ -76,7 +76,7 @@ def test_the_prior_loss_is_how_far_what_was_learned_moves_prompts_without_the_to
     for trainer in (plain, once, twice):
         disturb(trainer)
     step = ByHand(once)
-    (prompt,) = once.objective.prior_prompts_of(0, 1)
+    (prompt,) = once.objective.prior_prompts_of(0, [0])
     moved = step.predict([prompt], 1)
     with once.model.method.disable_adapter():
         prior = (moved - step.predict([prompt], 1)).square().mean().item()
@@ -87,7 +87,7 @@ def test_the_prior_loss_is_how_far_what_was_learned_moves_prompts_without_the_to
 
 def test_half_of_the_prior_prompts_name_the_class_and_the_rest_others() -> None:
     objective = new_trainer(prior_loss_weight=1.0).objective
-    drawn = [prompt for step in range(20) for prompt in objective.prior_prompts_of(step, 2)]
+    drawn = [prompt for step in range(20) for prompt in objective.prior_prompts_of(step, [0, 0])]
     assert drawn.count(class_prompt(NOUN)) == 20
     assert set(drawn) <= set(prior_prompts(NOUN))
     assert len(set(drawn)) > 3

@@ -13,23 +13,18 @@ from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.methods.base import CheckpointInfo
 from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE
 from gaucho_pipeline.stage.reporter import Reporter
-from gaucho_pipeline.training.examples import Encoded
 from gaucho_pipeline.training.loss_change import loss_fell
 from gaucho_pipeline.training.report import losses_of, measure, read_back
 from gaucho_pipeline.training.study import Study
-from gaucho_pipeline_tests.trainers import WORDS, disturb, encoded, new_trainer
-
-
-def known() -> Encoded:
-    """Images of noise, measured on themselves: what is learned of noise is they alone."""
-    found = encoded()
-    return Encoded(found.train, [views[0] for views in found.train.views], found.conditionings)
+from gaucho_pipeline.training.validation import reported_of
+from gaucho_pipeline_tests.trainers import disturb, measured_on_itself, new_trainer
 
 
 def measured(tmp_path: Path, **keys: Any) -> CheckpointMetrics:
-    trainer = new_trainer(known(), **({"max_steps": 40, "validation_steps": 20, "rank": 8, "validation_noises": 4} | keys))
+    trainer = new_trainer(measured_on_itself(), **({"max_steps": 40, "validation_steps": 20, "rank": 8, "validation_noises": 4} | keys))
     trainer.run(tmp_path / "training.pt", Reporter(None))
-    return measure(Study(trainer, [], {"while training": trainer.state.curve}, "while training"), WORDS, 0.5, "free")
+    (found,) = measure(Study(trainer, [], {"while training": trainer.state.curve}, "while training"), 0.5, "free")
+    return found
 
 
 @pytest.mark.parametrize(("learning_rate", "expected"), [(1e-9, "no"), (3e-3, "yes")])
@@ -52,7 +47,7 @@ def test_the_losses_of_every_noise_level_make_up_the_whole(tmp_path: Path) -> No
 def test_losses_differ_by_images_and_prompts() -> None:
     trainer = new_trainer()
     disturb(trainer)
-    losses, _, _ = losses_of(trainer, WORDS)
+    losses, _, _ = losses_of(trainer, trainer.encoded.members[0], reported_of(trainer.encoded.validation))
     tuned = [pair.tuned for part in (losses.train, losses.validation) for pair in (part.token, part.other_token, part.class_noun)]
     assert len(set(tuned)) == 6
 

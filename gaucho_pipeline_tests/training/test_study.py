@@ -20,8 +20,7 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training import study, validation
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.study import Lesson, Study, find_rate, train_all
-from gaucho_pipeline_tests.trainers import PLAIN, WORDS, copied, new_trainer, same
-from gaucho_pipeline_tests.training.test_report import known
+from gaucho_pipeline_tests.trainers import PLAIN, copied, measured_on_itself, new_trainer, same
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +34,7 @@ def spec_of(**keys: Any) -> TrainingSpec:
 
 def studied(tmp_path: Path, **keys: Any) -> Study:
     base = base_models.load("embedded", None, torch.device("cpu"))
-    return train_all(base, spec_of(**keys), Lesson(WORDS, known(), "images"), tmp_path, Reporter(None))
+    return train_all(base, spec_of(**keys), Lesson(measured_on_itself(), "images"), tmp_path, Reporter(None))
 
 
 def test_every_combination_is_tried_and_the_best_is_kept(tmp_path: Path) -> None:
@@ -90,7 +89,7 @@ def test_no_trial_stands_in_memory_beside_another(tmp_path: Path, monkeypatch: p
 def test_computing_parts_twice_in_one_trial_is_not_taken_into_the_next(tmp_path: Path) -> None:
     base = base_models.load("embedded", None, torch.device("cpu"))
     for on in (True, False):
-        trainer = Trainer(base, spec_of(gradient_checkpointing=on), WORDS, known())
+        trainer = Trainer(base, spec_of(gradient_checkpointing=on), measured_on_itself())
         (tmp_path / str(on)).mkdir()
         trainer.run(tmp_path / str(on) / "training.pt", Reporter(None))
         assert base.family.network.is_gradient_checkpointing is on
@@ -129,7 +128,7 @@ def test_a_trial_may_name_modules_of_its_family(tmp_path: Path) -> None:
 def found_rate(tmp_path: Path, **keys: Any) -> float:
     base = base_models.load("embedded", None, torch.device("cpu"))
     return find_rate(
-        base, spec_of(learning_rate="find", **keys), Lesson(WORDS, known(), "images"), tmp_path / "range_test.json", Reporter(None)
+        base, spec_of(learning_rate="find", **keys), Lesson(measured_on_itself(), "images"), tmp_path / "range_test.json", Reporter(None)
     )
 
 
@@ -140,7 +139,7 @@ def test_the_rate_that_is_found_learns_more_than_a_much_lower_one(method: str, l
     results = []
     for name, tried in (("found", rate), ("lower", rate / 30)):
         (tmp_path / name).mkdir()
-        trainer = new_trainer(known(), learning_rate=tried, max_steps=20, method=method)
+        trainer = new_trainer(measured_on_itself(), learning_rate=tried, max_steps=20, method=method)
         trainer.run(tmp_path / name / "training.pt", Reporter(None))
         results.append(trainer.state.best_loss)
     assert results[0] < results[1]

@@ -10,6 +10,7 @@ import torch
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.prompts.templates import instance_prompt, prior_prompts
 from gaucho_pipeline.training import validation
+from gaucho_pipeline.training.examples import Encoded, ImageSet, Member
 from gaucho_pipeline_tests.trainers import NOUN, WORDS, disturb, new_trainer, posteriors
 
 PROMPT = instance_prompt(WORDS)
@@ -61,7 +62,8 @@ def test_of_many_images_some_are_measured_spread_over_all() -> None:
     many = posteriors(100, 1, 2, 2)
     assert len(validation.selection_of(many)) == 12
     assert len(validation.reported_of(many)) == 24
-    measured = validation.measured_of([[each, many[0]] for each in many])
+    member, nothing = Member(WORDS, range(100), range(0)), ImageSet([], [], [[each, many[0]] for each in many])
+    measured = validation.measured_of(Encoded(nothing, [], {}, [member]), member)
     assert [next(i for i, each in enumerate(many) if each is one) for one in measured] == [0, 25, 50, 75]
 
 

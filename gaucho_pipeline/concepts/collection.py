@@ -1,0 +1,108 @@
+"""A collection: several concepts that one adapter learns together, each by its own token.
+
+What people write is `Collection`. What its stage is asked for is `CollectionSpec`: how it is taught, and the concepts with their words. A
+concept that is taught in a collection has `TaughtTogether` for its training: its checkpoint is what the collection learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from gaucho_pipeline.assets.table import COLLECTION, CURATED_SET
+from gaucho_pipeline.concepts.part import ConceptFacts, OtherInput
+from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.language.bilingual import Bilingual
+from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
+from gaucho_pipeline.prompts.templates import ConceptWords, prior_prompts
+from gaucho_pipeline.spec import Absent, JsonObject, Operational, Spec, Text
+
+MAX_CONCEPTS = 100
+
+
+class Collection(Spec):
+    """Several concepts that are taught together, in one adapter that knows the token of each."""
+
+    name: Bilingual | None = Field(None, description="Names for people; the slug if absent")
+    concepts: tuple[Text, ...] = Field(min_length=2, max_length=MAX_CONCEPTS, description="The concepts of this file that it is of")
+    weights: dict[Text, Annotated[float, Field(gt=0, le=100)]] = Field(
+        default_factory=dict, description="How often a concept is shown, beside the others: 1 where nothing is said"
+    )
+    training: TrainingSpec = Field(default_factory=TrainingSpec, description="How they are taught together")
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if len(set(self.concepts)) < len(self.concepts):
+            raise ValueError("concepts: the same one stands twice")
+        if strangers := [slug for slug in self.weights if slug not in self.concepts]:
+            raise ValueError(f"weights: {', '.join(strangers)} is not among its concepts")
+        if not METHODS[self.training.method].is_adapter:
+            raise ValueError(f"training: a collection is taught by method: {' or '.join(ADAPTER_METHODS)}")
+        if any(trial.prior == "class_images" for _values, trial in self.training.trials()):
+            raise ValueError("training: prior: class_images is of one class noun; a collection keeps the base model by prior: self")
+        if self.training.pinned:
+            raise ValueError("training: pinned is of one concept's checkpoint; a collection stays while nothing of it changes")
+        return self
+
+    def spec(self, words: Mapping[str, ConceptWords]) -> CollectionSpec:
+        """What its stage is asked for. `words`: those of each concept, by slug."""
+        members = [{"slug": slug, **words[slug]._asdict(), "weight": self.weights.get(slug, 1.0)} for slug in self.concepts]
+        return CollectionSpec.model_validate(_written(self.training) | {"members": members})
+
+    def training_of(self, slug: str) -> TaughtTogether:
+        """The training of each of its concepts. `slug`: the collection's."""
+        return TaughtTogether.model_validate(_written(self.training) | {"collection": slug})
+
+
+class CollectionMember(Spec):
+    """A concept of a collection."""
+
+    slug: Annotated[Text, Operational()] = Field(description="Its slug; another one changes nothing of what is learned")
+    token: Text = Field(description="The made-up word that stands for it")
+    class_noun: Text = Field(description="The plain noun of what it is")
+    weight: Annotated[float, Absent(1.0)] = Field(1.0, gt=0, description="How often it is shown, beside the others")
+
+    @property
+    def words(self) -> ConceptWords:
+        return ConceptWords(self.token, self.class_noun)
+
+
+class CollectionSpec(TrainingSpec):
+    """How several concepts are taught together."""
+
+    members: tuple[CollectionMember, ...] = Field(description="The concepts")
+
+    def shared(self, concept: ConceptFacts) -> JsonObject:
+        """Words are each concept's own."""
+        nouns = dict.fromkeys(member.class_noun for member in self.members) if self.prior_loss_weight else {}
+        return JsonObject(prior_prompts={noun: prior_prompts(noun) for noun in nouns})
+
+    def other_inputs(self, own: str) -> tuple[OtherInput, ...]:
+        """The curated sets of its concepts."""
+        return tuple(OtherInput(CURATED_SET.name, member.slug, is_awaited=True) for member in self.members)
+
+
+class TaughtTogether(TrainingSpec):
+    """The training of a concept that is taught in a collection."""
+
+    collection: Annotated[Text, Operational()] = Field(description="The collection's slug; what it learned is an input")
+
+    def other_inputs(self, own: str) -> tuple[OtherInput, ...]:
+        """What the collection learned."""
+        return (OtherInput(COLLECTION.name, self.collection, is_awaited=True),)
+
+
+def owners_of(collections: Mapping[str, Collection]) -> dict[str, Sequence[str]]:
+    """The collections of each concept that is in one, by slug; more than one is a mistake."""
+    found: dict[str, list[str]] = {}
+    for slug, collection in collections.items():
+        for concept in collection.concepts:
+            found.setdefault(concept, []).append(slug)
+    return dict(found)
+
+
+def _written(training: TrainingSpec) -> dict[str, Any]:
+    """The keys that somebody has set: what a family recommends goes before the others."""
+    return {name: getattr(training, name) for name in training.model_fields_set}
