@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 from gaucho_pipeline.assets.metrics import (
     CheckpointMetrics,
+    CollectionEvaluationMetrics,
     CuratedSetMetrics,
     EvaluationMetrics,
     RawCrawlMetrics,
     SampleGalleryMetrics,
     SampleSequenceMetrics,
 )
-from gaucho_pipeline.assets.verdict_text import verdict_text
+from gaucho_pipeline.assets.verdict_text import collection_text, verdict_text
 from gaucho_pipeline.errors import _
 
 CLASS_NOUN_DRIFT = 0.2
@@ -100,6 +101,11 @@ def loss_fell(metrics: CheckpointMetrics, subject: Subject) -> CheckResult:
     if metrics.loss_fell != "yes" and not too_few:
         text += "; try more epochs, a higher learning_rate, or images that show the subject alike"
     return CheckResult(metrics.loss_fell == "yes" and not has_drifted, text, {"loss_fell": word})
+
+
+def kept_apart(metrics: CollectionEvaluationMetrics, subject: Subject) -> CheckResult:
+    text = f"verdict: {metrics.verdict}; {collection_text(metrics, 'en')}"
+    return CheckResult(metrics.verdict == "yes", text, {"verdict": metrics.verdict})
 
 
 def no_black_pictures(metrics: SampleGalleryMetrics, subject: Subject) -> CheckResult:

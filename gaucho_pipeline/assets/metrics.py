@@ -300,6 +300,33 @@ class EvaluationMetrics(Metrics):
         return {name: value for name, value in self.__pydantic_extra__.items() if value is not None}
 
 
+class ConfusionRow(Metrics):
+    """What the pictures of one concept of a collection are taken for: the concept whose images they are nearest to on the whole."""
+
+    verdict: Word = Field(description="Whether the concept can be drawn, by its own evaluation")
+    pictures: int = Field(description="Pictures of it that were counted, of each model")
+    images: int = Field(description="Its real images")
+    taken_for: dict[str, int] = Field(description="Tuned pictures, by the token of the concept that they are taken for")
+    base_taken_for: dict[str, int] = Field(description="The same of the base model's pictures")
+    real_taken_for: dict[str, int] = Field(description="The same of its real images, each without itself: what the encoder can tell")
+    own: Proportion = Field(description="Share of tuned pictures that are taken for itself, with Wilson's interval")
+    retrieval: Score | None = Field(None, description="Mean average precision: its real images before those of all other concepts")
+    bleeds_into: tuple[str, ...] = Field(
+        (), description="Concepts that its pictures are taken for more often than its real images, beyond chance"
+    )
+
+
+class CollectionEvaluationMetrics(Metrics):
+    """Of `collection_evaluation`: the confusion table, and the verdict that follows from it."""
+
+    verdict: Word = Field(description="Whether every concept can be drawn, and none is taken for another")
+    reason: str = Field(description="Why so: a key of COLLECTION_REASONS in assets/verdicts.py")
+    named: tuple[str, ...] = Field((), description="The tokens that the reason is about")
+    rows: dict[str, ConfusionRow] = Field(description="What pictures of each concept are taken for, by token")
+    backbone: str = Field("", description="The encoder; empty where none could be had")
+    missing: str = Field("", description="Why nothing was measured; empty where something was")
+
+
 class StoryMetrics(Metrics):
     """Of one story of a sequence. Its control: the same prompts switched at once, and a seed for each frame."""
 

@@ -14,6 +14,7 @@ from gaucho_pipeline.assets import checks as asset_checks
 from gaucho_pipeline.assets.checks import Check
 from gaucho_pipeline.assets.metrics import (
     CheckpointMetrics,
+    CollectionEvaluationMetrics,
     CollectionMetrics,
     CuratedSetMetrics,
     EvaluationMetrics,
@@ -76,7 +77,7 @@ class Asset:
     is_of_collections: bool = False
     """Whether there is one for each collection, and not for each concept."""
     also_reads: tuple[tuple[str, str], ...] = ()
-    """Assets that are read beside the inputs, each with the input that was made from it: that very artifact is read, however old."""
+    """Assets that are read beside the inputs, each with what of these was made from it: that very artifact is read, however old."""
     is_made_apart: bool = False
     """Whether a command of its own makes it, and neither `gaucho run` nor automation does: people are asked for it."""
     retries: int = 0
@@ -206,6 +207,24 @@ EVALUATION = Asset(
         Check("within_thresholds", "Every figure is within its threshold.", asset_checks.within_thresholds),
     ),
 )
+COLLECTION_EVALUATION = Asset(
+    name="collection_evaluation",
+    memory_remedy=_("lower the galleries' seeds"),
+    program="gaucho_pipeline.evaluation",
+    code_version="1",
+    description="Whether pictures of one concept of a collection are taken for another: the confusion table, and what follows from it.",
+    next_step="Where one bleeds into another: fewer epochs, more images of it, or a class noun that tells the two apart.",
+    kinds=frozenset({"pytorch", "huggingface"}),
+    metrics=CollectionEvaluationMetrics,
+    summary=lambda m: f"verdict: {m.verdict}",
+    part="collection_evaluation",
+    part_description="How pictures of several concepts are told apart.",
+    is_of_collections=True,
+    also_reads=(("sample_gallery", "evaluation"), ("checkpoint", "evaluation"), ("curated_set", "checkpoint")),
+    on_base_model=True,
+    pool="gpu",
+    checks=(Check("kept_apart", "Every concept can be drawn, and none is taken for another.", asset_checks.kept_apart, False),),
+)
 SAMPLE_SEQUENCE = Asset(
     name="sample_sequence",
     memory_remedy=_("lower sequence.size, the frames of a story, or for storyboard sequence.batch_size"),
@@ -254,7 +273,7 @@ GALLERY_SITE = Asset(
     kinds=frozenset({"html"}),
     metrics=GallerySiteMetrics,
     summary=lambda m: f"{m.concepts} concepts",
-    inputs=("evaluation", "sample_sequence", "judgement"),
+    inputs=("evaluation", "sample_sequence", "judgement", "collection_evaluation"),
     page="index.html",
 )
 
@@ -265,6 +284,7 @@ _ALL = (
     CHECKPOINT,
     SAMPLE_GALLERY,
     EVALUATION,
+    COLLECTION_EVALUATION,
     SAMPLE_SEQUENCE,
     JUDGEMENT,
     GALLERY_SITE,

@@ -155,6 +155,32 @@ ASIDES: dict[str, Bilingual] = {
 }
 """What is said beside the reason, with what is counted in it."""
 
+COLLECTION_RULE = Bilingual(
+    pt="Sim: cada conceito tem o seu próprio sim, e as imagens de nenhum são tomadas por outro mais vezes do que as suas fotografias "
+    "(com 97,5 % de certeza). Não: um deles tem um não, ou as suas imagens são tomadas por outro.",
+    en="Yes: each concept has its own yes, and pictures of none are taken for another more often than its real images are "
+    "(with 97.5 % certainty). No: one of them has a no, or its pictures are taken for another.",
+)
+
+COLLECTION_REASONS: dict[str, Bilingual] = {
+    "kept_apart": Bilingual(
+        pt="Cada conceito aparece nas suas imagens, e nenhum é tomado por outro.",
+        en="Each concept is there in its pictures, and none is taken for another.",
+    ),
+    "bleeds": Bilingual(
+        pt="Imagens pedidas de um são tomadas por outro: {concepts}.", en="Pictures of one are taken for another: {concepts}."
+    ),
+    "member_no": Bilingual(pt="Não se pode desenhar ainda: {concepts}.", en="Cannot be drawn yet: {concepts}."),
+    "member_unclear": Bilingual(
+        pt="Não está claro se já se pode desenhar: {concepts}.", en="Whether it can be drawn is unclear: {concepts}."
+    ),
+    "encoder_blind": Bilingual(
+        pt="O codificador não distingue as próprias fotografias: {concepts}. Só os olhos podem dizer.",
+        en="The encoder cannot tell even the real images apart: {concepts}. Only eyes can.",
+    ),
+    "not_measured": Bilingual(pt="Não pôde ser medido.", en="It could not be measured."),
+}
+
 JUDGEMENT_RULE = Bilingual(
     pt="Sim: mais da metade das imagens geradas são tomadas pelo motivo por quem o conhece, e preferidas às do modelo de base "
     "(com 97,5 % de certeza), e nenhum atributo falta. Não: mais da metade não são tomadas por ele, ou lhes falta um atributo que as "
@@ -190,5 +216,5 @@ JUDGEMENT_REASONS: dict[str, Bilingual] = {
     "too_few_answers": Bilingual(pt="Faltam respostas sobre imagens avulsas.", en="There are too few answers about single pictures."),
 }
 
-SENTENCES: tuple[Bilingual, ...] = (*REASONS.values(), *ASIDES.values())
+SENTENCES: tuple[Bilingual, ...] = (*REASONS.values(), *ASIDES.values(), *COLLECTION_REASONS.values())
 """All of them, for whoever reads them on a terminal."""

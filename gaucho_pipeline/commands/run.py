@@ -21,6 +21,7 @@ from gaucho_pipeline.assets.table import (
     ASSETS,
     CHECKPOINT,
     COLLECTION,
+    COLLECTION_EVALUATION,
     CURATED_SET,
     EVALUATION,
     GALLERY_SITE,
@@ -71,6 +72,8 @@ class RunRequest:
     @property
     def phases(self) -> tuple[str, ...]:
         """The assets that concepts are brought up to, in turn: all that there are, where the site is wanted."""
+        if self.select == COLLECTION_EVALUATION.name:
+            return (EVALUATION.name,)
         return LAST_OF_CONCEPTS if self.select == GALLERY_SITE.name else (self.select,)
 
     def forces(self, asset: str) -> bool:
@@ -101,6 +104,15 @@ class _Run:
         """Whether there is something to do for a concept, up to an asset."""
         return self.project.has_asset(last, slug) and (self.request.forces(last) or not _is_done(self.project, slug, last, states))
 
+    def collections_left(self) -> list[str]:
+        """The collections of its concepts whose evaluation can be made, and is not up to date."""
+        asset, project = COLLECTION_EVALUATION.name, self.project
+        if self.request.select not in (GALLERY_SITE.name, asset) or self.is_child:
+            return []
+        found = project.concepts.collections_of(self.slugs)
+        whole = [slug for slug in found if all(project.store.current(EVALUATION.name, each) for each in project.concepts.concepts_of(slug))]
+        return [slug for slug in whole if self.request.forces(asset) or project.state(asset, slug).state not in ("fresh", "waiting")]
+
 
 def run_concepts(project: Project, request: RunRequest) -> list[str]:
     """Brings concepts up to date, says what was done and why, and returns what failed.
@@ -111,7 +123,10 @@ def run_concepts(project: Project, request: RunRequest) -> list[str]:
         die_with_parent()
     with noticed() as received:
         try:
-            return _run(_Run(project, request, project.requested(request.concepts, request.select), received))
+            slugs = project.requested(request.concepts, request.select)
+            if request.select == COLLECTION_EVALUATION.name:
+                slugs = list(dict.fromkeys(each for slug in slugs for each in (*project.concepts.concepts_of(slug), slug)))
+            return _run(_Run(project, request, slugs, received))
         except KeyboardInterrupt:
             number = received() or signal.SIGINT
             name = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
@@ -135,11 +150,12 @@ def _run(run: _Run) -> list[str]:
     if EVALUATION.name in request.phases and not run.is_child:
         _warn_of_untranslated(project, [slug for slug in due if slug in project.slugs])
     forces_site = request.forces(GALLERY_SITE.name)
+    is_left = bool(due or run.collections_left())
     makes_site = request.select == GALLERY_SITE.name and (forces_site or project.site_state(states).state not in ("fresh", "waiting"))
-    if due or makes_site:
+    if is_left or makes_site:
         project.store.check_writable()
     heavy = sum(ASSETS[name].on_base_model and state.state != "fresh" for slug in due for name, state in states[slug].items())
-    failures = _make(run, left, collections, heavy + len(collections)) if due or makes_site else []
+    failures = _make(run, left, collections, heavy + len(collections)) if is_left or makes_site else []
     if not run.is_child:
         if EVALUATION.name in request.phases:
             now = states | {slug: project.states(slug) for slug in due}
@@ -233,6 +249,10 @@ def _make(run: _Run, left: Mapping[str, list[str]], collections: Sequence[str], 
             failures += _ensure_others(project, runner, last, slugs)
             failures += _bring(run, runner, last, slugs, jobs, before)
             before |= set(with_inputs(last))
+        for slug in run.collections_left():
+            click.secho(slug, bold=True)
+            if not _ensure(project, runner, COLLECTION_EVALUATION.name, slug, request.forces(COLLECTION_EVALUATION.name)):
+                failures.append(f"{COLLECTION_EVALUATION.name} of {slug} failed")
         if request.select == GALLERY_SITE.name and (project.shown() or project.removed_from_site()):
             click.secho(_("all concepts"), bold=True)
             if not _ensure(project, runner, request.select, ALL, request.force):
@@ -315,6 +335,8 @@ def _print_places(project: Project, slugs: Sequence[str], select: str) -> None:
     if select == GALLERY_SITE.name and project.store.current(select, ALL):
         lines.append(("site", project.store.stable(select, ALL) / "index.html"))
     made = set(with_inputs(select))
+    for slug in (each for each in slugs if each in project.collections and project.store.current(COLLECTION.name, each)):
+        lines.append((f"{slug}, collection", project.store.stable(COLLECTION.name, slug) / f"{slug}.safetensors"))
     for slug in slugs[:MAX_NAMED]:
         if CURATED_SET.name in made and project.store.current(CURATED_SET.name, slug):
             lines.append((f"{slug}, review", project.store.stable(CURATED_SET.name, slug) / "review.html"))

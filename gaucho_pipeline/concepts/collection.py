@@ -11,15 +11,36 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from gaucho_pipeline.assets.table import COLLECTION, CURATED_SET
-from gaucho_pipeline.concepts.part import ConceptFacts, OtherInput
+from gaucho_pipeline.assets.table import COLLECTION, CURATED_SET, EVALUATION
+from gaucho_pipeline.concepts.models import EncoderSpec
+from gaucho_pipeline.concepts.part import ConceptFacts, OtherInput, Part
 from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
 from gaucho_pipeline.prompts.templates import ConceptWords, prior_prompts
 from gaucho_pipeline.spec import Absent, JsonObject, Operational, Spec, Text
 
 MAX_CONCEPTS = 100
+
+
+class ConfusionEncoders(Part):
+    """What tells whether pictures of one concept are taken for another: the best of these that there is."""
+
+    dinov2: EncoderSpec | None = Field(None, description="A DINOv2, which knows one subject from another of its kind; null: none")
+    dino: EncoderSpec | None = Field(None, description="The DreamBooth paper's DINO ViT-S/16; null: none")
+    clip: EncoderSpec | None = Field(None, description="A CLIP or SigLIP; null: none")
+
+    def for_family(self, family: type[Family]) -> Self:
+        """The same with the encoders that a family recommends, where nobody has set a key."""
+        return self.with_recommended({kind: EncoderSpec(**keys) for kind, keys in family.encoders.items()})
+
+    def models(self) -> dict[str, EncoderSpec | None]:
+        return self.encoders()
+
+    def encoders(self) -> dict[str, EncoderSpec | None]:
+        """The encoders by kind, best first."""
+        return {"dinov2": self.dinov2, "dino": self.dino, "clip": self.clip}
 
 
 class Collection(Spec):
@@ -31,6 +52,9 @@ class Collection(Spec):
         default_factory=dict, description="How often a concept is shown, beside the others: 1 where nothing is said"
     )
     training: TrainingSpec = Field(default_factory=TrainingSpec, description="How they are taught together")
+    evaluation: ConfusionEncoders = Field(
+        default_factory=ConfusionEncoders, description="What tells whether pictures of one are taken for another"
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
@@ -50,6 +74,11 @@ class Collection(Spec):
         """What its stage is asked for. `words`: those of each concept, by slug."""
         members = [{"slug": slug, **words[slug]._asdict(), "weight": self.weights.get(slug, 1.0)} for slug in self.concepts]
         return CollectionSpec.model_validate(_written(self.training) | {"members": members})
+
+    def evaluation_spec(self, words: Mapping[str, ConceptWords]) -> CollectionEvaluationSpec:
+        """What the stage of its evaluation is asked for. `words`: those of each concept, by slug."""
+        members = [{"slug": slug, **words[slug]._asdict()} for slug in self.concepts]
+        return CollectionEvaluationSpec.model_validate(_written(self.evaluation) | {"members": members})
 
     def training_of(self, slug: str) -> TaughtTogether:
         """The training of each of its concepts. `slug`: the collection's."""
@@ -94,6 +123,16 @@ class TaughtTogether(TrainingSpec):
         return (OtherInput(COLLECTION.name, self.collection, is_awaited=True),)
 
 
+class CollectionEvaluationSpec(ConfusionEncoders):
+    """How the pictures of several concepts are held against the images of all of them."""
+
+    members: tuple[CollectionMember, ...] = Field(description="The concepts")
+
+    def other_inputs(self, own: str) -> tuple[OtherInput, ...]:
+        """The evaluations of its concepts, from which their pictures and images follow."""
+        return tuple(OtherInput(EVALUATION.name, member.slug, is_awaited=True) for member in self.members)
+
+
 def owners_of(collections: Mapping[str, Collection]) -> dict[str, Sequence[str]]:
     """The collections of each concept that is in one, by slug; more than one is a mistake."""
     found: dict[str, list[str]] = {}
@@ -103,6 +142,6 @@ def owners_of(collections: Mapping[str, Collection]) -> dict[str, Sequence[str]]
     return dict(found)
 
 
-def _written(training: TrainingSpec) -> dict[str, Any]:
+def _written(part: Part) -> dict[str, Any]:
     """The keys that somebody has set: what a family recommends goes before the others."""
-    return {name: getattr(training, name) for name in training.model_fields_set}
+    return {name: getattr(part, name) for name in part.model_fields_set}

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
-from gaucho_pipeline.assets.table import COLLECTION, PARTS
-from gaucho_pipeline.concepts.collection import Collection, CollectionSpec
+from gaucho_pipeline.assets.table import COLLECTION, COLLECTION_EVALUATION, PARTS
+from gaucho_pipeline.concepts.collection import Collection, CollectionEvaluationSpec, CollectionSpec
 from gaucho_pipeline.concepts.community import CommunitySpec
 from gaucho_pipeline.concepts.consent import Consent
 from gaucho_pipeline.concepts.crawl import CrawlSpec
@@ -253,6 +253,7 @@ class TaughtCollection(Specified):
 
     name: Bilingual | None
     training: CollectionSpec
+    evaluation: CollectionEvaluationSpec
     members: Mapping[str, Concept]
     """Its concepts, by slug."""
 
@@ -267,17 +268,17 @@ class TaughtCollection(Specified):
         return "; ".join(dict.fromkeys(member.agreed for member in self.members.values() if member.agreed))
 
     def has(self, part: str) -> bool:
-        """Whether it has this part: there is one."""
-        return part == COLLECTION.part
+        """Whether it has this part."""
+        return part in (COLLECTION.part, COLLECTION_EVALUATION.part)
 
     def part(self, name: str) -> Part:
         if not self.has(name):
             raise ConfigError(_("a collection has no {name}; its concepts have", name=name))
-        return self.training
+        return self.training if name == COLLECTION.part else self.evaluation
 
     def for_family(self, family: type[Family]) -> TaughtCollection:
         """The collection as it is taught on a base model of a family. Raises ConfigError where it cannot be."""
-        return replace(self, training=self.training.for_family(family))
+        return replace(self, training=self.training.for_family(family), evaluation=self.evaluation.for_family(family))
 
     def resolved_spec(self, part: str) -> JsonObject:
         own = self.part(part)
@@ -325,4 +326,5 @@ class Concepts(Spec):
         """A collection with its concepts. Raises KeyError if there is none of that slug."""
         written = self.collections[slug]
         members = {concept: self.concepts[concept] for concept in written.concepts}
-        return TaughtCollection(written.name, written.spec({concept: own.words for concept, own in members.items()}), members)
+        words = {concept: own.words for concept, own in members.items()}
+        return TaughtCollection(written.name, written.spec(words), written.evaluation_spec(words), members)

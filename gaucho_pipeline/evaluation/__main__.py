@@ -1,4 +1,6 @@
-"""The evaluation as a stage: makes `evaluation` of a concept, from its pictures and its checkpoint. It draws nothing.
+"""The evaluation as a stage: makes `evaluation` of a concept, from its pictures and its checkpoint, and draws nothing.
+
+What a collection of several is worth is in `collection.py`.
 
 Writes training/ (small pictures of the training images) and training.jsonl (their authors and licences), and copies.jsonl (pictures that
 look copied, beside the image that they look copied from). The figures and the verdict are in the manifest.
@@ -15,20 +17,23 @@ from PIL import Image
 
 from gaucho_pipeline.assets.metrics import AttributeScore, BaseTuned, CheckpointMetrics, EvaluationMetrics, Score
 from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, TrainImage, read_rows, to_json, write_rows
+from gaucho_pipeline.assets.table import COLLECTION_EVALUATION
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS
 from gaucho_pipeline.concepts.evaluation import EvaluationSpec
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.evaluation.attributes import Shown, attribute_scores
 from gaucho_pipeline.evaluation.attributes import missing as missing_attributes
+from gaucho_pipeline.evaluation.collection import evaluate_collection
 from gaucho_pipeline.evaluation.evidence import asides_of, attribute_asides, evidence_of, shares_of
 from gaucho_pipeline.evaluation.features import Material, Seen, embed
 from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
+from gaucho_pipeline.evaluation.reading import read_drawn, read_masked, read_small, small
 from gaucho_pipeline.evaluation.verdict import decide
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.images.decoding import BadImage, decode, fit, jpeg_bytes, read_image
+from gaucho_pipeline.images.decoding import BadImage, decode, fit, jpeg_bytes
 from gaucho_pipeline.images.files import images_of
 from gaucho_pipeline.models.encoders import CopyDetector, Encoder, load_encoders
 from gaucho_pipeline.scorers import SCORERS, Features, Scorer
@@ -38,15 +43,19 @@ from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.manifest import read_manifest
 
 _THUMBNAIL = 320
-_SHORTER_SIDE = 512
 _PREFERRED = ("dinov2", "dino", "clip")
 """The encoder that is taken for what needs none in particular: the best at telling one subject from another."""
 _MAX_LOOK_ALIKES = 500
-_GREY = (127, 127, 127)
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
-    """Scores the pictures. Raises GauchoError if an image that is needed cannot be read."""
+    """Makes what is requested."""
+    made = evaluate_collection if request.asset == COLLECTION_EVALUATION.name else evaluate_concept
+    return made(request, staging, reporter)
+
+
+def evaluate_concept(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
+    """Scores the pictures of a concept. Raises GauchoError if an image that is needed cannot be read."""
     spec = EvaluationSpec.model_validate(request.spec)
     checkpoint, gallery = request.inputs["checkpoint"], request.inputs["sample_gallery"]
     trained = read_manifest(checkpoint).metrics
@@ -131,41 +140,18 @@ def gather(
     by_kind = {kind: [row for row in rows if row.kind == kind] for kind in ("concept", "class")}
 
     def of_models(kind: str) -> dict[str, list[Image.Image]]:
-        return {model: [_picture(gallery, row) for row in by_kind[kind] if row.model == model] for model in ("base", "tuned")}
+        return {model: [read_drawn(gallery, row) for row in by_kind[kind] if row.model == model] for model in ("base", "tuned")}
 
     validation = read_rows(checkpoint / "validation.jsonl", TrainImage)
     return Material(
         rows=[row for row in by_kind["concept"] if row.model == "tuned"],
         pictures=of_models("concept"),
         class_pictures=of_models("class"),
-        training=[_read(curated / row.file) for row in train_rows],
-        validation=[_read(checkpoint / row.file) for row in validation],
+        training=[read_small(curated / row.file) for row in train_rows],
+        validation=[read_small(checkpoint / row.file) for row in validation],
         look_alikes=look_alikes,
-        masked=[_masked(checkpoint / row.file, curated / row.mask) for row in validation if row.mask],
+        masked=[read_masked(checkpoint / row.file, curated / row.mask) for row in validation if row.mask],
     )
-
-
-def _picture(gallery: Path, row: Picture) -> Image.Image:
-    """A picture without the label below it."""
-    picture = _read(gallery / row.file)
-    return picture.crop((0, 0, picture.width, min(picture.height, row.height)))
-
-
-def _masked(file: Path, mask: Path) -> Image.Image:
-    """An image in which all that its mask leaves out is grey. Raises GauchoError if one of the two cannot be read."""
-    image = _read(file)
-    return Image.composite(image, Image.new("RGB", image.size, _GREY), read_image(mask).convert("L").resize(image.size))
-
-
-def _read(path: Path) -> Image.Image:
-    """An image, no larger than encoders look at. Raises GauchoError if it cannot be read."""
-    return _small(read_image(path))
-
-
-def _small(image: Image.Image) -> Image.Image:
-    """The image with its shorter side at most so long that no encoder would see a difference: hundreds are in memory at once."""
-    scale = _SHORTER_SIDE / min(image.size)
-    return image if scale >= 1 else fit(image, round(max(image.size) * scale))
 
 
 def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Reporter) -> list[Image.Image]:
@@ -176,7 +162,7 @@ def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Rep
     found, bad = list[Image.Image](), 0
     for path in paths[:_MAX_LOOK_ALIKES]:
         try:
-            found.append(_small(decode(path.read_bytes())))
+            found.append(small(decode(path.read_bytes())))
         except (OSError, BadImage):
             bad += 1
     if bad or len(paths) > _MAX_LOOK_ALIKES:

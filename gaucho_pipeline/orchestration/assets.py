@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 from dagster import AssetExecutionContext, PipesSubprocessClient
 
-from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, COLLECTION, CURATED_SET, RAW_CRAWL, Asset
+from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, COLLECTION, CURATED_SET, EVALUATION, RAW_CRAWL, Asset
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.orchestration.automation import WHEN_AN_EVALUATION_CHANGED, WHEN_SOMETHING_CHANGED
@@ -52,13 +52,16 @@ def build_assets(known: Partitions) -> Sequence[dg.AssetsDefinition]:
 
 def _deps(asset: Asset, known: Partitions) -> list[str | dg.AssetDep]:
     """What an asset is made from, as Dagster's graph shows it: a collection of its concepts' sets, their checkpoints of the collection."""
-    deps: list[str | dg.AssetDep] = [*([asset.spec_name] if asset.is_partitioned else []), *asset.inputs]
-    downstream = {slug: set(concepts) for slug, concepts in known.collections.items()}
-    if asset == CHECKPOINT and downstream:
-        deps.append(dg.AssetDep(COLLECTION.name, partition_mapping=dg.StaticPartitionMapping(downstream)))
-    if asset == COLLECTION:
-        upstream = {concept: slug for slug, concepts in downstream.items() for concept in concepts}
-        deps.append(dg.AssetDep(CURATED_SET.name, partition_mapping=dg.StaticPartitionMapping(upstream)))
+    names = {each.name for each in assets_in(known)}
+    deps: list[str | dg.AssetDep] = [asset.spec_name] if asset.is_partitioned else []
+    deps += [name for name in asset.inputs if name in names]
+    members = {slug: set(concepts) for slug, concepts in known.collections.items()}
+    if asset == CHECKPOINT and members:
+        deps.append(dg.AssetDep(COLLECTION.name, partition_mapping=dg.StaticPartitionMapping(members)))
+    if asset.is_of_collections:
+        collection = {concept: slug for slug, concepts in members.items() for concept in concepts}
+        made_from = CURATED_SET if asset == COLLECTION else EVALUATION
+        deps.append(dg.AssetDep(made_from.name, partition_mapping=dg.StaticPartitionMapping(collection)))
     return deps
 
 

@@ -175,13 +175,18 @@ class Project:
 
         Raises ConfigError if one that is named has none, or nobody has.
         """
+        every = [*self.slugs, *self.collections]
+        concepts = [*concepts, *(member for slug in concepts for member in self._members_to_run(slug, last))]
         for slug in concepts:
             self.assets_of(slug, last)
-        every = [*self.slugs, *self.collections]
         found = list(dict.fromkeys(concepts)) or [slug for slug in every if self.has_asset(last, slug)]
         if not found:
             self.assets_of(self.slugs[0], last)
         return found
+
+    def _members_to_run(self, slug: str, last: str) -> tuple[str, ...]:
+        """The concepts of a collection that a run up to an asset is about, too: what is made of them shows what the collection learned."""
+        return self.concepts.concepts_of(slug) if slug in self.collections and last == GALLERY_SITE.name else ()
 
     def other_inputs(self, slug: str, last: str = GALLERY_SITE.name) -> tuple[OtherInput, ...]:
         """What a concept's assets, up to one, need of other concepts of the file, each once."""
@@ -302,11 +307,17 @@ class Project:
             return site.site_inputs(self.shown())
         return inputs_of(self.recipe(asset, slug), self.standing(slug, asset))
 
-    def _also_read(self, asset: Asset, slug: str, inputs: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    def _also_read(self, asset: Asset, inputs: dict[str, Artifact]) -> dict[str, Artifact]:
         """What is read beside the inputs, and follows from them. Raises GauchoError if it is gone."""
         if asset == GALLERY_SITE:
             return site.also_read(self.shown())
-        return {name: self.upstream(inputs[through], name) for name, through in asset.also_reads}
+        found = dict[str, Artifact]()
+        for name, through in asset.also_reads:
+            for key, artifact in (inputs | found).items():
+                own, _unused, other = key.partition("/")
+                if own == through:
+                    found[f"{name}/{other}" if other else name] = self.upstream(artifact, name)
+        return found
 
     def upstream(self, artifact: Artifact, asset: str) -> Artifact:
         """What an artifact was made from, however old. Raises GauchoError if it is gone."""
@@ -380,7 +391,7 @@ class Project:
             spec=subject.spec(entry.part) if subject else provenance.spec,
             provenance=provenance,
             fingerprint=None if entry.is_named_by_content else fingerprint(asset, slug, provenance),
-            inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(entry, slug, inputs)).items()},
+            inputs={name: artifact.folder for name, artifact in (inputs | self._also_read(entry, inputs)).items()},
             data=self.store.root,
             lock_file=self.lock_file if entry.is_named_by_content else None,
             forgotten=self.forgotten_file if self.forgotten_file.exists() or entry.is_named_by_content else None,
