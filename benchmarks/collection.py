@@ -1,9 +1,9 @@
 """One adapter for several concepts against one adapter for each: whether each can be drawn, and whether one is taken for another.
 
-`python benchmarks/collection.py [--seeds N] [--steps N]` teaches the embedded model three drawn subjects, each alone and all in a collection, with
-what its family recommends, and prints for each seed the verdicts, the shares, and how often pictures are taken for their own concept: drawn
-by the single adapters, by these used together, and by the collection's. Last line: JSON; `ratio` is the share of pictures that are taken
-for their own concept by the collection, over that of single adapters used together.
+`python benchmarks/collection.py [--seeds N] [--steps N]` teaches the embedded model three drawn subjects, each alone and all in a
+collection, with what its family recommends, and prints for each seed the verdicts, the shares, and how often pictures are taken for their
+own concept: drawn by the single adapters, by these used together, and by the collection's. Last line: JSON; `ratio` is the share of
+pictures that are taken for their own concept by the collection, over that of single adapters used together.
 """
 
 from __future__ import annotations
