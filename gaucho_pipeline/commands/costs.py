@@ -48,7 +48,7 @@ class Cost(NamedTuple):
 def past_of(project: Project) -> Past:
     """What was made on a device of the kind that is here."""
     found: dict[tuple[str, str], list[Artifact]] = {}
-    for slug in (*project.slugs, *project.collections, ALL):
+    for slug in (*project.slugs, *project.concepts.collections, ALL):
         for asset in ASSETS:
             artifact = project.store.current(asset, slug)
             if artifact and _is_of_this_device(artifact.manifest):
@@ -116,7 +116,7 @@ def _key(spec: Mapping[str, Any], name: str) -> Any:
 
 def _images(project: Project, slug: str) -> int:
     """How many images are learned from, where a set stands; 0 where none does, or not of each concept of a collection."""
-    if slug in project.collections:
+    if slug in project.concepts.collections:
         members = [_images(project, member) for member in project.concepts.collections[slug].concepts]
         return sum(members) if all(members) else 0
     curated = project.store.current(CURATED_SET.name, slug)

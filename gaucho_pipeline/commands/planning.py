@@ -19,6 +19,7 @@ from gaucho_pipeline.assets.rows import CrawlPlan, SourcePlan
 from gaucho_pipeline.assets.table import ALL, CHECKPOINT, COLLECTION, CURATED_SET, GALLERY_SITE, SAMPLE_SEQUENCE, with_inputs
 from gaucho_pipeline.commands.costs import cost_of, past_of
 from gaucho_pipeline.commands.preflight import check_configuration
+from gaucho_pipeline.commands.selecting import missing_others, requested
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.writing import write_atomically
@@ -42,10 +43,10 @@ class Step:
 
 def plan_runs(project: Project, concepts: tuple[str, ...], select: str) -> list[Step]:
     """What a run of concepts up to an asset would make; nothing of it is made, and nobody is asked."""
-    slugs, steps = project.requested(concepts, select), list[Step]()
+    slugs, steps = requested(project, concepts, select), list[Step]()
     past, wanted = past_of(project), _with_collections(project, slugs, select)
     if SAMPLE_SEQUENCE.name in with_inputs(select):
-        wanted |= {other: with_inputs(asset) for other, asset in project.missing_others(slugs, select).items() if other not in slugs}
+        wanted |= {other: with_inputs(asset) for other, asset in missing_others(project, slugs, select).items() if other not in slugs}
     for slug, names in wanted.items():
         for name, state in project.states(slug).items():
             if name in names and state.state != "fresh":

@@ -113,7 +113,7 @@ def _check_sibling(training: TrainingSpec, gallery: GallerySpec) -> None:
 
 def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: bool) -> None:
     """Raises GauchoError if the base model is not there, is not whole, cannot be taught, or is more than this machine can."""
-    subject, kind = project.subject(slug), "collections" if slug in project.collections else "concepts"
+    subject, kind = project.subject(slug), "collections" if slug in project.concepts.collections else "concepts"
     training, gallery = subject.training, subject.gallery if isinstance(subject, Concept) else None
     try:
         base_models.identity(training.base_model, training.revision)
@@ -155,7 +155,7 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
 
 def _check_card(project: Project, slug: str, spec: TrainingSpec) -> None:
     """Raises ConfigError with the line to add if the card here does not hold what is to be taught, however it is computed."""
-    size, kind = base_models.card_memory_gb(), "collections" if slug in project.collections else "concepts"
+    size, kind = base_models.card_memory_gb(), "collections" if slug in project.concepts.collections else "concepts"
     if size is None or _is_taught(project, slug):
         return
     from gaucho_pipeline.models.footprint import how_it_fits, model_to_train
@@ -167,7 +167,7 @@ def _check_card(project: Project, slug: str, spec: TrainingSpec) -> None:
 
 def _is_taught(project: Project, slug: str) -> bool:
     """Whether a concept's checkpoint, or a collection, is up to date."""
-    asset = COLLECTION if slug in project.collections else CHECKPOINT
+    asset = COLLECTION if slug in project.concepts.collections else CHECKPOINT
     return project.state(asset.name, slug).state == "fresh"
 
 

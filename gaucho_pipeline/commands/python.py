@@ -42,7 +42,11 @@ class Project:
         import pandas as pd
 
         found = self._read()
-        rows = [(slug, name, state.state, "; ".join(state.reasons)) for slug in found.slugs for name, state in found.states(slug).items()]
+        rows = [
+            (slug, name, state.state, "; ".join(state.reasons))
+            for slug in (*found.slugs, *found.concepts.collections)
+            for name, state in found.states(slug).items()
+        ]
         site = found.site_state()
         rows.append((ALL, GALLERY_SITE.name, site.state, "; ".join(site.reasons)))
         return pd.DataFrame(rows, columns=["concept", "asset", "state", "reasons"])
@@ -84,7 +88,7 @@ class Project:
 
         _check(asset)
         found = self._read()
-        slugs = found.slugs if ASSETS[asset].is_partitioned else [ALL]
+        slugs = [*found.slugs, *found.concepts.collections] if ASSETS[asset].is_partitioned else [ALL]
         made = {slug: artifact for slug in slugs if (artifact := found.store.current(asset, slug))}
         rows = [artifact.manifest.metrics.model_dump(mode="json") for artifact in made.values()]
         return pd.json_normalize(rows).set_index(pd.Index(made, name="concept"))

@@ -32,6 +32,7 @@ from gaucho_pipeline.assets.table import (
 )
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.commands.preflight import check_configuration
+from gaucho_pipeline.commands.selecting import missing_others, requested
 from gaucho_pipeline.commands.side_by_side import environment_of, run_side_by_side
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.gallery.samples import untranslated
@@ -123,10 +124,7 @@ def run_concepts(project: Project, request: RunRequest) -> list[str]:
         die_with_parent()
     with noticed() as received:
         try:
-            slugs = project.requested(request.concepts, request.select)
-            if request.select == COLLECTION_EVALUATION.name:
-                slugs = list(dict.fromkeys(each for slug in slugs for each in (*project.concepts.concepts_of(slug), slug)))
-            return _run(_Run(project, request, slugs, received))
+            return _run(_Run(project, request, requested(project, request.concepts, request.select), received))
         except KeyboardInterrupt:
             number = received() or signal.SIGINT
             name = "SIGTERM" if number == signal.SIGTERM else "Ctrl-C"
@@ -144,7 +142,7 @@ def _run(run: _Run) -> list[str]:
         names = ", ".join(done[:MAX_NAMED]) + (f" and {len(done) - MAX_NAMED} more" if len(done) > MAX_NAMED else "")
         click.echo(_("{names}: fresh, nothing to do", names=names))
     members = [member for slug in collections for member in project.concepts.collections[slug].concepts]
-    others = [other for other in (*project.missing_others(due, request.select), *members, *collections) if other not in due]
+    others = [other for other in (*missing_others(project, due, request.select), *members, *collections) if other not in due]
     others = list(dict.fromkeys(others))
     check_configuration(project, [*due, *others], request.select, is_meant=request.is_meant or run.is_child)
     if EVALUATION.name in request.phases and not run.is_child:
@@ -171,7 +169,9 @@ def _is_evaluated(states: Mapping[str, State]) -> bool:
 def _collections_due(run: _Run) -> list[str]:
     """The collections that must be taught before the concepts of a run can go on, and those that it is about."""
     project, request = run.project, run.request
-    needs = [slug for slug in run.slugs if slug in project.collections or CHECKPOINT.name in {each.name for each in _chain(run, slug)}]
+    needs = [
+        slug for slug in run.slugs if slug in project.concepts.collections or CHECKPOINT.name in {each.name for each in _chain(run, slug)}
+    ]
     found = project.concepts.collections_of(needs)
     forced = found if request.forces(COLLECTION.name) else []
     return [slug for slug in found if slug in forced or not _is_done(project, slug, COLLECTION.name, project.states(slug, COLLECTION.name))]
@@ -308,8 +308,7 @@ def _ensure_others(project: Project, runner: Runner, last: str, slugs: Sequence[
     An evaluation may hold pictures against the sets of other concepts, and a story may show several.
     """
     failures = list[str]()
-    missing = {other: asset for other, asset in project.missing_others(slugs, last).items() if asset != COLLECTION.name}  # taught before
-    for other, asset in missing.items():
+    for other, asset in missing_others(project, slugs, last).items():
         click.secho(other, bold=True)
         if not all(_ensure(project, runner, each.name, other, False) for each in project.assets_of(other, asset)):
             failures.append(f"{asset} of {other} failed")
@@ -335,7 +334,7 @@ def _print_places(project: Project, slugs: Sequence[str], select: str) -> None:
     if select == GALLERY_SITE.name and project.store.current(select, ALL):
         lines.append(("site", project.store.stable(select, ALL) / "index.html"))
     made = set(with_inputs(select))
-    for slug in (each for each in slugs if each in project.collections and project.store.current(COLLECTION.name, each)):
+    for slug in (each for each in slugs if each in project.concepts.collections and project.store.current(COLLECTION.name, each)):
         lines.append((f"{slug}, collection", project.store.stable(COLLECTION.name, slug) / f"{slug}.safetensors"))
     for slug in slugs[:MAX_NAMED]:
         if CURATED_SET.name in made and project.store.current(CURATED_SET.name, slug):

@@ -25,7 +25,10 @@ def export(project: Project, concept: str, folder: Path) -> None:
     """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
     from gaucho_pipeline.publishing.exporting import export_pipeline
 
-    export_pipeline(project.checkpoint(concept), folder.resolve(), project.corrected_credits(concept))
+    if concept in project.concepts.collections:
+        export_pipeline(project.artifact(COLLECTION.name, concept), folder.resolve())
+    else:
+        export_pipeline(project.checkpoint(concept), folder.resolve(), project.corrected_credits(concept))
     click.echo(str(folder))
 
 
@@ -44,7 +47,7 @@ def pack(project: Project, concept: str, asset: str, out: Path | None, with_mode
     from gaucho_pipeline.publishing.packing import pack as write_pack
     from gaucho_pipeline.publishing.packing import told_size
 
-    asset = COLLECTION.name if concept in project.collections else asset
+    asset = COLLECTION.name if concept in project.concepts.collections else asset
     file = out or Path(f"{concept}-{asset}.tar")
     write_pack(project, concept, asset, file, with_model)
     click.echo(

@@ -22,7 +22,7 @@ from gaucho_pipeline.spec import JsonObject
 def status(project: Project, as_json: bool) -> None:
     """What is fresh, waiting, stale or missing, and why."""
     states = {slug: project.states(slug) for slug in project.slugs}
-    collections = {slug: project.states(slug) for slug in project.collections}
+    collections = {slug: project.states(slug) for slug in project.concepts.collections}
     site = project.site_state(states)
     if as_json:
         found = {"concepts": states} | ({"collections": collections} if collections else {})
@@ -55,7 +55,7 @@ def _print_state(asset: str, state: State) -> None:
 def show(project: Project, asset: str, concept: str, as_json: bool) -> None:
     """What an artifact is made from, and its metrics."""
     if ASSETS[asset].is_partitioned and concept == ALL:
-        slugs = ", ".join(project.collections if ASSETS[asset].is_of_collections else project.slugs)
+        slugs = ", ".join(project.concepts.collections if ASSETS[asset].is_of_collections else project.slugs)
         raise ConfigError(_("{asset}: name a concept, too: gaucho show {asset} CONCEPT; there are {slugs}", asset=asset, slugs=slugs))
     artifact = project.artifact(asset, concept if ASSETS[asset].is_partitioned else ALL)
     manifest = artifact.manifest.model_dump(mode="json")

@@ -154,7 +154,11 @@ def _print_forgotten(project: Project, every: Sequence[Forgetting]) -> None:
         )
     for folder, made in {each.folder: each.manifest for done in every for each in done.learned_from}.items():
         text = _(
-            "learned from it: checkpoint of {concept}, made {made_at}: {folder}", concept=made.concept, made_at=made.made_at, folder=folder
+            "learned from it: {asset} of {concept}, made {made_at}: {folder}",
+            asset=made.asset,
+            concept=made.concept,
+            made_at=made.made_at,
+            folder=folder,
         )
         click.echo(text)
 

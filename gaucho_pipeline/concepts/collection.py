@@ -24,6 +24,13 @@ from gaucho_pipeline.spec import Absent, JsonObject, Operational, Spec, Text
 MAX_CONCEPTS = 100
 
 
+class AboutCollection(Spec):
+    """What pages say of a collection."""
+
+    name: Bilingual | None = Field(None, description="What people call it")
+    concepts: tuple[str, ...] = Field(description="The slugs of its concepts")
+
+
 class ConfusionEncoders(Part):
     """What tells whether pictures of one concept are taken for another: the best of these that there is."""
 
@@ -79,6 +86,10 @@ class Collection(Spec):
         """What the stage of its evaluation is asked for. `words`: those of each concept, by slug."""
         members = [{"slug": slug, **words[slug]._asdict()} for slug in self.concepts]
         return CollectionEvaluationSpec.model_validate(_written(self.evaluation) | {"members": members})
+
+    def about(self) -> AboutCollection:
+        """What pages say of it."""
+        return AboutCollection(name=self.name, concepts=self.concepts)
 
     def training_of(self, slug: str) -> TaughtTogether:
         """The training of each of its concepts. `slug`: the collection's."""

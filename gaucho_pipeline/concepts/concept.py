@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from gaucho_pipeline.assets.table import COLLECTION, COLLECTION_EVALUATION, PARTS
-from gaucho_pipeline.concepts.collection import Collection, CollectionEvaluationSpec, CollectionSpec
+from gaucho_pipeline.concepts.collection import AboutCollection, Collection, CollectionEvaluationSpec, CollectionSpec
 from gaucho_pipeline.concepts.community import CommunitySpec
 from gaucho_pipeline.concepts.consent import Consent
 from gaucho_pipeline.concepts.crawl import CrawlSpec
@@ -111,14 +111,17 @@ class AboutSite(Spec):
 
 
 class SiteSpec(Spec):
-    """What the site is made of beside artifacts: what is said of each concept, by slug, and whose it is."""
+    """What the site is made of beside artifacts: what is said of each concept and collection, by slug, and whose it is."""
 
     concepts: dict[str, AboutConcept] = Field(description="What is said of each, by slug")
+    collections: dict[str, AboutCollection] = Field(default_factory=dict, description="What is said of each collection, by slug")
     site: AboutSite | None = Field(None, description="Whose the site is")
 
     def to_json(self) -> JsonObject:
         """What it is hashed by."""
         own = {"site": self.site.model_dump(mode="json")} if self.site else {}
+        taught = {slug: about.model_dump(mode="json") for slug, about in self.collections.items()}
+        own |= {"collections": taught} if taught else {}
         return JsonObject(concepts={slug: about.to_json() for slug, about in self.concepts.items()}, **own)
 
 

@@ -91,7 +91,7 @@ def _check_collections(lines: _Lines, loaded: Concepts) -> None:
                 text = _("{concept} is taught in the collection {slug}; write how under collections.{slug}", concept=concept, slug=slug)
                 raise lines.error(("concepts", concept, "training"), text)
         if collection.training.mask and not any(loaded.concepts[concept].curation.masks for concept in collection.concepts):
-            text = _("says how masks are learned by; say under curation: masks: {{}} where they come from")
+            text = _("says how masks are learned by; say under curation: masks: {} where they come from")
             raise lines.error(("collections", slug, "training", "mask"), text)
     for concept, owners in owners_of(loaded.collections).items():
         if len(owners) > 1:

@@ -22,7 +22,7 @@ def load_base(trained: Manifest, drawing: tuple[str, str | None] | None = None) 
 
     Raises ConfigError if what was learned does not fit that, GauchoError if it does not load.
     """
-    spec = trained.training_spec()
+    spec = trained.taught_spec()
     device, how = base_models.best_device(), base_models.Loading(*spec.computed)
     if drawing is None:
         return base_models.load(spec.base_model, spec.revision, device, how)
@@ -35,7 +35,7 @@ def add_learned(family: Family, trained: Manifest, checkpoint: Path, parts: Coll
 
     Raises GauchoError if it does not load.
     """
-    spec = trained.training_spec()
+    spec = trained.taught_spec()
     method = METHODS[spec.method]
     for part in method.parts_in(family, checkpoint):
         if parts is None or part in parts:
@@ -47,7 +47,7 @@ def add_learned(family: Family, trained: Manifest, checkpoint: Path, parts: Coll
 
 def learned_text_encoders(family: Family, trained: Manifest, checkpoint: Path) -> tuple[str, ...]:
     """The text encoders that a checkpoint taught. Raises GauchoError if it cannot be read."""
-    return tuple(part for part in METHODS[trained.training_spec().method].parts_in(family, checkpoint) if part != family.denoiser)
+    return tuple(part for part in METHODS[trained.taught_spec().method].parts_in(family, checkpoint) if part != family.denoiser)
 
 
 class Adapters:
@@ -56,7 +56,7 @@ class Adapters:
     def __init__(self, family: Family, checkpoints: Mapping[str, tuple[Manifest, Path]]) -> None:
         """Raises ConfigError if the checkpoints do not go together, GauchoError if one does not load."""
         manifests = {slug: manifest for slug, (manifest, _unused) in checkpoints.items()}
-        if whole := [slug for slug, made in manifests.items() if not METHODS[made.training_spec().method].is_adapter]:
+        if whole := [slug for slug, made in manifests.items() if not METHODS[made.taught_spec().method].is_adapter]:
             raise ConfigError(_("{whole}: only a LoRA has a strength, and goes with others", whole=", ".join(whole)))
         if len({str(made.provenance.base_model) for made in manifests.values()}) > 1:
             raise ConfigError(_("{manifests}: were not trained on the same base model", manifests=", ".join(manifests)))

@@ -108,7 +108,7 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
     def sensor(context: dg.SensorEvaluationContext, project: dg.ResourceParam[ProjectResource]) -> dg.SensorResult | dg.SkipReason:
         try:
             opened = project.open()
-            slugs = [slug for slug in (*opened.slugs, *opened.collections) if slug in partitions]
+            slugs = [slug for slug in (*opened.slugs, *opened.concepts.collections) if slug in partitions]
             watched = [(slug, asset) for slug in slugs for asset in _made_of(opened, slug) if watches(opened, slug, asset)]
             versions = {f"{slug}/{asset.name}": _version(opened, slug, asset) for slug, asset in watched}
         except GauchoError as error:
@@ -123,7 +123,7 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
                 by_concept.setdefault(slug, []).append(asset)
         now, later = list(by_concept)[:RUNS_A_TICK], set(list(by_concept)[RUNS_A_TICK:])
         requests = [_re_evaluation(slug, by_concept[slug], _is_known(slug, seen)) for slug in now]
-        new = sorted({*opened.slugs, *opened.collections} - set(partitions))
+        new = sorted({*opened.slugs, *opened.concepts.collections} - set(partitions))
         note = f"new concepts, not yet among the partitions: {', '.join(new)}" if new else "nothing changed"
         kept = {key: seen.get(key, "") if key.partition("/")[0] in later else version for key, version in versions.items()}
         cursor = _keep(opened.store.root, name, {key: version for key, version in kept.items() if version})
@@ -134,7 +134,7 @@ def _spec_sensor(name: str, partitions: list[str], watches: Callable[[Project, s
 
 def _made_of(project: Project, slug: str) -> Sequence[Asset]:
     """The assets that are made of a concept, or of a collection."""
-    return [asset for asset in ASSETS.values() if asset.is_of_collections] if slug in project.collections else CONCEPT_ASSETS
+    return [asset for asset in ASSETS.values() if asset.is_of_collections] if slug in project.concepts.collections else CONCEPT_ASSETS
 
 
 def _seen(root: Path, name: str, cursor: str | None) -> dict[str, str] | None:

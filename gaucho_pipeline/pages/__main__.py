@@ -11,6 +11,7 @@ from gaucho_pipeline.assets.metrics import GallerySiteMetrics
 from gaucho_pipeline.concepts.concept import SiteSpec
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.pages.collection_content import collection_folders
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.stage.harness import StageResult, main
@@ -34,7 +35,8 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
         )
         for slug, about in spec.concepts.items()
     ]
-    write_site(staging, concepts, about=spec.site)
+    collections = [collection_folders(slug, about, spec.concepts, request.inputs) for slug, about in spec.collections.items()]
+    write_site(staging, concepts, about=spec.site, collections=collections)
     reporter.info(_("the site shows {count} concepts", count=len(concepts)))
     version = digest([request.provenance.spec_version, request.provenance.inputs])
     return StageResult(data_version=version, metrics=GallerySiteMetrics(concepts=len(concepts)))

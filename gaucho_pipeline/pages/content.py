@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Metrics, Score
-from gaucho_pipeline.assets.rows import Copy, CreditedThumbnail, Picture, read_rows
+from gaucho_pipeline.assets.rows import Copy, Credit, CreditedThumbnail, Picture, read_rows
 from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.assets.verdicts import RULE, SUBJECT_SCORERS
 from gaucho_pipeline.concepts.concept import AboutConcept
@@ -30,6 +30,11 @@ from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.store.manifest import Manifest, read_manifest
 
 
+def called_in(about: AboutConcept, slug: str, language: Language) -> str:
+    """What a concept is called in a language; its slug where nobody has said."""
+    return about.name.read(language) if about.name else slug
+
+
 @dataclass(frozen=True)
 class ConceptFolders:
     """A concept's artifacts, made from one another, and what the concepts file says of it."""
@@ -45,10 +50,6 @@ class ConceptFolders:
     """Where people judged it."""
     curated: Path | None = None
     """The set that credits the images as they are credited now, where that is another than the one that was trained on."""
-
-    def name(self, language: Language) -> str:
-        """What it is called; the slug where nobody has said."""
-        return self.about.name.read(language) if self.about.name else self.slug
 
     @property
     def weights_file(self) -> str | None:
@@ -170,7 +171,6 @@ class ConceptContent:
     changed_class_pair: Pair | None
     """Where the class noun is drawn otherwise now, the two pictures of it."""
     groups: list[Group]
-    prompts: list[str]
     prompts_are_english: bool
     styles: list[str]
     class_pairs: list[Pair]
@@ -183,6 +183,8 @@ class ConceptContent:
     copies: list[CopyContent]
     copies_measured: bool
     credits: list[CreditContent]
+    together: int
+    """How many images of other concepts the weights are due to, where it was taught in a collection."""
     weights: str | None
     with_weights: bool
     use: Usage
@@ -195,6 +197,11 @@ class ConceptContent:
     def historical(self) -> bool:
         """Whether the concept is of the past, so that every picture of it is imagined."""
         return self.about.historical
+
+    @property
+    def prompts(self) -> list[str]:
+        """What was asked for, each once."""
+        return [group.title for group in self.groups]
 
     @property
     def all_credits(self) -> str:
@@ -239,7 +246,7 @@ def concept_content(
     own, credits_ = [pair for pair in pairs if pair.kind == "concept"], _credits(folders, texts)
     return ConceptContent(
         slug=folders.slug,
-        name=folders.name(language),
+        name=called_in(folders.about, folders.slug, language),
         description=about.description if language == "pt" else "",
         about=about,
         hero=opening_pair(own, metrics.unfollowed),
@@ -251,7 +258,6 @@ def concept_content(
         judged=judgement_content(folders.judgement, folders.gallery, metrics, language),
         changed_class_pair=_changed_class_pair(metrics, pairs),
         groups=_groups(own, metrics.unfollowed),
-        prompts=list(dict.fromkeys(pair.title for pair in own)),
         prompts_are_english=not any(pair.read_as for pair in pairs),
         styles=list(dict.fromkeys(pair.style for pair in own)),
         class_pairs=[pair for pair in pairs if pair.kind == "class"],
@@ -264,6 +270,7 @@ def concept_content(
         copies=_copies(folders, pairs, language),
         copies_measured=bool(metrics.memorisation_backbone),
         credits=credits_,
+        together=len(read_rows(others, Credit)) if (others := folders.checkpoint / "together.jsonl").exists() else 0,
         weights=folders.weights_file if with_weights else None,
         with_weights=with_weights,
         use=_use(folders, trained, gallery, texts),
@@ -302,7 +309,7 @@ def card_content(folders: ConceptFolders, language: Language) -> Card:
     texts, title, seed = words(language), (first[0].written or first[0].prompt) if first else "", first[0].seed if first else ""
     return Card(
         slug=folders.slug,
-        name=folders.name(language),
+        name=called_in(folders.about, folders.slug, language),
         description=folders.about.description if language == "pt" else "",
         historical=folders.about.historical,
         verdict=metrics.verdict,

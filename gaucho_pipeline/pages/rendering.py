@@ -15,6 +15,7 @@ from gaucho_pipeline.design.web import content_security_policy, style_sheet
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.language.bilingual import LANGUAGES, Language
 from gaucho_pipeline.pages.card import with_pictures
+from gaucho_pipeline.pages.collection_content import CollectionFolders, collection_content
 from gaucho_pipeline.pages.content import ConceptFolders, card_content, concept_content
 from gaucho_pipeline.pages.corrections import corrected_attribution, corrected_card, corrections_of
 from gaucho_pipeline.pages.front import NOT_SHARED, SharedContent, front_content, shared_content
@@ -30,8 +31,9 @@ def write_site(
     with_weights: bool = True,
     approvals: Mapping[str, Mapping[str, str]] | None = None,
     about: AboutSite | None = None,
+    collections: Sequence[CollectionFolders] = (),
 ) -> None:
-    """Writes the pages of all concepts into a folder that any static host can serve, with all that they show.
+    """Writes the pages of all concepts and collections into a folder that any static host can serve, with all that they show.
 
     `approvals`: who approved each concept for publication, and when, by slug. `about`: whose the site is.
     """
@@ -41,9 +43,25 @@ def write_site(
         picture = next((card.files["tuned"] for card in cards if card.files), "")
         content = front_content(about, [read_manifest(each.gallery).made_at for each in concepts], language)
         shared = shared_content(about, "", picture, content.about, language)
-        write_atomically(folder / PAGE[language], render("site.html", language, "", shared, cards=cards, front=content))
+        taught = [collection_content(each, language, with_weights) for each in collections]
+        page = render("site.html", language, "", shared, cards=cards, front=content, collections=taught)
+        write_atomically(folder / PAGE[language], page)
     for each in concepts:
         write_concept(folder / each.slug, each, with_weights, (approvals or {}).get(each.slug), about)
+    for each_collection in collections:
+        _write_collection(folder / each_collection.slug, each_collection, with_weights, about)
+
+
+def _write_collection(folder: Path, collection: CollectionFolders, with_weights: bool, about: AboutSite | None) -> None:
+    """Writes the pages of a collection, with its one file, its card and the credits of all that it learned from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for language in LANGUAGES:
+        content = collection_content(collection, language, with_weights)
+        shared = shared_content(about, collection.slug, "", content.reason, language)
+        write_atomically(folder / PAGE[language], render("collection.html", language, f"../{PAGE[language]}", shared, c=content))
+        files = ["README.md", "losses.png", "ATTRIBUTION.csv", *([content.weights] if content.weights else [])]
+    for name in files:
+        shutil.copyfile(collection.collection / name, folder / name)
 
 
 def write_concept(

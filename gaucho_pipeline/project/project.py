@@ -8,13 +8,24 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, CURATED_SET, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, Asset, with_inputs
+from gaucho_pipeline.assets.table import (
+    ALL,
+    ASSETS,
+    CHECKPOINT,
+    COLLECTION_EVALUATION,
+    CURATED_SET,
+    GALLERY_SITE,
+    JUDGEMENT,
+    SAMPLE_GALLERY,
+    Asset,
+    with_inputs,
+)
 from gaucho_pipeline.concepts.concept import Concept, Concepts, TaughtCollection
 from gaucho_pipeline.concepts.file import error_at, load_concepts
 from gaucho_pipeline.concepts.lock_file import LockFile
@@ -27,7 +38,7 @@ from gaucho_pipeline.judging.panel import StandingPanel, judged_panel
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project import site
-from gaucho_pipeline.project.recipes import Recipe, check_agreement, inputs_of, provenance_of
+from gaucho_pipeline.project.recipes import Recipe, check_agreement, check_pinned, inputs_of, provenance_of
 from gaucho_pipeline.project.standing import Standing, read_standing
 from gaucho_pipeline.project.states import NOT_REQUESTED, State, compared, states_of
 from gaucho_pipeline.spec import JsonObject
@@ -61,11 +72,6 @@ class Project:
     def slugs(self) -> list[str]:
         """The concepts."""
         return list(self.concepts.concepts)
-
-    @property
-    def collections(self) -> list[str]:
-        """The collections, by slug."""
-        return list(self.concepts.collections)
 
     def concept(self, slug: str) -> Concept:
         """Raises ConfigError if the file has no such concept."""
@@ -166,38 +172,22 @@ class Project:
             part = ASSETS[last].part
             if ASSETS[last].is_of_collections != (slug in self.concepts.collections):
                 self.subject(slug).part(part)
-            text = _("{slug} asks for no {last}; name a story in {file}", slug=slug, last=last, file=self.concepts_file)
-            raise ConfigError(text + _(", under concepts.{slug}.{part}", slug=slug, part=part))
+            raise ConfigError(
+                _(
+                    "{slug} asks for no {last}; name a story in {concepts_file}, under concepts.{slug}.{part}",
+                    slug=slug,
+                    last=last,
+                    concepts_file=self.concepts_file,
+                    part=part,
+                )
+            )
         return [ASSETS[name] for name in with_inputs(last) if ASSETS[name].is_partitioned and self.has_asset(name, slug)]
-
-    def requested(self, concepts: Sequence[str], last: str) -> list[str]:
-        """The concepts that a run is about: those that are named, else all that have the asset.
-
-        Raises ConfigError if one that is named has none, or nobody has.
-        """
-        every = [*self.slugs, *self.collections]
-        concepts = [*concepts, *(member for slug in concepts for member in self._members_to_run(slug, last))]
-        for slug in concepts:
-            self.assets_of(slug, last)
-        found = list(dict.fromkeys(concepts)) or [slug for slug in every if self.has_asset(last, slug)]
-        if not found:
-            self.assets_of(self.slugs[0], last)
-        return found
-
-    def _members_to_run(self, slug: str, last: str) -> tuple[str, ...]:
-        """The concepts of a collection that a run up to an asset is about, too: what is made of them shows what the collection learned."""
-        return self.concepts.concepts_of(slug) if slug in self.collections and last == GALLERY_SITE.name else ()
 
     def other_inputs(self, slug: str, last: str = GALLERY_SITE.name) -> tuple[OtherInput, ...]:
         """What a concept's assets, up to one, need of other concepts of the file, each once."""
         subject = self.subject(slug)
         every = (each for asset in self.assets_of(slug, last) for each in subject.part(asset.part).other_inputs(slug))
         return tuple(dict.fromkeys(each for each in every if self.concepts.has(each.concept)))
-
-    def missing_others(self, slugs: Iterable[str], last: str) -> dict[str, str]:
-        """Assets of other concepts that some need and that were never made, by concept."""
-        needed = {each.concept: each.asset for slug in slugs for each in self.other_inputs(slug, last)}
-        return {other: asset for other, asset in needed.items() if self.store.current(asset, other) is None}
 
     # -------------------------------------------------------------------------------------------- what is made from what
 
@@ -269,15 +259,7 @@ class Project:
         if not named:
             return None
         found = self.store.find(asset, slug, named)
-        key = f"{recipe.asset.part}.pinned"
-        if found is None:
-            raise GauchoError(
-                _("{key}: no {asset} {named} of {slug} stands; see: gaucho compare {slug}", key=key, asset=asset, named=named, slug=slug)
-            )
-        if found.manifest.training_spec().words != self.concept(slug).words:
-            raise GauchoError(_("{key}: {named} of {slug} was trained with another token or class noun", key=key, named=named, slug=slug))
-        if found.manifest.provenance.base_model != recipe.base_model:
-            raise GauchoError(_("{key}: {named} of {slug} was trained on another base model", key=key, named=named, slug=slug))
+        check_pinned(found, recipe, slug, named, self.concept(slug).words)
         return found
 
     def standing(self, slug: str, last: str = GALLERY_SITE.name) -> Standing:
@@ -298,19 +280,22 @@ class Project:
     def provenance(self, asset: str, slug: str) -> Provenance:
         """What the asset would be made from now. Raises GauchoError if its input is missing."""
         if asset == GALLERY_SITE.name:
-            return site.site_provenance(self.shown(), self.concepts)
+            shown = self.shown()
+            return site.site_provenance(shown, self.collections_shown(shown), self.concepts)
         return provenance_of(self.recipe(asset, slug), self.standing(slug, asset))
 
     def inputs(self, asset: str, slug: str) -> dict[str, Artifact]:
         """What the asset is made from, by asset; of another concept by `asset/concept`. Raises GauchoError if that is missing."""
         if asset == GALLERY_SITE.name:
-            return site.site_inputs(self.shown())
+            shown = self.shown()
+            return site.site_inputs(shown, self.collections_shown(shown))
         return inputs_of(self.recipe(asset, slug), self.standing(slug, asset))
 
     def _also_read(self, asset: Asset, inputs: dict[str, Artifact]) -> dict[str, Artifact]:
         """What is read beside the inputs, and follows from them. Raises GauchoError if it is gone."""
         if asset == GALLERY_SITE:
-            return site.also_read(self.shown())
+            shown = self.shown()
+            return site.also_read(shown, self.collections_shown(shown))
         found = dict[str, Artifact]()
         for name, through in asset.also_reads:
             for key, artifact in (inputs | found).items():
@@ -439,6 +424,8 @@ class Project:
             own = of.get(slug) or self.states(slug)
             waits_for = [name for name in GALLERY_SITE.inputs if not ASSETS[name].is_made_apart]  # an old judgement is shown as old
             above |= {f"{name} of {slug}": own[name] for name in waits_for if name in own}
+        name = COLLECTION_EVALUATION.name
+        above |= {f"{name} of {slug}": self.state(name, slug) for slug in self.collections_shown(self.shown())}
         return compared(current, self.provenance(GALLERY_SITE.name, ALL), above)
 
     def state(self, asset: str, slug: str = ALL) -> State:
@@ -453,6 +440,10 @@ class Project:
     def shown(self) -> dict[str, site.Shown]:
         """What may be shown of each concept that was evaluated."""
         return site.shown_of(self.store, self.concepts.concepts)
+
+    def collections_shown(self, shown: Mapping[str, site.Shown]) -> dict[str, site.ShownCollection]:
+        """What may be shown of each collection that was evaluated, beside what is shown of concepts."""
+        return site.collections_shown(self.store, self.concepts, shown)
 
     def removed_from_site(self) -> list[str]:
         """The concepts that the site shows and the file no longer has."""

@@ -11,6 +11,7 @@ from gaucho_pipeline.assets.table import ASSETS, Asset
 from gaucho_pipeline.concepts.part import OtherInput
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.project.standing import Standing
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.manifest import Provenance
@@ -104,3 +105,16 @@ def check_agreement(recipe: Recipe, standing: Standing) -> None:
                         remedy=remedy,
                     )
                 )
+
+
+def check_pinned(found: Artifact | None, recipe: Recipe, slug: str, named: str, words: ConceptWords) -> None:
+    """Raises GauchoError if an artifact that a concept is to stay with is not there, or was made of something else. `named`: which."""
+    key, asset = f"{recipe.asset.part}.pinned", recipe.asset.name
+    if found is None:
+        raise GauchoError(
+            _("{key}: no {asset} {named} of {slug} stands; see: gaucho compare {slug}", key=key, asset=asset, named=named, slug=slug)
+        )
+    if found.manifest.training_spec().words != words:
+        raise GauchoError(_("{key}: {named} of {slug} was trained with another token or class noun", key=key, named=named, slug=slug))
+    if found.manifest.provenance.base_model != recipe.base_model:
+        raise GauchoError(_("{key}: {named} of {slug} was trained on another base model", key=key, named=named, slug=slug))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gaucho_pipeline.assets.table import CHECKPOINT, CURATED_SET, EVALUATION, GALLERY_SITE, JUDGEMENT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import (
+    CHECKPOINT,
+    COLLECTION,
+    COLLECTION_EVALUATION,
+    CURATED_SET,
+    EVALUATION,
+    GALLERY_SITE,
+    JUDGEMENT,
+    SAMPLE_GALLERY,
+    SAMPLE_SEQUENCE,
+)
 from gaucho_pipeline.concepts.concept import Concept, Concepts, SiteSpec
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.project.standing import differs_in_credits
@@ -28,6 +38,30 @@ class Shown:
     """Where people judged it, these pictures or earlier ones."""
     curated: Artifact | None = None
     """The set that stands, where it credits the images that were learned from otherwise than the one that was trained on."""
+
+
+@dataclass(frozen=True)
+class ShownCollection:
+    """What pages show of a collection: artifacts that were made from one another, and from what is shown of its concepts."""
+
+    evaluation: Artifact
+    collection: Artifact
+
+
+def collections_shown(store: Store, concepts: Concepts, shown: Mapping[str, Shown]) -> dict[str, ShownCollection]:
+    """What may be shown of each collection that was evaluated: where all of its concepts are shown as they were then."""
+    found = {}
+    for slug, written in concepts.collections.items():
+        evaluation = store.current(COLLECTION_EVALUATION.name, slug)
+        members = [shown[concept] for concept in written.concepts if concept in shown]
+        if evaluation is None or len(members) < len(written.concepts):
+            continue
+        versions = {f"{EVALUATION.name}/{each.evaluation.manifest.concept}": each.evaluation.manifest.data_version for each in members}
+        learned = members[0].checkpoint.manifest.provenance.inputs.get(f"{COLLECTION.name}/{slug}")
+        collection = store.find_version(COLLECTION.name, slug, learned) if learned else None
+        if collection and versions == evaluation.manifest.provenance.inputs:
+            found[slug] = ShownCollection(evaluation, collection)
+    return found
 
 
 def shown_of(store: Store, concepts: Mapping[str, Concept]) -> dict[str, Shown]:
@@ -58,23 +92,26 @@ def corrected(store: Store, slug: str, checkpoint: Artifact) -> Artifact | None:
     return curated if differs_in_credits(store, checkpoint, curated) else None
 
 
-def site_inputs(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
+def site_inputs(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection]) -> dict[str, Artifact]:
     """What the site is made from, by `asset/concept`."""
+    taught = {f"{COLLECTION_EVALUATION.name}/{slug}": each.evaluation for slug, each in collections.items()}
     stories = {f"{SAMPLE_SEQUENCE.name}/{slug}": each.sequence for slug, each in shown.items() if each.sequence}
     judged = {f"{JUDGEMENT.name}/{slug}": each.judgement for slug, each in shown.items() if each.judgement}
     credited = {f"{CURATED_SET.name}/{slug}": each.curated for slug, each in shown.items() if each.curated}
-    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged | credited
+    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged | credited | taught
 
 
-def also_read(shown: Mapping[str, Shown]) -> dict[str, Artifact]:
+def also_read(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection]) -> dict[str, Artifact]:
     """What the site reads beside its inputs: what those were made from."""
-    return {f"{part.manifest.asset}/{slug}": part for slug, each in shown.items() for part in (each.gallery, each.checkpoint)}
+    taught = {f"{COLLECTION.name}/{slug}": each.collection for slug, each in collections.items()}
+    return {f"{part.manifest.asset}/{slug}": part for slug, each in shown.items() for part in (each.gallery, each.checkpoint)} | taught
 
 
-def site_provenance(shown: Mapping[str, Shown], concepts: Concepts) -> Provenance:
+def site_provenance(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection], concepts: Concepts) -> Provenance:
     """What the site would be made from: the evaluations that there are, in the file's order, and whose it is."""
-    spec = SiteSpec(concepts={slug: concepts.concepts[slug].about() for slug in shown}, site=concepts.site).to_json()
-    inputs = {name: artifact.manifest.data_version for name, artifact in site_inputs(shown).items()}
+    about = {slug: concepts.collections[slug].about() for slug in collections}
+    spec = SiteSpec(concepts={slug: concepts.concepts[slug].about() for slug in shown}, collections=about, site=concepts.site).to_json()
+    inputs = {name: artifact.manifest.data_version for name, artifact in site_inputs(shown, collections).items()}
     return Provenance(spec_version=digest(spec), spec=spec, inputs=inputs, code_version=GALLERY_SITE.code_version)
 
 

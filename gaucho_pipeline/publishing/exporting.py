@@ -29,7 +29,7 @@ def export_pipeline(checkpoint: Artifact, folder: Path, curated: Path | None = N
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(_("{folder}: is not empty; name a new folder", folder=folder))
-    spec = checkpoint.manifest.training_spec()
+    spec = checkpoint.manifest.taught_spec()
     base = load(spec.base_model, spec.revision, torch.device("cpu"))
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as name:  # nothing half-written is ever taken for whole

@@ -73,7 +73,7 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     if asset == CHECKPOINT.name and isinstance(training := project.subject(slug).training, TaughtTogether):
         raise ConfigError(
             _(
-                "{slug} is taught in the collection {collection}; run: gaucho pack {collection} FILE",
+                "{slug} is taught in the collection {collection}; run: gaucho pack {collection}",
                 slug=slug,
                 collection=training.collection,
             )

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.rows import ImageMention, TrainImage, read_rows
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.pages.collection_content import CollectionFolders, collection_folders
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.project.approvals import Approval, _shown, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.published import MARK, Mark, read_mark, remember_published, shows_forgotten, write_mark
-from gaucho_pipeline.project.site import Shown
+from gaucho_pipeline.project.site import Shown, ShownCollection
 from gaucho_pipeline.publishing.registry import make_registry
 from gaucho_pipeline.rights.licenses import RESERVED
 from gaucho_pipeline.store.forgotten import Forgotten
@@ -95,8 +96,9 @@ def _write(project: Project, shown: Mapping[str, Shown], approvals: Mapping[str,
         whole, old = Path(name) / "whole", Path(name) / "old"
         whole.mkdir()
         concepts = [_folders(project, slug, each) for slug, each in shown.items()]
+        collections = [_collection_folders(project, slug, each) for slug, each in project.collections_shown(shown).items()]
         named = {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in shown}
-        write_site(whole, concepts, with_weights, named, project.concepts.site)
+        write_site(whole, concepts, with_weights, named, project.concepts.site, collections)
         make_registry(whole, shown)
         files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
         images = {slug: _images(each) for slug, each in shown.items()}
@@ -115,7 +117,8 @@ def _write(project: Project, shown: Mapping[str, Shown], approvals: Mapping[str,
 
 def _images(shown: Shown) -> tuple[str, ...]:
     """SHA-256 of the images that a concept learned from, or whose thumbnails its page shows."""
-    tables = (shown.checkpoint.folder / "train.jsonl", shown.evaluation.folder / "training.jsonl")
+    learned = (shown.checkpoint.folder / name for name in ("train.jsonl", "together.jsonl"))
+    tables = (*learned, shown.evaluation.folder / "training.jsonl")
     return tuple(sorted({row.sha256 for path in tables if path.exists() for row in read_rows(path, ImageMention)}))
 
 
@@ -148,6 +151,12 @@ def _not_ours(folder: Path) -> list[str]:
             _("{folder}: holds {stranger}, which was not published by this; move it away", folder=folder, stranger=stranger[0])
         )
     return [path.name for path in folder.iterdir() if path.name not in tops]
+
+
+def _collection_folders(project: Project, slug: str, shown: ShownCollection) -> CollectionFolders:
+    inputs = {f"{each.manifest.asset}/{slug}": each.folder for each in (shown.evaluation, shown.collection)}
+    concepts = {each: project.concept(each).about() for each in project.concepts.concepts_of(slug)}
+    return collection_folders(slug, project.concepts.collections[slug].about(), concepts, inputs)
 
 
 def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:

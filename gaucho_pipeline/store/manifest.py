@@ -71,6 +71,10 @@ class Manifest(BaseModel):
         """How it was taught, of a checkpoint. Raises GauchoError for what is none."""
         return self._read_spec(TrainingRecord)
 
+    def taught_spec(self) -> TaughtRecord:
+        """How it was taught, of a checkpoint or a collection. Raises GauchoError for what is neither."""
+        return self._read_spec(TaughtRecord)
+
     def drawing_spec(self) -> DrawingRecord:
         """How it was drawn, of a gallery or a sequence. Raises GauchoError for what is neither."""
         return self._read_spec(DrawingRecord)

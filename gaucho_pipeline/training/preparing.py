@@ -117,7 +117,7 @@ def _masks(concepts: Sequence[ConceptImages]) -> Mapping[Path, Path]:
     rows = [(each.curated, row) for each in concepts for row in (*each.train, *each.validation)]
     found = {curated / row.file: curated / row.mask for curated, row in rows if row.mask}
     if not found:
-        raise ConfigError(_("training.mask: no image has a mask; say under curation: masks: {{}} where they come from"))
+        raise ConfigError(_("training.mask: no image has a mask; say under curation: masks: {} where they come from"))
     return found
 
 

@@ -137,4 +137,4 @@ def images_of(crawl: Artifact) -> list[str]:
 def gone_concepts(project: Project) -> list[str]:
     """Concepts and collections of which something stands, and which the file no longer has."""
     there = {home.name for asset in ASSETS.values() if asset.is_partitioned for home in folders_in(project.store.root / asset.name)}
-    return sorted(there - set(project.slugs) - set(project.collections))
+    return sorted(there - set(project.slugs) - set(project.concepts.collections))

@@ -15,9 +15,12 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.models import base_models
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.training.examples import (
     MAX_ASPECT,
+    Member,
     Stream,
+    Turns,
     bucket_of,
     encode_files,
     generator_for,
@@ -230,6 +233,40 @@ def test_an_image_without_finite_latents_is_named(tmp_path: Path) -> None:
 def test_every_image_comes_once_before_any_comes_again() -> None:
     drawn = [index for step in range(6) for index in images_of_step(step, 4, 6, seed=3)]
     assert [sorted(drawn[i : i + 6]) for i in range(0, 24, 6)] == [[0, 1, 2, 3, 4, 5]] * 4
+
+
+def members(*sizes: int, weights: tuple[float, ...] = ()) -> list[Member]:
+    """Concepts with so many images each, one behind the other."""
+    starts = [sum(sizes[:place]) for place in range(len(sizes))]
+    return [
+        Member(ConceptWords(f"t{place}", "tree"), range(start, start + size), range(0), (weights or (1.0,) * len(sizes))[place])
+        for place, (start, size) in enumerate(zip(starts, sizes, strict=True))
+    ]
+
+
+def drawn_in_turn(concepts: list[Member], count: int) -> list[int]:
+    turns = Turns(concepts)
+    return [index for step in range(count // 4) for index in turns.images_of_step(step, 4, seed=3)]
+
+
+def test_concepts_take_turns_however_many_images_each_has() -> None:
+    drawn = drawn_in_turn(members(3, 12), 48)
+    own = [index for index in drawn if index < 3]
+    assert len(own) == 24
+    assert [sorted(own[i : i + 3]) for i in range(0, 24, 3)] == [[0, 1, 2]] * 8
+    assert sorted(index for index in drawn if index >= 3) == sorted([*range(3, 15)] * 2)
+    assert all(abs(sum(index < 3 for index in drawn[:end]) - end / 2) <= 1 for end in range(1, 48))
+
+
+def test_a_weight_says_how_often_a_concept_is_shown() -> None:
+    drawn = drawn_in_turn(members(4, 4, 4, weights=(2.0, 1.0, 1.0)), 80)
+    assert [sum(index // 4 == place for index in drawn) for place in range(3)] == [40, 20, 20]
+
+
+def test_what_a_step_shows_does_not_depend_on_the_steps_before() -> None:
+    whole, late = Turns(members(3, 5)), Turns(members(3, 5))
+    before = [whole.images_of_step(step, 4, seed=7) for step in range(6)]
+    assert late.images_of_step(5, 4, seed=7) == before[5]
 
 
 def test_a_draw_depends_on_seed_stream_and_number_alone() -> None:

@@ -1,0 +1,320 @@
+"""Two concepts taught in one adapter, from the concepts file to the published page: what is made, what is not, and whom it credits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+import yaml
+from safetensors.torch import load_file
+
+from gaucho_pipeline.assets.metrics import CheckpointMetrics, CollectionMetrics
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.models.trained import Adapters, load_base
+from gaucho_pipeline.orchestration.repository import build_defs
+from gaucho_pipeline.project.approvals import approve
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.provenance.verify import verify_file
+from gaucho_pipeline_tests.conftest import SMALL, draw_folder, folder_concept
+from gaucho_pipeline_tests.programs import gaucho, made
+
+MEMBERS = ("araucaria", "chimarrao")
+EVERYTHING_OF = ("checkpoint", "sample_gallery", "evaluation")
+
+
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("collection")
+    concepts = {
+        "araucaria": folder_concept(draw_folder(folder / "a", "araucaria", 5), "mtl", "tree"),
+        "chimarrao": folder_concept(draw_folder(folder / "c", "chimarrao", 4), "dnc", "cup"),
+    }
+    concepts["chimarrao"]["crawl"]["sources"][0]["folder"]["author"] = "Bento Índio"  # type: ignore[index]
+    value = {"defaults": SMALL, "concepts": concepts, "collections": {"rs": {"name": {"pt": "Coleção"}, "concepts": list(MEMBERS)}}}
+    (folder / "concepts.yaml").write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
+    gaucho(folder, "run", "--jobs", "1")
+    return folder
+
+
+@pytest.fixture
+def folder(made_once: Path, tmp_path: Path) -> Path:
+    """The same in a place of its own."""
+    whole = tmp_path / "own"
+    shutil.copytree(made_once, whole, symlinks=True)
+    return whole
+
+
+def opened(folder: Path) -> Project:
+    return Project(folder / "concepts.yaml", folder / "data")
+
+
+def edit(folder: Path, change: Any) -> None:
+    value = yaml.safe_load((folder / "concepts.yaml").read_text(encoding="utf-8"))
+    change(value)
+    (folder / "concepts.yaml").write_text(yaml.safe_dump(value, allow_unicode=True), encoding="utf-8")
+
+
+def stale(folder: Path) -> set[str]:
+    project = opened(folder)
+    found = {f"{slug}/{name}": state.state for slug in (*MEMBERS, "rs") for name, state in project.states(slug).items()}
+    return {name for name, state in found.items() if state != "fresh"}
+
+
+# ------------------------------------------------------------------------------------------ what is made
+
+
+def test_one_training_makes_one_adapter_and_everything_of_each_concept(made_once: Path) -> None:
+    project = opened(made_once)
+    collection = project.artifact("collection", "rs")
+    metrics = collection.manifest.metrics
+    assert isinstance(metrics, CollectionMetrics)
+    assert set(metrics.concepts) == {"mtl", "dnc"}
+    weights = load_file(collection.folder / "adapter" / "pytorch_lora_weights.safetensors")
+    for slug, token in zip(MEMBERS, ("mtl", "dnc"), strict=True):
+        checkpoint = project.checkpoint(slug)
+        own = load_file(checkpoint.folder / "adapter" / "pytorch_lora_weights.safetensors")
+        assert own.keys() == weights.keys()
+        assert all((own[name] == weights[name]).all() for name in own)
+        assert checkpoint.manifest.metrics == metrics.concepts[token]
+        assert isinstance(checkpoint.manifest.metrics, CheckpointMetrics)
+        assert (checkpoint.folder / f"{slug}.safetensors").read_bytes() == (collection.folder / "rs.safetensors").read_bytes()
+    assert stale(made_once) == set()
+
+
+def test_with_nothing_changed_nothing_is_made(made_once: Path) -> None:
+    assert made(made_once) == []
+
+
+def test_each_concept_is_measured_on_its_own_images(made_once: Path) -> None:
+    metrics: Any = opened(made_once).artifact("collection", "rs").manifest.metrics
+    assert [(each.train_images, each.validation_images) for each in metrics.concepts.values()] == [(4, 1), (3, 1)]
+    assert metrics.train_images == 7
+    first, second = (each.validation_loss.base for each in metrics.concepts.values())
+    assert first != second
+
+
+def test_what_was_learned_from_others_is_credited_wherever_the_adapter_goes(made_once: Path) -> None:
+    project = opened(made_once)
+    authors = {"João Araújo", "Bento Índio"}
+    places = [project.artifact("collection", "rs").folder, *(project.checkpoint(slug).folder for slug in MEMBERS)]
+    places += [project.artifact("sample_gallery", slug).folder for slug in MEMBERS]
+    for place in places:
+        with (place / "ATTRIBUTION.csv").open(encoding="utf-8-sig", newline="") as file:
+            assert {row["author"] for row in csv.DictReader(file)} == authors, place
+    for place in places[:3]:
+        card = (place / "README.md").read_text(encoding="utf-8")
+        assert all(author in card for author in authors)
+
+
+def test_a_picture_names_all_images_that_it_is_due_to(made_once: Path) -> None:
+    picture = next((opened(made_once).artifact("sample_gallery", "araucaria").folder / "pictures").glob("*-tuned.png"))
+    found = verify_file(picture, opened(made_once).store)
+    assert {row.author for row in found.training_images} == {"João Araújo", "Bento Índio"}
+    assert len(found.training_images) == 7
+
+
+def test_the_page_has_the_table_the_file_and_the_credits(made_once: Path) -> None:
+    site = opened(made_once).store.stable("gallery_site", "all")
+    page = (site / "rs" / "index.html").read_text(encoding="utf-8")
+    assert "Coleção" in page
+    assert page.count('class="n own"') == 2
+    assert {"rs.safetensors", "README.md", "ATTRIBUTION.csv", "en.html"} <= {path.name for path in (site / "rs").iterdir()}
+    assert 'href="rs/index.html"' in (site / "index.html").read_text(encoding="utf-8")
+    assert "4 imagens de outros conceitos" not in (site / "araucaria" / "index.html").read_text(encoding="utf-8")
+    assert "3 imagens de outros conceitos" in (site / "araucaria" / "index.html").read_text(encoding="utf-8")
+
+
+# ------------------------------------------------------------------------------------------ what is made again, and what is not
+
+
+def test_another_key_of_its_training_teaches_it_once_more_and_crawls_nothing(folder: Path) -> None:
+    edit(folder, lambda value: value["collections"]["rs"].update(training={"epochs": 5}))
+    expected = {"rs/collection", "rs/collection_evaluation", *(f"{slug}/{name}" for slug in MEMBERS for name in EVERYTHING_OF)}
+    assert stale(folder) == expected
+    assert {line.rpartition(" ")[0] for line in made(folder)} == {*expected, "all concepts/gallery_site"}
+    assert stale(folder) == set()
+
+
+def test_another_prompt_draws_one_gallery_and_teaches_nothing(folder: Path) -> None:
+    edit(folder, lambda value: value["concepts"]["araucaria"].update(gallery={"prompts": ["a drawing of {token} {class_noun}"]}))
+    done = {line.rpartition(" ")[0] for line in made(folder)}
+    assert done == {"araucaria/sample_gallery", "araucaria/evaluation", "rs/collection_evaluation", "all concepts/gallery_site"}
+
+
+def test_an_image_more_of_one_teaches_the_collection_again(folder: Path) -> None:
+    photos = folder / "more"
+    draw_folder(photos, "chimarrao", 5)
+    edit(folder, lambda value: value["concepts"]["chimarrao"]["crawl"]["sources"][0]["folder"].update(path=str(photos)))
+    done = {line.rpartition(" ")[0] for line in made(folder)}
+    assert {"chimarrao/raw_crawl", "chimarrao/curated_set", "rs/collection", "araucaria/checkpoint", "chimarrao/checkpoint"} <= done
+    assert "araucaria/curated_set" not in done
+
+
+def test_a_corrected_credit_teaches_nothing_again(folder: Path) -> None:
+    edit(folder, lambda value: value["concepts"]["chimarrao"]["crawl"]["sources"][0]["folder"].update(author="Bento Guarani"))
+    done = {line.rpartition(" ")[0] for line in made(folder)}
+    assert "chimarrao/curated_set" in done
+    assert not {"rs/collection", "chimarrao/checkpoint", "araucaria/checkpoint"} & done
+
+
+def test_a_run_of_one_concept_teaches_the_collection_first_and_gathers_what_that_needs(folder: Path) -> None:
+    shutil.rmtree(folder / "data")
+    done = gaucho(folder, "run", "araucaria", "--select", "checkpoint", "--jobs", "1").stdout
+    project = opened(folder)
+    assert done.index("  collection") < done.index("  checkpoint")
+    assert project.store.current("curated_set", "chimarrao")
+    assert project.store.current("checkpoint", "chimarrao") is None
+
+
+def test_a_set_that_cannot_be_learned_from_stops_the_collection_and_says_which(folder: Path) -> None:
+    edit(folder, lambda value: value["concepts"]["chimarrao"].update(curation={"min_side": 5000, "min_images": 4}))
+    done = gaucho(folder, "run", "--jobs", "1", check=False)
+    assert done.returncode == 1
+    assert "collection rs: of chimarrao there is no set to learn from" in done.stderr
+    assert opened(folder).store.current("collection", "rs")
+
+
+# ------------------------------------------------------------------------------------------ what is checked
+
+
+def test_damaged_weights_of_a_collection_are_not_taken_for_a_checkpoint(folder: Path) -> None:
+    project = opened(folder)
+    path = project.artifact("collection", "rs").folder / "adapter" / "pytorch_lora_weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    done = gaucho(folder, "run", "araucaria", "--select", "checkpoint", "--force", "--jobs", "1", check=False)
+    assert done.returncode == 1
+    assert "pytorch_lora_weights.safetensors" in done.stderr
+
+
+def test_a_collection_that_learned_from_other_images_is_refused_with_the_command(folder: Path) -> None:
+    project = opened(folder)
+    table = project.artifact("collection", "rs").folder / "train.jsonl"
+    rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
+    rows[0]["caption"] = "another"
+    manifest = project.artifact("collection", "rs").manifest
+    with project.store.staging("collection", "rs", manifest.fingerprint) as staging:
+        shutil.copytree(table.parent, staging, dirs_exist_ok=True, ignore=shutil.ignore_patterns("manifest.json"))
+        (staging / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        project.store.publish(staging, manifest)
+    done = gaucho(folder, "run", "araucaria", "--select", "checkpoint", "--force", "--jobs", "1", check=False)
+    assert "rs was taught on other images of araucaria; run: gaucho run rs" in done.stderr
+
+
+def test_two_concepts_of_one_collection_draw_with_one_adapter_and_not_with_twice_of_it(made_once: Path) -> None:
+    project = opened(made_once)
+    checkpoints = {slug: (project.checkpoint(slug).manifest, project.checkpoint(slug).folder) for slug in MEMBERS}
+    loaded = load_base(checkpoints["araucaria"][0])
+    adapters = Adapters(loaded.family, checkpoints)
+    assert list(loaded.family.network.peft_config) == ["araucaria"]
+    adapters.use({"araucaria": 1.0, "chimarrao": 0.5})
+    layer = next(each for each in loaded.family.network.modules() if hasattr(each, "lora_A") and each.lora_A)
+    assert layer.scaling["araucaria"] == layer.lora_alpha["araucaria"] / layer.r["araucaria"]
+
+
+def test_a_collection_has_no_gallery_and_a_concept_no_collection(made_once: Path) -> None:
+    project = opened(made_once)
+    with pytest.raises(ConfigError, match="a collection has no gallery; its concepts have"):
+        project.assets_of("rs", "sample_gallery")
+    with pytest.raises(ConfigError, match="a concept has no collection"):
+        project.assets_of("araucaria", "collection")
+
+
+# ------------------------------------------------------------------------------------------ renamed, forgotten, packed, published
+
+
+@pytest.mark.parametrize(("old", "new"), [("chimarrao", "mate"), ("rs", "acervo")])
+def test_renamed_nothing_is_taught_again(old: str, new: str, folder: Path) -> None:
+    gaucho(folder, "rename", old, new)
+    project = opened(folder)
+    slugs = [new if slug == old else slug for slug in (*MEMBERS, "rs")]
+    found = {(slug, name): state.state for slug in slugs for name, state in project.states(slug).items()}
+    assert {key for key, state in found.items() if state != "fresh"} <= {(slugs[-1], "collection_evaluation")}
+    assert "collection      running" not in gaucho(folder, "run", "--jobs", "1").stdout
+    assert gaucho(folder, "fsck").returncode == 0
+
+
+def test_forgetting_an_image_names_the_collection_and_every_checkpoint_that_is_due_to_it(folder: Path) -> None:
+    project = opened(folder)
+    row = json.loads((project.artifact("collection", "rs").folder / "train.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    done = gaucho(folder, "forget", row["sha256"], check=False)
+    assert done.returncode == 0
+    assert "collection of rs" in done.stdout
+    assert all(f"checkpoint of {slug}" in done.stdout for slug in MEMBERS)
+    assert "rs/collection" in stale(folder)
+
+
+def test_a_collection_goes_to_another_machine_and_comes_back(folder: Path, tmp_path: Path) -> None:
+    edit(folder, lambda value: value["collections"]["rs"].update(training={"epochs": 5}))
+    gaucho(folder, "pack", "rs", "--out", str(tmp_path / "rs.tar"))
+    assert (tmp_path / "rs.tar").stat().st_size > 1000
+    refused = gaucho(folder, "pack", "araucaria", "--out", str(tmp_path / "a.tar"), check=False)
+    assert "araucaria is taught in the collection rs; run: gaucho pack rs" in refused.stderr
+
+
+def test_its_page_is_published_once_all_of_its_concepts_are_approved(folder: Path, tmp_path: Path) -> None:
+    approve(opened(folder), "araucaria", "Anália")
+    gaucho(folder, "publish", str(tmp_path / "site"))
+    assert not (tmp_path / "site" / "rs").exists()
+    approve(opened(folder), "chimarrao", "Anália")
+    gaucho(folder, "publish", str(tmp_path / "site"))
+    assert (tmp_path / "site" / "rs" / "rs.safetensors").exists()
+    row = json.loads((opened(folder).artifact("collection", "rs").folder / "train.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    gaucho(folder, "forget", row["sha256"])
+    gaucho(folder, "publish", str(tmp_path / "site"), check=False)
+    assert not (tmp_path / "site" / "rs").exists()
+    assert not (tmp_path / "site" / "araucaria").exists()
+
+
+# ------------------------------------------------------------------------------------------ in Dagster
+
+
+def test_dagsters_graph_leads_from_sets_to_the_collection_to_the_checkpoints(made_once: Path) -> None:
+    project = opened(made_once)
+    graph = build_defs(project).resolve_asset_graph()
+
+    def parents(asset: str, partition: str) -> set[tuple[str, str]]:
+        found = set()
+        for parent in graph.get(dg.AssetKey(asset)).parent_keys:
+            mapping = graph.get_partition_mapping(dg.AssetKey(asset), parent)
+            definition = graph.get(parent).partitions_def
+            subset = graph.get(dg.AssetKey(asset)).partitions_def.subset_with_partition_keys([partition])
+            wanted = mapping.get_upstream_mapped_partitions_result_for_partitions(
+                subset, graph.get(dg.AssetKey(asset)).partitions_def, definition
+            )
+            found |= {(parent.to_user_string(), key) for key in wanted.partitions_subset.get_partition_keys()}
+        return found
+
+    assert parents("collection", "rs") >= {("curated_set", "araucaria"), ("curated_set", "chimarrao")}
+    assert ("collection", "rs") in parents("checkpoint", "araucaria")
+    assert parents("collection_evaluation", "rs") >= {("evaluation", "araucaria"), ("evaluation", "chimarrao")}
+
+
+def test_in_dagster_a_collections_partition_makes_the_collection_and_asks_for_nothing_else(made_once: Path) -> None:
+    project = opened(made_once)
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = (
+            build_defs(project, lambda: project).resolve_job_def("everything").execute_in_process(partition_key="rs", instance=instance)
+        )
+        assert result.success
+        versions = {
+            event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata.get("note")
+            for event in result.get_asset_materialization_events()
+            if event.asset_key
+        }
+    assert versions["collection"] is None
+    assert versions["raw_crawl"] is not None
+    assert versions["raw_crawl"].value == "not asked for"
+
+
+def test_without_collections_there_is_nothing_of_them_in_dagster(tmp_path: Path) -> None:
+    concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 2), "mtl", "tree")
+    (tmp_path / "concepts.yaml").write_text(yaml.safe_dump({"concepts": {"araucaria": concept}}), encoding="utf-8")
+    names = {key.to_user_string() for key in build_defs(opened(tmp_path)).resolve_asset_graph().get_all_asset_keys()}
+    assert not {name for name in names if "collection" in name}
