@@ -127,7 +127,7 @@ def _images(project: Project, slug: str) -> int:
 def _of_a_training(project: Project, slug: str) -> Cost | None:
     """By a step that is measured now, where the model is small enough to be loaded for that; else by arithmetic; else not at all."""
     try:
-        subject, training = project.subject(slug), project.taught(slug)
+        subject, training = project.subject(slug), project.training_of(slug)
         concepts = [subject] if isinstance(subject, Concept) else list(subject.members.values())
         count = base_models.check_folder(training.base_model, training.revision)
         if not count:

@@ -76,7 +76,7 @@ def memory_plan(project: Project, slugs: Iterable[str], card_gb: float | None) -
     size, trainings = card_gb or base_models.card_memory_gb(), list[TrainingSpec]()
     for slug in slugs:
         with contextlib.suppress(GauchoError):  # a run says why
-            trainings.append(project.taught(slug))
+            trainings.append(project.training_of(slug))
     if not size or not any(base_models.has_parts(spec.base_model, spec.revision) for spec in trainings):
         return []
     from gaucho_pipeline.models.footprint import how_it_fits, model_to_train

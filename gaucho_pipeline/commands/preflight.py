@@ -121,7 +121,7 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
             project.recognise(slug)
         elif not base_models.is_recognised(training.base_model, training.revision, LockFile(project.lock_file)):
             return  # nothing is known of it yet, and nobody is asked
-        spec = project.taught(slug)
+        spec = project.training_of(slug)
         count = base_models.check_folder(training.base_model, training.revision)
         if gallery and gallery.base_model:
             _check_sibling(training, gallery)

@@ -120,8 +120,8 @@ class SiteSpec(Spec):
     def to_json(self) -> JsonObject:
         """What it is hashed by."""
         own = {"site": self.site.model_dump(mode="json")} if self.site else {}
-        taught = {slug: about.model_dump(mode="json") for slug, about in self.collections.items()}
-        own |= {"collections": taught} if taught else {}
+        trained = {slug: about.model_dump(mode="json") for slug, about in self.collections.items()}
+        own |= {"collections": trained} if trained else {}
         return JsonObject(concepts={slug: about.to_json() for slug, about in self.concepts.items()}, **own)
 
 

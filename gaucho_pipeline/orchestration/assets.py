@@ -60,8 +60,8 @@ def _deps(asset: Asset, known: Partitions) -> list[str | dg.AssetDep]:
         deps.append(dg.AssetDep(COLLECTION.name, partition_mapping=dg.StaticPartitionMapping(members)))
     if asset.is_of_collections:
         collection = {concept: slug for slug, concepts in members.items() for concept in concepts}
-        made_from = CURATED_SET if asset == COLLECTION else EVALUATION
-        deps.append(dg.AssetDep(made_from.name, partition_mapping=dg.StaticPartitionMapping(collection)))
+        upstream = CURATED_SET if asset == COLLECTION else EVALUATION
+        deps.append(dg.AssetDep(upstream.name, partition_mapping=dg.StaticPartitionMapping(collection)))
     return deps
 
 

@@ -43,8 +43,8 @@ def write_site(
         picture = next((card.files["tuned"] for card in cards if card.files), "")
         content = front_content(about, [read_manifest(each.gallery).made_at for each in concepts], language)
         shared = shared_content(about, "", picture, content.about, language)
-        taught = [collection_content(each, language, with_weights) for each in collections]
-        page = render("site.html", language, "", shared, cards=cards, front=content, collections=taught)
+        trained = [collection_content(each, language, with_weights) for each in collections]
+        page = render("site.html", language, "", shared, cards=cards, front=content, collections=trained)
         write_atomically(folder / PAGE[language], page)
     for each in concepts:
         write_concept(folder / each.slug, each, with_weights, (approvals or {}).get(each.slug), about)

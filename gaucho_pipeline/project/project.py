@@ -141,7 +141,7 @@ class Project:
         self._on_base_model[slug] = found
         return found
 
-    def taught(self, slug: str) -> TrainingSpec:
+    def training_of(self, slug: str) -> TrainingSpec:
         """How a concept or a collection is taught, with all that the family of its base model recommends; asks nobody."""
         return self._subject_for(CHECKPOINT, slug).training
 

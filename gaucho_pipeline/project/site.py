@@ -94,17 +94,17 @@ def corrected(store: Store, slug: str, checkpoint: Artifact) -> Artifact | None:
 
 def site_inputs(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection]) -> dict[str, Artifact]:
     """What the site is made from, by `asset/concept`."""
-    taught = {f"{COLLECTION_EVALUATION.name}/{slug}": each.evaluation for slug, each in collections.items()}
+    trained = {f"{COLLECTION_EVALUATION.name}/{slug}": each.evaluation for slug, each in collections.items()}
     stories = {f"{SAMPLE_SEQUENCE.name}/{slug}": each.sequence for slug, each in shown.items() if each.sequence}
     judged = {f"{JUDGEMENT.name}/{slug}": each.judgement for slug, each in shown.items() if each.judgement}
     credited = {f"{CURATED_SET.name}/{slug}": each.curated for slug, each in shown.items() if each.curated}
-    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged | credited | taught
+    return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged | credited | trained
 
 
 def also_read(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection]) -> dict[str, Artifact]:
     """What the site reads beside its inputs: what those were made from."""
-    taught = {f"{COLLECTION.name}/{slug}": each.collection for slug, each in collections.items()}
-    return {f"{part.manifest.asset}/{slug}": part for slug, each in shown.items() for part in (each.gallery, each.checkpoint)} | taught
+    trained = {f"{COLLECTION.name}/{slug}": each.collection for slug, each in collections.items()}
+    return {f"{part.manifest.asset}/{slug}": part for slug, each in shown.items() for part in (each.gallery, each.checkpoint)} | trained
 
 
 def site_provenance(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection], concepts: Concepts) -> Provenance:

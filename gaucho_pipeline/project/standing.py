@@ -44,23 +44,23 @@ def read_standing(store: Store, concept: str, assets: Iterable[Asset], others: I
     read = {each: store.current(each.asset, each.concept) for each in others}
     sets = {CURATED_SET.name: artifacts.get(CURATED_SET.name)}
     sets |= {f"{each.asset}/{each.concept}": made for each, made in read.items() if each.asset == CURATED_SET.name}
-    taught = [made for name in (CHECKPOINT.name, COLLECTION.name) if (made := artifacts.get(name))]
-    same = {made.manifest.asset: found for made in taught if (found := _same_content(store, made, sets))}
+    trained = [made for name in (CHECKPOINT.name, COLLECTION.name) if (made := artifacts.get(name))]
+    same = {made.manifest.asset: found for made in trained if (found := _same_content(store, made, sets))}
     return Standing(concept, artifacts, read, absence, same)
 
 
-def _same_content(store: Store, taught: Artifact, sets: Mapping[str, Artifact | None]) -> dict[str, str]:
+def _same_content(store: Store, trained: Artifact, sets: Mapping[str, Artifact | None]) -> dict[str, str]:
     """The sets that something was taught on, by input, where those that stand hold the same images, captions and masks."""
-    recorded = taught.manifest.provenance.inputs
-    return {name: recorded[name] for name, curated in sets.items() if differs_in_credits(store, taught, curated, name)}
+    recorded = trained.manifest.provenance.inputs
+    return {name: recorded[name] for name, curated in sets.items() if differs_in_credits(store, trained, curated, name)}
 
 
-def differs_in_credits(store: Store, taught: Artifact, curated: Artifact | None, name: str = CURATED_SET.name) -> bool:
+def differs_in_credits(store: Store, trained: Artifact, curated: Artifact | None, name: str = CURATED_SET.name) -> bool:
     """Whether a set is another than the one that a checkpoint or a collection learned from, and differs from it in credits alone.
 
     `name`: the input that it is.
     """
-    recorded = taught.manifest.provenance.inputs.get(name)
+    recorded = trained.manifest.provenance.inputs.get(name)
     if not recorded or curated is None or curated.manifest.data_version == recorded:
         return False
     learned = store.find_version(CURATED_SET.name, curated.manifest.concept, recorded)

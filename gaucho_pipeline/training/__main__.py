@@ -15,8 +15,8 @@ from gaucho_pipeline.stage.reporter import Reporter, SilentReporter
 from gaucho_pipeline.stage.request import StageRequest, read_request
 from gaucho_pipeline.store.store import Store
 from gaucho_pipeline.training import processes
-from gaucho_pipeline.training.checkpoint import make_checkpoint, take_from_collection, teach_concept
-from gaucho_pipeline.training.collection import make_collection, teach_collection
+from gaucho_pipeline.training.checkpoint import make_checkpoint, take_from_collection, train_concept
+from gaucho_pipeline.training.collection import make_collection, train_collection
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -36,8 +36,8 @@ def follow(path: Path) -> None:
     request = read_request(path)
     if request.cached() is None and not _is_taken(request):
         staging = Store(request.data).staging_folder(request.asset, request.concept, str(request.fingerprint))
-        teach = teach_collection if request.asset == COLLECTION.name else teach_concept
-        teach(request, staging, SilentReporter(None))
+        train = train_collection if request.asset == COLLECTION.name else train_concept
+        train(request, staging, SilentReporter(None))
 
 
 if __name__ == "__main__":

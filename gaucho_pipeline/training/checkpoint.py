@@ -32,28 +32,28 @@ from gaucho_pipeline.store.manifest import read_manifest
 from gaucho_pipeline.store.store import Store
 from gaucho_pipeline.training.energy import EnergyMeter
 from gaucho_pipeline.training.model_card import CardSubject, model_card
-from gaucho_pipeline.training.teaching import LEFTOVERS, Taught, concept_images, copied_images, measured_and_saved, teach
+from gaucho_pipeline.training.train import LEFTOVERS, Trained, concept_images, copied_images, measured_and_saved, train_concepts
 
 
-def teach_concept(request: StageRequest, staging: Path, reporter: Reporter) -> Taught:
+def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> Trained:
     """Teaches a concept to the base model; every process of a distributed run does the same."""
     spec = TrainingSpec.model_validate(request.spec)
     own = concept_images(request.concept_words, request.inputs[CURATED_SET.name], spec)
-    return teach(spec, [own], request.data, staging, reporter)
+    return train_concepts(spec, [own], request.data, staging, reporter)
 
 
 def make_checkpoint(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Teaches the concept to the base model, measures what was learned, and writes all of it."""
     meter = EnergyMeter(base_models.best_device())
     meter.start()
-    taught = teach_concept(request, staging, reporter)
-    (metrics,), version = measured_and_saved(taught, meter, request.concept, staging, reporter)
-    (own,) = taught.concepts
+    trained = train_concept(request, staging, reporter)
+    (metrics,), version = measured_and_saved(trained, meter, request.concept, staging, reporter)
+    (own,) = trained.concepts
     write_rows(staging / "validation.jsonl", copied_images(own.validation, own.curated, staging, "validation"))
-    write_rows(staging / "train.jsonl", taught.train)
-    credited = by_name(taught.learned_from)
+    write_rows(staging / "train.jsonl", trained.train)
+    credited = by_name(trained.learned_from)
     write_attribution(staging / "ATTRIBUTION.csv", map(to_json, credited))
-    trainer = taught.study.trainer
+    trainer = trained.study.trainer
     _write_card(request, trainer.spec, type(trainer.model.family), metrics, credited, staging)
     return StageResult(data_version=version, metrics=metrics, leftovers=LEFTOVERS)
 

@@ -20,36 +20,36 @@ from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.training.checkpoint import by_name
 from gaucho_pipeline.training.energy import EnergyMeter
 from gaucho_pipeline.training.model_card import CollectionCard, collection_card
-from gaucho_pipeline.training.teaching import LEFTOVERS, Taught, concept_images, copied_images, measured_and_saved, teach
+from gaucho_pipeline.training.train import LEFTOVERS, Trained, concept_images, copied_images, measured_and_saved, train_concepts
 
 
-def teach_collection(request: StageRequest, staging: Path, reporter: Reporter) -> Taught:
+def train_collection(request: StageRequest, staging: Path, reporter: Reporter) -> Trained:
     """Teaches the concepts together; every process of a distributed run does the same."""
     spec = CollectionSpec.model_validate(request.spec)
     concepts = [concept_images(member.words, request.inputs[f"curated_set/{member.slug}"], spec, member.weight) for member in spec.members]
-    return teach(spec, concepts, request.data, staging, reporter)
+    return train_concepts(spec, concepts, request.data, staging, reporter)
 
 
 def make_collection(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
     """Teaches the concepts to the base model, measures what was learned of each, and writes all of it."""
     meter = EnergyMeter(base_models.best_device())
     meter.start()
-    taught = teach_collection(request, staging, reporter)
-    measured, version = measured_and_saved(taught, meter, request.concept, staging, reporter)
+    trained = train_collection(request, staging, reporter)
+    measured, version = measured_and_saved(trained, meter, request.concept, staging, reporter)
     train, validation = list[TrainImage](), list[TrainImage]()
-    for each in taught.concepts:
+    for each in trained.concepts:
         token = each.words.token
         train += [row.model_copy(update={"token": token}) for row in each.train]
         copied = copied_images(each.validation, each.curated, staging, f"validation/{token}")
         validation += [row.model_copy(update={"token": token}) for row in copied]
     write_rows(staging / "train.jsonl", train)
     write_rows(staging / "validation.jsonl", validation)
-    credited = by_name(taught.learned_from)
+    credited = by_name(trained.learned_from)
     write_attribution(staging / "ATTRIBUTION.csv", map(to_json, credited))
-    trainer = taught.study.trainer
-    by_token = {each.words.token: metrics for each, metrics in zip(taught.concepts, measured, strict=True)}
+    trainer = trained.study.trainer
+    by_token = {each.words.token: metrics for each, metrics in zip(trained.concepts, measured, strict=True)}
     about = CollectionCard(
-        request.concept, request.title, {each.words: by_token[each.words.token] for each in taught.concepts}, trainer.spec,
+        request.concept, request.title, {each.words: by_token[each.words.token] for each in trained.concepts}, trainer.spec,
         type(trainer.model.family), credited, request.consent,
     )  # fmt: skip
     write_atomically(staging / "README.md", collection_card(about))

@@ -34,7 +34,7 @@ from gaucho_pipeline.upkeep.references import all_artifacts, busy_with, folders_
 
 _REDACTED = ("train.jsonl", "validation.jsonl")
 """The tables of what was taught from which an image's row goes; what was learned of it is in the weights, and stays."""
-_TAUGHT = (CHECKPOINT.name, COLLECTION.name)
+_TRAINED = (CHECKPOINT.name, COLLECTION.name)
 _TABLES = {
     RAW_CRAWL.name: ("images.jsonl",),
     CURATED_SET.name: ("images.jsonl", "excluded.jsonl"),
@@ -89,7 +89,7 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
         forgotten.add(done.sha256, sorted(names), reason, fingerprint)  # first, so that it does not come back whatever happens now
     remote = remote_from_environment()
     if remote:
-        whole = [artifact for artifact, _unused in holders if artifact.manifest.asset not in _TAUGHT]
+        whole = [artifact for artifact, _unused in holders if artifact.manifest.asset not in _TRAINED]
         pictures = {artifact.manifest.files[str(row.file)] for artifact, own in holders for row in own if _has(artifact, row)}
         remote.withdraw([*whole, *_sites(store, done)], {done.sha256} | pictures)
     for folder in unread:
@@ -165,7 +165,7 @@ def _take_out(store: Store, artifact: Artifact, rows: Sequence[ImageMention], do
     """Takes an image out of one artifact that has it."""
     made = artifact.manifest
     current = store.current(made.asset, made.concept)
-    if made.asset in _TAUGHT:
+    if made.asset in _TRAINED:
         done.learned_from += [artifact] if any(_is_in(artifact, name, done.sha256) for name in ("train.jsonl", "together.jsonl")) else []
         redacted = _redact(store, artifact, [str(row.file) for row in rows if _has(artifact, row)])
         if remote and redacted:

@@ -35,7 +35,7 @@ def rename(project: Project, old: str, new: str) -> int:
         raise ConfigError(_("{new}: must be a slug: small letters, digits and _", new=new))
     store, journal = project.store, project.store.root / ".fetched" / f"{old}.jsonl"
     is_begun = not project.concepts.has(old) and project.concepts.has(new)
-    if is_begun and not (_homes(store, old) or journal.exists() or old in read_approvals(project) or _made_from(store, old)):
+    if is_begun and not (_homes(store, old) or journal.exists() or old in read_approvals(project) or _trained_with(store, old)):
         project.subject(old)  # there is nothing left to finish
     if not is_begun:
         project.subject(old)
@@ -46,13 +46,13 @@ def rename(project: Project, old: str, new: str) -> int:
     if busy := busy_with(store, {old}):
         raise GauchoError(_("{busy}: at work; wait for the end, then rename", busy=", ".join(busy)))
     named = [each for asset in _PARTITIONED for each in store.all(asset.name, old)]
-    for artifact in (*named, *_made_from(store, old)):
+    for artifact in (*named, *_trained_with(store, old)):
         if damaged := artifact.damaged():
             raise GauchoError(_("{folder}: is damaged; first run: gaucho fsck --repair", folder=artifact.folder / damaged[0]))
     if not is_begun:
         _rename_in_file(project.concepts_file, old, new)
     count = sum(_move(store, asset.name, old, new) for asset in _PARTITIONED)
-    for artifact in _made_from(store, old):
+    for artifact in _trained_with(store, old):
         _with_input_renamed(store, artifact, old, new)
     move_approval(project, old, new)
     _move_file(journal, journal.with_name(f"{new}.jsonl"))
@@ -67,15 +67,15 @@ def _homes(store: Store, slug: str) -> list[Path]:
     return [home for asset in _PARTITIONED if (home := store.home(asset.name, slug)).exists()]
 
 
-def _made_from(store: Store, slug: str) -> list[Artifact]:
+def _trained_with(store: Store, slug: str) -> list[Artifact]:
     """What was taught in a collection: collections that learned from a concept of this slug, checkpoints of a collection of this slug."""
-    taught = (
+    trained = (
         artifact
         for asset in (COLLECTION.name, CHECKPOINT.name)
         for home in folders_in(store.root / asset)
         for artifact in store.all(asset, home.name)
     )
-    return [each for each in taught if any(name.endswith(f"/{slug}") for name in each.manifest.provenance.inputs)]
+    return [each for each in trained if any(name.endswith(f"/{slug}") for name in each.manifest.provenance.inputs)]
 
 
 def _with_input_renamed(store: Store, artifact: Artifact, old: str, new: str) -> None:

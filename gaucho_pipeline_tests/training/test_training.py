@@ -20,7 +20,7 @@ from gaucho_pipeline.methods.lora import ADAPTER, DIFFUSERS_FILE
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
-from gaucho_pipeline.training.teaching import data_version
+from gaucho_pipeline.training.train import data_version
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import run_stage
 from gaucho_pipeline_tests.samples import train_image

@@ -33,7 +33,7 @@ _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
 
 
 @dataclass(frozen=True)
-class Taught:
+class Trained:
     """What came of a training, and what it was made of."""
 
     study: Study
@@ -63,7 +63,7 @@ def concept_images(words: ConceptWords, curated: Path, spec: TrainingSpec, weigh
     return ConceptImages(words, curated, train, validation, weight)
 
 
-def teach(spec: TrainingSpec, concepts: Sequence[ConceptImages], data: Path, staging: Path, reporter: Reporter) -> Taught:
+def train_concepts(spec: TrainingSpec, concepts: Sequence[ConceptImages], data: Path, staging: Path, reporter: Reporter) -> Trained:
     """Teaches concepts to the base model; every process of a distributed run does the same. `data`: the data folder."""
     base, spec = _load(spec, reporter)
     encoded, class_images = prepare(base, spec, concepts, Places(staging / "class_images", data), reporter)
@@ -77,7 +77,7 @@ def teach(spec: TrainingSpec, concepts: Sequence[ConceptImages], data: Path, sta
         reporter.info(_("note: {note}", note=note))
     with base.peaks.phase("training"):
         study = train_all(base, spec, Lesson(encoded, _images_digest(spec, concepts)), staging / "state", reporter)
-    return Taught(study, concepts, class_images, notes)
+    return Trained(study, concepts, class_images, notes)
 
 
 def _images_digest(spec: TrainingSpec, concepts: Sequence[ConceptImages]) -> str:
@@ -87,26 +87,26 @@ def _images_digest(spec: TrainingSpec, concepts: Sequence[ConceptImages]) -> str
 
 
 def measured_and_saved(
-    taught: Taught, meter: EnergyMeter, slug: str, staging: Path, reporter: Reporter
+    trained: Trained, meter: EnergyMeter, slug: str, staging: Path, reporter: Reporter
 ) -> tuple[list[CheckpointMetrics], str]:
     """Measures what was learned of each concept, and writes weights and losses; returns the metrics and the data version."""
-    watt_hours, study = meter.stop(), taught.study
+    watt_hours, study = meter.stop(), trained.study
     trainer, method = study.trainer, study.trainer.model.method
     with trainer.model.peaks.phase("measuring"):
         measured = measure(study, watt_hours, str(license_of(trainer.spec.base_model)))
-    licenses = ", ".join(sorted({row.license for row in taught.learned_from}))
-    authors = ", ".join(sorted({row.author for row in taught.learned_from if row.author}))
-    words = ", ".join(f"{each.words.token} {each.words.class_noun}" for each in taught.concepts)
-    method.save(staging, CheckpointInfo(slug, words, licenses, len(taught.train), authors))
-    version = data_version(method.weights(), trainer.spec, taught.all_images)
+    licenses = ", ".join(sorted({row.license for row in trained.learned_from}))
+    authors = ", ".join(sorted({row.author for row in trained.learned_from if row.author}))
+    words = ", ".join(f"{each.words.token} {each.words.class_noun}" for each in trained.concepts)
+    method.save(staging, CheckpointInfo(slug, words, licenses, len(trained.train), authors))
+    version = data_version(method.weights(), trainer.spec, trained.all_images)
     difference = read_back(study, staging)
     found = []
-    for each, metrics in zip(taught.concepts, measured, strict=True):
+    for each, metrics in zip(trained.concepts, measured, strict=True):
         if len(measured) > 1:
             reporter.info(f"{each.words.token} {each.words.class_noun}:")
         peaks = {"peaks": dict(trainer.model.peaks.phases)}
         resources = metrics.resources.model_copy(update=peaks) if metrics.resources else None
-        keys = {"reload_difference": difference, "notes": tuple(taught.notes), "resources": resources}
+        keys = {"reload_difference": difference, "notes": tuple(trained.notes), "resources": resources}
         found.append(metrics.model_copy(update=keys))
         _report(found[-1], reporter)
     _write_losses(study, measured[0].best_step, staging)
