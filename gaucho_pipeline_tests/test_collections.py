@@ -146,6 +146,15 @@ def test_another_prompt_draws_one_gallery_and_teaches_nothing(folder: Path) -> N
     assert done == {"araucaria/sample_gallery", "araucaria/evaluation", "rs/collection_evaluation", "all concepts/gallery_site"}
 
 
+def test_a_table_of_earlier_pictures_is_not_shown(folder: Path) -> None:
+    project = opened(folder)
+    assert set(project.collections_shown(project.shown())) == {"rs"}
+    edit(folder, lambda value: value["concepts"]["araucaria"].update(gallery={"prompts": ["a drawing of {token} {class_noun}"]}))
+    gaucho(folder, "run", "araucaria", "--select", "evaluation", "--jobs", "1")
+    project = opened(folder)
+    assert project.collections_shown(project.shown()) == {}
+
+
 def test_an_image_more_of_one_teaches_the_collection_again(folder: Path) -> None:
     photos = folder / "more"
     draw_folder(photos, "chimarrao", 5)

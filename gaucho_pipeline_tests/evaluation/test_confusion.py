@@ -97,3 +97,12 @@ def test_a_large_set_wins_nothing_by_its_size() -> None:
     large = shown([0, 1, 2])
     large["t0"] = Shown(cloud(0, 200, 5), large["t0"].base, large["t0"].tuned, "yes")
     assert confusion(large, "")["t1"].taken_for["t1"] == 24
+
+
+def test_a_varied_set_loses_nothing_by_its_variety() -> None:
+    """The mean of images that are unlike one another is short: only where it points counts."""
+    varied = shown([0, 1, 2])
+    between = np.asarray(CENTRES[0] * 0.8 + CENTRES[1], np.float32)
+    pictures = np.tile(between / np.linalg.norm(between), (24, 1)).astype(np.float32)
+    varied["t1"] = Shown(cloud(1, 200, 5, 0.3), varied["t1"].base, pictures, "yes")
+    assert confusion(varied, "")["t1"].taken_for["t1"] == 24
