@@ -68,6 +68,8 @@ class Asset:
     """Artifacts of a pool are made one at a time."""
     checks: tuple[Check, ...] = ()
     figure: Figure | None = None
+    headline: tuple[str, ...] = ()
+    """The metrics that Dagster shows each in a row of its own, and plots; the others are in one table. Empty: all of them."""
     page: str | None = None
     """The page inside it that people open."""
     memory_remedy: str = ""
@@ -144,6 +146,7 @@ COLLECTION = Asset(
     pool="gpu",
     checks=(Check("sound_weights", "The weights are finite and load back.", asset_checks.sound_weights),),
     figure=Figure("loss_curve", "losses.png"),
+    headline=("steps", "train_images", "peak_memory_bytes"),
 )
 CHECKPOINT = Asset(
     name="checkpoint",
@@ -165,6 +168,18 @@ CHECKPOINT = Asset(
         Check("loss_fell", "The loss fell beyond its interval, and the class noun stayed what it was.", asset_checks.loss_fell, False),
     ),
     figure=Figure("loss_curve", "losses.png"),
+    headline=(
+        "validation_loss_base",
+        "validation_loss_tuned",
+        "validation_loss_interval_low",
+        "validation_loss_interval_high",
+        "class_noun_drift",
+        "best_step",
+        "steps",
+        "train_images",
+        "images_per_second",
+        "peak_memory_bytes",
+    ),
 )
 SAMPLE_GALLERY = Asset(
     name="sample_gallery",

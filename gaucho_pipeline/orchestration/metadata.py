@@ -6,14 +6,32 @@ from typing import Any
 
 import dagster as dg
 
-from gaucho_pipeline.assets.metrics import EvaluationMetrics, JudgementMetrics, Metrics, SourceCounts
-from gaucho_pipeline.assets.table import ALL, EVALUATION, GALLERY_SITE, SAMPLE_GALLERY, SAMPLE_SEQUENCE
-from gaucho_pipeline.assets.verdict_text import verdict_text
+from gaucho_pipeline.assets.metrics import (
+    CheckpointMetrics,
+    CollectionEvaluationMetrics,
+    EvaluationMetrics,
+    JudgementMetrics,
+    Metrics,
+    SourceCounts,
+)
+from gaucho_pipeline.assets.table import (
+    ALL,
+    CHECKPOINT,
+    COLLECTION,
+    COLLECTION_EVALUATION,
+    EVALUATION,
+    GALLERY_SITE,
+    SAMPLE_GALLERY,
+    SAMPLE_SEQUENCE,
+)
+from gaucho_pipeline.assets.verdict_text import collection_text, verdict_text
 from gaucho_pipeline.assets.verdicts import JUDGEMENT_REASONS
 from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.soundness import run_check
 from gaucho_pipeline.store.store import CURRENT
 
 _INLINE_BYTES = 100_000
+_SHOWN_ON_SITE = (CHECKPOINT, SAMPLE_GALLERY, EVALUATION, SAMPLE_SEQUENCE, COLLECTION, COLLECTION_EVALUATION)
 ARTIFACTS = "/artifacts/"
 """Where `gaucho ui` has the files of artifacts: browsers follow no link to a file from a page of the web."""
 
@@ -24,23 +42,42 @@ def page_address(asset: str, concept: str, page: str) -> str:
 
 
 def build_metadata(artifact: Artifact) -> dict[str, Any]:
-    """Metadata for a materialization: paths, metrics, tables of counts, the loss curve or the contact sheet."""
-    asset, metrics, found = artifact.asset, artifact.manifest.metrics, dict[str, Any]()
-    if isinstance(metrics, EvaluationMetrics):  # what people open it for
-        found["verdict"], found["because"] = metrics.verdict, verdict_text(metrics, "en")
-    if isinstance(metrics, JudgementMetrics):
-        found["word"], found["because"] = metrics.word, JUDGEMENT_REASONS[metrics.reason].read("en")
-    found["folder"] = dg.MetadataValue.path(artifact.folder)
-    found["fingerprint"] = artifact.manifest.fingerprint
-    found |= {name: value for name, value in _flat(metrics).items() if name not in ("verdict", "word")}
-    if asset.page and (artifact.folder / asset.page).exists():
-        found["page"] = dg.MetadataValue.url(page_address(asset.name, artifact.manifest.concept, asset.page))
-    site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"
-    if asset in (SAMPLE_GALLERY, EVALUATION, SAMPLE_SEQUENCE) and site.exists():
-        found["page"] = dg.MetadataValue.url(page_address(GALLERY_SITE.name, ALL, f"{artifact.manifest.concept}/index.html"))
+    """Metadata for a materialization: first the word and its reason, a picture and the page that people open, then numbers, then paths."""
+    asset, found = artifact.asset, _word_of(artifact)
     if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
         found[asset.figure.name] = inline
-    return found
+    found |= _page_of(artifact)
+    own = {name: value for name, value in _flat(artifact.manifest.metrics).items() if name not in found}
+    found |= {name: own[name] for name in asset.headline if name in own} or own
+    if further := {name: value for name, value in own.items() if name not in found}:
+        found["further"] = _table_of(further)
+    return found | {"folder": dg.MetadataValue.path(artifact.folder), "fingerprint": artifact.manifest.fingerprint}
+
+
+def _word_of(artifact: Artifact) -> dict[str, Any]:
+    """What people open it for, in a word, and why it is so."""
+    metrics = artifact.manifest.metrics
+    if isinstance(metrics, EvaluationMetrics):
+        return {"verdict": metrics.verdict, "because": verdict_text(metrics, "en")}
+    if isinstance(metrics, CollectionEvaluationMetrics):
+        return {"verdict": metrics.verdict, "because": collection_text(metrics, "en")}
+    if isinstance(metrics, JudgementMetrics):
+        return {"word": metrics.word, "because": JUDGEMENT_REASONS[metrics.reason].read("en")}
+    if isinstance(metrics, CheckpointMetrics):
+        check = next(each for each in artifact.asset.checks if each.name == "loss_fell")
+        return {"loss_fell": metrics.loss_fell, "because": run_check(check, artifact).text}
+    return {}
+
+
+def _page_of(artifact: Artifact) -> dict[str, Any]:
+    """The page that people open: the artifact's own, or the concept's where the site shows it."""
+    asset = artifact.asset
+    if asset.page and (artifact.folder / asset.page).exists():
+        return {"page": dg.MetadataValue.url(page_address(asset.name, artifact.manifest.concept, asset.page))}
+    site = artifact.folder.parents[2] / GALLERY_SITE.name / ALL / CURRENT / artifact.manifest.concept / "index.html"
+    if asset in _SHOWN_ON_SITE and site.exists():
+        return {"page": dg.MetadataValue.url(page_address(GALLERY_SITE.name, ALL, f"{artifact.manifest.concept}/index.html"))}
+    return {}
 
 
 def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
@@ -66,6 +103,18 @@ def _flat(metrics: Metrics, prefix: str = "") -> dict[str, Any]:
         else:
             found[name] = value
     return found
+
+
+def _table_of(values: dict[str, Any]) -> Any:
+    """A line for each of many values."""
+    records = [dg.TableRecord({"what": name, "value": _as_text(value)}) for name, value in values.items()]
+    return dg.MetadataValue.table(records, dg.TableSchema([dg.TableColumn("what", "string"), dg.TableColumn("value", "string")]))
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dg.TableMetadataValue):
+        return "; ".join(", ".join(f"{name} {cell}" for name, cell in record.data.items()) for record in value.records)
+    return str(value.value if isinstance(value, dg.MetadataValue) else value)
 
 
 def _counts(value: dict[str, int]) -> Any:

@@ -326,8 +326,10 @@ def test_metadata_are_flat_numbers_that_dagster_plots(project: Project) -> None:
     assert artifact
     metadata = build_metadata(artifact)
     assert (metadata["validation_loss_base"], metadata["validation_loss_tuned"]) == (0.5, 0.4)
-    assert metadata["losses_train_class_noun_tuned"] == 0.4
     assert metadata["train_images"] == 7
+    further = {record.data["what"]: record.data["value"] for record in metadata["further"].records}
+    assert further["losses_train_class_noun_tuned"] == "0.4"
+    assert not further.keys() & metadata.keys()
     assert metadata["loss_fell"] == "yes"
     assert (metadata["validation_loss_interval_low"], metadata["validation_loss_interval_high"]) == (-0.12, -0.08)
     scored = build_metadata(project.store.current("evaluation", "araucaria"))  # type: ignore[arg-type]
@@ -335,6 +337,20 @@ def test_metadata_are_flat_numbers_that_dagster_plots(project: Project) -> None:
     assert [*scored][:2] == ["verdict", "because"]  # what people open it for
     assert (scored["verdict"], scored["because"]) == ("yes", "The subject is there in the pictures, and much more so than before.")
     assert not any(isinstance(value, dict) for value in metadata.values())
+
+
+def test_a_checkpoints_page_opens_with_its_word_the_curve_and_the_page_and_has_ten_numbers(project: Project) -> None:
+    artifact, site = project.store.current("checkpoint", "araucaria"), project.store.current("gallery_site", ALL)
+    assert artifact
+    assert site
+    (artifact.folder / "losses.png").write_bytes(b"x" * 100)
+    (site.folder / "araucaria").mkdir(exist_ok=True)
+    (site.folder / "araucaria" / "index.html").write_text("x")
+    metadata = build_metadata(artifact)
+    assert [*metadata][:4] == ["loss_fell", "because", "loss_curve", "page"]
+    assert "the loss went from 0.5000 to 0.4000" in metadata["because"]
+    assert [*metadata][-3:] == ["further", "folder", "fingerprint"]
+    assert len(metadata) <= 17
 
 
 def test_a_page_and_a_small_picture_are_shown_and_a_large_one_is_not(project: Project) -> None:
