@@ -10,13 +10,13 @@ from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION, RAW
 _FILES: Mapping[str, tuple[str, ...]] = {
     RAW_CRAWL.name: ("ATTRIBUTION.csv", "images.jsonl", "refused.jsonl", "failed.jsonl", "gone.jsonl"),
     CHECKPOINT.name: (
-        "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "train.jsonl", "validation.jsonl", "validation/*.png",
+        "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "samples.jpg", "train.jsonl", "validation.jsonl", "validation/*.png",
         "logs/*/events.out.tfevents.*", "*.safetensors", "*/*.safetensors", "*/*.safetensors.index.json", "*/config.json",
         "*/adapter_config.json", "together.jsonl",
     ),
     COLLECTION.name: (
-        "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "train.jsonl", "validation.jsonl", "validation/*/*.png",
-        "logs/*/events.out.tfevents.*", "*.safetensors", "adapter/*.safetensors",
+        "ATTRIBUTION.csv", "README.md", "losses.jsonl", "losses.png", "samples.jpg", "train.jsonl", "validation.jsonl",
+        "validation/*/*.png", "logs/*/events.out.tfevents.*", "*.safetensors", "adapter/*.safetensors",
     ),
     SAMPLE_GALLERY.name: ("ATTRIBUTION.csv", "pictures.jsonl", "pictures/*.png", "contact_sheet.jpg"),
     EVALUATION.name: ("copies.jsonl", "training.jsonl", "training/*.jpg"),

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.concepts.models import ModelSpec, check_pinned
 from gaucho_pipeline.concepts.part import ConceptFacts, Part
+from gaucho_pipeline.concepts.prompt import Prompt
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.families.samplers import SamplerName
 from gaucho_pipeline.prompts.glossary import translate
 from gaucho_pipeline.prompts.plans import PLANS, Subject
-from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
-from gaucho_pipeline.spec import Absent, JsonObject, Operational, Text, one_line
-
-
-def _prompt(text: str) -> str:
-    one_line(text)
-    rest = fill_in(text, ConceptWords("", ""))
-    if found := re.search(r"\{[^{}]*\}?|\}", rest):
-        raise ValueError(f"unknown placeholder {found[0][:40]}; there are {{token}} and {{class_noun}}")
-    if "{token}" not in text:
-        raise ValueError("must hold {token}, or it does not ask for the concept")
-    return text
-
-
-Prompt = Annotated[str, AfterValidator(_prompt)]
+from gaucho_pipeline.spec import Absent, JsonObject, Operational, Text
 
 
 class GallerySpec(Part):

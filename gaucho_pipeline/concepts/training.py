@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from gaucho_pipeline.concepts.models import EMBEDDED, check_pinned
 from gaucho_pipeline.concepts.part import ConceptFacts, Part
+from gaucho_pipeline.concepts.prompt import Prompt
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.base import Family
 from gaucho_pipeline.methods import ADAPTER_METHODS, METHODS
@@ -58,12 +59,24 @@ class MaskedLoss(Spec):
         return self
 
 
+class TrainingSamples(Spec):
+    """Pictures while it trains: they change nothing of what is learned."""
+
+    prompts: tuple[Prompt, ...] = Field(
+        ("a photo of {token} {class_noun}",), min_length=1, max_length=8, description="What is drawn, with {token} and {class_noun}"
+    )
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
+        (1,), min_length=1, max_length=4, description="One picture for each"
+    )
+    num_inference_steps: int | None = Field(None, ge=1, le=200, description="Denoising steps; the family's if absent")
+    share: float = Field(0.05, gt=0, le=0.5, description="The share of the training's time that drawing them takes at most")
+
+
 _CLASS_IMAGES_CODE_VERSION = "2"
 """Raised when the images of the class are learned from in another way: of trainings with that prior alone."""
 _STUDIED_ALIKE = (
     "study", "method", "base_model", "revision", "quantization", "precision", "class_images", "validation_fraction", "validation_noises",
-    "seed",
-    "resolution", "further_resolutions", "aspect_buckets", "upscale", "crops", "random_flip", "allow_distilled", "mask",
+    "seed", "samples", "resolution", "further_resolutions", "aspect_buckets", "upscale", "crops", "random_flip", "allow_distilled", "mask",
 )  # fmt: skip
 """What a study's trials share: how they are taught and stored, what they are measured on, and what is encoded once for all of them."""
 
@@ -170,6 +183,10 @@ class TrainingSpec(Part):
     )
     compile: Annotated[bool, Operational()] = Field(False, description="Compile the denoiser first (torch.compile): worth it for long runs")
     channels_last: Annotated[bool, Operational()] = Field(False, description="Keep images' channels last in memory, for GPUs")
+    samples: Annotated[TrainingSamples | None, Operational()] = Field(
+        None,
+        description="Pictures while it trains, on a page that reloads itself; {}: of the plain prompt. Absent: none. Changes no result",
+    )
     save_minutes: Annotated[float, Operational()] = Field(2, gt=0, description="Minutes between two states that a killed run goes on from")
 
     @field_validator("method")
@@ -188,6 +205,8 @@ class TrainingSpec(Part):
     def _goes_together(self) -> Self:
         if self.class_images and self.prior != "class_images":
             raise ValueError("class_images goes with prior: class_images")
+        if self.samples and self.study:
+            raise ValueError("samples: a study trains several times; look at its losses, or train one")
         if self.quantization and not METHODS[self.method].is_adapter:
             raise ValueError(f"quantization goes with method: {' or '.join(ADAPTER_METHODS)}")
         if not all(0 <= beta < 1 for beta in self.betas):

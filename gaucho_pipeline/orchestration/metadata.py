@@ -46,6 +46,8 @@ def build_metadata(artifact: Artifact) -> dict[str, Any]:
     asset, found = artifact.asset, _word_of(artifact)
     if asset.figure and (inline := _inline(artifact.folder / asset.figure.file)):
         found[asset.figure.name] = inline
+    if drawn := _inline(artifact.folder / "samples.jpg"):
+        found["pictures_while_it_trained"] = drawn
     found |= _page_of(artifact)
     own = {name: value for name, value in _flat(artifact.manifest.metrics).items() if name not in found}
     found |= {name: own[name] for name in asset.headline if name in own} or own

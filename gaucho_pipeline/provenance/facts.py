@@ -51,6 +51,7 @@ class Facts(BaseModel):
     checkpoint: str | None = Field(None, description="Data version of what was learned; none of the base model's pictures")
     method: str | None = Field(None, description="How it was taught: lora or dreambooth")
     strength: float | None = Field(None, description="How much of what was learned, where not all of it")
+    training_step: int | None = Field(None, description="The step of a training under way whose weights drew it")
     curated_set: str | None = Field(None, description="Data version of the images that it was learned from")
     attribution: str | None = Field(None, description="The file that credits those images")
     imagined: bool | None = Field(None, description="True for what is of the past, and no record of it")

@@ -32,6 +32,7 @@ from gaucho_pipeline.store.manifest import read_manifest
 from gaucho_pipeline.store.store import Store
 from gaucho_pipeline.training.energy import EnergyMeter
 from gaucho_pipeline.training.model_card import CardSubject, model_card
+from gaucho_pipeline.training.samples import STRIP
 from gaucho_pipeline.training.train import LEFTOVERS, Trained, concept_images, copied_images, measured_and_saved, train_concepts
 
 
@@ -39,7 +40,7 @@ def train_concept(request: StageRequest, staging: Path, reporter: Reporter) -> T
     """Teaches a concept to the base model; every process of a distributed run does the same."""
     spec = TrainingSpec.model_validate(request.spec)
     own = concept_images(request.concept_words, request.inputs[CURATED_SET.name], spec)
-    return train_concepts(spec, [own], request.data, staging, reporter)
+    return train_concepts(spec, [own], request, staging, reporter)
 
 
 def make_checkpoint(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -98,7 +99,7 @@ def take_from_collection(request: StageRequest, staging: Path, reporter: Reporte
         )
     shutil.copytree(folder / "adapter", staging / "adapter", dirs_exist_ok=True)
     shutil.copyfile(folder / f"{spec.collection}.safetensors", staging / f"{request.concept}.safetensors")
-    for name in ("losses.jsonl", "losses.png", "ATTRIBUTION.csv"):
+    for name in ("losses.jsonl", "losses.png", "ATTRIBUTION.csv", *([STRIP] if (folder / STRIP).exists() else [])):
         shutil.copyfile(folder / name, staging / name)
     write_rows(staging / "train.jsonl", train)
     write_rows(staging / "validation.jsonl", copied_images(validation, folder, staging, "validation"))

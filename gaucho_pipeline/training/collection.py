@@ -27,7 +27,7 @@ def train_collection(request: StageRequest, staging: Path, reporter: Reporter) -
     """Teaches the concepts together; every process of a distributed run does the same."""
     spec = CollectionSpec.model_validate(request.spec)
     concepts = [concept_images(member.words, request.inputs[f"curated_set/{member.slug}"], spec, member.weight) for member in spec.members]
-    return train_concepts(spec, concepts, request.data, staging, reporter)
+    return train_concepts(spec, concepts, request, staging, reporter)
 
 
 def make_collection(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:

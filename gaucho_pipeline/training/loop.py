@@ -25,6 +25,7 @@ from gaucho_pipeline.training.examples import Encoded, Example
 from gaucho_pipeline.training.loss_change import change_on_these_images
 from gaucho_pipeline.training.memory import Plan, plan
 from gaucho_pipeline.training.objective import Objective
+from gaucho_pipeline.training.samples import SamplesWhileTraining
 from gaucho_pipeline.training.state import SavedState, TrainerState, forget_worse, load_best, load_state, save_best, save_state
 from gaucho_pipeline.training.tuned import TunedModel
 
@@ -57,6 +58,8 @@ class Trainer:
         self._is_asked = False
         self._best_before = 0
         """The step whose weights the state before names."""
+        self.watch: SamplesWhileTraining | None = None
+        """What draws pictures while it trains, where that is asked for."""
         self.plan: Plan | None = None
         self.steps_run, self.seconds = 0, 0.0
         """What `run` did in this process."""
@@ -102,6 +105,7 @@ class Trainer:
                         )
                     )
                 progress.advance(note=f"validation loss {state.curve[-1].validation:.4f} (base {state.curve[0].validation:.4f})")
+        self._look(is_last=True)
         if state.ended:
             reporter.info(_("ended at step {step} of {max_steps}: {ended}", step=state.step, max_steps=self.max_steps, ended=state.ended))
         processes.barrier()
@@ -239,6 +243,7 @@ class Trainer:
 
     def _measure(self, training_loss: float, folder: Path) -> None:
         """Measures the validation loss, and keeps the weights if they are the best so far, or the last where that is asked for."""
+        self._look()
         with self._averaged():
             errors = torch.zeros(len(self.selection), self.spec.validation_noises)
             if processes.is_first():
@@ -256,6 +261,10 @@ class Trainer:
                 state.best_loss, state.best_step = loss, state.step
                 if processes.is_first():
                     save_best(folder, state.step, self.model.method.weights())
+
+    def _look(self, is_last: bool = False) -> None:
+        if self.watch and processes.is_first():
+            self.watch.look(self, is_last)
 
     def _why_end(self) -> str:
         """Why a training is not worth going on with; empty if it is."""

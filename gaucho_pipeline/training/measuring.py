@@ -44,7 +44,7 @@ def measure_step(spec: TrainingSpec, words: ConceptWords) -> Measured:
     Raises GauchoError if the model cannot be loaded or taught.
     """
     began = time.monotonic()
-    spec = spec.model_copy(update={"mask": False, "study": None, "max_steps": _STEPS, "crops": 1})
+    spec = spec.model_copy(update={"mask": False, "study": None, "samples": None, "max_steps": _STEPS, "crops": 1})
     base = base_models.load(spec.base_model, spec.revision, base_models.best_device(), base_models.Loading(*spec.computed))
     spec = spec.model_copy(update={"resolution": spec.resolution or base.resolution})
     caption = "a photo of {token} {class_noun}"

@@ -20,6 +20,8 @@ from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training.class_images import generated_images, own_images, sampling_of
 from gaucho_pipeline.training.examples import Encoded, ImageSet, Member, encode_files
 from gaucho_pipeline.training.posteriors import FirstViews, PosteriorCache
+from gaucho_pipeline.training.samples import sample_prompts
+from gaucho_pipeline.training.samples import sampling_of as samples_sampling
 
 OTHER_TOKEN = "xqv"
 """A word that means nothing, to see whether the concept answers to its own token only."""
@@ -98,6 +100,9 @@ def _encode_prompts(base: Loaded, spec: TrainingSpec, concepts: Sequence[Concept
         prompts += [instance_prompt(words), instance_prompt(words._replace(token=OTHER_TOKEN)), *prior_prompts(words.class_noun)]
         prompts += [fill_in(row.caption, words) for row in rows]
     found = family.encode_prompts(prompts)
+    if spec.samples:
+        drawn = sample_prompts(spec.samples, [each.words for each in concepts])
+        family.read([prompt for prompt, _seed in drawn], samples_sampling(spec.samples, spec, type(family), base.resolution))
     trials = [trial for _, trial in spec.trials()]
     for wanted in (trial.class_images or ClassImages() for trial in trials if trial.prior == "class_images" and trial.prior_loss_weight):
         noun = concepts[0].words.class_noun

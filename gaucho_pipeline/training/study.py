@@ -21,6 +21,7 @@ from gaucho_pipeline.training import processes, validation
 from gaucho_pipeline.training.examples import Encoded
 from gaucho_pipeline.training.loop import NotFinite, Trainer
 from gaucho_pipeline.training.memory import Plan
+from gaucho_pipeline.training.samples import SamplesWhileTraining
 
 RANGE_TEST_STEPS, RANGE_TEST_INTERVAL = 60, 3
 """Steps of a range test, and between two looks at the loss."""
@@ -34,6 +35,8 @@ class Lesson:
 
     encoded: Encoded
     images_digest: str
+    watch: SamplesWhileTraining | None = None
+    """What draws pictures while it trains."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ def train_all(base: Loaded, spec: TrainingSpec, lesson: Lesson, states: Path, re
     trials = spec.trials()
     if len(trials) == 1:
         trainer = _new_trainer(base, spec, lesson, states, reporter)
+        trainer.watch = lesson.watch
         trainer.run(states / "training.pt", reporter)
         return Study(trainer, [], {"while training": trainer.state.curve}, "while training")
     results, curves, took = list[TrialResult](), dict[str, list[Loss]](), list[tuple[int, float, Plan | None]]()

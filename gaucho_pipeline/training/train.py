@@ -13,20 +13,26 @@ from gaucho_pipeline.assets.rows import ClassImage, Credit, TrainImage, read_row
 from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.methods.base import CheckpointInfo, Weights, tensors_digest
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded, Loading
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.rights.model_licenses import license_of
 from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.training import processes
 from gaucho_pipeline.training.curve import draw_curves, write_logs
 from gaucho_pipeline.training.energy import EnergyMeter
 from gaucho_pipeline.training.examples import notes_on_sizes, split
 from gaucho_pipeline.training.preparing import ConceptImages, Places, prepare
 from gaucho_pipeline.training.report import measure, read_back
+from gaucho_pipeline.training.samples import STRIP, SamplesAbout, SamplesWhileTraining, sample_prompts, sampling_of
 from gaucho_pipeline.training.study import Lesson, Study, train_all
 from gaucho_pipeline.training.tokens import notes_on_words
 
+SAMPLES = ".samples"
+"""Where in the data folder pages of pictures while it trains are, by asset and concept."""
 LEFTOVERS = ("state", "class_images")
 """What a training keeps in its folder while it is under way."""
 _CREDIT = ("sha256", "title", "author", "source", "license", "license_url")
@@ -63,10 +69,12 @@ def concept_images(words: ConceptWords, curated: Path, spec: TrainingSpec, weigh
     return ConceptImages(words, curated, train, validation, weight)
 
 
-def train_concepts(spec: TrainingSpec, concepts: Sequence[ConceptImages], data: Path, staging: Path, reporter: Reporter) -> Trained:
-    """Teaches concepts to the base model; every process of a distributed run does the same. `data`: the data folder."""
+def train_concepts(
+    spec: TrainingSpec, concepts: Sequence[ConceptImages], request: StageRequest, staging: Path, reporter: Reporter
+) -> Trained:
+    """Teaches concepts to the base model; every process of a distributed run does the same."""
     base, spec = _load(spec, reporter)
-    encoded, class_images = prepare(base, spec, concepts, Places(staging / "class_images", data), reporter)
+    encoded, class_images = prepare(base, spec, concepts, Places(staging / "class_images", request.data), reporter)
     side = spec.resolution or base.resolution
     notes = list[str]()
     for each, member in zip(concepts, encoded.members, strict=True):
@@ -76,8 +84,25 @@ def train_concepts(spec: TrainingSpec, concepts: Sequence[ConceptImages], data: 
     for note in notes:
         reporter.info(_("note: {note}", note=note))
     with base.peaks.phase("training"):
-        study = train_all(base, spec, Lesson(encoded, _images_digest(spec, concepts)), staging / "state", reporter)
+        lesson = Lesson(encoded, _images_digest(spec, concepts), _watch(base, spec, concepts, request, reporter))
+        study = train_all(base, spec, lesson, staging / "state", reporter)
+        base.family.parts.drop("vae")
+    if lesson.watch and processes.is_first() and (strip := lesson.watch.strip()):
+        write_atomically(staging / STRIP, strip)
     return Trained(study, concepts, class_images, notes)
+
+
+def _watch(
+    base: Loaded, spec: TrainingSpec, concepts: Sequence[ConceptImages], request: StageRequest, reporter: Reporter
+) -> SamplesWhileTraining | None:
+    """What draws pictures while it trains, where that is asked for."""
+    if spec.samples is None or not processes.is_first():
+        return None
+    rows = sample_prompts(spec.samples, [each.words for each in concepts])
+    about = SamplesAbout(request.concept, str(request.fingerprint), request.historical, request.consent)
+    folder = request.data / SAMPLES / request.asset / request.concept
+    sampling = sampling_of(spec.samples, spec, type(base.family), base.resolution)
+    return SamplesWhileTraining(spec.samples, spec, rows, sampling, folder, about, reporter)
 
 
 def _images_digest(spec: TrainingSpec, concepts: Sequence[ConceptImages]) -> str:

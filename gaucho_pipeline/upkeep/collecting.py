@@ -58,6 +58,7 @@ def find_waste(project: Project, retention: RetentionSpec, with_gone: bool = Fal
         yield from (_waste("removed", home) for home in homes if home.exists())
         yield from (_waste("panel", path) for path in (store.root / PANELS).glob(slug))
         yield from (_waste("request", path) for path in (store.root / ".requests").glob(f"*/{slug}"))
+        yield from (_waste("samples", path) for path in (store.root / ".samples").glob(f"*/{slug}"))
         yield from (_waste("journal", path) for path in (store.root / ".fetched").glob(f"{slug}.jsonl"))
 
 

@@ -270,7 +270,7 @@ def _remove_traces(store: Store, done: Forgetting) -> None:
     if store.blob_path(done.sha256).exists():
         _delete(store, store.blob_path(done.sha256), done)
     forget_measures(store)
-    for name in (".posteriors", QUARANTINE, ".fetching"):  # made or fetched again, or waste; what they hold has no name
+    for name in (".posteriors", ".samples", QUARANTINE, ".fetching"):  # made or fetched again, or waste; what they hold has no name
         if (store.root / name).exists():
             _delete(store, store.root / name, done)
     for slug in done.concepts:
