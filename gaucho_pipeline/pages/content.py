@@ -10,18 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Metrics, Score
+from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Metrics
 from gaucho_pipeline.assets.rows import Copy, Credit, CreditedThumbnail, Picture, read_rows
 from gaucho_pipeline.assets.verdict_text import verdict_text
-from gaucho_pipeline.assets.verdicts import RULE, SUBJECT_SCORERS
+from gaucho_pipeline.assets.verdicts import RULE
 from gaucho_pipeline.concepts.concept import AboutConcept
 from gaucho_pipeline.concepts.models import recorded_family
 from gaucho_pipeline.language.bilingual import Language
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.base import loading_code
+from gaucho_pipeline.pages.bar_content import Bar, bars
 from gaucho_pipeline.pages.corrections import CREDITED, corrections_of
 from gaucho_pipeline.pages.curve_content import Curve, curve_content
 from gaucho_pipeline.pages.judgement_content import JudgementContent, judgement_content
+from gaucho_pipeline.pages.score_content import MissingScore, ScoreContent, score_content
 from gaucho_pipeline.pages.story_content import StoryContent, story_contents
 from gaucho_pipeline.pages.words import number, words
 from gaucho_pipeline.rights.addresses import public_link, without_private
@@ -85,25 +87,6 @@ class Group:
     is_counted: bool
     """Whether the verdict counts them."""
     pairs: list[Pair] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class ScoreContent:
-    """A score in words, and where its numbers are on a line from 0 to 100."""
-
-    title: str
-    sentence: str
-    change: str
-    scale: dict[str, float]
-    backbone: str
-
-
-@dataclass(frozen=True)
-class MissingScore:
-    """A score that was not measured, and why."""
-
-    title: str
-    text: str
 
 
 @dataclass(frozen=True)
@@ -172,8 +155,9 @@ class ConceptContent:
     """Where the class noun is drawn otherwise now, the two pictures of it."""
     groups: list[Group]
     prompts_are_english: bool
-    styles: list[str]
     class_pairs: list[Pair]
+    bars: list[Bar]
+    """What the figures open with, on one scale."""
     scores: list[ScoreContent]
     missing: list[MissingScore]
     stories: list[StoryContent]
@@ -202,6 +186,11 @@ class ConceptContent:
     def prompts(self) -> list[str]:
         """What was asked for, each once."""
         return [group.title for group in self.groups]
+
+    @property
+    def styles(self) -> list[str]:
+        """The techniques that were asked for, each once."""
+        return list(dict.fromkeys(group.style for group in self.groups))
 
     @property
     def all_credits(self) -> str:
@@ -259,9 +248,9 @@ def concept_content(
         changed_class_pair=_changed_class_pair(metrics, pairs),
         groups=_groups(own, metrics.unfollowed),
         prompts_are_english=not any(pair.read_as for pair in pairs),
-        styles=list(dict.fromkeys(pair.style for pair in own)),
         class_pairs=[pair for pair in pairs if pair.kind == "class"],
-        scores=[_score(name, score, language) for name, score in metrics.scores.items()],
+        bars=bars(metrics, language),
+        scores=[score_content(name, score, language) for name, score in metrics.scores.items()],
         missing=[MissingScore(SCORERS[name].title.read(language), text) for name, text in metrics.missing.items()],
         stories=story_contents(folders.sequence, language),
         losses=_losses(learned, language),
@@ -359,36 +348,6 @@ def _groups(pairs: Sequence[Pair], unfollowed: Sequence[str]) -> list[Group]:
         is_counted = (pair.read_as or pair.title) not in unfollowed
         found.setdefault(pair.title, Group(pair.title, pair.read_as, pair.style, is_counted)).pairs.append(pair)
     return sorted(found.values(), key=lambda group: not group.is_counted)
-
-
-def _score(name: str, score: Score, language: Language) -> ScoreContent:
-    scorer, texts = SCORERS[name], words(language)
-    base, tuned = number(score.base, language), number(score.tuned, language)
-    verb = "rose" if score.tuned > score.base else "fell" if score.tuned < score.base else "same"
-    parts = [texts[verb].format(base=base, tuned=tuned)]
-    if score.ceiling is not None:
-        parts[0] += f" ({texts['ceiling'].format(ceiling=number(score.ceiling, language))})"
-    if score.floor is not None and name in SUBJECT_SCORERS:
-        parts.append(texts["floor"].format(floor=number(score.floor, language)))
-    if score.interval is None:
-        parts.append(texts["no_interval"])
-    else:
-        low, high = score.interval
-        text = texts["interval"].format(low=number(low, language, sign=True), high=number(high, language, sign=True))
-        parts.append(text + (f": {texts['chance']}" if low <= 0 <= high else ""))
-    if score.masked is not None:
-        of_masked = {"base": number(score.masked.base, language), "tuned": number(score.masked.tuned, language)}
-        parts.append(texts["masked"].format(**of_masked))
-    title, sentence = scorer.title.read(language), scorer.sentence.read(language)
-    return ScoreContent(title, sentence, ". ".join(parts) + ".", _scale(score), score.backbone)
-
-
-def _scale(score: Score) -> dict[str, float]:
-    """Where the numbers of a score are on a line from 0 to 100."""
-    values = {"before": score.base, "after": score.tuned} | ({} if score.ceiling is None else {"real": score.ceiling})
-    low, high = min(values.values()), max(values.values())
-    room = (high - low) or 1.0
-    return {name: round(8 + 84 * (value - low) / room, 2) for name, value in values.items()}
 
 
 def _losses(learned: CheckpointMetrics, language: Language) -> list[tuple[str, str, str]]:

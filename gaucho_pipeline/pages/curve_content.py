@@ -30,6 +30,11 @@ class Curve:
     base: float
     """Height of the base model's loss in the box."""
     best: float
+    best_anchor: str
+    """On which side of its line the kept step is named: `start`, `middle` or `end`."""
+    base_at: float
+    base_anchor: str
+    """Where the base model is named: at the end that the kept step's line is not at."""
     best_step: int
     steps: int
     low: str
@@ -60,6 +65,9 @@ def curve_content(checkpoint: Path, learned: CheckpointMetrics, language: Langua
         lines=[Line(" ".join(f"{x(row.step)},{y(row.validation)}" for row in trial), name == lowest) for name, trial in trials.items()],
         base=y(rows[0].validation),
         best=x(learned.best_step),
+        best_anchor="start" if learned.best_step < steps / 6 else "end" if learned.best_step > 5 * steps / 6 else "middle",
+        base_at=x(steps / 2),
+        base_anchor="start" if learned.best_step < steps / 2 else "end",
         best_step=learned.best_step,
         steps=steps,
         low=number(low, language),

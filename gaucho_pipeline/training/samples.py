@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from PIL import Image, ImageDraw
@@ -31,9 +31,8 @@ from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
 from gaucho_pipeline.provenance.facts import Facts
 from gaucho_pipeline.provenance.labels import GENERATED, marked_png
 from gaucho_pipeline.stage.reporter import Reporter
-
-if TYPE_CHECKING:
-    from gaucho_pipeline.training.loop import Trainer
+from gaucho_pipeline.training.state import TrainerState
+from gaucho_pipeline.training.tuned import TunedModel
 
 STRIP = "samples.jpg"
 PAGE = "index.html"
@@ -41,6 +40,13 @@ MAX_ROWS, MAX_COLUMNS = 12, 8
 _CELL, _GAP, _LINE, _STRIP_BYTES = 96, 4, 18, 100_000
 _FILE = re.compile(r"(\d{6})-(\d{2})\.png")
 _OF = "of.txt"
+
+
+class Watched(Protocol):
+    """A training, as far as it is looked at."""
+
+    model: TunedModel
+    state: TrainerState
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class SamplesWhileTraining:
             write_atomically(mark, self.about.fingerprint)
         self.reporter.info(_("pictures while it trains: {page}", page=self.folder / PAGE))
 
-    def look(self, trainer: Trainer, is_last: bool = False) -> None:
+    def look(self, trainer: Watched, is_last: bool = False) -> None:
         """Draws the samples with the weights as they are, where the time for that is not used up; always first and last."""
         step, elapsed = trainer.state.step, time.monotonic() - self._began
         if step and not is_last and self._spent + self._took > self.samples.share * elapsed:
@@ -106,7 +112,7 @@ class SamplesWhileTraining:
         return self.folder / f"{step:06d}-{row:02d}.png"
 
     @torch.no_grad()
-    def _draw(self, trainer: Trainer) -> list[Image.Image]:
+    def _draw(self, trainer: Watched) -> list[Image.Image]:
         family, kept = trainer.model.family, trainer.model.family.pipeline.scheduler
         family.pipeline.scheduler = copy.deepcopy(kept)  # that of the training stays as it is
         if self.spec.train_text_encoder:
@@ -118,7 +124,7 @@ class SamplesWhileTraining:
         finally:
             family.pipeline.scheduler = kept
 
-    def _facts(self, trainer: Trainer, step: int, row: int) -> Facts:
+    def _facts(self, trainer: Watched, step: int, row: int) -> Facts:
         (prompt, seed), spec = self.rows[row], self.spec
         return Facts.of(
             prompt=prompt,
