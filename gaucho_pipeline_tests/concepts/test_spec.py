@@ -225,3 +225,15 @@ def test_how_it_is_computed_is_in_no_version_and_what_is_learned_from_is() -> No
         assert TrainingSpec.model_validate(keys).identity() == plain.identity()
     for keys in ({"crops": 2}, {"caption_dropout": 0.1}, {"betas": (0.8, 0.9)}, {"keep_best": False}, {"study": {"rank": [2, 4]}}):
         assert TrainingSpec.model_validate(keys).identity() != plain.identity()
+
+
+def test_another_class_noun_or_token_is_another_gallery_and_another_training(tmp_path: Path) -> None:
+    def versions(token: str, noun: str) -> dict[str, str]:
+        concept = folder_concept(draw_folder(tmp_path / "a", "araucaria", 1), token, noun)
+        loaded = concepts_file.load_concepts(write_concepts(tmp_path / "concepts.yaml", {"a": concept})).concepts["a"]
+        return {part: loaded.spec_version(part) for part in ("gallery", "training", "crawl")}
+
+    before, noun, token = versions("mtl", "tree"), versions("mtl", "plant"), versions("dnc", "tree")
+    assert len({each["gallery"] for each in (before, noun, token)}) == 3
+    assert len({each["training"] for each in (before, noun, token)}) == 3
+    assert len({each["crawl"] for each in (before, noun, token)}) == 1

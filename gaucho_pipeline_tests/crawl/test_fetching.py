@@ -307,6 +307,25 @@ def test_a_robots_txt_that_cannot_be_read_forbids_all(status: int, tmp_path: Pat
     assert "1 its robots.txt cannot be read" in crawled.last_words
 
 
+def test_an_api_that_a_source_names_is_asked_whatever_the_robots_txt_of_its_host_says_and_no_image_of_it(tmp_path: Path) -> None:
+    def answer(handler: QuietHandler) -> None:
+        if handler.path == "/robots.txt":
+            handler.send(200, "text/plain", b"User-agent: *\nDisallow: /\n")
+        elif handler.path.startswith("/v1/images/"):
+            picture = {"id": "a", "url": f"{server.address}/a.png", "license": "cc0", "license_version": "1.0", "creator": "Ana"}
+            picture |= {"foreign_landing_url": "https://example.org/a", "title": "a"}
+            body = {"result_count": 1, "page_count": 1, "results": [picture]}
+            handler.send(200, "application/json", json.dumps(body).encode())
+        else:
+            handler.send(200, "image/png", PICTURE)
+
+    with serving(answer) as server:
+        crawled = crawl_once(tmp_path, concept_of(openverse("cuia", server.address)))
+    assert any(path.startswith("/v1/images/") for path in server.requested)
+    assert server.media() == []
+    assert "forbidden by robots.txt" in crawled.last_words
+
+
 def test_a_host_that_asks_to_wait_is_left_alone_by_everybody(tmp_path: Path) -> None:
     times: list[float] = []
 

@@ -14,7 +14,7 @@ from gaucho_pipeline.demo.site import QuietHandler
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.images.decoding import jpeg_bytes
-from gaucho_pipeline.sources.base import ApiPage
+from gaucho_pipeline.sources.base import ApiPage, PageQuestion
 from gaucho_pipeline.sources.iiif import IIIF, IIIFSpec
 from gaucho_pipeline_tests.crawling import concept_of, crawl_once
 from gaucho_pipeline_tests.replay import Server, send_json, serving
@@ -217,3 +217,15 @@ def test_a_collection_is_crawled(tmp_path: Path) -> None:
         crawled = crawl_once(tmp_path, concept_of({"iiif": {"collection": f"{server.address}/c.json"}}))
     assert [row["author"] for row in crawled.table("images")] == ["João Araújo; Museu X"] * 2
     assert crawled.metrics.kept == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"), [(manifest3(body()), "manifest"), (manifest2({"@id": f"{AT}/1.jpg"}), "manifest"), ({"a": 1}, None)]
+)
+def test_a_page_that_is_a_manifest_is_proposed_as_a_source_and_another_is_not(content: dict[str, Any], kind: str | None) -> None:
+    address = f"{AT}/manifest.json"
+    (question,) = IIIFSpec.recognise(address)
+    assert question.url == address
+    proposal = question.read(json.dumps(content).encode())
+    assert not isinstance(proposal, PageQuestion)
+    assert (proposal and list(proposal.keys)) == (kind and [kind])

@@ -553,6 +553,9 @@ def test_observations_go_on_below_the_oldest_that_was_read() -> None:
     observations = [{"id": n, "quality_grade": "research", "photos": []} for n in (9, 8, 7)]
     page = read_first(source, {"total_results": 9, "results": observations}, {"id": 48662})
     assert page.next[0].url.endswith("id_below=7")
+    assert not page.is_end
+    last = read_first(source, {"total_results": 3, "results": observations}, {"id": 48662})
+    assert (last.next, last.is_end) == ((), True)
 
 
 def test_openverse_is_asked_for_no_page_that_is_not_there() -> None:
