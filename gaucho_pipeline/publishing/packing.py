@@ -236,12 +236,13 @@ def _add_artifact(tar: tarfile.TarFile, folder: Path, name: str, names: Mapping[
 
 
 def _add_files(tar: tarfile.TarFile, place: Path, name: str) -> None:
-    """Adds a file, or a folder's: each as a file of its own. Raises ConfigError for what leads out of the folder."""
+    """Adds a file, or a folder's: each as a file of its own, but for hidden ones. Raises ConfigError for what leads out of the folder."""
     if not place.is_dir():
         tar.add(place.resolve(), name, recursive=False, filter=_anonymous)
         return
     for inner, file in files_inside(place).items():
-        tar.add(file, f"{name}/{inner}", recursive=False, filter=_anonymous)
+        if not any(part.startswith(".") for part in inner.split("/")):  # a checkout's history, an editor's: nothing of them is read
+            tar.add(file, f"{name}/{inner}", recursive=False, filter=_anonymous)
 
 
 def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:

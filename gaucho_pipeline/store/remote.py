@@ -47,6 +47,10 @@ _RETRIES = {
     "retry_timeout": timedelta(seconds=60),
     "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=5), "base": 2},
 }
+MAX_TABLE_BYTES = 256 * 2**20
+"""Of a manifest, a pointer or a table that is read into memory."""
+MAX_OBJECT_BYTES, MAX_WEIGHTS_BYTES = 2 * 2**30, 200 * 2**30
+"""Of a file or an image that is fetched, and of one with weights."""
 _YOUNG = timedelta(days=1)
 """Objects so young may be of an artifact whose manifest is still to come."""
 
@@ -141,13 +145,14 @@ class RemoteStore:
                 return None
             check_crawl(fetched, self.url)
             for sha256 in blobs_of(fetched):
-                self._get_object(sha256, local.blob_path(sha256))
+                self._get_object(sha256, local.blob_path(sha256), MAX_OBJECT_BYTES)
             return local.publish(folder, manifest)
 
     def _fill(self, folder: Path, manifest: Manifest) -> None:
         """Fetches the files of an artifact into a folder, and leaves nothing else in it."""
         for name, sha256 in manifest.files.items():
-            self._get_object(sha256, folder / name)  # whose manifest has no name that leads out of it
+            most = MAX_WEIGHTS_BYTES if name.endswith(".safetensors") else MAX_OBJECT_BYTES
+            self._get_object(sha256, folder / name, most)  # whose manifest has no name that leads out of it
         for name in file_names(folder):
             if name not in manifest.files:
                 (folder / name).unlink()
@@ -220,15 +225,17 @@ class RemoteStore:
             raise GauchoError(_("{path}: is not what was written, and is not shared; see: gaucho fsck", path=path))
         self._put(_object_path(sha256), path)
 
-    def _get_object(self, sha256: str, target: Path) -> None:
-        """Writes an object's bytes, which are held against its name as they come; what exists rightly is left."""
+    def _get_object(self, sha256: str, target: Path, most: int) -> None:
+        """Writes an object's bytes, which are held against its name as they come; what exists rightly is left. `most`: bytes of it."""
         if is_file_of(target, sha256):
             return
         target.parent.mkdir(parents=True, exist_ok=True)
-        sha = hashlib.sha256()
+        sha, size = hashlib.sha256(), 0
         try:
             with self._errors_told(), written_atomically(target) as file:
                 for chunk in self._store.get(_object_path(sha256)):
+                    if (size := size + len(chunk)) > most:
+                        raise self._too_large(_object_path(sha256), most)
                     sha.update(chunk)
                     file.write(chunk)
                 if sha.hexdigest() != sha256:
@@ -268,9 +275,15 @@ class RemoteStore:
     def _read(self, path: str) -> bytes | None:
         with self._errors_told():
             try:
-                return bytes(self._store.get(path).bytes())
+                found = self._store.get(path)
+                if found.meta["size"] > MAX_TABLE_BYTES:
+                    raise self._too_large(path, MAX_TABLE_BYTES)
+                return bytes(found.bytes())
             except FileNotFoundError:
                 return None
+
+    def _too_large(self, path: str, most: int) -> GauchoError:
+        return GauchoError(_("{url}: {path} is larger than {most} MB, and is not taken", url=self.url, path=path, most=most // 2**20))
 
     def _list(self, prefix: str) -> Iterator[tuple[str, datetime]]:
         with self._errors_told():

@@ -249,7 +249,11 @@ def test_a_pack_holds_nothing_that_a_link_leads_to(home: Path, tmp_path: Path) -
     curated = project.request("checkpoint", "chimarrao").inputs["curated_set"]
     (curated / "stranger").symlink_to(tmp_path / "id_ed25519")
     try:
+        (model / ".git").mkdir()
+        (model / ".git" / "config").write_text("https://token@hub.example")
+        (model / "vae" / ".env").write_text("SECRET=1")
         pack(Project(home / "concepts.yaml", home / "data"), "chimarrao", "checkpoint", tmp_path / "a.tar", with_model=True)
+        assert not any("/." in name for name in names_in(tmp_path / "a.tar"))
         assert names_in(tmp_path / "a.tar") >= {f"files/0/model/{name}" for name in ("model_index.json", "unet/config.json")}
         assert not any("stranger" in name for name in names_in(tmp_path / "a.tar"))
         (model / "vae" / "README.md").symlink_to(tmp_path / "id_ed25519")

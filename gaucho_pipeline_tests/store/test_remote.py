@@ -146,6 +146,23 @@ def test_an_object_that_is_damaged_or_gone_is_named_and_nothing_is_taken(bucket:
         remote.fetch(other, "checkpoint", "araucaria", made.manifest.fingerprint)
 
 
+def test_what_is_larger_than_anything_of_its_kind_is_not_taken(
+    shared: tuple[Project, RemoteStore, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, store, _folder = shared
+    made = checkpoint(project)
+    store.share(project.store, made)
+    monkeypatch.setattr(remote_store, "MAX_OBJECT_BYTES", 50)
+    other = Store(tmp_path / "other")
+    with pytest.raises(GauchoError, match="is larger than 0 MB, and is not taken"):
+        store.fetch(other, "checkpoint", "araucaria", made.manifest.fingerprint)
+    assert other.current("checkpoint", "araucaria") is None
+    monkeypatch.setattr(remote_store, "MAX_OBJECT_BYTES", 10**6)
+    monkeypatch.setattr(remote_store, "MAX_TABLE_BYTES", 50)
+    with pytest.raises(GauchoError, match="is larger than 0 MB, and is not taken"):
+        store.fetch(other, "checkpoint", "araucaria", made.manifest.fingerprint)
+
+
 def test_a_manifest_that_says_another_origin_than_its_name_is_refused(bucket: str, tmp_path: Path) -> None:
     project = two_concepts(tmp_path)
     made, remote = checkpoint(project), RemoteStore(bucket)
