@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -260,9 +264,20 @@ def test_forgetting_an_image_names_the_collection_and_every_checkpoint_that_is_d
 
 
 def test_a_collection_goes_to_another_machine_and_comes_back(folder: Path, tmp_path: Path) -> None:
-    edit(folder, lambda value: value["collections"]["rs"].update(training={"epochs": 5}))
-    gaucho(folder, "pack", "rs", "--out", str(tmp_path / "rs.tar"))
-    assert (tmp_path / "rs.tar").stat().st_size > 1000
+    edit(folder, lambda value: value["collections"]["rs"].update(training={"epochs": 2}))
+    work = tmp_path / "work"
+    work.mkdir()
+    gaucho(folder, "pack", "rs", "--out", str(work / "rs.tar"))
+    with tarfile.open(work / "rs.tar") as tar:
+        tar.extractall(work, filter="data")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GAUCHO") and name != "PYTHONPATH"}
+    ended = subprocess.run([sys.executable, "run.py"], cwd=work, env=environment, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "collection of rs: 2 concepts in one adapter" in gaucho(folder, "unpack", str(work / "done.tar")).stdout
+    assert opened(folder).state("collection", "rs").state == "fresh"
+
+
+def test_a_checkpoint_that_is_taken_from_a_collection_is_not_packed(folder: Path, tmp_path: Path) -> None:
     refused = gaucho(folder, "pack", "araucaria", "--out", str(tmp_path / "a.tar"), check=False)
     assert "araucaria is taught in the collection rs; run: gaucho pack rs" in refused.stderr
 
