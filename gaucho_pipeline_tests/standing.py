@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from gaucho_pipeline.assets.metrics import (
     BaseTuned,
     CheckpointMetrics,
+    CollectionEvaluationMetrics,
     CollectionMetrics,
     CuratedSetMetrics,
     EvaluationMetrics,
@@ -40,6 +41,7 @@ from gaucho_pipeline.assets.table import (
     ALL,
     CHECKPOINT,
     COLLECTION,
+    COLLECTION_EVALUATION,
     CURATED_SET,
     EVALUATION,
     GALLERY_SITE,
@@ -72,6 +74,7 @@ METRICS: dict[str, Metrics] = {
         validation_images=2, images_per_second=1, peak_memory_bytes=1, trainable_parameters=1, reload_difference=0, device="cpu",
     ),
     COLLECTION.name: CollectionMetrics(concepts={}, steps=4, train_images=7, peak_memory_bytes=1, reload_difference=0, device="cpu"),
+    COLLECTION_EVALUATION.name: CollectionEvaluationMetrics(verdict="yes", reason="kept_apart", rows={}, backbone="an encoder"),
     SAMPLE_GALLERY.name: SampleGalleryMetrics(pictures=2, pictures_per_second=1, black=0),
     EVALUATION.name: EvaluationMetrics(
         verdict="yes", reason="learned", loss_fell="yes", memorised=0, memorisation_line=0.9, memorisation_backbone="an encoder",

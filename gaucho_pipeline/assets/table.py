@@ -128,10 +128,9 @@ CURATED_SET = Asset(
     checks=(Check("enough_images", "There are enough images to learn from.", asset_checks.enough_images),),
     page="review.html",
 )
-_LOWER_TRAINING = _("lower training.resolution or training.validation_noises, or leave out train_text_encoder")
 COLLECTION = Asset(
     name="collection",
-    memory_remedy=_LOWER_TRAINING,
+    memory_remedy=_("lower the collection's training.resolution or training.validation_noises, or leave out train_text_encoder"),
     program="gaucho_pipeline.training",
     code_version="1",
     description="What the base model learned of several concepts together: one adapter that knows the token of each.",
@@ -150,7 +149,7 @@ COLLECTION = Asset(
 )
 CHECKPOINT = Asset(
     name="checkpoint",
-    memory_remedy=_LOWER_TRAINING,
+    memory_remedy=_("lower training.resolution or training.validation_noises, or leave out train_text_encoder"),
     program="gaucho_pipeline.training",
     code_version="5",
     description="What the base model learned of the concept, with the loss on images it has not seen.",

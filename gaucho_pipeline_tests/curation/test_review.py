@@ -17,7 +17,7 @@ from gaucho_pipeline_tests.samples import train_image
 
 
 def excluded(score: float | None, threshold: float | None) -> CuratedImage:
-    value = train_image().model_dump() | {"kept": False, "score": score, "threshold": threshold}
+    value = train_image().model_dump(exclude={"token"}) | {"kept": False, "score": score, "threshold": threshold}
     return CuratedImage.model_validate(value)
 
 

@@ -18,7 +18,7 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
-from gaucho_pipeline.assets.table import ALL, ASSETS
+from gaucho_pipeline.assets.table import ALL, ASSETS, CONCEPT_ASSETS
 from gaucho_pipeline.commands import run as run_module
 from gaucho_pipeline.commands.run import RunRequest
 from gaucho_pipeline.concepts.lock_file import LockFile
@@ -408,7 +408,7 @@ def test_dagster_sees_the_code_version_of_each_asset(project: Project) -> None:
     for definition in build_defs(project).assets or ():
         assert isinstance(definition, dg.AssetsDefinition)
         versions |= {key.to_user_string(): version for key, version in definition.code_versions_by_key.items() if version}
-    assert versions == {asset.name: asset.code_version for asset in ASSETS.values()}
+    assert versions == {asset.name: asset.code_version for asset in ASSETS.values() if not asset.is_of_collections}
 
 
 def test_what_is_forced_is_made_although_it_stands(project: Project, instance: dg.DagsterInstance) -> None:
@@ -471,7 +471,7 @@ def test_newer_code_starts_what_it_makes_and_a_failure_is_not_tried_for_ever(
     project: Project, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(executor, "_RETRY_SECONDS", 0)
-    everything = [name for asset in ASSETS.values() if asset.is_partitioned for name in (asset.spec_name, asset.name)]
+    everything = [name for asset in CONCEPT_ASSETS for name in (asset.spec_name, asset.name)]
     _, cursor = requested(project, instance, None)
     for slug in project.slugs:  # what exists is cached, but for the crawl
         assert materialize(project, instance, *(name for name in everything if name != "raw_crawl"), slug=slug)
