@@ -25,7 +25,9 @@ from gaucho_pipeline.project.approvals import approve
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.provenance.verify import verify_file
 from gaucho_pipeline_tests.conftest import SMALL, draw_folder, folder_concept
+from gaucho_pipeline_tests.fake_hub import Hub, push
 from gaucho_pipeline_tests.programs import gaucho, made
+from gaucho_pipeline_tests.replay import serving
 
 MEMBERS = ("araucaria", "chimarrao")
 EVERYTHING_OF = ("checkpoint", "sample_gallery", "evaluation")
@@ -113,6 +115,8 @@ def test_what_was_learned_from_others_is_credited_wherever_the_adapter_goes(made
     for place in places[:3]:
         card = (place / "README.md").read_text(encoding="utf-8")
         assert all(author in card for author in authors)
+        assert "\n## Em português\n" in card
+        assert ("um só arquivo, que desenha cada um" in card) == (place == places[0])
 
 
 def test_a_picture_names_all_images_that_it_is_due_to(made_once: Path) -> None:
@@ -173,6 +177,49 @@ def test_a_corrected_credit_teaches_nothing_again(folder: Path) -> None:
     done = {line.rpartition(" ")[0] for line in made(folder)}
     assert "chimarrao/curated_set" in done
     assert not {"rs/collection", "chimarrao/checkpoint", "araucaria/checkpoint"} & done
+    assert stale(folder) == set()
+
+
+def test_a_corrected_credit_is_shown_and_handed_on_with_whatever_learned_from_the_image(folder: Path, tmp_path: Path) -> None:
+    edit(folder, lambda value: value["concepts"]["chimarrao"]["crawl"]["sources"][0]["folder"].update(author="Bento Guarani"))
+    gaucho(folder, "run", "--jobs", "1")
+    for slug in MEMBERS:
+        approve(opened(folder), slug, "Anália")
+    gaucho(folder, "publish", str(tmp_path / "site"))
+    gaucho(folder, "export", "araucaria", str(tmp_path / "exported"))
+    gaucho(folder, "export", "rs", str(tmp_path / "exported-rs"))
+    made_here = opened(folder).artifact("gallery_site").folder
+    folders = [site / slug for site in (tmp_path / "site", made_here) for slug in (*MEMBERS, "rs")]
+    for place in (*folders, tmp_path / "exported", tmp_path / "exported-rs"):
+        for name in ("README.md", "ATTRIBUTION.csv"):
+            text = (place / name).read_text(encoding="utf-8-sig")
+            assert "Bento Guarani" in text, place / name
+            assert "João Araújo" in text
+            assert "Bento Índio" not in text
+
+
+def test_a_collection_goes_to_a_hub_once_all_of_its_concepts_are_approved(folder: Path) -> None:
+    made_there = Hub()
+    with serving(made_there) as server:
+        approve(opened(folder), "araucaria", "Anália")
+        refused = push(folder, server.address, "rs", "museu/rs", "--yes")
+        assert (refused.returncode, "chimarrao cannot be published: nobody has approved it" in refused.stderr, made_there.made) == (
+            1,
+            True,
+            [],
+        )
+        approve(opened(folder), "chimarrao", "Anália")
+        done = push(folder, server.address, "rs", "museu/rs", "--yes")
+    assert done.returncode == 0, done.stderr
+    weights = (opened(folder).artifact("collection", "rs").folder / "rs.safetensors").read_bytes()
+    assert made_there.files["rs.safetensors"] == weights
+    card, credited = (made_there.files[name].decode() for name in ("README.md", "ATTRIBUTION.csv"))
+    assert all(author in text for author in ("João Araújo", "Bento Índio") for text in (card, credited))
+    assert all(f"- **{words}**" in card for words in ("mtl tree", "dnc cup"))
+    pictures = [name for name in made_there.files if name.endswith(".png")]
+    assert {name.split("/")[0] for name in pictures} == set(MEMBERS)
+    assert all(f"({name})" in card for name in pictures)
+    assert set(made_there.files) == {"rs.safetensors", "README.md", "ATTRIBUTION.csv", *pictures}
 
 
 def test_a_run_of_one_concept_teaches_the_collection_first_and_gathers_what_that_needs(folder: Path) -> None:

@@ -25,10 +25,8 @@ def export(project: Project, concept: str, folder: Path) -> None:
     """Write a whole pipeline of the base model and what was learned of CONCEPT into FOLDER, for diffusers' from_pretrained."""
     from gaucho_pipeline.publishing.exporting import export_pipeline
 
-    if concept in project.concepts.collections:
-        export_pipeline(project.artifact(COLLECTION.name, concept), folder.resolve())
-    else:
-        export_pipeline(project.checkpoint(concept), folder.resolve(), project.corrected_credits(concept))
+    trained = project.artifact(COLLECTION.name if concept in project.concepts.collections else CHECKPOINT.name, concept)
+    export_pipeline(trained, folder.resolve(), project.corrected_credits(trained))
     click.echo(str(folder))
 
 
@@ -183,7 +181,7 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
 @click.pass_obj
 @reports_errors
 def push(project: Project, concept: str, repository: str, is_private: bool, is_sure: bool) -> None:
-    """Put what was learned of CONCEPT on a model hub, with its card, pictures and credits; approved concepts only."""
+    """Put what was learned of CONCEPT, or of a collection, on a model hub, with card, pictures and credits; approved concepts only."""
     from gaucho_pipeline.publishing.pushing import push as put_there
 
     def may_begin() -> bool:

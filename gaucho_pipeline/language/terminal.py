@@ -209,7 +209,7 @@ class Reader:
                 self._whole["".join(literals)] = translation.format()
             elif letters >= _MIN_LETTERS:
                 order = (not sentence.startswith(_FIRST), -letters)
-                patterns.append((order, _Pattern(max(literals, key=len), _expression(parts), translation)))
+                patterns.append((order, _Pattern(max(literals, key=len), _expression(parts), _without_formats(translation))))
         patterns.sort(key=lambda each: each[0])
         self._patterns = [pattern for _order, pattern in patterns]
 
@@ -258,6 +258,14 @@ def _expression(parts: list[tuple[str, str | None, str | None, str | None]]) -> 
             text += f"(?P={name})" if name in seen else f"(?P<{name}>{filled_in})"
             seen.add(name)
     return re.compile(text)
+
+
+def _without_formats(translation: str) -> str:
+    """A translation whose placeholders take text: what was filled in has been formatted already."""
+    text = ""
+    for literal, name, _spec, _conversion in string.Formatter().parse(translation):
+        text += literal.replace("{", "{{").replace("}", "}}") + (f"{{{name}}}" if name is not None else "")
+    return text
 
 
 @cache

@@ -5,6 +5,7 @@ Writes index.html and en.html, and for each concept a folder with its pages and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gaucho_pipeline.assets.metrics import GallerySiteMetrics
@@ -30,7 +31,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
             gallery=request.inputs[f"sample_gallery/{slug}"],
             checkpoint=request.inputs[f"checkpoint/{slug}"],
             sequence=request.inputs.get(f"sample_sequence/{slug}"),
-            curated=request.inputs.get(f"curated_set/{slug}"),
+            corrected=_corrected(slug, request.inputs),
             judgement=request.inputs.get(f"judgement/{slug}"),
         )
         for slug, about in spec.concepts.items()
@@ -40,6 +41,14 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     reporter.info(_("the site shows {count} concepts", count=len(concepts)))
     version = digest([request.provenance.spec_version, request.provenance.inputs])
     return StageResult(data_version=version, metrics=GallerySiteMetrics(concepts=len(concepts)))
+
+
+def _corrected(slug: str, inputs: Mapping[str, Path]) -> list[Path]:
+    """The sets that credit what a concept learned from: its own, and where it was taught in a collection those of others."""
+    own = f"curated_set/{slug}"
+    is_together = (inputs[f"checkpoint/{slug}"] / "together.jsonl").exists()
+    others = [path for name, path in inputs.items() if name.startswith("curated_set/") and name != own and is_together]
+    return [*([inputs[own]] if own in inputs else []), *others]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ class CollectionFolders:
     collection: Path
     members: Mapping[str, tuple[str, Mapping[Language, str]]]
     """By token: the slug of each of its concepts, and what it is called in each language."""
+    corrected: Sequence[Path] = ()
+    """The sets that credit the images as they are credited now, where those are others than it was trained on."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ def collection_folders(
         concepts[each].token: (each, {language: called_in(concepts[each], each, language) for language in LANGUAGES})
         for each in about.concepts
     }
-    return CollectionFolders(slug, about, inputs[f"collection_evaluation/{slug}"], inputs[f"collection/{slug}"], members)
+    corrected = [inputs[name] for each in about.concepts if (name := f"curated_set/{each}") in inputs]
+    return CollectionFolders(slug, about, inputs[f"collection_evaluation/{slug}"], inputs[f"collection/{slug}"], members, corrected)
 
 
 def collection_content(folders: CollectionFolders, language: Language, with_weights: bool = True) -> CollectionContent:

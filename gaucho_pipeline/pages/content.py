@@ -50,8 +50,8 @@ class ConceptFolders:
     """Where it has stories."""
     judgement: Path | None = None
     """Where people judged it."""
-    curated: Path | None = None
-    """The set that credits the images as they are credited now, where that is another than the one that was trained on."""
+    corrected: Sequence[Path] = ()
+    """The sets that credit the images as they are credited now, where those are others than it was trained on; its own first."""
 
     @property
     def weights_file(self) -> str | None:
@@ -366,7 +366,7 @@ def _copies(folders: ConceptFolders, pairs: Sequence[Pair], language: Language) 
 
 
 def _credits(folders: ConceptFolders, texts: Mapping[str, str]) -> list[CreditContent]:
-    now = corrections_of(folders.curated)
+    now = corrections_of(folders.corrected)
     rows = read_rows(folders.evaluation / "training.jsonl", CreditedThumbnail)
     names = (*CREDITED, "flags")
     changes = ({name: getattr(now[row.sha256], name) for name in names} if row.sha256 in now else {} for row in rows)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaucho_pipeline.assets.rows import TrainImage, read_rows
 from gaucho_pipeline.files.tables import inert
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.rights.credits import with_credits
 from gaucho_pipeline.spec import JsonObject
 
@@ -21,9 +22,9 @@ Corrections = Mapping[str, TrainImage]
 """The images as the set that stands credits them, by SHA-256."""
 
 
-def corrections_of(curated: Path | None) -> dict[str, TrainImage]:
-    """Of the set that stands; none where it is the one that was trained on."""
-    return {row.sha256: row for row in read_rows(curated / "images.jsonl", TrainImage)} if curated else {}
+def corrections_of(corrected: Sequence[Path]) -> dict[str, TrainImage]:
+    """Of the sets that stand and credit otherwise than those that were trained on; the first goes before the others."""
+    return {row.sha256: row for curated in reversed(corrected) for row in read_rows(curated / "images.jsonl", TrainImage)}
 
 
 def corrected_rows(attribution: Path, corrections: Corrections) -> list[JsonObject]:
@@ -45,6 +46,14 @@ def corrected_attribution(attribution: Path, corrections: Corrections) -> str:
 def corrected_card(card: str, attribution: Path, corrections: Corrections) -> str:
     """A model card as the images are credited now."""
     return with_credits(card, corrected_rows(attribution, corrections)) if corrections and attribution.is_file() else card
+
+
+def write_corrected(folder: Path, card: str, attribution: Path, corrections: Corrections) -> None:
+    """Writes README.md and ATTRIBUTION.csv into a folder as the images are credited now."""
+    write_atomically(folder / "README.md", corrected_card(card, attribution, corrections))
+    write_atomically(
+        folder / attribution.name, corrected_attribution(attribution, corrections) if corrections else attribution.read_bytes()
+    )
 
 
 def _credit(row: TrainImage | None) -> dict[str, str]:

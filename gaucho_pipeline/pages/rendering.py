@@ -17,7 +17,7 @@ from gaucho_pipeline.language.bilingual import LANGUAGES, Language
 from gaucho_pipeline.pages.card import with_pictures
 from gaucho_pipeline.pages.collection_content import CollectionFolders, collection_content
 from gaucho_pipeline.pages.content import ConceptFolders, card_content, concept_content
-from gaucho_pipeline.pages.corrections import corrected_attribution, corrected_card, corrections_of
+from gaucho_pipeline.pages.corrections import corrected_attribution, corrected_card, corrections_of, write_corrected
 from gaucho_pipeline.pages.front import NOT_SHARED, SharedContent, front_content, shared_content
 from gaucho_pipeline.pages.words import PAGE, other, words
 from gaucho_pipeline.store.manifest import read_manifest
@@ -59,8 +59,9 @@ def _write_collection(folder: Path, collection: CollectionFolders, with_weights:
         content = collection_content(collection, language, with_weights)
         shared = shared_content(about, collection.slug, "", content.reason, language)
         write_atomically(folder / PAGE[language], render("collection.html", language, f"../{PAGE[language]}", shared, c=content))
-        files = ["README.md", "losses.png", "ATTRIBUTION.csv", *([content.weights] if content.weights else [])]
-    for name in files:
+    card, table = (collection.collection / name for name in ("README.md", "ATTRIBUTION.csv"))
+    write_corrected(folder, card.read_text(encoding="utf-8"), table, corrections_of(collection.corrected))
+    for name in ("losses.png", *([content.weights] if content.weights else [])):
         shutil.copyfile(collection.collection / name, folder / name)
 
 
@@ -73,7 +74,7 @@ def write_concept(
 ) -> None:
     """Writes the pages of a concept, with its pictures, the training images in small, the credits and the weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    corrections = corrections_of(concept.curated)
+    corrections = corrections_of(concept.corrected)
     for language in LANGUAGES:
         content = concept_content(concept, language, with_weights, approved)
         picture = content.hero.after if content.hero else ""

@@ -319,10 +319,9 @@ class Project:
             )
         return found
 
-    def corrected_credits(self, slug: str) -> Path | None:
-        """The set that credits a checkpoint's images as they are credited now, where that is another than it was trained on."""
-        found = site.corrected(self.store, slug, self.checkpoint(slug))
-        return found.folder if found else None
+    def corrected_credits(self, trained: Artifact) -> list[Path]:
+        """The sets that credit the images of a checkpoint or a collection as they are credited now, where those are others."""
+        return [each.folder for each in site.corrected_sets(self.store, trained)]
 
     def checkpoint(self, slug: str) -> Artifact:
         """What was learned of a concept last. Raises ConfigError if there is no such concept, GauchoError if nothing was learned of it."""

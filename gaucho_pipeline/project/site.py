@@ -36,8 +36,8 @@ class Shown:
     """Where the concept has one, and it was drawn with that checkpoint."""
     judgement: Artifact | None = None
     """Where people judged it, these pictures or earlier ones."""
-    curated: Artifact | None = None
-    """The set that stands, where it credits the images that were learned from otherwise than the one that was trained on."""
+    corrected: Sequence[Artifact] = ()
+    """The sets that stand, where they credit the images that were learned from otherwise than those that were trained on; its own first."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,8 @@ class ShownCollection:
 
     evaluation: Artifact
     collection: Artifact
+    corrected: Sequence[Artifact] = ()
+    """As of a concept."""
 
 
 def collections_shown(store: Store, concepts: Concepts, shown: Mapping[str, Shown]) -> dict[str, ShownCollection]:
@@ -60,7 +62,7 @@ def collections_shown(store: Store, concepts: Concepts, shown: Mapping[str, Show
         learned = members[0].checkpoint.manifest.provenance.inputs.get(f"{COLLECTION.name}/{slug}")
         collection = store.find_version(COLLECTION.name, slug, learned) if learned else None
         if collection and versions == evaluation.manifest.provenance.inputs:
-            found[slug] = ShownCollection(evaluation, collection)
+            found[slug] = ShownCollection(evaluation, collection, corrected_sets(store, collection))
     return found
 
 
@@ -83,13 +85,24 @@ def _shown(store: Store, slug: str, concept: Concept, evaluation: Artifact) -> S
     sequence = store.current(SAMPLE_SEQUENCE.name, slug) if concept.has(SAMPLE_SEQUENCE.part) else None
     is_of_it = sequence and sequence.manifest.provenance.inputs[CHECKPOINT.name] == checkpoint.manifest.data_version
     shown = sequence if is_of_it and sequence and not blocked_by(sequence) else None
-    return Shown(evaluation, gallery, checkpoint, shown, store.current(JUDGEMENT.name, slug), corrected(store, slug, checkpoint))
+    return Shown(evaluation, gallery, checkpoint, shown, store.current(JUDGEMENT.name, slug), corrected_sets(store, checkpoint))
 
 
-def corrected(store: Store, slug: str, checkpoint: Artifact) -> Artifact | None:
-    """The set that stands, where it differs from the one that was trained on in credits alone."""
-    curated = store.current(CURATED_SET.name, slug)
-    return curated if differs_in_credits(store, checkpoint, curated) else None
+def corrected_sets(store: Store, trained: Artifact) -> list[Artifact]:
+    """The sets that stand, where they differ in credits alone from those that a checkpoint or a collection learned from.
+
+    Of a checkpoint that was taken from a collection its own comes first, then those of the concepts that were taught with it.
+    """
+    found: dict[str, Artifact] = {}
+    for name, version in trained.manifest.provenance.inputs.items():
+        asset, _unused, other = name.partition("/")
+        if asset == CURATED_SET.name:
+            curated = store.current(CURATED_SET.name, other or trained.manifest.concept)
+            if curated and differs_in_credits(store, trained, curated, name):
+                found = {curated.manifest.concept: curated} | found
+        elif asset == COLLECTION.name and (collection := store.find_version(COLLECTION.name, other, version)):
+            found = found | {each.manifest.concept: each for each in corrected_sets(store, collection)}
+    return list(found.values())
 
 
 def site_inputs(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection]) -> dict[str, Artifact]:
@@ -97,7 +110,9 @@ def site_inputs(shown: Mapping[str, Shown], collections: Mapping[str, ShownColle
     trained = {f"{COLLECTION_EVALUATION.name}/{slug}": each.evaluation for slug, each in collections.items()}
     stories = {f"{SAMPLE_SEQUENCE.name}/{slug}": each.sequence for slug, each in shown.items() if each.sequence}
     judged = {f"{JUDGEMENT.name}/{slug}": each.judgement for slug, each in shown.items() if each.judgement}
-    credited = {f"{CURATED_SET.name}/{slug}": each.curated for slug, each in shown.items() if each.curated}
+    corrected = [curated for each in shown.values() for curated in each.corrected]
+    corrected += [curated for each in collections.values() for curated in each.corrected]
+    credited = {f"{CURATED_SET.name}/{curated.manifest.concept}": curated for curated in corrected}
     return {f"{EVALUATION.name}/{slug}": each.evaluation for slug, each in shown.items()} | stories | judged | credited | trained
 
 

@@ -6,25 +6,25 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
-from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models.base_models import Loaded, load
 from gaucho_pipeline.models.trained import add_learned
-from gaucho_pipeline.pages.corrections import corrected_attribution, corrected_card, corrections_of
+from gaucho_pipeline.pages.corrections import corrections_of, write_corrected
 from gaucho_pipeline.store.artifact import Artifact
 
 _COPIED = ("README.md", "ATTRIBUTION.csv", "losses.png")
 
 
-def export_pipeline(checkpoint: Artifact, folder: Path, curated: Path | None = None) -> None:
+def export_pipeline(checkpoint: Artifact, folder: Path, corrected: Sequence[Path] = ()) -> None:
     """Writes a pipeline that `from_pretrained` loads, with the model card and the credits of the images beside it.
 
-    `curated`: the set that credits the images as they are credited now, where that is another than the one that was trained on. Raises
+    `corrected`: the sets that credit the images as they are credited now, where those are others than it was trained on. Raises
     ConfigError if something stands in the folder, GauchoError if the base model or what was learned does not load, or is not finite.
     """
     if folder.exists() and any(folder.iterdir()):
@@ -38,10 +38,8 @@ def export_pipeline(checkpoint: Artifact, folder: Path, curated: Path | None = N
         write_pipeline(base, whole)
         for file in _COPIED:
             shutil.copyfile(checkpoint.folder / file, whole / file)
-        if corrections := corrections_of(curated):
-            table, card = whole / "ATTRIBUTION.csv", whole / "README.md"
-            write_atomically(card, corrected_card(card.read_text(encoding="utf-8"), table, corrections))
-            write_atomically(table, corrected_attribution(table, corrections))
+        if corrections := corrections_of(corrected):
+            write_corrected(whole, (whole / "README.md").read_text(encoding="utf-8"), whole / "ATTRIBUTION.csv", corrections)
         provenance = {"checkpoint": checkpoint.manifest.data_version, "base_model": checkpoint.manifest.provenance.base_model}
         (whole / "made_from.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
         if folder.exists():

@@ -154,12 +154,15 @@ def _not_ours(folder: Path) -> list[str]:
 
 
 def _collection_folders(project: Project, slug: str, shown: ShownCollection) -> CollectionFolders:
-    inputs = {f"{each.manifest.asset}/{slug}": each.folder for each in (shown.evaluation, shown.collection)}
+    artifacts = (shown.evaluation, shown.collection, *shown.corrected)
+    inputs = {f"{each.manifest.asset}/{each.manifest.concept}": each.folder for each in artifacts}
     concepts = {each: project.concept(each).about() for each in project.concepts.concepts_of(slug)}
     return collection_folders(slug, project.concepts.collections[slug].about(), concepts, inputs)
 
 
 def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:
     about = project.concept(slug).about()
-    further = (each.folder if each else None for each in (shown.sequence, shown.judgement, shown.curated))
-    return ConceptFolders(slug, about, shown.evaluation.folder, shown.gallery.folder, shown.checkpoint.folder, *further)
+    sequence, judgement = (each.folder if each else None for each in (shown.sequence, shown.judgement))
+    corrected = [each.folder for each in shown.corrected]
+    evaluation, gallery, checkpoint = (each.folder for each in (shown.evaluation, shown.gallery, shown.checkpoint))
+    return ConceptFolders(slug, about, evaluation, gallery, checkpoint, sequence, judgement, corrected)

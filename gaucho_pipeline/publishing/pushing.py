@@ -1,4 +1,4 @@
-"""What was learned of a concept, put on a model hub: the weights, the card with its pictures, and the credits, once a curator approved it.
+"""What was learned of a concept or a collection, put on a model hub: weights, card with pictures, and credits, once a curator approved it.
 
 Who may write there is the hub library's to know (HF_TOKEN, or `hf auth login`): no token passes through here.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,27 +15,28 @@ from pydantic import TypeAdapter, ValidationError
 from gaucho_pipeline.assets.rows import Picture, read_rows
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _, first_line
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.pages.card import with_pictures
-from gaucho_pipeline.pages.corrections import corrected_attribution, corrected_card, corrections_of
+from gaucho_pipeline.pages.card import MAX_PICTURES, with_pictures
+from gaucho_pipeline.pages.corrections import corrections_of, write_corrected
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.publishing.exporting import export_pipeline
 from gaucho_pipeline.publishing.publish import refusal
+from gaucho_pipeline.store.artifact import Artifact
 
 _PUSHED = TypeAdapter(dict[str, tuple[str, ...]])
-_CARD, _CREDITS = "README.md", "ATTRIBUTION.csv"
 
 
 def push(project: Project, slug: str, repository: str, is_private: bool, may_begin: Callable[[], bool]) -> str | None:
-    """Puts a concept into a repository of the hub; returns its address, or None where that was not to be.
+    """Puts a concept, or a collection, into a repository of the hub; returns its address, or None where that was not to be.
 
-    `may_begin`: asked once, before a concept goes to a repository for the first time. Raises ConfigError for a name that is none,
-    GauchoError if the concept is not approved as it stands, and TransientError if the hub cannot be asked or does not let us in.
+    `may_begin`: asked once, before it goes to a repository for the first time. Raises ConfigError for a name that is none, GauchoError if
+    the concept, or one of the collection, is not approved as it stands, and TransientError if the hub cannot be asked or does not take it.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    if why := refusal(project, slug):
-        raise GauchoError(why)
+    for concept in project.concepts.concepts_of(slug):
+        if why := refusal(project, concept):
+            raise GauchoError(why)
     if repository.count("/") != 1:
         raise ConfigError(_("{repository}: must be owner/name, as the hub has it", repository=repository))
     if repository not in pushed_to(project).get(slug, ()) and not may_begin():
@@ -60,7 +61,7 @@ def push(project: Project, slug: str, repository: str, is_private: bool, may_beg
 
 
 def pushed_to(project: Project) -> dict[str, tuple[str, ...]]:
-    """The repositories that each concept was put into, by slug."""
+    """The repositories that each concept and collection was put into, by slug."""
     try:
         return _PUSHED.validate_json(_file(project).read_bytes())
     except (OSError, ValidationError):
@@ -69,21 +70,42 @@ def pushed_to(project: Project) -> dict[str, tuple[str, ...]]:
 
 def _gather(project: Project, slug: str, folder: Path) -> None:
     """All that goes to the hub, and nothing else: no training image, not even in small."""
-    shown = project.shown()[slug]
-    weights = shown.checkpoint.folder / f"{slug}.safetensors"
+    trained, galleries = _trained_and_drawn(project, slug)
+    weights = trained.folder / f"{slug}.safetensors"
     if weights.is_file():
         shutil.copyfile(weights, folder / weights.name)
     else:
-        export_pipeline(shown.checkpoint, folder / "pipeline")  # all weights were learned
-    rows = read_rows(shown.gallery.folder / "pictures.jsonl", Picture)
-    card = with_pictures((shown.checkpoint.folder / _CARD).read_text(encoding="utf-8"), rows, shown.gallery.manifest.drawing_spec())
-    credited, corrections = shown.checkpoint.folder / _CREDITS, corrections_of(shown.curated.folder if shown.curated else None)
-    write_atomically(folder / _CARD, corrected_card(card, credited, corrections))
-    write_atomically(folder / _CREDITS, corrected_attribution(credited, corrections) if corrections else credited.read_bytes())
-    for row in rows:
-        if row.model == "tuned" and row.file in card:
-            (folder / row.file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(shown.gallery.folder / row.file, folder / row.file)
+        export_pipeline(trained, folder / "pipeline")  # all weights were learned
+    pictures = _tuned_pictures(galleries, MAX_PICTURES)
+    drawn = next(iter(galleries.values())).manifest.drawing_spec()
+    card = with_pictures((trained.folder / "README.md").read_text(encoding="utf-8"), [row for row, _file in pictures], drawn)
+    write_corrected(folder, card, trained.folder / "ATTRIBUTION.csv", corrections_of(project.corrected_credits(trained)))
+    for row, file in ((row, file) for row, file in pictures if row.file in card):
+        (folder / row.file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / row.file)
+
+
+def _trained_and_drawn(project: Project, slug: str) -> tuple[Artifact, dict[str, Artifact]]:
+    """What was learned, and the galleries that were drawn with it, by concept. Raises GauchoError if a collection is not shown as it is."""
+    shown = project.shown()
+    if slug in shown:
+        return shown[slug].checkpoint, {slug: shown[slug].gallery}
+    collections = project.collections_shown(shown)
+    if slug not in collections:
+        raise GauchoError(_("nothing of {slug} can be shown yet; run: gaucho run {slug}", slug=slug))
+    return collections[slug].collection, {concept: shown[concept].gallery for concept in project.concepts.concepts_of(slug)}
+
+
+def _tuned_pictures(galleries: Mapping[str, Artifact], at_most: int) -> list[tuple[Picture, Path]]:
+    """Pictures of the concepts in turn, under the names that they go by on the hub, with the files that they are."""
+    found = []
+    for concept, gallery in galleries.items():
+        rows = read_rows(gallery.folder / "pictures.jsonl", Picture)
+        tuned = [row for row in rows if row.model == "tuned" and row.kind == "concept" and not row.blank]
+        inside = "" if len(galleries) == 1 else f"{concept}/"
+        named = [(row.model_copy(update={"file": f"{inside}{row.file}"}), gallery.folder / row.file) for row in tuned]
+        found += [(number, each) for number, each in enumerate(named)]
+    return [each for _number, each in sorted(found, key=lambda pair: pair[0])][:at_most]
 
 
 def _file(project: Project) -> Path:

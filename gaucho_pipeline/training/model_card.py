@@ -1,6 +1,7 @@
 """The model card of a checkpoint, README.md: how to use what was learned, how well it was learned, its limits, and whom to credit.
 
-Its head is what model hubs read (https://huggingface.co/docs/hub/model-cards); the rest is for people.
+Its head is what model hubs read (https://huggingface.co/docs/hub/model-cards); the rest is for people, in English, with what it says in
+sentences once more in Portuguese.
 """
 
 from __future__ import annotations
@@ -17,16 +18,23 @@ from gaucho_pipeline.assets.metrics import CheckpointMetrics
 from gaucho_pipeline.assets.rows import Credit
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.families import Family
+from gaucho_pipeline.language.terminal import reader
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.prompts.templates import ConceptWords, instance_prompt
 from gaucho_pipeline.rights.credits import credits_section, plain_markdown
 from gaucho_pipeline.rights.model_licenses import ModelLicense, license_of
 
 _LOSS_FELL = {
-    "yes": "The loss on images that it never learned from fell beyond chance. That may be by colours and light: look at the pictures.",
-    "no": "**Nothing worth the name was learned**: the loss on images that it never learned from did not fall beyond chance.",
-    "unclear": "Whether it fell is unclear: part of the interval is no gain, or there are too few images to say.",
+    "yes": _("The loss on images that it never learned from fell beyond chance. That may be by colours and light: look at the pictures."),
+    "no": _("Nothing worth the name was learned: the loss on images that it never learned from did not fall beyond chance."),
+    "unclear": _("Whether it fell is unclear: part of the interval is no gain, or there are too few images to say."),
+}
+_GENERATED = _("Every picture that is made with it is generated, and should say so.")
+_QUANTIZED = {
+    "nf4": _("The base model's denoiser was in four bits (nf4) while this was trained."),
+    "int8": _("The base model was in eight bits (int8) while this was trained."),
 }
 
 
@@ -69,16 +77,23 @@ def collection_card(about: CollectionCard) -> str:
     tokens = "\n".join(f"- **{own.token} {own.class_noun}**" for own in about.concepts)
     images = sum(each.train_images for each in about.concepts.values())
     measured = "\n\n".join(
-        f"### {own.token} {own.class_noun}\n\n{_fell(each)}\n\n{_loss_table(each)}" for own, each in about.concepts.items()
+        f"### {own.token} {own.class_noun}\n\n{' '.join(_fell(each))}\n\n{_loss_table(each)}" for own, each in about.concepts.items()
     )
+    opening = _(
+        "What {base_model} learned of {count} concepts together, by {method}: one file that draws each where its two words are written.",
+        base_model=f"`{spec.base_model}`",
+        count=len(about.concepts),
+        method=method.title,
+    )
+    limits = _limits(spec, images, license_, about.consent)
+    fell = [" ".join((f"**{own.token} {own.class_noun}**:", *_in_portuguese(_fell(each)))) for own, each in about.concepts.items()]
     sections = [
         _head(about.slug, words, spec),
-        f"# {plain_markdown(about.title or about.slug)}\n\nWhat `{spec.base_model}` learned of {len(about.concepts)} concepts together, by "
-        f"{method.title}: one file that draws each where its two words are written.\n\n{tokens}\n\n"
-        "Every picture that is made with it is generated, and should say so.",
+        f"# {plain_markdown(about.title or about.slug)}\n\n{opening}\n\n{tokens}\n\n{_GENERATED}",
         _use(about.slug, words, spec, about.family),
         f"## What was measured\n\n{measured}\n\n![Loss over the steps](losses.png)\n\n{_took(metrics)}",
-        _limits(spec, metrics.model_copy(update={"train_images": images}), license_) + _agreed(about.consent),
+        _limits_section(limits),
+        _portuguese_section([opening, _GENERATED], fell, limits),
         credits_section([row.model_dump() for row in about.credited]),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]
@@ -90,22 +105,24 @@ def model_card(about: CardSubject) -> str:
     slug, title, words, family, metrics = about.slug, about.title, about.words, about.family, about.metrics
     license_, method = license_of(about.spec.base_model), METHODS[about.spec.method]
     spec = _without_paths(about.spec)
+    opening = _(
+        "What {base_model} learned of it, by {method}: write {token} where it is to be drawn.",
+        base_model=f"`{spec.base_model}`",
+        method=method.title,
+        token=f"**{words.token} {words.class_noun}**",
+    )
+    limits = _limits(spec, metrics.train_images, license_, about.consent)
     sections = [
         _head(slug, words, spec),
-        f"# {plain_markdown(title or slug)}\n\nWhat `{spec.base_model}` learned of it, by {method.title}: "
-        f"write **{words.token} {words.class_noun}** where it shall be drawn. "
-        "Every picture that is made with it is generated, and should say so.",
+        f"# {plain_markdown(title or slug)}\n\n{opening} {_GENERATED}",
         _use(slug, words, spec, family),
         _measured(metrics),
-        _limits(spec, metrics, license_) + _agreed(about.consent),
+        _limits_section(limits),
+        _portuguese_section([opening, _GENERATED], [" ".join(_in_portuguese(_fell(metrics)))], limits),
         credits_section([row.model_dump() for row in about.credited]),
         "## Specification\n\n```json\n" + json.dumps(spec.identity(), ensure_ascii=False, indent=1) + "\n```",
     ]
     return "\n\n".join(sections) + "\n"
-
-
-def _agreed(consent: str) -> str:
-    return f"\n\nWhat people and communities whom it shows have agreed to: {plain_markdown(consent)}." if consent else ""
 
 
 def _without_paths(spec: TrainingSpec) -> TrainingSpec:
@@ -138,16 +155,22 @@ def _use(slug: str, words: ConceptWords, spec: TrainingSpec, family: type[Family
 
 def _measured(metrics: CheckpointMetrics) -> str:
     picture = "![Loss over the steps](losses.png)"
-    return f"## What was measured\n\n{_fell(metrics)}\n\n{_loss_table(metrics)}\n{picture}\n\n{_took(metrics)}"
+    return f"## What was measured\n\n{' '.join(_fell(metrics))}\n\n{_loss_table(metrics)}\n{picture}\n\n{_took(metrics)}"
 
 
-def _fell(metrics: CheckpointMetrics) -> str:
-    """Whether the loss fell, and how sure that is."""
+def _fell(metrics: CheckpointMetrics) -> list[str]:
+    """Whether the loss fell, and how sure that is, in sentences."""
     loss = metrics.validation_loss
-    change = f" The change is {loss.interval[0]:.4f} to {loss.interval[1]:.4f} (95 %)." if loss.interval else ""
-    apart = "" if metrics.reported_apart else " There were too few images to report on others than those that chose the step."
-    ended = f" It ended before its last step: {metrics.ended}." if metrics.ended else ""
-    return f"Did the loss fall: **{metrics.loss_fell}**. {_LOSS_FELL.get(metrics.loss_fell or '', '')}{change}{apart}{ended}"
+    sentences = [_("Did the loss fall: **{word}**.", word=metrics.loss_fell or "not known")]
+    if meaning := _LOSS_FELL.get(metrics.loss_fell or ""):
+        sentences.append(meaning)
+    if loss.interval:
+        sentences.append(_("The change is {low:.4f} to {high:.4f} (95 %).", low=loss.interval[0], high=loss.interval[1]))
+    if not metrics.reported_apart:
+        sentences.append(_("There were too few images to report on others than those that chose the step."))
+    if metrics.ended:
+        sentences.append(_("It ended before its last step: {reason}.", reason=metrics.ended))
+    return sentences
 
 
 def _loss_table(metrics: CheckpointMetrics) -> str:
@@ -170,15 +193,33 @@ def _took(metrics: CheckpointMetrics) -> str:
     return text + "."
 
 
-def _limits(spec: TrainingSpec, metrics: CheckpointMetrics, license_: ModelLicense) -> str:
-    bits = {
-        None: "", "nf4": " The base model's denoiser was in four bits (nf4) while it was taught.",
-        "int8": " The base model was in eight bits (int8) while it was taught.",
-    }[spec.quantization]  # fmt: skip
-    return (
-        "## Limits, and what the result can bear\n\n"
-        f"It learned from {metrics.train_images} images: what they do not show, it invents. "
-        f"It is no evidence of how anything looked.{bits}\n\n"
-        f"The base model's licence is {license_.name}{f' ({license_.url})' if license_.url else ''}: {license_.conditions}. "
-        "The images' licences are beside each of them; those that ask for attribution ask for it wherever this model is published."
+def _limits(spec: TrainingSpec, train_images: int, license_: ModelLicense, consent: str) -> list[str]:
+    """What it cannot do, and what licences and people ask of whoever uses it, in sentences."""
+    sentences = [
+        _("It learned from {count} images: what they do not show, it invents.", count=train_images),
+        _("It is no evidence of how anything looked."),
+    ]
+    if spec.quantization:
+        sentences.append(_QUANTIZED[spec.quantization])
+    named = license_.name + (f" ({license_.url})" if license_.url else "")
+    sentences.append(_("The base model's licence is {license}: {conditions}.", license=named, conditions=license_.conditions))
+    sentences.append(
+        _("The images' licences are beside each of them; those that ask for attribution ask for it wherever this model is published.")
     )
+    if consent:
+        sentences.append(_("What people and communities whom it shows have agreed to: {consent}.", consent=plain_markdown(consent)))
+    return sentences
+
+
+def _limits_section(limits: Sequence[str]) -> str:
+    return f"## Limits, and what the result can bear\n\n{' '.join(limits)}"
+
+
+def _portuguese_section(opening: Sequence[str], fell: Sequence[str], limits: Sequence[str]) -> str:
+    """The card's sentences in Portuguese. `fell` is in Portuguese already, a paragraph for each concept."""
+    paragraphs = [" ".join(_in_portuguese(opening)), *fell, " ".join(_in_portuguese(limits))]
+    return "## Em português\n\n" + "\n\n".join(paragraphs)
+
+
+def _in_portuguese(sentences: Sequence[str]) -> list[str]:
+    return [reader("pt").read(sentence) for sentence in sentences]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from gaucho_pipeline.assets.verdicts import REASONS, SENTENCES
 from gaucho_pipeline.errors import _
 from gaucho_pipeline.language.terminal import TranslatedLines, language, reader
+from gaucho_pipeline_tests.catalogue import sentences
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 
 PT = reader("pt", SENTENCES)
@@ -79,6 +81,18 @@ def test_a_line_is_read_with_what_was_filled_in(said: str, read: str) -> None:
 )
 def test_what_is_no_sentence_of_ours_stays_as_it_is(said: str) -> None:
     assert PT.read_line(said) == said
+
+
+def test_what_was_formatted_is_text_that_a_translation_does_not_format_again() -> None:
+    said = _("a third of the steps changed the validation loss by {low:.4f} to {high:.4f} only", low=0.001, high=0.002)
+    assert PT.read(said) == "um terço dos passos mudou a perda de validação em apenas 0.0010 a 0.0020"
+
+
+def test_every_sentence_can_be_read_with_something_filled_in() -> None:
+    for sentence in sentences():
+        values = {name: 3 if spec else "x1" for _literal, name, spec, _conversion in string.Formatter().parse(sentence) if name}
+        for line in sentence.format(**values).split("\n"):
+            PT.read_line(line)
 
 
 def test_what_a_person_named_is_not_read() -> None:

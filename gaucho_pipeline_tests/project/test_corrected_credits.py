@@ -98,7 +98,7 @@ def test_the_card_and_the_table_of_an_older_checkpoint_say_the_credit_as_it_is_n
     card = f"# A card\n\n{credits_section([row.model_dump() for row in rows])}\n\n## Specification\n\nrank 8\n"
     (tmp_path / "now").mkdir()
     write_rows(tmp_path / "now" / "images.jsonl", [train_image(1, author="=Anália | x"), train_image(2)])
-    now = corrections_of(tmp_path / "now")
+    now = corrections_of([tmp_path / "now"])
     assert all(isinstance(row, TrainImage) for row in now.values())
     table = corrected_attribution(tmp_path / "ATTRIBUTION.csv", now)
     assert "'=Anália | x" in table  # which no spreadsheet takes for a formula

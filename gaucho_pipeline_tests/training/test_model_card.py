@@ -143,10 +143,27 @@ def test_the_python_names_what_was_taught_by_its_commit_and_a_folder_by_its_name
 
 
 @pytest.mark.parametrize(
-    ("loss_fell", "said"), [("yes", "fell beyond chance"), ("no", "**Nothing worth the name was learned**"), ("unclear", "is unclear")]
+    ("loss_fell", "said"), [("yes", "fell beyond chance"), ("no", "**no**. Nothing worth the name was learned"), ("unclear", "is unclear")]
 )
 def test_a_failure_is_called_one(loss_fell: str, said: str) -> None:
     assert said in card(metrics={"loss_fell": loss_fell})
+
+
+@pytest.mark.parametrize(("loss_fell", "word"), [("yes", "sim"), ("no", "não"), ("unclear", "incerto")])
+@pytest.mark.parametrize("base_model", ["embedded", "black-forest-labs/FLUX.1-dev", "/home/maria/sd15"])
+@pytest.mark.parametrize("quantization", [None, "nf4", "int8"])
+def test_its_sentences_are_there_in_portuguese_too(loss_fell: str, word: str, base_model: str, quantization: str | None) -> None:
+    ended = "a third of the steps changed the validation loss by 0.0010 to 0.0020 only"
+    metrics = {"loss_fell": loss_fell, "reported_apart": False, "ended": ended}
+    revision = "0" * 40 if base_model.startswith("black") else None
+    text = card(metrics=metrics, base_model=base_model, revision=revision, quantization=quantization)
+    portuguese = text.split("## Em português\n\n")[1].split("\n\n## ")[0]
+    assert "escreva **mtl tree** onde deve ser desenhado. Toda figura feita com ele é gerada, e deve dizer isso." in portuguese
+    assert f"O erro caiu: **{word}**." in portuguese
+    assert "um terço dos passos mudou a perda de validação em apenas 0.0010 a 0.0020." in portuguese
+    assert "Aprendeu com 7 imagens" in portuguese
+    assert ("em quatro bits" in portuguese, "em oito bits" in portuguese) == (quantization == "nf4", quantization == "int8")
+    assert not set(re.findall(r"[a-z]+", portuguese)) & {"the", "of", "is", "was", "what", "learned", "may", "must", "images", "package"}
 
 
 def test_it_says_what_it_took() -> None:
