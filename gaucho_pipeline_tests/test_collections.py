@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,15 @@ def test_the_page_has_the_table_the_file_and_the_credits(made_once: Path) -> Non
     assert 'href="rs/index.html"' in (site / "index.html").read_text(encoding="utf-8")
     assert "4 imagens de outros conceitos" not in (site / "araucaria" / "index.html").read_text(encoding="utf-8")
     assert "3 imagens de outros conceitos" in (site / "araucaria" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_page_opens_with_a_pair_of_each_concept_and_says_that_they_were_generated(made_once: Path) -> None:
+    folder = opened(made_once).store.stable("gallery_site", "all") / "rs"
+    page = (folder / "index.html").read_text(encoding="utf-8")
+    pictures = re.findall(r'<img src="([^"]+)"', page)
+    assert [picture.split("/")[1] for picture in pictures] == ["araucaria", "araucaria", "chimarrao", "chimarrao"]
+    assert all((folder / picture).is_file() for picture in pictures)
+    assert page.index("foram geradas por um modelo") < page.index("<img") < page.index("<table")
 
 
 # ------------------------------------------------------------------------------------------ what is made again, and what is not

@@ -49,16 +49,24 @@ def write_site(
     for each in concepts:
         write_concept(folder / each.slug, each, with_weights, (approvals or {}).get(each.slug), about)
     for each_collection in collections:
-        _write_collection(folder / each_collection.slug, each_collection, with_weights, about)
+        _write_collection(folder / each_collection.slug, each_collection, concepts, with_weights, about)
 
 
-def _write_collection(folder: Path, collection: CollectionFolders, with_weights: bool, about: AboutSite | None) -> None:
-    """Writes the pages of a collection, with its one file, its card and the credits of all that it learned from."""
+def _write_collection(
+    folder: Path, collection: CollectionFolders, concepts: Sequence[ConceptFolders], with_weights: bool, about: AboutSite | None
+) -> None:
+    """Writes the pages of a collection, with its one file, its card and the credits of all that it learned from.
+
+    `concepts`: those of the site, of which the collection's own are shown.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    own = [each for each in concepts if each.slug in collection.about.concepts]
     for language in LANGUAGES:
         content = collection_content(collection, language, with_weights)
         shared = shared_content(about, collection.slug, "", content.reason, language)
-        write_atomically(folder / PAGE[language], render("collection.html", language, f"../{PAGE[language]}", shared, c=content))
+        cards = [card_content(each, language) for each in own]
+        page = render("collection.html", language, f"../{PAGE[language]}", shared, c=content, cards=cards)
+        write_atomically(folder / PAGE[language], page)
     card, table = (collection.collection / name for name in ("README.md", "ATTRIBUTION.csv"))
     write_corrected(folder, card.read_text(encoding="utf-8"), table, corrections_of(collection.corrected))
     for name in ("losses.png", *([content.weights] if content.weights else [])):
