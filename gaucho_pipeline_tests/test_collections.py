@@ -25,6 +25,7 @@ from gaucho_pipeline.orchestration.repository import build_defs
 from gaucho_pipeline.project.approvals import approve
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.provenance.verify import verify_file
+from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline_tests.conftest import SMALL, draw_folder, folder_concept
 from gaucho_pipeline_tests.fake_hub import Hub, push
 from gaucho_pipeline_tests.programs import gaucho, made
@@ -341,16 +342,117 @@ def test_a_checkpoint_that_is_taken_from_a_collection_is_not_packed(folder: Path
 
 def test_its_page_is_published_once_all_of_its_concepts_are_approved(folder: Path, tmp_path: Path) -> None:
     approve(opened(folder), "araucaria", "Anália")
-    gaucho(folder, "publish", str(tmp_path / "site"))
+    done = gaucho(folder, "publish", str(tmp_path / "site"))
     assert not (tmp_path / "site" / "rs").exists()
+    assert "araucaria: its weights stay here until chimarrao may go out, which they draw, too" in done.stderr
+    assert list((tmp_path / "site").rglob("*.safetensors")) == []
     approve(opened(folder), "chimarrao", "Anália")
     gaucho(folder, "publish", str(tmp_path / "site"))
-    assert (tmp_path / "site" / "rs" / "rs.safetensors").exists()
+    assert {path.name for path in (tmp_path / "site").rglob("*.safetensors")} == {
+        "rs.safetensors",
+        "araucaria.safetensors",
+        "chimarrao.safetensors",
+    }
     row = json.loads((opened(folder).artifact("collection", "rs").folder / "train.jsonl").read_text(encoding="utf-8").splitlines()[0])
     gaucho(folder, "forget", row["sha256"])
     gaucho(folder, "publish", str(tmp_path / "site"), check=False)
     assert not (tmp_path / "site" / "rs").exists()
     assert not (tmp_path / "site" / "araucaria").exists()
+
+
+# ------------------------------------------------------------------------------------------ what one concept asks of the others
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    done = gaucho(folder, *arguments, check=False)
+    assert done.returncode != 0, done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_what_a_community_keeps_does_not_go_out_with_a_concept_that_was_taught_with_it(folder: Path, tmp_path: Path) -> None:
+    for slug in MEMBERS:
+        approve(opened(folder), slug, "Anália")
+    community = {"who": "Povo Kaingang", "labels": ["https://localcontexts.org/label/tk-secret-sacred/"]}
+    edit(folder, lambda value: value["concepts"]["araucaria"].update(community=community))
+    assert "it was taught in one adapter with araucaria" in refused(folder, "publish", str(tmp_path / "site"), "chimarrao")
+    edit(folder, lambda value: (value["concepts"].pop("araucaria"), value.pop("collections")))
+    assert "which the concepts file does not have any more" in refused(folder, "publish", str(tmp_path / "site"), "chimarrao")
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_consent_that_has_lapsed_draws_nothing_by_the_name_of_another(folder: Path) -> None:
+    consent = {"who": "Anita", "date": "2024-01-31", "scope": "all", "review": "2025-01-31"}
+    edit(folder, lambda value: value["concepts"]["araucaria"].update(subject="person", consent=consent))
+    assert "it was to be asked for again by 2025-01-31" in refused(folder, "generate", "chimarrao", "a photo of mtl tree", "--out", "a.png")
+    assert not (folder / "a.png").exists()
+
+
+def test_a_picture_of_another_concept_of_the_adapter_says_of_it_that_it_is_of_the_past(folder: Path) -> None:
+    edit(folder, lambda value: value["concepts"]["araucaria"].update(historical=True))
+    gaucho(folder, "generate", "chimarrao", "a photo of mtl tree.", "--out", "past.png")
+    gaucho(folder, "generate", "chimarrao", "a photo of dnc cup.", "--out", "now.png")
+    said = [verify_file(folder / name, opened(folder).store).claims or {} for name in ("past.png", "now.png")]
+    assert [each.get("imagined") for each in said] == [True, None]
+
+
+# ------------------------------------------------------------------------------------------ what is not believed
+
+
+@pytest.mark.parametrize(
+    ("asset", "slug", "why"),
+    [
+        ("checkpoint", "araucaria", "is taught in the collection rs"),
+        ("collection_evaluation", "rs", "is made here in no time"),
+        ("curated_set", "araucaria", "is made here in no time"),
+    ],
+)
+def test_what_is_packed_by_nobody_is_taken_in_from_nobody(asset: str, slug: str, why: str, folder: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "done.tar", "w", dereference=True) as tar:
+        tar.add(opened(folder).artifact(asset, slug).folder, "artifact")
+    assert why in refused(folder, "unpack", str(tmp_path / "done.tar"))
+
+
+@pytest.mark.parametrize("change", ["pixels", "a stranger", "weights", "a link"])
+def test_what_was_changed_or_added_after_it_was_approved_is_not_published(change: str, folder: Path, tmp_path: Path) -> None:
+    project = opened(folder)
+    for slug in MEMBERS:
+        approve(project, slug, "Anália")
+    gallery = project.artifact("sample_gallery", "araucaria").folder / "pictures"
+    if change == "pixels":
+        first = next(gallery.glob("*-tuned.png"))
+        _replace(first, first.read_bytes() + b"x")
+    elif change == "weights":
+        weights = project.checkpoint("araucaria").folder / "araucaria.safetensors"
+        _replace(weights, weights.read_bytes()[:-1] + b"x")
+    elif change == "a link":
+        (gallery / "zz.png").symlink_to("/etc/hostname")
+    else:
+        (gallery / "zz.png").write_bytes(b"x")
+    assert "is not what was written there; run: gaucho fsck --repair" in refused(folder, "publish", str(tmp_path / "site"), "araucaria")
+    assert not (tmp_path / "site").exists()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.unlink()  # which may be one file with that of another artifact
+    path.write_bytes(content)
+
+
+def test_forgetting_an_image_empties_what_a_killed_training_of_the_collection_left(folder: Path) -> None:
+    row = json.loads((opened(folder).artifact("collection", "rs").folder / "validation.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    shutil.rmtree(folder / "data" / "collection")
+    for slug in ("rs", "gone"):
+        left = folder / "data" / ".staging" / "collection" / slug / ("f" * 32) / "validation" / "mtl"
+        left.mkdir(parents=True)
+        (left / "a.png").write_bytes(b"x")
+    gaucho(folder, "forget", row["sha256"], "--unread")
+    assert [path for path in (folder / "data" / ".staging").rglob("*") if path.is_file()] == []
+
+
+def test_an_image_that_was_forgotten_on_another_machine_is_not_learned_from(folder: Path) -> None:
+    row = json.loads((opened(folder).artifact("collection", "rs").folder / "train.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    Forgotten(opened(folder).forgotten_file).add(row["sha256"], [], "asked for")
+    assert f"to take it out: gaucho forget {row['sha256']}" in refused(folder, "run", "rs", "--select", "collection", "--force")
 
 
 # ------------------------------------------------------------------------------------------ in Dagster

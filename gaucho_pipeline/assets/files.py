@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION, RAW_CRAWL, SAMPLE_GALLERY, SAMPLE_SEQUENCE
+from gaucho_pipeline.assets.table import (
+    CHECKPOINT,
+    COLLECTION,
+    COLLECTION_EVALUATION,
+    EVALUATION,
+    RAW_CRAWL,
+    SAMPLE_GALLERY,
+    SAMPLE_SEQUENCE,
+)
 
 _FILES: Mapping[str, tuple[str, ...]] = {
     RAW_CRAWL.name: ("ATTRIBUTION.csv", "images.jsonl", "refused.jsonl", "failed.jsonl", "gone.jsonl"),
@@ -19,6 +27,7 @@ _FILES: Mapping[str, tuple[str, ...]] = {
         "validation/*/*.png", "logs/*/events.out.tfevents.*", "*.safetensors", "adapter/*.safetensors",
     ),
     SAMPLE_GALLERY.name: ("ATTRIBUTION.csv", "pictures.jsonl", "pictures/*.png", "contact_sheet.jpg"),
+    COLLECTION_EVALUATION.name: (),
     EVALUATION.name: ("copies.jsonl", "training.jsonl", "training/*.jpg"),
     SAMPLE_SEQUENCE.name: (
         "ATTRIBUTION.csv", "filmstrip.jpg", "frames.jsonl", "stories.jsonl", "stories/*/*.png", "stories/*/frames/*.png",
@@ -30,8 +39,8 @@ _FILES: Mapping[str, tuple[str, ...]] = {
 
 def strange_file(asset: str, names: Iterable[str]) -> str:
     """A file that an asset does not have; empty where there is none, or the asset has pages, whose files are not listed."""
-    patterns = _FILES.get(asset, ())
-    return next((name for name in names if patterns and not any(_fits(name, pattern) for pattern in patterns)), "")
+    patterns = _FILES.get(asset)
+    return next((name for name in names if patterns is not None and not any(_fits(name, pattern) for pattern in patterns)), "")
 
 
 def _fits(name: str, pattern: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +55,9 @@ def generate(project: Project, concept: str, prompt: str, **options: Any) -> Non
 
     samples = numbered(filled, "" if filled == written else written, wanted.seed, wanted.number)
     paths = _paths(concept, [sample.seed for sample in samples], wanted.out)
-    imagined = any(project.concept(slug).historical for slug in strengths)
-    generate_pictures(checkpoints, samples, gallery, paths, imagined, _agreed(project, strengths))
+    asked = [*strengths, *_others_asked_for(project, strengths, filled)]
+    imagined = any(project.concept(slug).historical for slug in asked)
+    generate_pictures(checkpoints, samples, gallery, paths, imagined, _agreed(project, asked))
     for path in paths:
         click.echo(str(path))
 
@@ -132,6 +134,13 @@ def sequence(project: Project, concept: str, story: str, out: Path | None) -> No
     about = StoryAbout(name.pt if name else concept, imagined, _agreed(project, slugs))
     draw_story(checkpoints, spec, folder.resolve(), project.store.root, about)
     click.echo(str(folder))
+
+
+def _others_asked_for(project: Project, slugs: Iterable[str], prompt: str) -> list[str]:
+    """The concepts that were taught together with some, and that a prompt asks for by their tokens."""
+    together = dict.fromkeys(other for slug in slugs for other in project.concepts.taught_with(slug))
+    words = set(re.findall(r"\w+", prompt))
+    return [other for other in together if project.concept(other).token in words and other not in set(slugs)]
 
 
 def _agreed(project: Project, slugs: Iterable[str]) -> str:

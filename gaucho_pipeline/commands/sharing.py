@@ -158,11 +158,16 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
     """Write the pages of approved CONCEPTS (all of them if none is named) into FOLDER, for any static host."""
     from gaucho_pipeline.publishing import publish as publishing
 
+    if folder.name == str(folder) and folder.name in (*project.slugs, *project.concepts.collections) and not folder.exists():
+        raise ConfigError(_("{slug} is no folder; name one to write into first: gaucho publish public {slug}", slug=folder.name))
     done = publishing.publish(project, concepts, folder.resolve(), weights)
     for slug in done.concepts:
         if count := publishing.reserved_images(project, slug):
-            text = f"note: {slug}: all rights in {count} of its training images are reserved; they are shown in small, and marked so"
-            click.echo(text, err=True)
+            reserved = "note: {slug}: all rights in {count} of its training images are reserved; they are shown in small, and marked so"
+            click.echo(_(reserved, slug=slug, count=count), err=True)
+    for slug, others in done.without_weights.items():
+        text = _("note: {slug}: its weights stay here until {others} may go out, which they draw, too", slug=slug, others=", ".join(others))
+        click.echo(text, err=True)
     if done.withdrawn:
         gone = ", ".join(done.withdrawn)
         click.echo(_("taken out, because an image was forgotten that they show or learned from: {concepts}", concepts=gone), err=True)

@@ -43,7 +43,7 @@ def _plain(state: State) -> JsonObject:
 
 def _print_state(asset: str, state: State) -> None:
     colour = {"fresh": "green", "waiting": "cyan", "stale": "yellow", "missing": "red"}[state.state]
-    click.echo(f"  {asset:<15} {click.style(f'{state.state:<8}', fg=colour)} {'; '.join(state.reasons)}".rstrip())
+    click.echo(f"  {asset:<21} {click.style(f'{state.state:<8}', fg=colour)} {'; '.join(state.reasons)}".rstrip())
 
 
 @click.command()

@@ -6,6 +6,7 @@ specification makes out of date is in `project/project.py`; what a stage does wi
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -320,6 +321,12 @@ class Concepts(Spec):
         """The concepts of a collection; of a concept, itself."""
         return self.collections[slug].concepts if slug in self.collections else (slug,)
 
+    def taught_with(self, slug: str) -> tuple[str, ...]:
+        """The concepts that one adapter draws: of a collection, or of a concept in one, all of it; of another concept, itself."""
+        return tuple(
+            dict.fromkeys((*self.concepts_of(slug), *(each for one in self.collections_of([slug]) for each in self.concepts_of(one))))
+        )
+
     def collections_of(self, slugs: Iterable[str]) -> list[str]:
         """The collections in which some concepts are taught, each once, and those that are among the slugs themselves."""
         named = set(slugs)
@@ -331,3 +338,20 @@ class Concepts(Spec):
         members = {concept: self.concepts[concept] for concept in written.concepts}
         words = {concept: own.words for concept, own in members.items()}
         return TaughtCollection(written.name, written.spec(words), written.evaluation_spec(words), members)
+
+
+def no_such_concept(concepts: Concepts, slug: str, file: Path, asset: str = "") -> str:
+    """What is said to whoever names a concept that a file does not have: a collection is none, and a near name may be meant.
+
+    `asset`: what was asked for of it; of a concept that the file has, one that collections have.
+    """
+    if slug in concepts.concepts:
+        owners = ", ".join(concepts.collections_of([slug])) or _("none")
+        return _("{slug} has no {asset}; collections have, and it is in: {owners}", slug=slug, asset=asset, owners=owners)
+    if slug in concepts.collections:
+        names = ", ".join(concepts.collections[slug].concepts)
+        return _("{slug} is a collection, which this is not for; name one of its concepts: {names}", slug=slug, names=names)
+    every = [*concepts.concepts, *concepts.collections]
+    text = _("{file}: there is no concept {slug!r}; there are {slugs}", file=file, slug=slug, slugs=", ".join(every))
+    close = difflib.get_close_matches(slug.lower(), every, n=1)
+    return text + (_("; did you mean {close!r}?", close=close[0]) if close else "")

@@ -15,9 +15,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from gaucho_pipeline.assets.table import PARTS
+from gaucho_pipeline.assets.table import ALL, PARTS
 from gaucho_pipeline.concepts.collection import Collection, owners_of
 from gaucho_pipeline.concepts.concept import SLUG, Concept, Concepts
+from gaucho_pipeline.concepts.plain_words import in_plain_words
 from gaucho_pipeline.concepts.sequence import SEQUENCE_ENCODERS
 from gaucho_pipeline.concepts.yaml_mistakes import MAX_BYTES, Mistake, check_nesting, check_size, check_slips, line_and_problem
 from gaucho_pipeline.errors import ConfigError, _
@@ -48,6 +49,7 @@ def load_concepts(path: Path) -> Concepts:
     for slug, part in raw.items():
         if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
             raise lines.error(("concepts", slug), _("a key must be a slug: small letters, digits and _ (the name may have accents)"))
+        _check_not_reserved(lines, ("concepts", slug))
         if not isinstance(part, dict):
             raise lines.error(("concepts", slug), _("must be a mapping with token, class_noun and crawl"))
         merged[slug] = _with_defaults(JsonObject(part), JsonObject(defaults))
@@ -70,6 +72,7 @@ def _collections(lines: _Lines, raw: object, defaults: JsonObject) -> dict[str, 
     for slug, keys in raw.items():
         if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
             raise lines.error(("collections", slug), _("a key must be a slug: small letters, digits and _ (the name may have accents)"))
+        _check_not_reserved(lines, ("collections", slug))
         if not isinstance(keys, dict):
             raise lines.error(("collections", slug), _("must be a mapping with concepts: the slugs of several concepts"))
         own = keys.get("training", {})
@@ -186,7 +189,8 @@ class _UniqueKeys(yaml.constructor.SafeConstructor):
         except (ValueError, KeyError, AttributeError):
             if not isinstance(node, yaml.ScalarNode):
                 raise
-            raise Mistake(problem=f"{node.value[:40]!r} is not what it seems; put it in quotes", problem_mark=node.start_mark) from None
+            text = _("{value!r} is not what it seems; put it in quotes", value=node.value[:40])
+            raise Mistake(problem=text, problem_mark=node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: dict[Any, int] = {}
@@ -195,10 +199,12 @@ class _UniqueKeys(yaml.constructor.SafeConstructor):
                 continue
             key = self.construct_object(key_node, deep=True)
             if isinstance(key, (dict, list, set)):
-                raise Mistake(problem="a key must be plain text", problem_mark=key_node.start_mark)
+                raise Mistake(problem=_("a key must be plain text"), problem_mark=key_node.start_mark)
             if key in seen:
-                first = f"the key {key!r} stands twice, first in line {seen[key]}; put what stands under both under one"
-                raise Mistake(problem=first, problem_mark=key_node.start_mark)
+                twice = _(
+                    "the key {key!r} stands twice, first in line {line}; put what stands under both under one", key=key, line=seen[key]
+                )
+                raise Mistake(problem=twice, problem_mark=key_node.start_mark)
             seen[key] = key_node.start_mark.line + 1
         return super().construct_mapping(node, deep)
 
@@ -313,18 +319,24 @@ PORTUGUESE_KEYS = {
     "fonte": "source", "curadoria": "curation", "treino": "training", "treinamento": "training", "galeria": "gallery",
     "avaliação": "evaluation", "avaliacao": "evaluation", "sequência": "sequence", "sequencia": "sequence", "épocas": "epochs",
     "epocas": "epochs", "sementes": "seeds", "semente": "seed", "pedidos": "prompts", "plano": "plan", "conceitos": "concepts",
-    "padrões": "defaults", "padroes": "defaults", "máscaras": "masks", "mascaras": "masks",
+    "padrões": "defaults", "padroes": "defaults", "máscaras": "masks", "mascaras": "masks", "pesos": "weights", "coleções": "collections",
+    "colecoes": "collections", "amostras": "samples", "passos": "max_steps", "título": "title", "titulo": "title", "dias": "days",
 }  # fmt: skip
 """What people write who know that the program speaks Portuguese: keys are English."""
 
 
 def _nearest(key: object, known: list[str]) -> str:
-    if new := RENAMED_KEYS.get(str(key)):
+    if (new := RENAMED_KEYS.get(str(key))) and new.split(" ")[0] in known:
         return f"it is called {new} now"
     if (english := PORTUGUESE_KEYS.get(str(key).lower())) in known:
         return f"keys are English: '{english}'"
     close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
+
+
+def _check_not_reserved(lines: _Lines, location: tuple[str, str]) -> None:
+    if location[1] == ALL:
+        raise lines.error(location, _("'{slug}' stands for everything in commands; choose another slug", slug=ALL))
 
 
 def _check_keys(lines: _Lines, value: dict[Any, Any], model: type[BaseModel], location: tuple[Any, ...]) -> None:
@@ -368,9 +380,9 @@ def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = 
         return lines.error(location, _("is required"))
     if kind == "string_type" and isinstance(first.get("input"), dict):
         return lines.error(location, _("a text with { and } in it must stand in quotation marks"))
-    message = _PLAIN_WORDS.get(kind) or first["msg"].removeprefix("Value error, ")
+    message = in_plain_words(first)
     given = first.get("input")
-    shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) or given is None else ""
+    shown = f" (it is {given!r})" if isinstance(given, (str, int, float, bool)) and given != "" else ""
     return lines.error(location, message[:1].lower() + message[1:] + shown)
 
 
@@ -382,27 +394,20 @@ def _others_beside(first: Any, error: ValidationError, root: type[BaseModel]) ->
     return f"; so are {'; '.join(others[:8])}" if others else ""
 
 
-_PLAIN_WORDS = {
-    "tuple_type": "must be a list: each on a line of its own behind '- ', or all of them in [ ]",
-    "string_type": "must be text; put it in quotation marks",
-    "int_parsing": "must be a whole number",
-    "int_type": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_parsing": "must be a number, with a point for the decimals",
-    "float_type": "must be a number, with a point for the decimals",
-    "bool_parsing": "must be true or false",
-    "model_type": "must be a mapping: keys of its own below it",
-    "dict_type": "must be a mapping: keys of its own below it",
+_WRITTEN_AS: dict[object, tuple[type[BaseModel], int]] = {
+    "concepts": (Concept, 2),
+    "collections": (Collection, 2),
+    "defaults": (Concept, 1),
 }
-"""What pydantic says in a programmer's words, by its type of error: https://docs.pydantic.dev/latest/errors/validation_errors/."""
+"""What people write under the first key of a file, and how many keys lead to it."""
 
 
 def _owner(root: type[BaseModel], location: tuple[Any, ...]) -> type[BaseModel]:
     """The model that a key of a file would be one of."""
     model, steps = root, location[:-1]
-    if root is Concepts:
-        model = Collection if location[0] == "collections" else Concept
-        steps = location[1:-1] if location[0] == "defaults" else location[2:-1]
+    if root is Concepts and location[0] in _WRITTEN_AS:
+        model, skipped = _WRITTEN_AS[location[0]]
+        steps = location[skipped:-1]
     for step in steps:
         if isinstance(step, int):
             continue

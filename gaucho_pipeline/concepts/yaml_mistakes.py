@@ -7,6 +7,8 @@ from typing import cast
 
 import yaml
 
+from gaucho_pipeline.errors import _
+
 _PLACEHOLDER = re.compile(r"\{(?:token|class_noun)\}")
 _LEADING = re.compile(rf"(?:^|[-:,\[]) *({_PLACEHOLDER.pattern})")
 _MAX_NODES = 100_000
@@ -17,6 +19,8 @@ MAX_BYTES = 10_000_000
 """Of a concepts file: one of a thousand concepts has half of that."""
 _MAX_DEPTH, _MAX_DIGITS = 50, 100
 """How deep a file may be nested, and how long a number may be: what reads it is recursive, and counts without end."""
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}\.000")
+"""A whole thousand as it is written in Portuguese."""
 _NUMBER = re.compile(r"[-+]?[0-9.][0-9a-fA-FxXoO_.:]*(?:[eE][-+]?[0-9]+)?")
 
 
@@ -110,7 +114,12 @@ def check_slips(node: yaml.Node | None) -> None:
         if isinstance(current, yaml.MappingNode) and current.flow_style:
             _check_commas(current)
         if isinstance(current, yaml.ScalarNode) and not current.style and re.fullmatch(rf"[{_OPENING}].*[{_CLOSING}]", current.value):
-            text = f'these are a word processor\'s quotation marks, and part of the text; write "{current.value[1:-1][:60]}"'
+            meant = f'"{current.value[1:-1][:60]}"'
+            text = _("these are a word processor's quotation marks, and part of the text; write {text}", text=meant)
+            raise Mistake(problem=text, problem_mark=current.start_mark)
+        if isinstance(current, yaml.ScalarNode) and not current.style and _THOUSANDS.fullmatch(current.value):
+            read, meant = current.value.split(".")[0], current.value.replace(".", "")
+            text = _("{number} is read as {read}; write {meant} for thousands, or {read}.0", number=current.value, read=read, meant=meant)
             raise Mistake(problem=text, problem_mark=current.start_mark)
         stack += _children(current)
 
@@ -123,9 +132,12 @@ def _check_commas(mapping: yaml.MappingNode) -> None:
             continue
         one, other = value.value, key.value
         if re.fullmatch(r"[-+]?[\d.]+", one) and re.fullmatch(r"\d+([eE][-+]?\d+)?%?", other):
-            raise Mistake(problem=f"a number has a point for its decimals: {before.value}: {one}.{other}", problem_mark=key.start_mark)
-        text = f'a text with a comma must stand in quotation marks: {before.value}: "{one}, {other}"'
-        raise Mistake(problem=text[:300], problem_mark=key.start_mark)
+            meant = f"{before.value}: {one}.{other}"
+            raise Mistake(problem=_("a number has a point for its decimals: {meant}", meant=meant), problem_mark=key.start_mark)
+        if re.fullmatch(r"[-+]?[\d.]+", one):
+            raise Mistake(problem=_("'{key}' has no value here; write one behind its colon", key=other[:60]), problem_mark=key.start_mark)
+        meant = f'{before.value}: "{one}, {other}"'[:240]
+        raise Mistake(problem=_("a text with a comma must stand in quotation marks: {meant}", meant=meant), problem_mark=key.start_mark)
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:
@@ -142,7 +154,7 @@ def _line(lines: list[str], number: int) -> str:
 
 
 def _tab(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
-    return (number, "a tab stands here; YAML is indented with spaces") if "'\\t'" in problem or "\t" in problem else None
+    return (number, _("a tab stands here; YAML is indented with spaces")) if "'\\t'" in problem or "\t" in problem else None
 
 
 def _placeholder(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
@@ -150,9 +162,9 @@ def _placeholder(problem: str, lines: list[str], number: int, error: yaml.Marked
     for near in (number, number - 1):
         bare = re.sub(r"\"[^\"]*\"|'[^']*'", "", _line(lines, near))
         if found := _LEADING.search(bare):
-            return near, f'a text that begins with {found[1]} must stand in quotation marks: "…"'
+            return near, _('a text that begins with {sign} must stand in quotation marks: "…"', sign=found[1])
         if "[" in bare and (found := _PLACEHOLDER.search(bare)):
-            return near, f'a text with {found[0]} in a list must stand in quotation marks: ["…", "…"]'
+            return near, _('a text with {sign} in a list must stand in quotation marks: ["…", "…"]', sign=found[0])
     return None
 
 
@@ -161,42 +173,43 @@ def _colon(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLEr
         return None
     for near in (number - 1, number):
         if re.match(r"^\s*(- )?[A-Za-z_][\w]*:[^\s/]", _line(lines, near)):
-            return near, f"a space is missing after the colon of {_line(lines, near).strip().partition(':')[0].removeprefix('- ')!r}"
+            key = _line(lines, near).strip().partition(":")[0].removeprefix("- ")
+            return near, _("a space is missing after the colon of {key!r}", key=key)
     if _line(lines, number).count(": ") > 1:
-        return number, "a text with a colon in it must stand in quotation marks"
-    return number, "a colon stands where none can; look at the line above, or put the text in quotation marks"
+        return number, _("a text with a colon in it must stand in quotation marks; a mapping on one line stands in { }")
+    return number, _("a colon stands where none can; look at the line above, or put the text in quotation marks")
 
 
 def _quotation(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
     for near in range(number, 0, -1):  # what is open swallows the lines below, so the mistake is seen later
         if len(re.findall(r'(?<!\\)"', re.sub(r"'[^']*'|#.*", "", _line(lines, near)))) % 2:
-            return near, "a quotation mark is not closed"
+            return near, _("a quotation mark is not closed")
     if "quoted scalar" not in (error.context or "") or error.context_mark is None:
         return None
-    return error.context_mark.line + 1, "a quotation mark is not closed"
+    return error.context_mark.line + 1, _("a quotation mark is not closed")
 
 
 def _escape(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
     is_one = "unknown escape character" in problem or "escape sequence" in problem
-    return (number, "a backslash means something else between double quotation marks; use single ones: '…'") if is_one else None
+    return (number, _("a backslash means something else between double quotation marks; use single ones: '…'")) if is_one else None
 
 
 def _sign(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
     found = re.search(r"found character '(.)' that cannot start", problem)
-    return (number, f"a text that begins with {found[1]} must stand in quotation marks") if found else None
+    return (number, _("a text that begins with {sign} must stand in quotation marks", sign=found[1])) if found else None
 
 
 def _alias(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
     if "undefined alias" in problem or "expected alphabetic or numeric character" in problem:
-        return number, "a text that begins with * or & must stand in quotation marks"
+        return number, _("a text that begins with * or & must stand in quotation marks")
     return None
 
 
 def _tag(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
     is_tag = "could not determine a constructor" in problem or "tag" in problem
-    return (number, "tags (!…) are not read; remove it, or put the text in quotation marks") if is_tag else None
+    return (number, _("tags (!…) are not read; remove it, or put the text in quotation marks")) if is_tag else None
 
 
 def _second_document(problem: str, lines: list[str], number: int, error: yaml.MarkedYAMLError) -> Found:
     is_second = "another document" in problem or "single document" in (error.context or "")
-    return (number, "a second document begins here (---); a file has one") if is_second else None
+    return (number, _("a second document begins here (---); a file has one")) if is_second else None

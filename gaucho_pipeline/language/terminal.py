@@ -37,6 +37,13 @@ _NAMES = frozenset({
     "token", "url", "where",
 })  # fmt: skip
 """Placeholders of what has a name, which is no sentence."""
+_COUNTED = frozenset({
+    "cached", "count", "done", "failed", "free", "frames", "images", "kept", "least", "most", "needed", "number", "pictures", "rate",
+    "refused", "requests", "row", "seconds", "size", "step", "total", "would",
+})  # fmt: skip
+"""Placeholders of numbers, which are one word."""
+_PLACE = re.compile(r"(?:[^:]+:\d+: )(?:[\w.]+: )?")
+"""Where a mistake stands in a file, which goes before the sentence that says what it is."""
 
 WORDS: tuple[str, ...] = (
     "fresh", "waiting", "stale", "missing", "forced", "yes", "no", "unclear", "not known",
@@ -224,6 +231,8 @@ class Reader:
             return text.replace(bare, self._whole[bare], 1)
         if depth > _MAX_DEPTH or not bare:
             return text
+        if (place := _PLACE.match(text)) and text[place.end() :] in self._whole:
+            return place[0] + self._whole[text[place.end() :]]
         for pattern in self._patterns:
             if pattern.longest in text and (found := pattern.expression.fullmatch(text)):
                 values = {name: value if name in _NAMES else self.read(value, depth + 1) for name, value in found.groupdict().items()}
@@ -254,7 +263,7 @@ def _expression(parts: list[tuple[str, str | None, str | None, str | None]]) -> 
     for literal, name, _spec, _conversion in parts:
         text += re.escape(literal)
         if name is not None:
-            filled_in = "(?:(?![:;] ).)*?" if name in _NAMES else ".*?"
+            filled_in = r"\S+?" if name in _COUNTED else "(?:(?![:;] |  ).)*?" if name in _NAMES else ".*?"
             text += f"(?P={name})" if name in seen else f"(?P<{name}>{filled_in})"
             seen.add(name)
     return re.compile(text)

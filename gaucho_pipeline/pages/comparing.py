@@ -58,15 +58,10 @@ def write_comparison(store: Store, slug: str, about: AboutConcept, one: str, oth
 
 def _named(store: Store, slug: str, name: str) -> Artifact:
     found = [artifact for artifact in store.all(CHECKPOINT.name, slug) if artifact.manifest.fingerprint.startswith(name)]
-    if len(found) != 1:
-        raise ConfigError(
-            _(
-                "{name}: names {count} of {slug}; see: gaucho compare {slug}",
-                name=name,
-                count="several checkpoints" if found else "no checkpoint",
-                slug=slug,
-            )
-        )
+    if not found:
+        raise ConfigError(_("there is no checkpoint {name} of {slug}; see: gaucho compare {slug}", name=name, slug=slug))
+    if len(found) > 1:
+        raise ConfigError(_("{name} begins the names of several checkpoints of {slug}; see: gaucho compare {slug}", name=name, slug=slug))
     return found[0]
 
 

@@ -52,11 +52,14 @@ class ConceptFolders:
     """Where people judged it."""
     corrected: Sequence[Path] = ()
     """The sets that credit the images as they are credited now, where those are others than it was trained on; its own first."""
+    gives_weights: bool = True
+    """Whether what was learned may be given away."""
 
     @property
     def weights_file(self) -> str | None:
         """The single file of a LoRA, in the checkpoint's folder."""
-        return f"{self.slug}.safetensors" if (self.checkpoint / f"{self.slug}.safetensors").is_file() else None
+        is_there = self.gives_weights and (self.checkpoint / f"{self.slug}.safetensors").is_file()
+        return f"{self.slug}.safetensors" if is_there else None
 
 
 @dataclass(frozen=True)

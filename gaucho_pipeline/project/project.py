@@ -6,7 +6,6 @@ what follows from it is computed by pure functions (`recipes.py`, `states.py`, `
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,7 +25,7 @@ from gaucho_pipeline.assets.table import (
     Asset,
     with_inputs,
 )
-from gaucho_pipeline.concepts.concept import Concept, Concepts, TaughtCollection
+from gaucho_pipeline.concepts.concept import Concept, Concepts, TaughtCollection, no_such_concept
 from gaucho_pipeline.concepts.file import error_at, load_concepts
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.concepts.part import OtherInput
@@ -78,19 +77,15 @@ class Project:
         try:
             return self.concepts.concepts[slug]
         except KeyError:
-            text = _(
-                "{file}: there is no concept {slug!r}; there are {slugs}", file=self.concepts_file, slug=slug, slugs=", ".join(self.slugs)
-            )
-            close = difflib.get_close_matches(slug, self.slugs, n=1)
-            raise ConfigError(text + (_("; did you mean {close!r}?", close=close[0]) if close else "")) from None
+            raise ConfigError(no_such_concept(self.concepts, slug, self.concepts_file)) from None
 
     def subject(self, slug: str) -> Concept | TaughtCollection:
         """A concept or a collection. Raises ConfigError if the file has neither."""
         return self.concepts.collection(slug) if slug in self.concepts.collections else self.concept(slug)
 
-    def check_consent(self, slug: str) -> None:
-        """Raises ConfigError for a living person's consent, of a concept or of one in a collection, that is to be asked for again."""
-        for member in self.concepts.concepts_of(slug):
+    def check_consent(self, slug: str, is_drawn: bool = True) -> None:
+        """Raises ConfigError for a consent that is to be asked for again: of a concept, and if `is_drawn` of all taught with it."""
+        for member in self.concepts.taught_with(slug) if is_drawn else self.concepts.concepts_of(slug):
             consent = self.concept(member).consent
             if consent and consent.has_lapsed(date.today()):
                 text = _("it was to be asked for again by {day}; nothing is fetched, trained or drawn until it is", day=consent.review)
@@ -332,6 +327,8 @@ class Project:
         is_partitioned = ASSETS[asset].is_partitioned
         if is_partitioned:
             self.subject(slug)
+            if ASSETS[asset].is_of_collections != (slug in self.concepts.collections):
+                raise ConfigError(no_such_concept(self.concepts, slug, self.concepts_file, asset))
         found = self.store.current(asset, slug)
         if found is None:
             command = f"gaucho run {slug} --select {asset}" if is_partitioned else "gaucho run"
@@ -358,7 +355,7 @@ class Project:
         """What to request of the stage that makes the asset. Raises GauchoError if its input is missing."""
         entry, provenance, inputs = ASSETS[asset], self.provenance(asset, slug), self.inputs(asset, slug)
         if entry.part:
-            self.check_consent(slug)
+            self.check_consent(slug, entry.on_base_model)
         if entry == GALLERY_SITE and not inputs and not self.store.current(asset, slug):
             raise GauchoError(_("gallery_site needs at least one evaluation; run: gaucho run"))
         subject = self._subject_for(entry, slug) if entry.part else None

@@ -105,6 +105,18 @@ def corrected_sets(store: Store, trained: Artifact) -> list[Artifact]:
     return list(found.values())
 
 
+def taught_with(store: Store, checkpoint: Artifact) -> list[str] | None:
+    """The other concepts that a checkpoint's weights know, as its collection recorded them; None where that collection is gone."""
+    for name, version in checkpoint.manifest.provenance.inputs.items():
+        asset, _unused, slug = name.partition("/")
+        if asset == COLLECTION.name:
+            collection = store.find_version(COLLECTION.name, slug, version)
+            inputs = (each.partition("/") for each in (collection.manifest.provenance.inputs if collection else ()))
+            others = [other for asset, _unused, other in inputs if asset == CURATED_SET.name and other != checkpoint.manifest.concept]
+            return others if collection else None
+    return []
+
+
 def site_inputs(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection]) -> dict[str, Artifact]:
     """What the site is made from, by `asset/concept`."""
     trained = {f"{COLLECTION_EVALUATION.name}/{slug}": each.evaluation for slug, each in collections.items()}

@@ -48,7 +48,7 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[P
     if strange := strange_file(request.asset, artifact.manifest.files):
         raise GauchoError(_("{file}: holds {name}, which no {asset} has", file=file, name=strange[:100], asset=request.asset))
     for name in artifact.manifest.files:
-        if name.endswith(_PICTURES) and not is_image((artifact.folder / name).read_bytes()[:256]):
+        if name.endswith(_PICTURES) and not is_image(_first_bytes(artifact.folder / name)):
             raise GauchoError(_("{file}: {name} is no picture", file=file, name=name))
     rights = {row.sha256: row for folder in curated for row in read_rows(folder / "images.jsonl", CuratedImage)}
     for name in artifact.manifest.files:
@@ -60,6 +60,11 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[P
         _check_attribution(artifact.folder / "ATTRIBUTION.csv", rights, file)
     if (ADAPTER / DIFFUSERS_FILE).as_posix() in artifact.manifest.files:
         _check_adapter(artifact.folder, request.spec, file)
+
+
+def _first_bytes(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(256)
 
 
 def _check_credit(row: Credit, own: CuratedImage | None, where: str) -> None:

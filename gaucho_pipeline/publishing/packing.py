@@ -13,6 +13,7 @@ import tarfile
 import tempfile
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, requires, version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,11 @@ from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.manifest import MANIFEST, Manifest, read_manifest
+from gaucho_pipeline.store.remote import MAX_TABLE_BYTES
 from gaucho_pipeline.store.soundness import blocked_by
 
 _SOURCE = Path(gaucho_pipeline.__file__).parent
-_MAX_BYTES = 100 * 2**30
+_MAX_BYTES, _MAX_ENTRIES = 100 * 2**30, 100_000
 _NOTEBOOK = (
     ("markdown", "# {asset} of {concept}\n\nOn a machine with a GPU. Put the pack beside this notebook, then run every cell; `done.tar` is "
      "what goes home."),
@@ -68,16 +70,7 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
 
     Raises GauchoError if an input is missing or not fit, ConfigError for what is made elsewhere with no sense.
     """
-    if not ASSETS[asset].on_base_model:
-        raise ConfigError(_("{asset}: is made here in no time; checkpoint, sample_gallery and evaluation can be packed", asset=asset))
-    if asset == CHECKPOINT.name and isinstance(training := project.subject(slug).training, TaughtTogether):
-        raise ConfigError(
-            _(
-                "{slug} is taught in the collection {collection}; run: gaucho pack {collection}",
-                slug=slug,
-                collection=training.collection,
-            )
-        )
+    _check_is_packed(project, slug, asset)
     project.recognise(slug)
     request = project.request(asset, slug)
     project.check_inputs(asset, slug)
@@ -109,6 +102,20 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
     return file.stat().st_size
 
 
+def _check_is_packed(project: Project, slug: str, asset: str) -> None:
+    """Raises ConfigError for what is not made elsewhere: it goes into no pack, and comes out of none."""
+    if not ASSETS[asset].on_base_model:
+        raise ConfigError(_("{asset}: is made here in no time; checkpoint, sample_gallery and evaluation can be packed", asset=asset))
+    if asset == CHECKPOINT.name and isinstance(training := project.subject(slug).training, TaughtTogether):
+        raise ConfigError(
+            _(
+                "{slug} is taught in the collection {collection}; run: gaucho pack {collection}",
+                slug=slug,
+                collection=training.collection,
+            )
+        )
+
+
 def unpack(project: Project, file: Path) -> Artifact:
     """Takes a finished artifact in. Raises GauchoError if it is not what would be asked for now, or not whole."""
     folder = project.store.root / ".fetching"
@@ -117,6 +124,7 @@ def unpack(project: Project, file: Path) -> Artifact:
         manifest = _extract(file, Path(name))
         slug, asset = manifest.concept, manifest.asset
         project.subject(slug)
+        _check_is_packed(project, slug, asset)
         project.recognise(slug)
         request = project.request(asset, slug)
         manifest = _of_here(manifest, request, file)
@@ -170,8 +178,10 @@ def _unfit(artifact: Artifact) -> str:
 def _extract(file: Path, folder: Path) -> Manifest:
     try:
         with tarfile.open(file, "r:") as tar:  # plain: what is compressed is of any size
-            entries = [entry for entry in tar if entry.name.startswith("artifact/")]
-            if any(not (entry.isfile() or entry.isdir()) for entry in entries) or sum(entry.size for entry in entries) > _MAX_BYTES:
+            every = list(islice(tar, _MAX_ENTRIES + 1))
+            entries = [entry for entry in every if entry.name.startswith("artifact/")]
+            is_too_much = len(every) > _MAX_ENTRIES or sum(entry.size for entry in entries) > _MAX_BYTES
+            if is_too_much or not all(_may_be_extracted(entry) for entry in entries):
                 raise GauchoError(_("{file}: holds what no artifact holds", file=file))
             for entry in entries:
                 entry.name = entry.name.removeprefix("artifact/")
@@ -181,6 +191,12 @@ def _extract(file: Path, folder: Path) -> Manifest:
         raise ConfigError(_("{file}: there is no such file, or no artifact in it", file=file)) from None
     except (tarfile.TarError, ValueError, EOFError) as error:
         raise GauchoError(_("{file}: is no finished pack ({error})", file=file, error=error)) from None
+
+
+def _may_be_extracted(entry: tarfile.TarInfo) -> bool:
+    """Whether it is a plain file of a size that its kind has, or a folder: a file with holes is of any size in no bytes."""
+    limit = _MAX_BYTES if entry.name.endswith(".safetensors") else MAX_TABLE_BYTES
+    return entry.isdir() or (entry.isfile() and not entry.issparse() and entry.size <= limit)
 
 
 def _of_here(manifest: Manifest, request: StageRequest, file: Path) -> Manifest:

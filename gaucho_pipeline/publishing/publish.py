@@ -18,9 +18,10 @@ from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.project.approvals import Approval, _shown, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.published import MARK, Mark, read_mark, remember_published, shows_forgotten, write_mark
-from gaucho_pipeline.project.site import Shown, ShownCollection
+from gaucho_pipeline.project.site import Shown, ShownCollection, taught_with
 from gaucho_pipeline.publishing.registry import make_registry
 from gaucho_pipeline.rights.licenses import RESERVED
+from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
 
 
@@ -33,6 +34,8 @@ class Published:
     """Concepts that showed an image which was forgotten since."""
     refused: Mapping[str, str]
     """Why each concept stays out that was named, or is approved and shows such an image."""
+    without_weights: Mapping[str, Sequence[str]]
+    """Concepts whose weights stay here, since they draw others, too, that may not go out."""
 
 
 def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: bool) -> Published:
@@ -53,13 +56,19 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     wanted = [*slugs, *(before.concepts if named and before else ())] if slugs else [*shown]
     chosen = [slug for slug in dict.fromkeys(wanted) if slug in shown and slug not in refusals]
     approved = [slug for slug in refusals if slug in approvals and slug in shown]
-    held_back = {slug: refusals[slug] for slug in approved if _is_forgotten(shown[slug], forgotten) or _community_refusal(project, slug)}
+    held_back = {
+        slug: refusals[slug]
+        for slug in approved
+        if _is_forgotten(shown[slug], forgotten) or _community_refusal(project, slug) or approvals[slug].is_of(project, slug, shown[slug])
+    }
     if not chosen and not withdrawn:
         nothing = _("no concept is approved as it stands; look at the site, then run: gaucho approve CONCEPT --by NAME")
         raise GauchoError(next(iter(held_back.values()), nothing))
-    _write(project, {slug: shown[slug] for slug in chosen}, approvals, folder, with_weights)
+    kept = _whose_weights_stay(project, shown, chosen, refusals) if with_weights else {}
+    giving = [slug for slug in chosen if slug not in kept] if with_weights else None
+    _write(project, {slug: shown[slug] for slug in chosen}, approvals, folder, giving)
     remember_published(project, folder)
-    return Published(chosen, withdrawn, named or held_back)
+    return Published(chosen, withdrawn, named or held_back, kept)
 
 
 def refusal(project: Project, slug: str) -> str:
@@ -76,10 +85,51 @@ def _refusal(project: Project, slug: str, approvals: Mapping[str, Approval], sho
         return _("{slug} cannot be published: it shows an image that was forgotten; make it again: gaucho run {slug}", slug=slug)
     if why := _community_refusal(project, slug):
         return _("{slug} cannot be published: {why}", slug=slug, why=why)
+    if why := _refusal_of_others(project, shown[slug]):
+        return _("{slug} cannot be published: {why}", slug=slug, why=why)
     if slug in approvals and approvals[slug].is_of(project, slug, shown[slug]):
-        return ""
+        why = _unsound(*_artifacts_of(shown[slug]))
+        return _("{slug} cannot be published: {why}; run: gaucho fsck --repair", slug=slug, why=why) if why else ""
     why = "what exists is another than what was approved" if slug in approvals else "nobody has approved it"
     return _("{slug} cannot be published: {why}; look at it, then run: gaucho approve {slug} --by NAME", slug=slug, why=why)
+
+
+def _refusal_of_others(project: Project, shown: Shown) -> str:
+    """Why a concept may not go out because of those that were taught in one adapter with it; empty if it may."""
+    others = taught_with(project.store, shown.checkpoint)
+    if others is None:
+        return _("the collection that it was taught in is gone; run: gaucho run {slug}", slug=shown.checkpoint.manifest.concept)
+    for other in others:
+        if other not in project.concepts.concepts:
+            return _("it was taught in one adapter with {other}, which the concepts file does not have any more", other=other)
+        if why := _community_refusal(project, other):
+            return _("it was taught in one adapter with {other}: {why}", other=other, why=why)
+    return ""
+
+
+def _whose_weights_stay(
+    project: Project, shown: Mapping[str, Shown], chosen: Sequence[str], refusals: Mapping[str, str]
+) -> dict[str, list[str]]:
+    """The concepts whose weights draw others, too, that may not go out, with those others."""
+    found = {}
+    for slug in chosen:
+        others = taught_with(project.store, shown[slug].checkpoint) or ()
+        if refused := [each for each in others if each in refusals or each not in shown]:
+            found[slug] = refused
+    return found
+
+
+def _artifacts_of(shown: Shown) -> list[Artifact]:
+    parts = (shown.evaluation, shown.gallery, shown.checkpoint, shown.sequence, shown.judgement, *shown.corrected)
+    return [each for each in parts if each]
+
+
+def _unsound(*artifacts: Artifact) -> str:
+    """What of some artifacts is not what was written, or was laid beside it; empty where all is: nobody approved that."""
+    for each in artifacts:
+        if wrong := [*each.damaged(), *each.unexpected_files()]:
+            return _("{name} of its {asset} is not what was written there", name=wrong[0], asset=each.manifest.asset)
+    return ""
 
 
 def _community_refusal(project: Project, slug: str) -> str:
@@ -88,22 +138,29 @@ def _community_refusal(project: Project, slug: str) -> str:
     return community.why_not_published(date.today()) if community else ""
 
 
-def _write(project: Project, shown: Mapping[str, Shown], approvals: Mapping[str, Approval], folder: Path, with_weights: bool) -> None:
-    """Puts a whole new site in the place of the folder, with what else lay in it."""
+def _write(
+    project: Project, shown: Mapping[str, Shown], approvals: Mapping[str, Approval], folder: Path, giving: Sequence[str] | None
+) -> None:
+    """Puts a whole new site in the place of the folder, with what else lay in it.
+
+    `giving`: the concepts whose weights go out; None: neither theirs nor those of collections.
+    """
     kept = _not_ours(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish-") as name:
         whole, old = Path(name) / "whole", Path(name) / "old"
         whole.mkdir()
-        concepts = [_folders(project, slug, each) for slug, each in shown.items()]
-        collections = [_collection_folders(project, slug, each) for slug, each in project.collections_shown(shown).items()]
+        concepts = [_folders(project, slug, each, slug in (giving or ())) for slug, each in shown.items()]
+        trained = project.collections_shown(shown)
+        sound = {slug: each for slug, each in trained.items() if not _unsound(each.evaluation, each.collection)}
+        collections = [_collection_folders(project, slug, each) for slug, each in sound.items()]
         named = {slug: {"by": approvals[slug].by, "date": approvals[slug].date} for slug in shown}
-        write_site(whole, concepts, with_weights, named, project.concepts.site, collections)
+        write_site(whole, concepts, giving is not None, named, project.concepts.site, collections)
         make_registry(whole, shown)
         files = sorted(path.relative_to(whole).as_posix() for path in whole.rglob("*") if path.is_file())
         images = {slug: _images(each) for slug, each in shown.items()}
         approved = {slug: approvals[slug] for slug in shown}
-        write_mark(whole, Mark(concepts=approved, files=tuple(files), images=images, with_weights=with_weights))
+        write_mark(whole, Mark(concepts=approved, files=tuple(files), images=images, with_weights=giving is not None))
         whole.chmod(0o755)
         if clash := [name for name in kept if (whole / name).exists()]:
             raise ConfigError(_("{folder}: holds {clash}, which was not published by this; move it away", folder=folder, clash=clash[0]))
@@ -160,9 +217,9 @@ def _collection_folders(project: Project, slug: str, shown: ShownCollection) -> 
     return collection_folders(slug, project.concepts.collections[slug].about(), concepts, inputs)
 
 
-def _folders(project: Project, slug: str, shown: Shown) -> ConceptFolders:
+def _folders(project: Project, slug: str, shown: Shown, gives_weights: bool = True) -> ConceptFolders:
     about = project.concept(slug).about()
     sequence, judgement = (each.folder if each else None for each in (shown.sequence, shown.judgement))
     corrected = [each.folder for each in shown.corrected]
     evaluation, gallery, checkpoint = (each.folder for each in (shown.evaluation, shown.gallery, shown.checkpoint))
-    return ConceptFolders(slug, about, evaluation, gallery, checkpoint, sequence, judgement, corrected)
+    return ConceptFolders(slug, about, evaluation, gallery, checkpoint, sequence, judgement, corrected, gives_weights)

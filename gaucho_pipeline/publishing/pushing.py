@@ -18,6 +18,7 @@ from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.pages.card import MAX_PICTURES, with_pictures
 from gaucho_pipeline.pages.corrections import corrections_of, write_corrected
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.site import taught_with
 from gaucho_pipeline.publishing.exporting import export_pipeline
 from gaucho_pipeline.publishing.publish import refusal
 from gaucho_pipeline.store.artifact import Artifact
@@ -34,7 +35,7 @@ def push(project: Project, slug: str, repository: str, is_private: bool, may_beg
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
-    for concept in project.concepts.concepts_of(slug):
+    for concept in _whose_weights(project, slug):
         if why := refusal(project, concept):
             raise GauchoError(why)
     if repository.count("/") != 1:
@@ -58,6 +59,14 @@ def push(project: Project, slug: str, repository: str, is_private: bool, may_beg
                 _("{repository}: the hub did not take it: {error}", repository=repository, error=first_line(error))
             ) from None
     return str(made)
+
+
+def _whose_weights(project: Project, slug: str) -> list[str]:
+    """The concepts that the weights of a concept, or of a collection, draw."""
+    named = project.concepts.concepts_of(slug)
+    shown = project.shown()
+    others = [other for each in named if each in shown for other in taught_with(project.store, shown[each].checkpoint) or ()]
+    return list(dict.fromkeys((*named, *others)))
 
 
 def pushed_to(project: Project) -> dict[str, tuple[str, ...]]:

@@ -19,9 +19,9 @@ from pathlib import Path
 from dagster_pipes import open_dagster_pipes
 
 from gaucho_pipeline.assets.metrics import Metrics
-from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.assets.table import ASSETS, CURATED_SET, EVALUATION
 from gaucho_pipeline.assets.verdicts import SENTENCES
-from gaucho_pipeline.errors import GauchoError
+from gaucho_pipeline.errors import ForgottenError, GauchoError, _
 from gaucho_pipeline.files.clock import now
 from gaucho_pipeline.language import terminal
 from gaucho_pipeline.processes.json_log import install_if_asked
@@ -37,6 +37,9 @@ from gaucho_pipeline.store.store import Store
 
 SIDE_BY_SIDE_VARIABLE = "GAUCHO_SIDE_BY_SIDE"
 """How many stages share this machine's memory, where there is no GPU for each."""
+
+_SHOWN_OR_LEARNED = (CURATED_SET.name, EVALUATION.name)
+"""Assets whose images are learned from, measured with or shown."""
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,24 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
 
 
 def check_inputs(store: Store, request: StageRequest) -> None:
-    """Raises GauchoError if a file of what is read is not what was written: nothing is made from less than was meant."""
+    """Raises GauchoError if a file of what is read is not what was written, or it holds an image that was forgotten elsewhere since.
+
+    The tombstones may have come from another machine (`concepts.forgotten.json` is committed), where this one has not forgotten yet.
+    """
+    forgotten = Forgotten(request.forgotten).sha256
     for name, folder in request.inputs.items():
         artifact = store.find(name.partition("/")[0], folder.parent.name, folder.name)
         if artifact:
             store.check(artifact, with_weights=ASSETS[request.asset].reads_weights)
+            if forgotten and artifact.manifest.asset in _SHOWN_OR_LEARNED and (held := artifact.held(forgotten, ["excluded.jsonl"])):
+                raise ForgottenError(
+                    _(
+                        "{asset} of {concept} holds an image that was forgotten; to take it out: gaucho forget {sha}",
+                        asset=artifact.manifest.asset,
+                        concept=artifact.manifest.concept,
+                        sha=held,
+                    )
+                )
 
 
 def _memory_remedy(path: Path) -> str:

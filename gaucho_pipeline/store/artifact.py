@@ -32,9 +32,13 @@ class Artifact:
 
     def holds(self, images: Collection[str]) -> bool:
         """Whether any of its tables names one of some images, by SHA-256."""
-        tables = [name for name in self.manifest.files if name.endswith(".jsonl") and "/" not in name]
+        return bool(self.held(images))
+
+    def held(self, images: Collection[str], passing_over: Collection[str] = ()) -> str:
+        """The first of some images, by SHA-256, that any of its tables names but for some; empty where none does."""
+        tables = [name for name in self.manifest.files if name.endswith(".jsonl") and "/" not in name and name not in passing_over]
         rows = (row for name in tables for row in read_table(self.folder / name))
-        return any(isinstance(row, dict) and row.get("sha256") in images for row in rows)
+        return next((str(row["sha256"]) for row in rows if isinstance(row, dict) and row.get("sha256") in images), "")
 
     def unexpected_files(self) -> list[str]:
         """The files in its folder that were not part of it."""

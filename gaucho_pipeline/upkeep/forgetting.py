@@ -99,7 +99,8 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
     for artifact, own in holders:
         _take_out(store, artifact, own, done, remote)
     _remove_pages(store, done)
-    _remove_traces(store, done)
+    gone = [each.name for each in folders_in(store.root / ".staging" / COLLECTION.name) if each.name not in project.concepts.collections]
+    _remove_traces(store, done, [*project.concepts.collections_of(done.concepts), *gone])
     done.published = [folder for folder in published_folders(project) if shows_forgotten(folder, forgotten)]
     return done
 
@@ -265,7 +266,7 @@ def _sites(store: Store, done: Forgetting) -> list[Artifact]:
     return [site for site in sites if site.manifest.shown_concepts() & set(done.concepts)]
 
 
-def _remove_traces(store: Store, done: Forgetting) -> None:
+def _remove_traces(store: Store, done: Forgetting, collections: Sequence[str]) -> None:
     """Removes the bytes, what was measured of them, their latents, and what half-made, fetched or put aside things still have of them."""
     if store.blob_path(done.sha256).exists():
         _delete(store, store.blob_path(done.sha256), done)
@@ -273,7 +274,7 @@ def _remove_traces(store: Store, done: Forgetting) -> None:
     for name in (".posteriors", ".samples", QUARANTINE, ".fetching"):  # made or fetched again, or waste; what they hold has no name
         if (store.root / name).exists():
             _delete(store, store.root / name, done)
-    for slug in done.concepts:
+    for slug in dict.fromkeys((*done.concepts, *collections)):
         for asset in (*_TABLES, GALLERY_SITE.name):
             for folder in (each for each in (store.root / ".staging" / asset / slug).glob("*") if each.is_dir()):
                 _delete(store, folder, done)

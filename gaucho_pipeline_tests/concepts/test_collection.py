@@ -46,7 +46,10 @@ def load(tmp_path: Path, text: str = FILE) -> Concepts:
     ("old", "new", "told"),
     [
         ("[araucaria, chimarrao]", "[araucaria, chimarao]", r"concepts\.yaml:19: collections\.rs\.concepts\.1: .*did you mean 'chimarrao'"),
-        ("[araucaria, chimarrao]", "[araucaria]", r"concepts\.yaml:19: collections\.rs\.concepts: "),
+        ("[araucaria, chimarrao]", "[araucaria]", r"concepts\.yaml:19: collections\.rs\.concepts: must name at least 2"),
+        ("  rs:", "  all:", r"concepts\.yaml:17: collections\.all: 'all' stands for everything in commands"),
+        ("epochs: 7", "max_steps: 1.000", r"concepts\.yaml:20: 1\.000 is read as 1; write 1000 for thousands, or 1\.0"),
+        ("{epochs: 7}", "{steps: 7}", r"concepts\.yaml:20: .*did you mean 'max_steps'"),
         ("[araucaria, chimarrao]", "[araucaria, araucaria]", r"collections\.rs: concepts: the same one stands twice"),
         ("  rs:", "  moinho:", r"concepts\.yaml:17: collections\.moinho: 'moinho' is a concept already"),
         ("  rs:", "  Rs:", r"collections\.Rs: a key must be a slug"),

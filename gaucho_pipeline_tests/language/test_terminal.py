@@ -95,6 +95,24 @@ def test_every_sentence_can_be_read_with_something_filled_in() -> None:
             PT.read_line(line)
 
 
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [
+        (
+            "concepts.yaml:19: collections.rs: must be a mapping of collections, each with its concepts",
+            "concepts.yaml:19: collections.rs: deve ser um mapa de coleções, cada uma com os seus conceitos",
+        ),
+        ("  sample_gallery  waiting  checkpoint is waiting", "  sample_gallery  à espera checkpoint está à espera"),
+        ("error: concepts.yaml:3: a tab stands here; YAML is indented with spaces",
+         "erro: concepts.yaml:3: há uma tabulação aqui; em YAML a margem se faz com espaços"),
+        ("concepts.yaml:9: concepts.cuia.training.rank: must be more than 0 (it is 0)",
+         "concepts.yaml:9: concepts.cuia.training.rank: tem de ser maior que 0 (é 0)"),
+    ],
+)  # fmt: skip
+def test_a_short_sentence_does_not_swallow_a_longer_one(said: str, read: str) -> None:
+    assert PT.read_line(said) == read
+
+
 def test_what_a_person_named_is_not_read() -> None:
     assert PT.read(_("{folder} holds no image; put at least six photographs there", folder="nothing is said")).startswith("nothing is said")
 

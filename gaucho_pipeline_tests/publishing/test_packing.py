@@ -280,3 +280,14 @@ def test_what_cannot_be_made_elsewhere_is_not_packed(tmp_path: Path) -> None:
     with pytest.raises(GauchoError, match="exists already"):
         pack(project, "araucaria", "checkpoint", tmp_path / "x.tar")
     assert not (tmp_path / "x.tar").exists()
+
+
+def test_a_file_of_holes_that_would_be_of_any_size_is_not_read(tmp_path: Path) -> None:
+    project = Project(write_concepts(tmp_path / "concepts.yaml", {"cuia": folder_concept(tmp_path, "dnc", "cup")}), tmp_path / "data")
+    (tmp_path / "artifact").mkdir()
+    with (tmp_path / "artifact" / "manifest.json").open("wb") as file:
+        file.truncate(10**9)
+    subprocess.run(["tar", "--sparse", "-cf", "done.tar", "artifact"], cwd=tmp_path, check=True)
+    assert (tmp_path / "done.tar").stat().st_size < 10**5
+    with pytest.raises(GauchoError, match="holds what no artifact holds"):
+        unpack(project, tmp_path / "done.tar")
