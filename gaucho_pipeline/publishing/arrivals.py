@@ -25,17 +25,23 @@ from gaucho_pipeline.assets.rows import (
     TrainImage,
     read_rows,
 )
+from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, inert
 from gaucho_pipeline.images.files import is_image
 from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
+from gaucho_pipeline.rights.credits import credits_section
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.training.examples import split
 
 _TABLES: Mapping[str, type[Row]] = {
     "train.jsonl": TrainImage, "validation.jsonl": TrainImage, "losses.jsonl": Loss, "pictures.jsonl": Picture, "copies.jsonl": Copy,
     "training.jsonl": CreditedThumbnail, "together.jsonl": Credit, "frames.jsonl": FrameRow, "stories.jsonl": StoryRow,
 }  # fmt: skip
+_NAMING: Mapping[str, type[Row]] = {name: _TABLES[name] for name in ("validation.jsonl", "training.jsonl", "pictures.jsonl")}
+"""The tables whose rows name a picture each by `file`."""
+_NAMED_FOLDERS = ("validation/", "training/", "pictures/")
 _PICTURES = (".png", ".jpg", ".gif", ".webp")
 _CREDITED = ("title", "author", "source", "license", "license_url")
 
@@ -50,6 +56,8 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[P
     for name in artifact.manifest.files:
         if name.endswith(_PICTURES) and not is_image(_first_bytes(artifact.folder / name)):
             raise GauchoError(_("{file}: {name} is no picture", file=file, name=name))
+    if unnamed := _unnamed_picture(artifact):
+        raise GauchoError(_("{file}: holds {name}, which none of its tables names", file=file, name=unnamed[:100]))
     rights = {row.sha256: row for folder in curated for row in read_rows(folder / "images.jsonl", CuratedImage)}
     for name in artifact.manifest.files:
         if name in _TABLES:
@@ -58,6 +66,11 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[P
                     _check_credit(row, rights.get(row.sha256), f"{file}: {name}")
     if "ATTRIBUTION.csv" in artifact.manifest.files:
         _check_attribution(artifact.folder / "ATTRIBUTION.csv", rights, file)
+    if request.asset in (CHECKPOINT.name, COLLECTION.name):
+        _check_division(artifact.folder, request.spec, curated, file)
+        _check_all_are_credited(artifact.folder, file)
+    if request.asset == EVALUATION.name:
+        _check_all_are_shown(artifact.folder, request.inputs[CHECKPOINT.name], file)
     if (ADAPTER / DIFFUSERS_FILE).as_posix() in artifact.manifest.files:
         _check_adapter(artifact.folder, request.spec, file)
 
@@ -76,6 +89,45 @@ def _check_credit(row: Credit, own: CuratedImage | None, where: str) -> None:
             raise GauchoError(
                 _("{where}: says another {name} of image {sha} than the curated set", where=where, name=name, sha=row.sha256[:12])
             )
+
+
+def _unnamed_picture(artifact: Artifact) -> str:
+    """A picture that no table names, of those that pages show or trainings measure with; empty where there is none."""
+    named: set[str] = set()
+    for table, row_type in _NAMING.items():
+        if table in artifact.manifest.files:
+            named |= {str(getattr(row, "file", "")) for row in read_rows(artifact.folder / table, row_type)}
+    return next((name for name in artifact.manifest.files if name.startswith(_NAMED_FOLDERS) and name not in named), "")
+
+
+def _check_division(folder: Path, spec: Mapping[str, Any], curated: Sequence[Path], file: Path) -> None:
+    """Raises GauchoError if images that were learned from, or measured with, are others than the sets that stand here are divided into."""
+    sets = [read_rows(each / "images.jsonl", TrainImage) for each in curated]
+    divided = [split(rows, spec["validation_fraction"], spec["seed"]) for rows in sets]
+    for number, name in enumerate(("train.jsonl", "validation.jsonl")):
+        wanted = sorted(row.sha256 for each in divided for row in each[number])
+        if sorted(row.sha256 for row in read_rows(folder / name, TrainImage)) != wanted:
+            raise GauchoError(_("{file}: {name} holds other images than the curated set is divided into here", file=file, name=name))
+
+
+def _check_all_are_credited(folder: Path, file: Path) -> None:
+    """Raises GauchoError if an image that was learned from is missing from the table of credits or from the model card."""
+    with (folder / "ATTRIBUTION.csv").open(encoding="utf-8-sig", newline="") as table:
+        credited = {row["sha256"] for row in csv.DictReader(table)}
+    card = set((folder / "README.md").read_text(encoding="utf-8").splitlines())
+    for row in read_rows(folder / "train.jsonl", TrainImage):
+        line = credits_section([row.model_dump()]).splitlines()[-1]
+        for name, has in (("ATTRIBUTION.csv", row.sha256 in credited), ("README.md", line in card)):
+            if not has:
+                raise GauchoError(_("{file}: {name} does not credit image {sha}", file=file, name=name, sha=row.sha256[:12]))
+
+
+def _check_all_are_shown(folder: Path, checkpoint: Path, file: Path) -> None:
+    """Raises GauchoError if an image that was learned from is missing among those that pages show with their credits."""
+    shown = {row.sha256 for row in read_rows(folder / "training.jsonl", CreditedThumbnail)}
+    for row in read_rows(checkpoint / "train.jsonl", TrainImage):
+        if row.sha256 not in shown:
+            raise GauchoError(_("{file}: {name} does not credit image {sha}", file=file, name="training.jsonl", sha=row.sha256[:12]))
 
 
 def _check_adapter(folder: Path, spec: Mapping[str, Any], file: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import gaucho_pipeline
-from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION, CURATED_SET
+from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION, COLLECTION_EVALUATION, CURATED_SET
 from gaucho_pipeline.concepts.collection import TaughtTogether
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
@@ -104,7 +104,7 @@ def pack(project: Project, slug: str, asset: str, file: Path, with_model: bool =
 
 def _check_is_packed(project: Project, slug: str, asset: str) -> None:
     """Raises ConfigError for what is not made elsewhere: it goes into no pack, and comes out of none."""
-    if not ASSETS[asset].on_base_model:
+    if not ASSETS[asset].on_base_model or asset == COLLECTION_EVALUATION.name:
         raise ConfigError(_("{asset}: is made here in no time; checkpoint, sample_gallery and evaluation can be packed", asset=asset))
     if asset == CHECKPOINT.name and isinstance(training := project.subject(slug).training, TaughtTogether):
         raise ConfigError(

@@ -175,6 +175,29 @@ def test_an_image_that_is_not_of_the_curated_set_is_refused(home: Path, done: Pa
         unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"train.jsonl": content}))
 
 
+def test_images_that_were_learned_from_are_not_hidden_among_those_that_were_not(home: Path, done: Path, tmp_path: Path) -> None:
+    first, *rest = member(done, "train.jsonl").decode().splitlines(keepends=True)
+    hidden = {"train.jsonl": "".join(rest).encode(), "validation.jsonl": member(done, "validation.jsonl") + first.encode()}
+    for changes in (hidden, {"train.jsonl": "".join(rest).encode()}):
+        with pytest.raises(GauchoError, match=r"train\.jsonl holds other images than the curated set is divided into here"):
+            unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **changes))
+
+
+@pytest.mark.parametrize("name", ["ATTRIBUTION.csv", "README.md"])
+def test_credits_that_leave_somebody_out_are_refused(name: str, home: Path, done: Path, tmp_path: Path) -> None:
+    lines = member(done, name).decode().splitlines(keepends=True)
+    left_out = next(number for number, line in enumerate(lines) if "João Araújo" in line)
+    content = "".join(lines[:left_out] + lines[left_out + 1 :]).encode() if name == "ATTRIBUTION.csv" else b"# A card\n"
+    with pytest.raises(GauchoError, match=f"{name} does not credit image"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{name: content}))
+
+
+def test_a_picture_that_no_table_names_is_refused(home: Path, done: Path, tmp_path: Path) -> None:
+    picture = member(done, "losses.png")
+    with pytest.raises(GauchoError, match=r"holds validation/evil\.png, which none of its tables names"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"validation/evil.png": picture}))
+
+
 @pytest.mark.parametrize(
     ("key", "value"), [("target_modules", "((([a-z._0-9])+)+)+!"), ("r", 10**9), ("lora_alpha", 99.0), ("use_dora", True)]
 )
