@@ -449,6 +449,18 @@ def test_forgetting_an_image_empties_what_a_killed_training_of_the_collection_le
     assert list((folder / "data" / ".staging").rglob("a.png")) == []
 
 
+def test_forgetting_names_the_hub_of_the_collection_and_the_pages_that_people_were_asked_by(folder: Path) -> None:
+    (folder / "data" / ".pushed.json").write_text(json.dumps({"rs": ["museu/rs"]}), encoding="utf-8")
+    gaucho(folder, "judge", "araucaria")
+    row = json.loads(
+        (opened(folder).artifact("curated_set", "araucaria").folder / "images.jsonl").read_text(encoding="utf-8").splitlines()[0]
+    )
+    said = gaucho(folder, "forget", row["sha256"]).stdout
+    assert "rs was put on a hub, and may have learned from it: museu/rs" in said
+    assert "people were asked about araucaria by a page that may show it" in said
+    assert "about chimarrao" not in said
+
+
 def test_an_image_that_was_forgotten_on_another_machine_is_not_learned_from(folder: Path) -> None:
     row = json.loads((opened(folder).artifact("collection", "rs").folder / "train.jsonl").read_text(encoding="utf-8").splitlines()[0])
     Forgotten(opened(folder).forgotten_file).add(row["sha256"], [], "asked for")

@@ -165,6 +165,7 @@ def _print_forgotten(project: Project, every: Sequence[Forgetting]) -> None:
 
 def _print_shown(project: Project, every: Sequence[Forgetting]) -> None:
     """Where what was forgotten is still shown, and what takes it out there."""
+    from gaucho_pipeline.judging.panel import panels_of
     from gaucho_pipeline.publishing.pushing import pushed_to
 
     published = list(dict.fromkeys(folder for done in every for folder in done.published))
@@ -172,7 +173,15 @@ def _print_shown(project: Project, every: Sequence[Forgetting]) -> None:
         click.echo(
             _("published, and still shown: {folder}; to take it out there now: {command}", folder=folder, command=_publish_again(folder))
         )
-    for slug in dict.fromkeys(slug for done in every for slug in done.concepts):
+    slugs = list(dict.fromkeys(slug for done in every for slug in done.concepts))
+    for slug in slugs:
+        if panels_of(project.store.root, slug):
+            text = _(
+                "people were asked about {slug} by a page that may show it: delete its copies, and write it anew: gaucho judge {slug}",
+                slug=slug,
+            )
+            click.echo(text)
+    for slug in (*slugs, *project.concepts.collections_of(slugs)):
         for repository in pushed_to(project).get(slug, ()):
             text = _(
                 "{slug} was put on a hub, and may have learned from it: {repository}; remove it there", slug=slug, repository=repository
