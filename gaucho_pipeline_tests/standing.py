@@ -5,6 +5,7 @@ For what is decided from manifests alone (what is fresh, what must run), where r
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,11 +52,12 @@ from gaucho_pipeline.assets.table import (
     SAMPLE_SEQUENCE,
 )
 from gaucho_pipeline.files.tables import write_table
+from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.images.decoding import png_bytes
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.store.artifact import Artifact
-from gaucho_pipeline.store.manifest import Manifest
+from gaucho_pipeline.store.manifest import MANIFEST, Manifest, read_manifest
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.samples import credited, picture_row
 
@@ -122,6 +124,14 @@ def stand(
         if furnish:
             furnish(staging)
         return project.store.publish(staging, manifest)
+
+
+def add_file(artifact: Artifact, name: str, content: bytes) -> None:
+    """Has an artifact that stands hold a further file, which its manifest lists."""
+    write_atomically(artifact.folder / name, content)
+    made = read_manifest(artifact.folder)
+    files = made.files | {name: hashlib.sha256(content).hexdigest()}
+    write_atomically(artifact.folder / MANIFEST, made.model_copy(update={"files": files}).to_json())
 
 
 def _furnish(folder: Path, asset: str) -> None:

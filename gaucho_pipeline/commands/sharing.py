@@ -163,8 +163,12 @@ def publish(project: Project, folder: Path, concepts: tuple[str, ...], weights: 
     done = publishing.publish(project, concepts, folder.resolve(), weights)
     for slug in done.concepts:
         if count := publishing.reserved_images(project, slug):
-            reserved = "note: {slug}: all rights in {count} of its training images are reserved; they are shown in small, and marked so"
-            click.echo(_(reserved, slug=slug, count=count), err=True)
+            text = _(
+                "note: {slug}: all rights in {count} of its training images are reserved; they are shown in small, and marked so",
+                slug=slug,
+                count=count,
+            )
+            click.echo(text, err=True)
     for slug, others in done.without_weights.items():
         text = _("note: {slug}: its weights stay here until {others} may go out, which they draw, too", slug=slug, others=", ".join(others))
         click.echo(text, err=True)

@@ -125,13 +125,13 @@ def check_inputs(store: Store, request: StageRequest) -> None:
         artifact = store.find(name.partition("/")[0], folder.parent.name, folder.name)
         if artifact:
             store.check(artifact, with_weights=ASSETS[request.asset].reads_weights)
-            if forgotten and artifact.manifest.asset in _SHOWN_OR_LEARNED and (held := artifact.held(forgotten, ["excluded.jsonl"])):
+            if forgotten and artifact.manifest.asset in _SHOWN_OR_LEARNED and (found := artifact.first_of(forgotten, ["excluded.jsonl"])):
                 raise ForgottenError(
                     _(
                         "{asset} of {concept} holds an image that was forgotten; to take it out: gaucho forget {sha}",
                         asset=artifact.manifest.asset,
                         concept=artifact.manifest.concept,
-                        sha=held,
+                        sha=found,
                     )
                 )
 

@@ -32,9 +32,9 @@ class Artifact:
 
     def holds(self, images: Collection[str]) -> bool:
         """Whether any of its tables names one of some images, by SHA-256."""
-        return bool(self.held(images))
+        return bool(self.first_of(images))
 
-    def held(self, images: Collection[str], passing_over: Collection[str] = ()) -> str:
+    def first_of(self, images: Collection[str], passing_over: Collection[str] = ()) -> str:
         """The first of some images, by SHA-256, that any of its tables names but for some; empty where none does."""
         tables = [name for name in self.manifest.files if name.endswith(".jsonl") and "/" not in name and name not in passing_over]
         rows = (row for name in tables for row in read_table(self.folder / name))

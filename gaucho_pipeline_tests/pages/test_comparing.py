@@ -68,7 +68,8 @@ def test_what_two_of_them_draw_stands_side_by_side(project: Project, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("names", "message"), [(("", "x"), "name two"), (("zzz", "z"), "names no checkpoint"), (("ONE", ""), "name two checkpoints")]
+    ("names", "message"),
+    [(("", "x"), "name two"), (("zzz", "z"), "there is no checkpoint zzz"), (("ONE", ""), "name two checkpoints")],
 )
 def test_wrong_names_are_reported(names: tuple[str, str], message: str, project: Project, tmp_path: Path) -> None:
     one = checkpoints(project)[0].manifest.fingerprint

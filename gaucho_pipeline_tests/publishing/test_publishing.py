@@ -9,18 +9,17 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gaucho_pipeline import cli
-from gaucho_pipeline.assets.rows import write_rows
 from gaucho_pipeline.project.approvals import approvals_file, approve, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline_tests.samples import train_image
-from gaucho_pipeline_tests.standing import stand, two_concepts
+from gaucho_pipeline_tests.standing import add_file, stand, two_concepts
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     project = two_concepts(tmp_path)
     for slug in project.slugs:
-        (project.shown()[slug].checkpoint.folder / f"{slug}.safetensors").write_bytes(b"weights")
+        add_file(project.shown()[slug].checkpoint, f"{slug}.safetensors", b"weights")
     return project
 
 
@@ -50,7 +49,7 @@ def test_an_approval_has_a_name_and_a_day_and_is_of_what_stands(project: Project
 def test_images_whose_rights_are_reserved_are_reported_when_they_go_out(project: Project, tmp_path: Path) -> None:
     licenses = ("all rights reserved", "CC0-1.0", "all rights reserved")
     rows = [train_image(number, license=license_) for number, license_ in enumerate(licenses)]
-    write_rows(project.shown()["araucaria"].checkpoint.folder / "train.jsonl", rows)
+    add_file(project.shown()["araucaria"].checkpoint, "train.jsonl", "".join(f"{row.model_dump_json()}\n" for row in rows).encode())
     for slug in project.slugs:
         approve(project, slug, "Anália")
     said = gaucho(project, "publish", str(tmp_path / "site")).stderr

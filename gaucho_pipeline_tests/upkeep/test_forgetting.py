@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from gaucho_pipeline.assets.rows import write_rows
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.project.approvals import approve
 from gaucho_pipeline.project.project import Project
@@ -17,7 +16,7 @@ from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.upkeep.forgetting import forget
 from gaucho_pipeline_tests.programs import gaucho
 from gaucho_pipeline_tests.samples import train_image
-from gaucho_pipeline_tests.standing import two_concepts
+from gaucho_pipeline_tests.standing import add_file, two_concepts
 
 PERSON = hashlib.sha256(b"a person").hexdigest()
 OTHER = hashlib.sha256(b"a tree").hexdigest()
@@ -28,9 +27,9 @@ def project(tmp_path: Path) -> Project:
     """Two concepts of which all stands; the first learned from the picture of a person."""
     project = two_concepts(tmp_path)
     for slug, sha256 in (("araucaria", PERSON), ("chimarrao", OTHER)):
-        checkpoint = project.shown()[slug].checkpoint.folder
-        write_rows(checkpoint / "train.jsonl", [train_image(1).model_copy(update={"sha256": sha256})])
-        (checkpoint / f"{slug}.safetensors").write_bytes(b"weights")
+        checkpoint, row = project.shown()[slug].checkpoint, train_image(1).model_copy(update={"sha256": sha256})
+        add_file(checkpoint, "train.jsonl", f"{row.model_dump_json()}\n".encode())
+        add_file(checkpoint, f"{slug}.safetensors", b"weights")
     return project
 
 
@@ -90,13 +89,13 @@ def test_an_image_that_never_stood_here_is_kept_out_by_its_whole_number(project:
     [("folder:album/Dona Ana.jpg", ""), ("folder:Dona Ana.jpg", ""), ("urls:1", "https://museu.example/a/Dona%20Ana.jpg?x=1")],
 )
 def test_an_image_is_named_by_its_files_name_and_several_of_that_name_are_listed(key: str, url: str, project: Project) -> None:
-    checkpoint = project.shown()["araucaria"].checkpoint.folder
+    checkpoint = project.shown()["araucaria"].checkpoint
     row = train_image(1).model_dump(mode="json", exclude_unset=True)
     rows = [row | {"sha256": PERSON, "key": key, "url": url}, row | {"sha256": OTHER, "key": "folder:2:other/Dona Ana.jpg"}]
-    (checkpoint / "train.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows))
+    add_file(checkpoint, "train.jsonl", "".join(json.dumps(each) + "\n" for each in rows).encode())
     with pytest.raises(ConfigError, match=f"2 images are meant: .*{OTHER[:12]} folder:2:other/Dona Ana.jpg.*; name one by its number"):
         forget(project, "Dona Ana.jpg")
-    (checkpoint / "train.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    add_file(checkpoint, "train.jsonl", f"{json.dumps(rows[0])}\n".encode())
     assert forget(project, "Dona Ana.jpg").sha256 == PERSON
 
 
