@@ -38,12 +38,6 @@ _STARTS_PROCESSES = re.compile(
 _IS_IN_TEST = threading.Event()
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a fifth of the tests' time is waiting, for a server, a browser or a process."""
-    return (os.cpu_count() or 1) + 1
-
-
 def pytest_configure() -> None:
     if IS_CHECK:
         sys.addaudithook(_refuse_processes)

@@ -146,7 +146,7 @@ def test_what_was_painted_stays_in_the_browser_and_is_opened_again(painting: web
     painting.execute_script("isSaved = true")
     painting.refresh()
     button = painting.find_element(By.CSS_SELECTOR, "button.paint")
-    assert "máscara pintada" in button.text
+    WebDriverWait(painting, 10).until(lambda _: "máscara pintada" in button.text)  # which is read from the browser's store
     button.click()
     WebDriverWait(painting, 10).until(lambda _: mask(painting).any())
     assert np.abs(mask(painting).astype(int) - before).max() <= 2
