@@ -148,7 +148,7 @@ def test_what_was_painted_stays_in_the_browser_and_is_opened_again(painting: web
     button = painting.find_element(By.CSS_SELECTOR, "button.paint")
     WebDriverWait(painting, 10).until(lambda _: "máscara pintada" in button.text)  # which is read from the browser's store
     button.click()
-    WebDriverWait(painting, 10).until(lambda _: mask(painting).any())
+    WebDriverWait(painting, 10).until(lambda _: mask(painting).shape == before.shape and mask(painting).any())
     assert np.abs(mask(painting).astype(int) - before).max() <= 2
 
 
