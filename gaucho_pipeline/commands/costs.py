@@ -128,16 +128,16 @@ def _of_a_training(project: Project, slug: str) -> Cost | None:
     """By a step that is measured now, where the model is small enough to be loaded for that; else by arithmetic; else not at all."""
     try:
         subject, training = project.subject(slug), project.training_of(slug)
-        concepts = [subject] if isinstance(subject, Concept) else list(subject.members.values())
         count = base_models.check_folder(training.base_model, training.revision)
         if not count:
             return None
-        images = _images(project, slug) or sum(concept.curation.max_images for concept in concepts)
+        images = _images(project, slug) or subject.max_images
         if count > _MAX_WEIGHTS or training.prior == "class_images":
             return Cost(
                 *training_cost(training, count, images), _("arithmetic: weights, steps and cores; a GPU is ten to a hundred times as fast")
             )
-        measured = _measured(training.model_dump_json(exclude={"members"}), concepts[0].words)
+        words = subject.words if isinstance(subject, Concept) else next(iter(subject.members.values())).words
+        measured = _measured(training.model_dump_json(exclude={"members"}), words)
     except GauchoError:  # a run says why
         return None
     spec = training.model_dump()

@@ -16,7 +16,7 @@ import psutil
 
 from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION, RAW_CRAWL
 from gaucho_pipeline.concepts.collection import TaughtTogether
-from gaucho_pipeline.concepts.concept import Concept, TaughtCollection
+from gaucho_pipeline.concepts.concept import Concept
 from gaucho_pipeline.concepts.file import error_at
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.concepts.lock_file import LockFile
@@ -113,7 +113,7 @@ def _check_sibling(training: TrainingSpec, gallery: GallerySpec) -> None:
 
 def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: bool) -> None:
     """Raises GauchoError if the base model is not there, is not whole, cannot be taught, or is more than this machine can."""
-    subject, kind = project.subject(slug), "collections" if slug in project.concepts.collections else "concepts"
+    subject = project.subject(slug)
     training, gallery = subject.training, subject.gallery if isinstance(subject, Concept) else None
     try:
         base_models.identity(training.base_model, training.revision)
@@ -128,14 +128,14 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
         if (images := training.class_images) and images.folder and not images_of(images.folder):
             raise ConfigError(_("training.class_images: {folder} holds no image", folder=images.folder))
     except ConfigError as error:
-        raise error_at(project.concepts_file, (kind, slug, "training", "base_model"), str(error)) from None
+        raise _error_at_base_model(project, slug, str(error)) from None
     if count is None or count <= _LARGE or is_meant or isinstance(training, TaughtTogether):
         return
     if base_models.has_gpu():
         _check_card(project, slug, spec)
         return
     if not _is_taught(project, slug):
-        most = _most_images(subject)
+        most = subject.max_images
         (seconds, needed), free = training_cost(spec, count, most), psutil.virtual_memory().available
         raise ConfigError(
             _(
@@ -155,26 +155,25 @@ def _check_base_model(project: Project, slug: str, is_meant: bool, asks_hub: boo
 
 def _check_card(project: Project, slug: str, spec: TrainingSpec) -> None:
     """Raises ConfigError with the line to add if the card here does not hold what is to be taught, however it is computed."""
-    size, kind = base_models.card_memory_gb(), "collections" if slug in project.concepts.collections else "concepts"
+    size = base_models.card_memory_gb()
     if size is None or _is_taught(project, slug):
         return
     from gaucho_pipeline.models.footprint import how_it_fits, model_to_train
 
     fits, text = how_it_fits(model_to_train(spec), size)
     if not fits:
-        raise error_at(project.concepts_file, (kind, slug, "training", "base_model"), text)
+        raise _error_at_base_model(project, slug, text)
+
+
+def _error_at_base_model(project: Project, slug: str, text: str) -> ConfigError:
+    kind = "collections" if slug in project.concepts.collections else "concepts"
+    return error_at(project.concepts_file, (kind, slug, "training", "base_model"), text)
 
 
 def _is_taught(project: Project, slug: str) -> bool:
     """Whether a concept's checkpoint, or a collection, is up to date."""
     asset = COLLECTION if slug in project.concepts.collections else CHECKPOINT
     return project.state(asset.name, slug).state == "fresh"
-
-
-def _most_images(subject: Concept | TaughtCollection) -> int:
-    """How many images a concept or the concepts of a collection may have at most."""
-    concepts = [subject] if isinstance(subject, Concept) else subject.members.values()
-    return sum(concept.curation.max_images for concept in concepts)
 
 
 def _steps(spec: TrainingSpec, images: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -126,20 +127,20 @@ class SiteSpec(Spec):
         return JsonObject(concepts={slug: about.to_json() for slug, about in self.concepts.items()}, **own)
 
 
-class Specified:
+class Specified(ABC):
     """What artifacts are made of: a concept, or a collection of several. Each of its parts is the specification of an asset."""
 
+    @abstractmethod
     def part(self, name: str) -> Part:
         """The keys of an asset, with what names in them stand for. Raises ConfigError where there is no such part."""
-        raise NotImplementedError
 
     def spec(self, part: str) -> JsonObject:
         """A stage's specification as a JSON value: all keys of its part."""
         return JsonObject(self.part(part).model_dump(mode="json"))
 
+    @abstractmethod
     def resolved_spec(self, part: str) -> JsonObject:
         """What makes a stage's specification another one: names resolved, without keys at their absent value."""
-        raise NotImplementedError
 
     def spec_version(self, part: str) -> str:
         """The data version of a stage's specification; the files and the models that it names are part of it."""
@@ -246,6 +247,11 @@ class Concept(Specified, Spec):
         return "; ".join(each.sentence() for each in (self.consent, self.community) if each)
 
     @property
+    def max_images(self) -> int:
+        """How many images it has at most."""
+        return self.curation.max_images
+
+    @property
     def words(self) -> ConceptWords:
         """What it is called in prompts."""
         return ConceptWords(self.token, self.class_noun)
@@ -260,6 +266,11 @@ class TaughtCollection(Specified):
     evaluation: CollectionEvaluationSpec
     members: Mapping[str, Concept]
     """Its concepts, by slug."""
+
+    @property
+    def max_images(self) -> int:
+        """How many images its concepts have at most, in all."""
+        return sum(member.max_images for member in self.members.values())
 
     @property
     def historical(self) -> bool:
@@ -323,9 +334,7 @@ class Concepts(Spec):
 
     def taught_with(self, slug: str) -> tuple[str, ...]:
         """The concepts that one adapter draws: of a collection, or of a concept in one, all of it; of another concept, itself."""
-        return tuple(
-            dict.fromkeys((*self.concepts_of(slug), *(each for one in self.collections_of([slug]) for each in self.concepts_of(one))))
-        )
+        return next((self.collections[collection].concepts for collection in self.collections_of([slug])), (slug,))
 
     def collections_of(self, slugs: Iterable[str]) -> list[str]:
         """The collections in which some concepts are taught, each once, and those that are among the slugs themselves."""

@@ -47,9 +47,7 @@ def load_concepts(path: Path) -> Concepts:
         raise lines.error(("concepts",), _("must name at least one concept"))
     merged: dict[str, JsonObject] = {}
     for slug, part in raw.items():
-        if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
-            raise lines.error(("concepts", slug), _("a key must be a slug: small letters, digits and _ (the name may have accents)"))
-        _check_not_reserved(lines, ("concepts", slug))
+        _check_slug(lines, "concepts", slug)
         if not isinstance(part, dict):
             raise lines.error(("concepts", slug), _("must be a mapping with token, class_noun and crawl"))
         merged[slug] = _with_defaults(JsonObject(part), JsonObject(defaults))
@@ -70,9 +68,7 @@ def _collections(lines: _Lines, raw: object, defaults: JsonObject) -> dict[str, 
         raise lines.error(("collections",), _("must be a mapping of collections, each with its concepts"))
     found = dict[str, JsonObject]()
     for slug, keys in raw.items():
-        if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
-            raise lines.error(("collections", slug), _("a key must be a slug: small letters, digits and _ (the name may have accents)"))
-        _check_not_reserved(lines, ("collections", slug))
+        _check_slug(lines, "collections", slug)
         if not isinstance(keys, dict):
             raise lines.error(("collections", slug), _("must be a mapping with concepts: the slugs of several concepts"))
         own = keys.get("training", {})
@@ -334,9 +330,11 @@ def _nearest(key: object, known: list[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
 
 
-def _check_not_reserved(lines: _Lines, location: tuple[str, str]) -> None:
-    if location[1] == ALL:
-        raise lines.error(location, _("'{slug}' stands for everything in commands; choose another slug", slug=ALL))
+def _check_slug(lines: _Lines, kind: str, slug: object) -> None:
+    if not isinstance(slug, str) or not SLUG.fullmatch(slug) or len(slug) > 64:
+        raise lines.error((kind, slug), _("a key must be a slug: small letters, digits and _ (the name may have accents)"))
+    if slug == ALL:
+        raise lines.error((kind, slug), _("'{slug}' stands for everything in commands; choose another slug", slug=slug))
 
 
 def _check_keys(lines: _Lines, value: dict[Any, Any], model: type[BaseModel], location: tuple[Any, ...]) -> None:

@@ -113,11 +113,12 @@ def check_slips(node: yaml.Node | None) -> None:
         seen.add(id(current))
         if isinstance(current, yaml.MappingNode) and current.flow_style:
             _check_commas(current)
-        if isinstance(current, yaml.ScalarNode) and not current.style and re.fullmatch(rf"[{_OPENING}].*[{_CLOSING}]", current.value):
+        is_bare = isinstance(current, yaml.ScalarNode) and not current.style
+        if is_bare and re.fullmatch(rf"[{_OPENING}].*[{_CLOSING}]", current.value):
             meant = f'"{current.value[1:-1][:60]}"'
             text = _("these are a word processor's quotation marks, and part of the text; write {text}", text=meant)
             raise Mistake(problem=text, problem_mark=current.start_mark)
-        if isinstance(current, yaml.ScalarNode) and not current.style and _THOUSANDS.fullmatch(current.value):
+        if is_bare and _THOUSANDS.fullmatch(current.value):
             read, meant = current.value.split(".")[0], current.value.replace(".", "")
             text = _("{number} is read as {read}; write {meant} for thousands, or {read}.0", number=current.value, read=read, meant=meant)
             raise Mistake(problem=text, problem_mark=current.start_mark)
@@ -131,10 +132,11 @@ def _check_commas(mapping: yaml.MappingNode) -> None:
         if not is_bare or nothing.value or nothing.tag != "tag:yaml.org,2002:null" or not value.value:
             continue
         one, other = value.value, key.value
-        if re.fullmatch(r"[-+]?[\d.]+", one) and re.fullmatch(r"\d+([eE][-+]?\d+)?%?", other):
+        is_number = re.fullmatch(r"[-+]?[\d.]+", one)
+        if is_number and re.fullmatch(r"\d+([eE][-+]?\d+)?%?", other):
             meant = f"{before.value}: {one}.{other}"
             raise Mistake(problem=_("a number has a point for its decimals: {meant}", meant=meant), problem_mark=key.start_mark)
-        if re.fullmatch(r"[-+]?[\d.]+", one):
+        if is_number:
             raise Mistake(problem=_("'{key}' has no value here; write one behind its colon", key=other[:60]), problem_mark=key.start_mark)
         meant = f'{before.value}: "{one}, {other}"'[:240]
         raise Mistake(problem=_("a text with a comma must stand in quotation marks: {meant}", meant=meant), problem_mark=key.start_mark)

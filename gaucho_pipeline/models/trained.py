@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from gaucho_pipeline.assets.table import COLLECTION
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.methods import METHODS
@@ -87,8 +86,5 @@ class Adapters:
 
 def _carriers(manifests: Mapping[str, Manifest]) -> dict[str, str]:
     """For each concept the one whose adapter draws it: its own, or of several that were taught in one collection the first's."""
-    first, found = dict[str, str](), dict[str, str]()
-    for slug, made in manifests.items():
-        shared = [f"{name} {version}" for name, version in made.provenance.inputs.items() if name.startswith(f"{COLLECTION.name}/")]
-        found[slug] = first.setdefault(shared[0] if shared else slug, slug)
-    return found
+    first = dict[tuple[str, str] | str, str]()
+    return {slug: first.setdefault(made.taught_in or slug, slug) for slug, made in manifests.items()}

@@ -25,7 +25,7 @@ def with_pictures(card: str, pictures: Sequence[Picture], drawn: DrawingRecord) 
 
     https://huggingface.co/docs/hub/model-cards-widgets#example-outputs. A card that is of another layout is returned as it is.
     """
-    shown = [row for row in pictures if row.model == "tuned" and row.kind == "concept" and not row.blank][:MAX_PICTURES]
+    shown = presentable(pictures)[:MAX_PICTURES]
     head = _HEAD.match(card)
     if not head or _USE not in card or not shown:
         return card
@@ -37,6 +37,11 @@ def with_pictures(card: str, pictures: Sequence[Picture], drawn: DrawingRecord) 
     body = _CALL.sub(rf"num_inference_steps={drawn.num_inference_steps}, \1={drawn.guidance_scale:g}", body)
     body = _SETTINGS.sub(f"Sampler settings: {drawn.num_inference_steps} steps, guidance {drawn.guidance_scale:g}.", body)
     return f"---\n{text}---{body}"
+
+
+def presentable(pictures: Sequence[Picture]) -> list[Picture]:
+    """Those of the tuned model that a card can show."""
+    return [row for row in pictures if row.model == "tuned" and row.kind == "concept" and not row.blank]
 
 
 def _plain(text: str) -> str:

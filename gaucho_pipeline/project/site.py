@@ -94,27 +94,29 @@ def corrected_sets(store: Store, trained: Artifact) -> list[Artifact]:
     Of a checkpoint that was taken from a collection its own comes first, then those of the concepts that were taught with it.
     """
     found: dict[str, Artifact] = {}
-    for name, version in trained.manifest.provenance.inputs.items():
-        asset, _unused, other = name.partition("/")
-        if asset == CURATED_SET.name:
-            curated = store.current(CURATED_SET.name, other or trained.manifest.concept)
-            if curated and differs_in_credits(store, trained, curated, name):
-                found = {curated.manifest.concept: curated} | found
-        elif asset == COLLECTION.name and (collection := store.find_version(COLLECTION.name, other, version)):
-            found = found | {each.manifest.concept: each for each in corrected_sets(store, collection)}
+    for name in trained.manifest.provenance.inputs:
+        asset, _slash, other = name.partition("/")
+        curated = store.current(CURATED_SET.name, other or trained.manifest.concept) if asset == CURATED_SET.name else None
+        if curated and differs_in_credits(store, trained, curated, name):
+            found[curated.manifest.concept] = curated
+    if collection := collection_of(store, trained):
+        found |= {each.manifest.concept: each for each in corrected_sets(store, collection) if each.manifest.concept not in found}
     return list(found.values())
 
 
-def taught_with(store: Store, checkpoint: Artifact) -> list[str] | None:
+def collection_of(store: Store, checkpoint: Artifact) -> Artifact | None:
+    """What the collection had learned that a checkpoint was taken from; None where it is of none, or that is gone."""
+    return store.find_version(COLLECTION.name, *checkpoint.manifest.taught_in) if checkpoint.manifest.taught_in else None
+
+
+def others_learned(store: Store, checkpoint: Artifact) -> list[str] | None:
     """The other concepts that a checkpoint's weights know, as its collection recorded them; None where that collection is gone."""
-    for name, version in checkpoint.manifest.provenance.inputs.items():
-        asset, _unused, slug = name.partition("/")
-        if asset == COLLECTION.name:
-            collection = store.find_version(COLLECTION.name, slug, version)
-            inputs = (each.partition("/") for each in (collection.manifest.provenance.inputs if collection else ()))
-            others = [other for asset, _unused, other in inputs if asset == CURATED_SET.name and other != checkpoint.manifest.concept]
-            return others if collection else None
-    return []
+    if checkpoint.manifest.taught_in is None:
+        return []
+    collection = collection_of(store, checkpoint)
+    names = (name.partition("/") for name in (collection.manifest.provenance.inputs if collection else ()))
+    others = [other for asset, _slash, other in names if asset == CURATED_SET.name and other != checkpoint.manifest.concept]
+    return others if collection else None
 
 
 def site_inputs(shown: Mapping[str, Shown], collections: Mapping[str, ShownCollection]) -> dict[str, Artifact]:

@@ -20,13 +20,14 @@ from typing import Any
 from packaging.requirements import Requirement
 
 import gaucho_pipeline
-from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION, COLLECTION_EVALUATION, CURATED_SET
+from gaucho_pipeline.assets.table import ASSETS, CHECKPOINT, COLLECTION_EVALUATION, CURATED_SET
 from gaucho_pipeline.concepts.collection import TaughtTogether
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.files.inside import file_inside, files_inside
 from gaucho_pipeline.files.writing import written_atomically
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.project.site import collection_of
 from gaucho_pipeline.project.states import differences
 from gaucho_pipeline.publishing.arrivals import check_arrival
 from gaucho_pipeline.publishing.places import base_model_of, in_pack, places_of, read_places, renamed, without_places
@@ -157,14 +158,9 @@ def _curated_sets(project: Project, request: StageRequest) -> list[Path]:
     if sets := [folder for name, folder in request.inputs.items() if name.partition("/")[0] == CURATED_SET.name]:
         return sets
     checkpoint = Artifact(request.inputs[CHECKPOINT.name], read_manifest(request.inputs[CHECKPOINT.name]))
-    found, inputs = [project.trained_on(checkpoint).folder], checkpoint.manifest.provenance.inputs
-    for name, own in inputs.items():
-        asset, _unused, slug = name.partition("/")
-        collection = project.store.find_version(asset, slug, own) if asset == COLLECTION.name else None
-        for each, its in collection.manifest.provenance.inputs.items() if collection else ():
-            curated = project.store.find_version(CURATED_SET.name, each.partition("/")[2], its)
-            found += [curated.folder] if curated else []
-    return found
+    collection = collection_of(project.store, checkpoint)
+    of_others = project.store.inputs_of(collection) if collection else []
+    return [project.trained_on(checkpoint).folder, *(each.folder for each in of_others)]
 
 
 def _unfit(artifact: Artifact) -> str:

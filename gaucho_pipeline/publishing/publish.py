@@ -18,7 +18,7 @@ from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.project.approvals import Approval, _shown, read_approvals
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.published import MARK, Mark, read_mark, remember_published, shows_forgotten, write_mark
-from gaucho_pipeline.project.site import Shown, ShownCollection, taught_with
+from gaucho_pipeline.project.site import Shown, ShownCollection, others_learned
 from gaucho_pipeline.publishing.registry import make_registry
 from gaucho_pipeline.rights.licenses import RESERVED
 from gaucho_pipeline.store.artifact import Artifact
@@ -96,7 +96,7 @@ def _refusal(project: Project, slug: str, approvals: Mapping[str, Approval], sho
 
 def _refusal_of_others(project: Project, shown: Shown) -> str:
     """Why a concept may not go out because of those that were taught in one adapter with it; empty if it may."""
-    others = taught_with(project.store, shown.checkpoint)
+    others = others_learned(project.store, shown.checkpoint)
     if others is None:
         return _("the collection that it was taught in is gone; run: gaucho run {slug}", slug=shown.checkpoint.manifest.concept)
     for other in others:
@@ -113,7 +113,7 @@ def _whose_weights_stay(
     """The concepts whose weights draw others, too, that may not go out, with those others."""
     found = {}
     for slug in chosen:
-        others = taught_with(project.store, shown[slug].checkpoint) or ()
+        others = others_learned(project.store, shown[slug].checkpoint) or ()
         if refused := [each for each in others if each in refusals or each not in shown]:
             found[slug] = refused
     return found

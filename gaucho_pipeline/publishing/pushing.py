@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,10 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 from gaucho_pipeline.assets.rows import Picture, read_rows
 from gaucho_pipeline.errors import ConfigError, GauchoError, TransientError, _, first_line
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.pages.card import MAX_PICTURES, with_pictures
+from gaucho_pipeline.pages.card import MAX_PICTURES, presentable, with_pictures
 from gaucho_pipeline.pages.corrections import corrections_of, write_corrected
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.project.site import taught_with
+from gaucho_pipeline.project.site import others_learned
 from gaucho_pipeline.publishing.exporting import export_pipeline
 from gaucho_pipeline.publishing.publish import refusal
 from gaucho_pipeline.store.artifact import Artifact
@@ -65,7 +66,7 @@ def _whose_weights(project: Project, slug: str) -> list[str]:
     """The concepts that the weights of a concept, or of a collection, draw."""
     named = project.concepts.concepts_of(slug)
     shown = project.shown()
-    others = [other for each in named if each in shown for other in taught_with(project.store, shown[each].checkpoint) or ()]
+    others = [other for each in named if each in shown for other in others_learned(project.store, shown[each].checkpoint) or ()]
     return list(dict.fromkeys((*named, *others)))
 
 
@@ -107,14 +108,11 @@ def _trained_and_drawn(project: Project, slug: str) -> tuple[Artifact, dict[str,
 
 def _tuned_pictures(galleries: Mapping[str, Artifact], at_most: int) -> list[tuple[Picture, Path]]:
     """Pictures of the concepts in turn, under the names that they go by on the hub, with the files that they are."""
-    found = []
+    named = []
     for concept, gallery in galleries.items():
-        rows = read_rows(gallery.folder / "pictures.jsonl", Picture)
-        tuned = [row for row in rows if row.model == "tuned" and row.kind == "concept" and not row.blank]
-        inside = "" if len(galleries) == 1 else f"{concept}/"
-        named = [(row.model_copy(update={"file": f"{inside}{row.file}"}), gallery.folder / row.file) for row in tuned]
-        found += [(number, each) for number, each in enumerate(named)]
-    return [each for _number, each in sorted(found, key=lambda pair: pair[0])][:at_most]
+        rows, inside = presentable(read_rows(gallery.folder / "pictures.jsonl", Picture)), "" if len(galleries) == 1 else f"{concept}/"
+        named.append([(row.model_copy(update={"file": f"{inside}{row.file}"}), gallery.folder / row.file) for row in rows])
+    return [each for turn in zip_longest(*named) for each in turn if each][:at_most]
 
 
 def _file(project: Project) -> Path:

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,9 +85,10 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
     if cached := request.cached():
         share_if_asked(Store(request.data), cached, reporter.info)
         return cached, True
-    store = Store(request.data, Forgotten(request.forgotten).sha256)
+    forgotten = Forgotten(request.forgotten).sha256
+    store = Store(request.data, forgotten)
     store.check_writable()
-    check_inputs(store, request)
+    check_inputs(store, request, forgotten)
     started = time.monotonic()
     with store.staging(request.asset, request.concept, request.fingerprint or "crawl") as staging:
         result = run(request, staging, reporter)
@@ -115,12 +116,11 @@ def ensure(request: StageRequest, run: RunStage, reporter: Reporter) -> tuple[Ar
     return artifact, False
 
 
-def check_inputs(store: Store, request: StageRequest) -> None:
+def check_inputs(store: Store, request: StageRequest, forgotten: Collection[str]) -> None:
     """Raises GauchoError if a file of what is read is not what was written, or it holds an image that was forgotten elsewhere since.
 
     The tombstones may have come from another machine (`concepts.forgotten.json` is committed), where this one has not forgotten yet.
     """
-    forgotten = Forgotten(request.forgotten).sha256
     for name, folder in request.inputs.items():
         artifact = store.find(name.partition("/")[0], folder.parent.name, folder.name)
         if artifact:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator, model_validator
 
 from gaucho_pipeline.assets.metrics import Metrics
-from gaucho_pipeline.assets.table import ASSETS
+from gaucho_pipeline.assets.table import ASSETS, COLLECTION
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.prompts.templates import ConceptWords
@@ -66,6 +66,12 @@ class Manifest(BaseModel):
         """The text of its file, with a digest by which `gaucho fsck` sees whether it is still what was written."""
         value = json.loads(self.model_dump_json())
         return json.dumps(value | {DIGEST: digest(value)}, indent=1, ensure_ascii=False)
+
+    @property
+    def taught_in(self) -> tuple[str, str] | None:
+        """Of a checkpoint that was taken from a collection: that collection's slug, and the data version of what it had learned."""
+        named = ((name.partition("/"), version) for name, version in self.provenance.inputs.items())
+        return next(((slug, version) for (asset, _slash, slug), version in named if asset == COLLECTION.name), None)
 
     def training_spec(self) -> TrainingRecord:
         """How it was taught, of a checkpoint. Raises GauchoError for what is none."""

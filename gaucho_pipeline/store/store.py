@@ -107,6 +107,12 @@ class Store:
             return current
         return next((each for each in self.all(asset, concept) if each.manifest.data_version == data_version), None)
 
+    def inputs_of(self, artifact: Artifact) -> list[Artifact]:
+        """What an artifact was made from, as far as it still stands."""
+        named = ((name.partition("/"), version) for name, version in artifact.manifest.provenance.inputs.items())
+        found = (self.find_version(asset, other or artifact.manifest.concept, version) for (asset, _slash, other), version in named)
+        return [each for each in found if each]
+
     def all(self, asset: str, concept: str) -> list[Artifact]:
         """Every artifact that stands whole, the oldest first."""
         home = self.home(asset, concept)

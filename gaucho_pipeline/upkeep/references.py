@@ -54,17 +54,8 @@ def needed(project: Project, without: Collection[str] = ()) -> set[Key]:
         artifact = todo.pop()
         if key_of(artifact) not in found:
             found.add(key_of(artifact))
-            todo += inputs_of(store, artifact)
+            todo += store.inputs_of(artifact)
     return found
-
-
-def inputs_of(store: Store, artifact: Artifact) -> list[Artifact]:
-    """What an artifact was made from, as far as it still stands."""
-    found = []
-    for name, version in artifact.manifest.provenance.inputs.items():
-        asset, _, other = name.partition("/")
-        found.append(store.find_version(asset, other or artifact.manifest.concept, version))
-    return [each for each in found if each]
 
 
 def _pinned(project: Project) -> Iterator[Artifact]:
