@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from selenium import webdriver
@@ -28,3 +29,11 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
     running = webdriver.Chrome(options=options, service=Service(driver))
     yield running
     running.quit()
+
+
+def each(browser: webdriver.Chrome, selector: str, value: str) -> list[Any]:
+    """What a JavaScript expression on `element` gives for each element of a CSS selector, read at one moment.
+
+    A list of elements that is read one by one may be replaced in between, by a page that draws itself anew.
+    """
+    return list(browser.execute_script(f"return [...document.querySelectorAll(arguments[0])].map(element => {value})", selector))

@@ -32,6 +32,7 @@ from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline_tests.browsing import browser as browser
+from gaucho_pipeline_tests.browsing import each
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import free_port, gaucho
 from gaucho_pipeline_tests.standing import stand_all
@@ -123,7 +124,7 @@ def test_before_and_after_are_compared_by_keyboard_and_seen_large(browser: webdr
     browser.find_element(By.CSS_SELECTOR, "button.enlarge").send_keys(Keys.ENTER)
     dialog = browser.find_element(By.TAG_NAME, "dialog")
     assert dialog.is_displayed()
-    before, after = (picture.get_attribute("src") or "" for picture in dialog.find_elements(By.TAG_NAME, "img"))
+    before, after = each(browser, "dialog[open] img", "element.src")
     assert before.endswith("000-base.png")
     assert after.endswith("000-tuned.png")
     keep_screenshot(browser, "enlarged")
@@ -228,12 +229,11 @@ def test_the_language_is_switched_and_stays_so(browser: webdriver.Chrome, folder
 def test_pictures_are_chosen_by_prompt_and_a_credit_is_copied(browser: webdriver.Chrome, folder: Path) -> None:
     open_page(browser, site_of(folder) / "chimarrao" / "en.html")
     Select(browser.find_element(By.NAME, "prompt")).select_by_index(1)
-    shown = [group.is_displayed() for group in browser.find_elements(By.CLASS_NAME, "group")]
-    assert shown == [True, False]
+    assert each(browser, ".group", "element.checkVisibility()") == [True, False]
     button = browser.find_element(By.CSS_SELECTOR, ".credits button.copy")
     browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
     button.click()
-    WebDriverWait(browser, 5).until(lambda _: button.text == "copied")
+    WebDriverWait(browser, 10, poll_frequency=0.02).until(lambda _: button.text == "copied")  # it says so for a moment
 
 
 def test_a_page_prints_with_both_pictures_side_by_side(browser: webdriver.Chrome, folder: Path) -> None:
@@ -325,25 +325,35 @@ def review_of(folder: Path) -> Path:
     return Project(folder / "concepts.yaml", folder / "data").store.stable("curated_set", "chimarrao") / "review.html"
 
 
-@pytest.fixture
-def reviewed(browser: webdriver.Chrome, tmp_path: Path) -> webdriver.Chrome:
-    """The review page of six pictures, of which one is a copy of another and one is too small."""
-    photos = draw_folder(tmp_path / "photos", "chimarrao", 5)
+@pytest.fixture(scope="module")
+def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with six pictures, of which one is a copy of another and one is too small."""
+    folder = tmp_path_factory.mktemp("reviewed")
+    photos = draw_folder(folder / "photos", "chimarrao", 5)
     draw_subject("chimarrao", 0, side=240).save(photos / "large.png")
     draw_subject("chimarrao", 9, side=60).save(photos / "tiny.png")
-    write_concepts(tmp_path / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
-    gaucho(tmp_path, "run", "--select", "curated_set")
-    open_page(browser, review_of(tmp_path))
+    write_concepts(folder / "concepts.yaml", {"chimarrao": folder_concept(photos, "dnc", "cup")})
+    gaucho(folder, "run", "--select", "curated_set")
+    return folder
+
+
+@pytest.fixture
+def reviewed(browser: webdriver.Chrome, curated: Path) -> Iterator[webdriver.Chrome]:
+    """Its review page, on which nobody has decided anything."""
+    open_page(browser, review_of(curated))
+    browser.execute_script("localStorage.clear()")
+    browser.refresh()
     read_in(browser, "pt")
-    return browser
+    yield browser
+    browser.execute_script("isSaved = true; localStorage.clear()")
 
 
 def texts(browser: webdriver.Chrome) -> list[str]:
-    return [article.text for article in browser.find_elements(By.TAG_NAME, "article")]
+    return each(browser, "article", "element.innerText")
 
 
 def test_a_copy_stands_behind_what_it_copies_and_leads_to_it_also_where_a_filter_hides_it(reviewed: webdriver.Chrome) -> None:
-    order = [article.find_element(By.TAG_NAME, "h2").text for article in reviewed.find_elements(By.TAG_NAME, "article")]
+    order = each(reviewed, "article h2", "element.textContent")
     assert order[order.index("large") + 1] == "00"
     Select(reviewed.find_element(By.ID, "reason")).select_by_value("near-duplicate")
     assert len(texts(reviewed)) == 1
@@ -356,8 +366,7 @@ def test_keys_decide_and_go_on_and_a_picture_is_enlarged(reviewed: webdriver.Chr
     keys = ActionChains(reviewed)
     keys.send_keys(Keys.ARROW_RIGHT, "d", Keys.ARROW_RIGHT, "k", Keys.ENTER).perform()
     assert "você mudou 2" in reviewed.find_element(By.ID, "counts").text
-    changed = [article.get_attribute("class") for article in reviewed.find_elements(By.TAG_NAME, "article")]
-    assert [name == "changed" for name in changed[:3]] == [True, True, False]
+    assert each(reviewed, "article", "element.className === 'changed'")[:3] == [True, True, False]
     large = reviewed.find_element(By.CSS_SELECTOR, "dialog img")
     assert large.is_displayed()
     assert "/images/" in (large.get_attribute("src") or "")  # as it is trained on
@@ -387,7 +396,7 @@ def test_decisions_stay_in_the_browser_until_they_are_saved(reviewed: webdriver.
 
 
 def test_one_language_is_shown_at_a_time(reviewed: webdriver.Chrome) -> None:
-    decide(reviewed, reviewed.find_elements(By.TAG_NAME, "article")[0].get_attribute("id") or "", "drop")
+    decide(reviewed, each(reviewed, "article", "element.id")[0], "drop")
     portuguese = reviewed.find_element(By.TAG_NAME, "body").text
     read_in(reviewed, "en")
     english = reviewed.find_element(By.TAG_NAME, "body").text
@@ -433,13 +442,12 @@ def test_captions_are_edited_in_one_table_with_search_and_replace(reviewed: webd
     reviewed.find_element(By.ID, "open-captions").click()
 
     def captions() -> list[str]:
-        return [row.get_attribute("value") or "" for row in reviewed.find_elements(By.CSS_SELECTOR, ".caption-row input")]
+        return each(reviewed, ".caption-row input", "element.value")
 
     plain = "a photo of {token} {class_noun}"
     assert captions() == [plain] * 5
     assert "Nenhuma legenda diz nada" in reviewed.find_element(By.ID, "words-in-all").text
-    first = reviewed.find_elements(By.CSS_SELECTOR, ".caption-row input")[0]
-    first.send_keys(" on a table", Keys.TAB)
+    reviewed.find_element(By.CSS_SELECTOR, ".caption-row input").send_keys(" on a table", Keys.TAB)
     find, replace = reviewed.find_element(By.ID, "find"), reviewed.find_element(By.ID, "replace")
     find.send_keys("photo")
     replace.send_keys("print $& by Ana")
@@ -457,12 +465,12 @@ def test_captions_are_edited_in_one_table_with_search_and_replace(reviewed: webd
     assert captions() == [plain + " on a table"] + [plain] * 4
     reviewed.find_element(By.ID, "close-captions").click()
     assert "você mudou 1" in reviewed.find_element(By.ID, "counts").text
-    written = [field.get_attribute("value") for field in reviewed.find_elements(By.CSS_SELECTOR, "textarea.caption")]
-    assert sorted(written)[-1] == plain + " on a table"
+    # the cards are drawn anew when the dialog has closed
+    WebDriverWait(reviewed, 10).until(lambda _: plain + " on a table" in each(reviewed, "textarea.caption", "element.value"))
 
 
-def test_five_thousand_images_are_looked_through_as_easily(reviewed: webdriver.Chrome, tmp_path: Path) -> None:
-    page = review_of(tmp_path)
+def test_five_thousand_images_are_looked_through_as_easily(reviewed: webdriver.Chrome, curated: Path) -> None:
+    page = review_of(curated)
     text = page.read_text(encoding="utf-8")
     start = text.index('id="data">') + len('id="data">')
     data = json.loads(text[start : text.index("</script>", start)])
