@@ -98,6 +98,8 @@ class Family(ABC):
     """The lists of blocks that the denoiser is made of."""
     unswapped_blocks: ClassVar[tuple[str, ...]] = ()
     """Those lists of blocks that stay on the card where others wait: they are never computed twice, so that their weights must stay."""
+    sequence_first: ClassVar[tuple[str, ...]] = ()
+    """Parts of the paths of modules that are given (tokens, images, channels); the others are given images first."""
     training_shift: ClassVar[float | None] = None
     """How noise levels are shifted in training, where that is not what the sampler does; each family names its source."""
     taught_instead: ClassVar[str] = ""

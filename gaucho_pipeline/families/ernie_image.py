@@ -27,6 +27,7 @@ class ErnieImage(Family):
     reader = ""
     blocks: ClassVar[tuple[str, ...]] = ("layers",)
     target_modules: ClassVar[dict[str, tuple[str, ...]]] = {"attention": _ATTENTION, "attention_ff": (*_ATTENTION, *_FEED_FORWARD)}
+    sequence_first: ClassVar[tuple[str, ...]] = (".mlp.",)
     own_side = 1024
     without: ClassVar[tuple[str, ...]] = ("pe", "pe_tokenizer")
 

@@ -110,6 +110,10 @@ class Method(ABC):
         return found
 
     @abstractmethod
+    def learn_at(self, noise_levels: torch.Tensor | None) -> None:
+        """Has what is computed next learn from so noisy images, (images,), 0 to 1. None: it is drawn or measured, as it is stored."""
+
+    @abstractmethod
     def weights(self) -> Weights:
         """What is learned as it stands, not a copy of it: what is to stay is written to a file."""
 

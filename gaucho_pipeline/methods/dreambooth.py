@@ -10,12 +10,15 @@ import contextlib
 import copy
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.families import Family
 from gaucho_pipeline.families.building import built
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights
+
+if TYPE_CHECKING:
+    import torch
 
 
 class DreamBooth(Method):
@@ -36,6 +39,9 @@ class DreamBooth(Method):
                 raise GauchoError(_("training.method: dreambooth teaches all weights, and they do not fit on this card; take method: lora"))
             self._frozen[name] = copy.deepcopy(module).requires_grad_(False)
             module.to(torch.float32).requires_grad_(True)
+
+    def learn_at(self, noise_levels: torch.Tensor | None) -> None:
+        """Nothing: all weights learn at every noise level."""
 
     def weights(self) -> Weights:
         return {

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families import Family
@@ -21,6 +21,9 @@ from gaucho_pipeline.families.building import told_in_one_line
 from gaucho_pipeline.files.clock import now
 from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
 from gaucho_pipeline.methods.base import CheckpointInfo, Method, Weights, loading_code, tensors_digest
+
+if TYPE_CHECKING:
+    import torch
 
 TEXT_ENCODER_MODULES = ("q_proj", "k_proj", "v_proj", "out_proj")
 
@@ -53,6 +56,9 @@ class Lora(Method):
             for parameter in module.parameters():
                 if parameter.requires_grad:
                     parameter.data = parameter.to(torch.float32)
+
+    def learn_at(self, noise_levels: torch.Tensor | None) -> None:
+        """Nothing: all ranks learn at every noise level."""
 
     def weights(self) -> Weights:
         from peft.utils import get_peft_model_state_dict

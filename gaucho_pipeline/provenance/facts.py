@@ -49,7 +49,7 @@ class Facts(BaseModel):
     distilled_guidance: bool | None = Field(None, description="True where guidance_scale is an input of a model that was distilled with it")
     concept: str = Field(description="The concept's slug")
     checkpoint: str | None = Field(None, description="Data version of what was learned; none of the base model's pictures")
-    method: str | None = Field(None, description="How it was taught: lora or dreambooth")
+    method: str | None = Field(None, description="How it was taught: lora, t_lora or dreambooth")
     strength: float | None = Field(None, description="How much of what was learned, where not all of it")
     training_step: int | None = Field(None, description="The step of a training under way whose weights drew it")
     curated_set: str | None = Field(None, description="Data version of the images that it was learned from")

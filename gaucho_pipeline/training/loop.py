@@ -159,7 +159,7 @@ class Trainer:
                         names=_names(bad),
                     )
                 )
-            self.model.accelerator.backward(losses.sum())
+            self.model.backward(losses.sum())
             total += losses.sum().item()
         return total
 

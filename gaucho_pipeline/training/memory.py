@@ -111,7 +111,7 @@ def try_out(model: TunedModel, loss: Callable[[], torch.Tensor], gradients: int 
     """
 
     def act() -> None:
-        model.accelerator.backward(loss())
+        model.backward(loss())
         wait_for(model.device)
         forget_gradients(model)
 
@@ -139,7 +139,7 @@ def flops_of(model: TunedModel, objective: Objective) -> int:
     total = 0
     for alike in kinds.values():
         with torch.compiler.set_stance("force_eager"), FlopCounterMode(display=False) as counter:
-            model.accelerator.backward(objective.loss(alike[:1]).sum())
+            model.backward(objective.loss(alike[:1]).sum())
         forget_gradients(model)
         total += int(counter.get_total_flops()) * len(alike)
     return total

@@ -91,13 +91,13 @@ class Objective:
             inside = _masks(examples, target)
             target = inside * target + (1 - inside) * untouched.to(target)
         if not places:
-            return shares * _errors(self.model.predict(noisy, t, prompts, sizes), target, area)
+            return shares * _errors(self.model.predict(noisy, t, prompts, sizes, learning=True), target, area)
         prior_prompts = [prompt for example in examples if (prompt := example.prior_prompt) is not None]
         with torch.no_grad():
             prior_sizes = [sizes[place] for place in places]
             prior_target = self.model.predict(noisy[places], t[places], prior_prompts, prior_sizes, tuned=False)
         both = self.model.predict(
-            torch.cat([noisy, noisy[places]]), torch.cat([t, t[places]]), prompts + prior_prompts, sizes + prior_sizes
+            torch.cat([noisy, noisy[places]]), torch.cat([t, t[places]]), prompts + prior_prompts, sizes + prior_sizes, learning=True
         )
         prior_shares = weights[places] * weights.new_tensor([examples[place].prior_share for place in places])
         loss = shares * _errors(both[: len(examples)], target, area)

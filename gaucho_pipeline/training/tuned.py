@@ -46,15 +46,27 @@ class TunedModel:
             self.family.network.compile(dynamic=True)
 
     def predict(
-        self, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], sizes: Sequence[Size | None] = (), tuned: bool = True
+        self,
+        noisy: torch.Tensor,
+        t: torch.Tensor,
+        prompts: list[str],
+        sizes: Sequence[Size | None] = (),
+        tuned: bool = True,
+        learning: bool = False,
     ) -> torch.Tensor:
         """What the denoiser says of noisy latents under prompts, float32: as it was taught, or untouched.
 
-        `sizes`: those of the images, for a family that reads them; else they are as many None.
+        `sizes`: those of the images, for a family that reads them; else they are as many None. `learning`: `backward` follows.
         """
+        self.method.learn_at(t if learning else None)
         told = {"sizes": torch.tensor(sizes, device=noisy.device)} if sizes and None not in sizes else {}
         with contextlib.nullcontext() if tuned else self.method.disable_adapter(), self.accelerator.autocast():
             return self.family.predict(noisy, t, self._conditioning(prompts, tuned) | told).float()
+
+    def backward(self, loss: torch.Tensor) -> None:
+        """Adds a loss's gradient to what learns. What is drawn or measured next is so with all that was learned."""
+        self.accelerator.backward(loss)
+        self.method.learn_at(None)
 
     def _conditioning(self, prompts: list[str], tuned: bool) -> Conditioning:
         if tuned and self._is_reading:

@@ -72,16 +72,19 @@ def errors(
     What is reported is measured under noises that chose no weights. Of an image with a mask the error is that of the subject alone, or with
     `outside` that of the rest.
     """
-    rows, prompts = [], [prompt] * len(images) if isinstance(prompt, str) else prompt
-    for index, (image, own) in enumerate(zip(images, prompts, strict=True)):
-        latents, noise, t = _noised(model, image, index, Stream.REPORT if for_report else Stream.SELECTION)
-        predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, [own] * len(t), image.size, tuned)
+    rows: list[torch.Tensor | None] = [None] * len(images)
+    own, stream = [prompt] * len(images) if isinstance(prompt, str) else prompt, Stream.REPORT if for_report else Stream.SELECTION
+    for places in _of_one_shape(images):
+        latents, noise, t = _noised(model, images, places, stream)
+        prompts = [own[place] for place in places for _unused in range(model.noises)]
+        predicted = _predicted(model, model.family.add_noise(latents, noise, t), t, prompts, _sizes(model, images, places), tuned)
         squares = (predicted - model.family.target(latents, noise, t)).square()
-        if image.mask is not None:
-            shown = 1 - image.mask if outside else image.mask
-            squares = squares * area_of(shown[None, None].to(squares), 0.0)
-        rows.append(squares.mean(dim=(1, 2, 3)).cpu())
-    return torch.stack(rows)
+        for place, part in zip(places, squares.view(len(places), model.noises, *squares.shape[1:]), strict=True):
+            mask = images[place].mask
+            if mask is not None:
+                part = part * area_of((1 - mask if outside else mask)[None, None].to(part), 0.0)
+            rows[place] = part.mean(dim=(1, 2, 3)).cpu()
+    return torch.stack([row for row in rows if row is not None])
 
 
 @torch.no_grad()
@@ -92,31 +95,48 @@ def prior_change(model: TunedModel, images: Sequence[Posterior], prompts: Sequen
     """
     others, squares = prompts[1:], list[torch.Tensor]()
     prompts_by_noise = [others[number // 2 % len(others)] if number % 2 else prompts[0] for number in range(model.noises)]
-    for index, image in enumerate(images):
-        latents, noise, t = _noised(model, image, index, Stream.REPORT)
-        noisy = model.family.add_noise(latents, noise, t)
-        tuned, untouched = (_predicted(model, noisy, t, prompts_by_noise, image.size, which) for which in (True, False))
-        squares.append((tuned - untouched).square().mean(dim=(1, 2, 3)))
-    by_noise = torch.stack(squares).mean(dim=0)
+    for places in _of_one_shape(images):
+        latents, noise, t = _noised(model, images, places, Stream.REPORT)
+        noisy, sizes = model.family.add_noise(latents, noise, t), _sizes(model, images, places)
+        tuned, untouched = (_predicted(model, noisy, t, prompts_by_noise * len(places), sizes, which) for which in (True, False))
+        squares.append((tuned - untouched).square().mean(dim=(1, 2, 3)).view(-1, model.noises))
+    by_noise = torch.cat(squares).mean(dim=0)
     return by_noise.mean().item(), by_noise[::2].mean().item()
 
 
 def _predicted(
-    model: TunedModel, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], shown: Size | None, tuned: bool
+    model: TunedModel, noisy: torch.Tensor, t: torch.Tensor, prompts: list[str], sizes: list[Size | None], tuned: bool
 ) -> torch.Tensor:
-    """A prediction, of as many at once as memory was found to hold."""
-    size = model.eval_batch_size or len(t)
-    parts = [slice(start, start + size) for start in range(0, len(t), size)]
-    return torch.cat([model.predict(noisy[part], t[part], prompts[part], [shown] * len(t[part]), tuned) for part in parts])
+    """A prediction, of as many at once as memory was found to hold; of one image's where that is not known yet."""
+    at_once = model.eval_batch_size or model.noises
+    parts = [slice(start, start + at_once) for start in range(0, len(t), at_once)]
+    return torch.cat([model.predict(noisy[part], t[part], prompts[part], sizes[part], tuned) for part in parts])
 
 
-def _noised(model: TunedModel, image: Posterior, index: int, stream: Stream) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Latents of an image, noises and noise levels, the same every time."""
-    generator = generator_for(0, stream, index)  # not the spec's seed: two runs are measured alike
-    shape = (model.noises, *image.mean.shape)
-    noise, drawn = torch.randn(shape, generator=generator), torch.randn(shape, generator=generator)
-    t, device = model.family.validation_noise_levels(model.noises), model.device
-    return (image.mean + image.std * drawn).to(device), noise.to(device), t.to(device)
+def _of_one_shape(images: Sequence[Posterior]) -> list[list[int]]:
+    """The places of images that can be computed together."""
+    found: dict[torch.Size, list[int]] = {}
+    for place, image in enumerate(images):
+        found.setdefault(image.mean.shape, []).append(place)
+    return list(found.values())
+
+
+def _sizes(model: TunedModel, images: Sequence[Posterior], places: Sequence[int]) -> list[Size | None]:
+    return [images[place].size for place in places for _unused in range(model.noises)]
+
+
+def _noised(
+    model: TunedModel, images: Sequence[Posterior], places: Sequence[int], stream: Stream
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Latents of images of one shape under every noise, noises and noise levels, the same every time: (places x noises, …) each."""
+    latents, noises = list[torch.Tensor](), list[torch.Tensor]()
+    for place in places:
+        generator, image = generator_for(0, stream, place), images[place]  # not the spec's seed: two runs are measured alike
+        shape = (model.noises, *image.mean.shape)
+        noises.append(torch.randn(shape, generator=generator))
+        latents.append(image.mean + image.std * torch.randn(shape, generator=generator))
+    t = model.family.validation_noise_levels(model.noises).repeat(len(places))
+    return torch.cat(latents).to(model.device), torch.cat(noises).to(model.device), t.to(model.device)
 
 
 def steps_to_measure(spec: TrainingSpec, max_steps: int, selected: int, reported: int, trained: int) -> list[int]:

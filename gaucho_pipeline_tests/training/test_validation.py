@@ -112,3 +112,27 @@ def test_a_third_and_the_last_step_are_always_measured() -> None:
         assert min(measured) >= 1
         assert max(measured) == steps
     assert validation.steps_to_measure(TrainingSpec(validation_steps=10), 25, 2, 2, 4) == [9, 10, 20, 25]
+
+
+def test_images_of_several_shapes_are_measured_together_and_each_as_if_alone() -> None:
+    trainer = new_trainer(validation_noises=4)
+    disturb(trainer)
+    images = [*posteriors(2, 5), *posteriors(1, 6, 8, 16), *posteriors(2, 7)]
+    prompts = [instance_prompt(WORDS), *list(trainer.encoded.conditionings)[1:4], instance_prompt(WORDS)]
+    together = validation.errors(trainer.model, images, prompts)
+    assert together.shape == (5, 4)
+    for place, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
+        before = [posteriors(1, 0, *image.mean.shape[1:])[0]] * place  # so that it has the noises of its place
+        alone = validation.errors(trainer.model, [*before, image], [prompt] * (place + 1))[-1]
+        assert torch.allclose(together[place], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(("at_once", "most"), [(0, 4), (3, 3), (64, 12)])
+def test_no_more_is_computed_at_once_than_memory_was_found_to_hold(at_once: int, most: int) -> None:
+    trainer, counts = new_trainer(validation_noises=4), list[int]()
+    trainer.model.eval_batch_size = at_once
+    trainer.model.family.network.register_forward_pre_hook(lambda _module, given: counts.append(len(given[0])))
+    validation.errors(trainer.model, posteriors(3, 5), instance_prompt(WORDS))
+    validation.prior_change(trainer.model, posteriors(3, 5), prior_prompts(NOUN))
+    assert max(counts) == most
+    assert sum(counts) == 3 * 12
