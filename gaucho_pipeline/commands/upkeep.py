@@ -152,6 +152,14 @@ def _print_forgotten(project: Project, every: Sequence[Forgetting]) -> None:
                 forgotten_file=project.forgotten_file,
             )
         )
+        for each in done.alike:
+            text = _(
+                "like it: {title} in the set of {concept}, which is made again; to have that leave everything, too: gaucho forget {sha256}",
+                title=each.title or each.sha256[:12],
+                concept=each.concept,
+                sha256=each.sha256[:16],
+            )
+            click.echo(_("{text} (a curator has said to keep it)", text=text) if each.is_decided else text)
     for folder, made in {each.folder: each.manifest for done in every for each in done.learned_from}.items():
         text = _(
             "learned from it: {asset} of {concept}, made {made_at}: {folder}",

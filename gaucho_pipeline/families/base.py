@@ -205,7 +205,8 @@ class Family(ABC):
         """Whether a class that stands for some models of a family stands for this one: by name, `model_index.json`, the denoiser's own."""
         return False
 
-    def to_single_file(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    @staticmethod
+    def to_single_file(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """An adapter by `<part>.<path>.lora_A/B.weight`, in the names that readers of single files know."""
         return dict(weights)
 

@@ -51,7 +51,8 @@ class Lumina2(Family):
         )
         return {"embeds": embeds[0], "mask": mask[0]}
 
-    def to_single_file(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    @staticmethod
+    def to_single_file(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """In its makers' own names, which ComfyUI reads: there query, key and value are one matrix."""
         return fused(weights, _FUSED, _RENAMED)
 

@@ -96,7 +96,8 @@ class Wan(Family):
         mean, deviation = (like.new_tensor(values).view(1, -1, 1, 1, 1) for values in (config.latents_mean, config.latents_std))
         return mean, deviation
 
-    def to_single_file(self, weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    @staticmethod
+    def to_single_file(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """In its makers' own names, which ComfyUI reads."""
         return renamed(weights, _RENAMED)
 

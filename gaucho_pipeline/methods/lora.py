@@ -123,14 +123,10 @@ class Lora(Method):
 
     def _save_kohya(self, path: Path, info: CheckpointInfo) -> None:
         """Writes the file that other programs read, with the metadata that they show (modelspec 1.0.1; kohya's `ss_` for UNets)."""
-        import torch
         from safetensors.torch import save_file
 
-        is_unet, spec = self.family.denoiser == "unet", self.spec
-        if is_unet:
-            named = to_kohya(self.weights(), spec.effective_alpha)
-        else:
-            named = self.family.to_single_file(to_folded(self.weights(), spec.effective_alpha / spec.rank))
+        spec = self.spec
+        tensors = single_file(type(self.family), self.weights(), spec.rank, spec.effective_alpha)
         metadata = {
             "modelspec.sai_model_spec": "1.0.1",
             "modelspec.implementation": "https://github.com/huggingface/diffusers",
@@ -140,7 +136,7 @@ class Lora(Method):
             "modelspec.license": info.licenses,
             "modelspec.author": f"images by {info.authors}" if info.authors else "",
         } | self.family.file_metadata()
-        if is_unet:
+        if self.family.denoiser == "unet":
             metadata |= {
                 "ss_output_name": path.stem,
                 "ss_network_module": "networks.lora",
@@ -150,10 +146,7 @@ class Lora(Method):
                 "ss_tag_frequency": json.dumps({path.stem: {info.words: info.images}}, ensure_ascii=False),
                 "ss_dataset_dirs": json.dumps({path.stem: {"n_repeats": 1, "img_count": info.images}}),
             }
-        is_folded = not is_unet and spec.effective_alpha != spec.rank
-        single = (".alpha", ".lora_B.weight") if is_folded else (".alpha",)  # half precision spoils what was folded
-        half = {name: tensor if name.endswith(single) else tensor.to(torch.float16) for name, tensor in named.items()}
-        save_file(half, path, metadata | {"sshs_model_hash": tensors_digest(half), "modelspec.date": now()[:10]})
+        save_file(tensors, path, metadata | {"sshs_model_hash": tensors_digest(tensors), "modelspec.date": now()[:10]})
 
     @staticmethod
     def parts_in(family: Family, folder: Path) -> tuple[str, ...]:
@@ -243,6 +236,16 @@ def expanded_targets(targets: Sequence[str], network: Any) -> list[str]:
 def _of(weights: Weights, component: str) -> Weights:
     start = f"{component}."
     return {name.removeprefix(start): tensor for name, tensor in weights.items() if name.startswith(start)}
+
+
+def single_file(family: type[Family], weights: Weights, rank: int, alpha: float) -> Weights:
+    """The tensors of the file that other programs read, by the names that they know: in half precision, but for what that would spoil."""
+    import torch
+
+    is_unet, is_folded = family.denoiser == "unet", family.denoiser != "unet" and alpha != rank
+    named = to_kohya(weights, alpha) if is_unet else family.to_single_file(to_folded(weights, alpha / rank))
+    in_float32 = (".alpha", ".lora_B.weight") if is_folded else (".alpha",)
+    return {name: tensor if name.endswith(in_float32) else tensor.to(torch.float16) for name, tensor in named.items()}
 
 
 def to_kohya(weights: Weights, alpha: float) -> Weights:

@@ -26,10 +26,13 @@ from gaucho_pipeline.assets.rows import (
     read_rows,
 )
 from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION
-from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.concepts.lock_file import LockFile
+from gaucho_pipeline.errors import GauchoError, _, first_line
 from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, inert
 from gaucho_pipeline.images.files import is_image
 from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
+from gaucho_pipeline.methods.lora import single_file
+from gaucho_pipeline.models.base_models import family_of
 from gaucho_pipeline.rights.credits import credits_section
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
@@ -73,6 +76,7 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[P
         _check_all_are_shown(artifact.folder, request.inputs[CHECKPOINT.name], file)
     if (ADAPTER / DIFFUSERS_FILE).as_posix() in artifact.manifest.files:
         _check_adapter(artifact.folder, request.spec, file)
+        _check_single_file(artifact.folder, request, file)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -142,6 +146,34 @@ def _check_adapter(folder: Path, spec: Mapping[str, Any], file: Path) -> None:
                 raise does_not_load(folder, "its rank or its strength is not that of the specification")
     except GauchoError as error:
         raise GauchoError(str(error).replace(f"{folder}/", f"{file}: ")) from None
+
+
+def _check_single_file(folder: Path, request: StageRequest, file: Path) -> None:
+    """Raises GauchoError if what other programs read is another adapter than what this one reads, or leaves a licence or an author out."""
+    from safetensors import SafetensorError, safe_open
+
+    name = f"{request.concept}.safetensors"
+    family = family_of(request.spec["base_model"], request.spec["revision"], LockFile(request.lock_file) if request.lock_file else None)
+    parts = {part: read_part(folder, part) for part in parts_of(folder)}
+    settings = next(iter(parts.values()))[1]
+    weights = {key: tensor for own, _settings in parts.values() for key, tensor in own.items()}
+    wanted = single_file(family, weights, settings["r"], settings["lora_alpha"])
+    try:
+        with safe_open(folder / name, "pt") as opened:
+            is_same = {*opened.keys()} == {*wanted} and all(_are_equal(opened.get_tensor(key), each) for key, each in wanted.items())
+            metadata = opened.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise GauchoError(_("{file}: {name} cannot be read ({error})", file=file, name=name, error=first_line(error))) from None
+    if not is_same:
+        raise GauchoError(_("{file}: {name} holds other weights than its adapter", file=file, name=name))
+    licenses, authors = metadata.get("modelspec.license", "").split(", "), metadata.get("modelspec.author", "")
+    for row in read_rows(folder / "train.jsonl", TrainImage):
+        if row.license not in licenses or row.author not in authors:
+            raise GauchoError(_("{file}: {name} does not credit image {sha}", file=file, name=name, sha=row.sha256[:12]))
+
+
+def _are_equal(one: Any, other: Any) -> bool:
+    return one.dtype == other.dtype and one.shape == other.shape and bool((one == other).all())
 
 
 def _check_attribution(path: Path, rights: Mapping[str, CuratedImage], file: Path) -> None:

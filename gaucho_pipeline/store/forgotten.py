@@ -55,6 +55,10 @@ class Forgotten:
         """Whether an image is one of them, by any of its addresses and keys."""
         return bool(self._places) and any(place_of(name) in self._places for name in names)
 
+    def fingerprint_of(self, sha256: str) -> bytes:
+        """The perceptual hashes of one of them; none where it has none."""
+        return next((bytes.fromhex(stone.fingerprint or "") for stone in self._stones if stone.sha256 == sha256), b"")
+
     def add(self, sha256: str, names: Sequence[str], reason: str, fingerprint: bytes = b"") -> None:
         """Keeps a tombstone for an image that was listed under these addresses and keys. `fingerprint`: its perceptual hashes."""
         if self._path is None:

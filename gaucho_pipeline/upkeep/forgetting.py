@@ -17,19 +17,18 @@ from urllib.parse import unquote, urlsplit
 
 from gaucho_pipeline.assets.rows import CrawledImage, ImageMention, TrainImage, parse_rows, read_rows, to_json, write_rows
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, COLLECTION, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
-from gaucho_pipeline.curation.reading import MeasuresCache, measure_all
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import digest, is_file_of
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.project.published import published_folders, shows_forgotten
+from gaucho_pipeline.project.published import published_folders, shows_any
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.remote import RemoteStore, remote_from_environment
 from gaucho_pipeline.store.store import CURRENT, QUARANTINE, TRASH, Store
 from gaucho_pipeline.upkeep.collecting import forget_measures
+from gaucho_pipeline.upkeep.near_copies import NearCopy, fingerprint_of, near_copies
 from gaucho_pipeline.upkeep.references import all_artifacts, busy_with, folders_in
 
 _REDACTED = ("train.jsonl", "validation.jsonl")
@@ -59,6 +58,8 @@ class Forgetting:
     """Checkpoints and collections that had it among their training images."""
     concepts: list[str] = field(default_factory=list)
     """Those whose sets have to be made again."""
+    alike: list[NearCopy] = field(default_factory=list)
+    """Images that are like it and stood in sets: these are made again, and refuse it but where a curator has said to keep it."""
     published: list[Path] = field(default_factory=list)
     """Folders that were published into, and show it."""
 
@@ -78,14 +79,17 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
         raise _refusal_of(unread, image)
     artifacts = [artifact for artifact in all_artifacts(store) if artifact.folder not in unread]
     done = Forgetting(_identify(store, artifacts, forgotten, image))
+    fingerprint = fingerprint_of(store, done.sha256) or forgotten.fingerprint_of(done.sha256)
+    alike = list(near_copies(store, artifacts, fingerprint, done.sha256))
+    done.alike = list(dict.fromkeys(each for _unused, own in alike for each in own))
     holders = [(artifact, own) for artifact in artifacts if (own := _rows_of(artifact, done.sha256))]
-    done.concepts = sorted({artifact.manifest.concept for artifact, _unused in holders} | {each.parent.name for each in unread} - {ALL})
+    slugs = {artifact.manifest.concept for artifact, _unused in (*holders, *alike)}
+    done.concepts = sorted(slugs | {each.parent.name for each in unread} - {ALL})
     if busy := busy_with(store, done.concepts):
         raise GauchoError(_("{busy}: at work; wait for the end, then forget", busy=", ".join(busy)))
     rows = [row for _unused, own in holders for row in own]
     names = {name for row in rows for name in (row.key, row.url) if name} | {f"sha1:{row.sha1}" for row in rows if row.sha1}
     if names or done.sha256 not in forgotten.sha256:
-        fingerprint = _fingerprint(store, done.sha256)
         forgotten.add(done.sha256, sorted(names), reason, fingerprint)  # first, so that it does not come back whatever happens now
     remote = remote_from_environment()
     if remote:
@@ -98,10 +102,15 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
             store.withdraw(folder.parents[1].name, folder.parent.name)
     for artifact, own in holders:
         _take_out(store, artifact, own, done, remote)
+    for artifact, _unused in alike:
+        if artifact.folder.exists():  # the image itself was in some of them
+            _remove(store, artifact, done)
+    copies, trained = {each.sha256 for each in done.alike}, [each for each in artifacts if each.manifest.asset in _TRAINED]
+    done.learned_from += [each for each in trained if each.folder.exists() and _learned_from(each) & copies]
     _remove_pages(store, done)
     gone = [each.name for each in folders_in(store.root / ".staging" / COLLECTION.name) if each.name not in project.concepts.collections]
     _remove_traces(store, done, [*project.concepts.collections_of(done.concepts), *gone])
-    done.published = [folder for folder in published_folders(project) if shows_forgotten(folder, forgotten)]
+    done.published = [folder for folder in published_folders(project) if shows_any(folder, forgotten.sha256)]
     return done
 
 
@@ -115,7 +124,10 @@ def forget_concept(project: Project, slug: str, reason: str = "", with_unread: b
     if not images:
         project.concept(slug)
         raise ConfigError(_("{slug}: no image of it stands here", slug=slug))
-    return [forget(project, sha256, reason, with_unread) for sha256 in images]
+    every = [forget(project, sha256, reason, with_unread) for sha256 in images]
+    for done in every:  # those of its own are forgotten, too
+        done.alike = [each for each in done.alike if each.sha256 not in images]
+    return every
 
 
 def _refusal_of(unread: Sequence[Path], image: str) -> GauchoError:
@@ -134,17 +146,6 @@ def _can_be_read(artifact: Artifact | None) -> bool:
         return False
     written, tables = artifact.manifest.files, _TABLES.get(artifact.manifest.asset, ())
     return all(is_file_of(artifact.folder / name, written[name]) for name in tables if name in written)
-
-
-def _fingerprint(store: Store, sha256: str) -> bytes:
-    """The perceptual hashes of an image, by which near copies are known; none where it cannot be read any more."""
-    if not store.blob_path(sha256).exists():
-        return b""
-    cache = MeasuresCache(store.root / ".measures")
-    for _unused in measure_all([sha256], store.blob_path, cache, lambda count: lambda: None):
-        pass
-    measured = cache.get(sha256)
-    return measured.hashes if isinstance(measured, Measures) else b""
 
 
 def _identify(store: Store, artifacts: Sequence[Artifact], forgotten: Forgotten, image: str) -> str:
@@ -167,7 +168,7 @@ def _take_out(store: Store, artifact: Artifact, rows: Sequence[ImageMention], do
     made = artifact.manifest
     current = store.current(made.asset, made.concept)
     if made.asset in _TRAINED:
-        done.learned_from += [artifact] if any(_is_in(artifact, name, done.sha256) for name in ("train.jsonl", "together.jsonl")) else []
+        done.learned_from += [artifact] if done.sha256 in _learned_from(artifact) else []
         redacted = _redact(store, artifact, [str(row.file) for row in rows if _has(artifact, row)])
         if remote and redacted:
             remote.replace(store, redacted)
@@ -217,9 +218,10 @@ def _file_name(place: str) -> str:
     return unquote(place.rpartition("/")[2].rpartition(":")[2])
 
 
-def _is_in(artifact: Artifact, table: str, sha: str) -> bool:
-    path = artifact.folder / table
-    return path.exists() and any(row.sha256 == sha for row in read_rows(path, ImageMention))
+def _learned_from(artifact: Artifact) -> set[str]:
+    """The SHA-256 of the images that something trained is due to."""
+    tables = [path for name in ("train.jsonl", "together.jsonl") if (path := artifact.folder / name).exists()]
+    return {row.sha256 for path in tables for row in read_rows(path, ImageMention)}
 
 
 def _remove(store: Store, artifact: Artifact, done: Forgetting) -> None:

@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load, save
 
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.writing import write_atomically
@@ -214,6 +216,50 @@ def test_an_adapter_that_is_not_as_was_asked_for_is_refused(key: str, value: Any
             Project(home / "concepts.yaml", home / "data"),
             forged(done, tmp_path / "a.tar", **{"adapter/pytorch_lora_weights.safetensors": forgery}),
         )
+
+
+def rewritten(content: bytes, change: Callable[[dict[str, Any], dict[str, str]], None]) -> bytes:
+    """A file of weights whose tensors and metadata were changed."""
+    tensors, size = load(content), int.from_bytes(content[:8], "little")
+    metadata = json.loads(content[8 : 8 + size])["__metadata__"]
+    change(tensors, metadata)
+    return save(tensors, metadata)
+
+
+def test_the_file_that_other_programs_read_holds_the_weights_of_the_adapter_and_no_others(home: Path, done: Path, tmp_path: Path) -> None:
+    name = "chimarrao.safetensors"
+    content = member(done, name)
+
+    def one_number(tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+        next(iter(tensors.values())).view(-1)[0] += 1
+
+    def one_more(tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+        tensors["lora_unet_conv_in.alpha"] = next(iter(tensors.values())).clone()
+
+    def another_strength(tensors: dict[str, Any], metadata: dict[str, str]) -> None:
+        next(tensor for key, tensor in tensors.items() if key.endswith(".alpha")).mul_(2)
+
+    for change in (one_number, one_more, another_strength):
+        with pytest.raises(GauchoError, match=r"chimarrao\.safetensors holds other weights than its adapter"):
+            unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{name: rewritten(content, change)}))
+    with pytest.raises(GauchoError, match=r"chimarrao\.safetensors cannot be read"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{name: content[:200]}))
+
+
+@pytest.mark.parametrize("key", ["modelspec.author", "modelspec.license"])
+def test_the_file_that_other_programs_read_leaves_nobody_out(key: str, home: Path, done: Path, tmp_path: Path) -> None:
+    content = rewritten(member(done, "chimarrao.safetensors"), lambda _tensors, metadata: metadata.update({key: "CC0-1.0"}))
+    with pytest.raises(GauchoError, match=r"chimarrao\.safetensors does not credit image"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"chimarrao.safetensors": content}))
+
+
+@pytest.mark.parametrize("names", [("README.md", "README.md/x"), ("README.md/x", "README.md")])
+def test_a_name_that_is_a_files_and_a_folders_is_refused(names: tuple[str, str], home: Path, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "both.tar", "w") as tar:
+        for name in names:
+            tar.addfile(tarfile.TarInfo(f"artifact/{name}"))
+    with pytest.raises(GauchoError, match="holds what no artifact holds"):
+        unpack(Project(home / "concepts.yaml", home / "data"), tmp_path / "both.tar")
 
 
 @pytest.mark.parametrize("cell", ["=HYPERLINK(1)", "+1", "@SUM(1)", "-2+3"])

@@ -125,3 +125,60 @@ def test_other_photographs_are_not_taken_for_it(real: Path) -> None:
         if groups[one] != groups[other] and is_like(measures[one].hashes, measures[one].mirrored, measures[other].hashes)
     ]
     assert wrong == []
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two concepts, of which one has a photograph and the other the same saved again; each has one of its own besides, too."""
+    folder = tmp_path_factory.mktemp("two")
+    for slug, numbers in (("araucaria", (0, 1, 2)), ("chimarrao", (3, 4))):
+        (folder / slug).mkdir()
+        for number in numbers:
+            (folder / slug / f"{number}.jpg").write_bytes(jpeg(draw_subject(slug, number, side=400), 92))
+    (folder / "chimarrao" / "again.jpg").write_bytes(jpeg(photo(0), 60))
+    words = {"araucaria": ("mtl", "tree"), "chimarrao": ("dnc", "cup")}
+    concepts = {
+        slug: folder_concept(folder / slug, *own) | {"curation": {"min_images": 2}, "training": {"seed": 2}} for slug, own in words.items()
+    }
+    write_concepts(folder / "concepts.yaml", concepts)
+    gaucho(folder, "run", "--select", "checkpoint")
+    return folder
+
+
+def test_a_near_copy_in_the_set_of_another_concept_goes_out_of_it_and_is_named(two: Path) -> None:
+    store = Project(two / "concepts.yaml", two / "data").store
+    copied = store.current("curated_set", "chimarrao")
+    assert copied
+    copy = next(row for row in read_rows(copied.folder / "images.jsonl", CuratedImage) if row.title == "again")
+    done = gaucho(two, "forget", str(two / "araucaria" / "0.jpg")).stdout
+    assert "like it: again in the set of chimarrao, which is made again; to have that leave everything, too:" in done
+    assert f"gaucho forget {copy.sha256[:16]}" in done
+    assert "learned from it: checkpoint of chimarrao" in done
+    assert "gaucho run araucaria chimarrao" in done
+    assert store.current("curated_set", "chimarrao") is None
+    assert not copied.folder.exists()
+    (two / "araucaria" / "0.jpg").unlink()
+    gaucho(two, "run", "--select", "curated_set")
+    again = store.current("curated_set", "chimarrao")
+    assert again
+    (row,) = read_rows(again.folder / "excluded.jsonl", CuratedImage)
+    assert (row.sha256, row.reason) == (copy.sha256, LIKE_FORGOTTEN)
+    assert "like it" not in gaucho(two, "forget", copy.sha256).stdout
+
+
+def test_other_photographs_stay_where_they_are(two: Path) -> None:
+    store = Project(two / "concepts.yaml", two / "data").store
+    before = store.current("curated_set", "araucaria")
+    assert "like it" not in gaucho(two, "forget", str(two / "chimarrao" / "3.jpg")).stdout
+    assert store.current("curated_set", "araucaria") == before
+
+
+def test_a_concept_that_is_forgotten_whole_names_no_copies_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    for name, number, quality in (("one", 0, 92), ("two", 1, 92), ("again", 0, 50)):
+        (tmp_path / "photos" / f"{name}.jpg").write_bytes(jpeg(photo(number), quality))
+    curation = {"min_images": 2, "near_duplicate_distance": 0, "near_duplicate_correlation": 1.0}
+    concept = folder_concept(tmp_path / "photos", "mtl", "tree") | {"curation": curation}
+    write_concepts(tmp_path / "concepts.yaml", {"araucaria": concept})
+    gaucho(tmp_path, "run", "--select", "curated_set")
+    assert "like it" not in gaucho(tmp_path, "forget", "--concept", "araucaria").stdout
