@@ -153,6 +153,7 @@ def test_a_near_copy_in_the_set_of_another_concept_goes_out_of_it_and_is_named(t
     done = gaucho(two, "forget", str(two / "araucaria" / "0.jpg")).stdout
     assert "like it: again in the set of chimarrao, which is made again; to have that leave everything, too:" in done
     assert f"gaucho forget {copy.sha256[:16]}" in done
+    assert done.count("like it:") == 1
     assert "learned from it: checkpoint of chimarrao" in done
     assert "gaucho run araucaria chimarrao" in done
     assert store.current("curated_set", "chimarrao") is None
