@@ -21,7 +21,7 @@ PACKAGE = Path(__file__).parents[1] / "gaucho_pipeline"
 FOLDER = PACKAGE / "language" / "locale" / "pt" / "LC_MESSAGES"
 PO, MO = FOLDER / "gaucho.po", FOLDER / "gaucho.mo"
 _WITHOUT = ("embedded/making", "packed")
-_SAYING = ("ValueError", "Mistake", "Finding")
+_SAYING = ("ValueError", "Mistake", "Finding", "unknown", "error_at", "Damage")
 """Calls whose texts a person meets."""
 
 

@@ -67,8 +67,8 @@ def enough_images(metrics: CuratedSetMetrics, subject: Subject) -> CheckResult:
     needed = subject.spec["min_images"]
     excluded = ", ".join(f"{count} {reason}" for reason, count in metrics.excluded.items()) or _("none excluded")
     text = _(
-        "{kept} of {read} images are left, {needed} are needed ({excluded})",
-        kept=metrics.kept, read=metrics.read, needed=needed, excluded=excluded,
+        "{kept} of {total} images are left, {needed} are needed ({excluded})",
+        kept=metrics.kept, total=metrics.read, needed=needed, excluded=excluded,
     )  # fmt: skip
     if relaxed := ", ".join(_("{count} without {name}", count=count, name=name) for name, count in metrics.if_relaxed.items()):
         text += "; " + _("there would be {relaxed}", relaxed=relaxed)

@@ -16,7 +16,7 @@ RULE = Bilingual(
     pt="Sim: naquilo que distingue as imagens reais de imagens que só têm as suas cores, texturas ou formas, as imagens geradas "
     "percorreram mais de metade do caminho até as reais (com 97,5 % de certeza), e na semelhança ao menos um quarto dele "
     "(com 75 %). Não: em uma das duas percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos, ou à "
-    "maioria falta com certeza algo que devem mostrar. Nos demais casos não se sabe; também onde o codificador não distingue o motivo, "
+    "maioria falta com certeza algo que devem mostrar. Nos demais casos é incerto; também onde o codificador não distingue o motivo, "
     "onde metade das imagens ou mais são cópias, onde há uma só imagem para cada pedido, e onde o erro do treino não caiu.",
     en="Yes: in what tells the real images from pictures that have only their colours, textures or forms, the pictures have come more than "
     "half of the way to the real ones (with 97.5 % certainty), and in similarity at least a quarter of it (with 75 %). No: in one of "
@@ -184,7 +184,7 @@ COLLECTION_REASONS: dict[str, Bilingual] = {
 JUDGEMENT_RULE = Bilingual(
     pt="Sim: mais da metade das imagens geradas são tomadas pelo motivo por quem o conhece, e preferidas às do modelo de base "
     "(com 97,5 % de certeza), e nenhum atributo falta. Não: mais da metade não são tomadas por ele, ou lhes falta um atributo que as "
-    "fotografias mostram (com 97,5 %). Nos demais casos não se sabe.",
+    "fotografias mostram (com 97,5 %). Nos demais casos é incerto.",
     en="Yes: people who know it take more than half of the pictures for it and choose them over the base model's (with 97.5 % certainty), "
     "and no attribute is missing. No: more than half are not taken for it, or lack an attribute that photographs show (with 97.5 %). "
     "Anything else is unclear.",
@@ -216,5 +216,7 @@ JUDGEMENT_REASONS: dict[str, Bilingual] = {
     "too_few_answers": Bilingual(pt="Faltam respostas sobre imagens avulsas.", en="There are too few answers about single pictures."),
 }
 
-SENTENCES: tuple[Bilingual, ...] = (*REASONS.values(), *ASIDES.values(), *COLLECTION_REASONS.values())
+SENTENCES: tuple[Bilingual, ...] = (
+    *REASONS.values(), *ASIDES.values(), *COLLECTION_REASONS.values(), *JUDGEMENT_REASONS.values(),
+)  # fmt: skip
 """All of them, for whoever reads them on a terminal."""

@@ -107,7 +107,7 @@ def write_start(folder: Path, model: str, address: str = "") -> list[str]:
     crawl = _crawl_of(address) if address else ""
     (folder if crawl else folder / _PHOTOS).mkdir(parents=True, exist_ok=True)
     write_atomically(folder / SCHEMA_FILE, schema_text())
-    named, text = folder.resolve().name, _CONCEPT.replace("AUTHOR", UNFILLED["author"]).replace("SOURCE", UNFILLED["source"])
+    named, text = folder.resolve().name, _unfilled(_CONCEPT)
     text = text.replace("SLUG:".ljust(34), f"{slug_of(named)}:".ljust(33) + " ").replace(
         "NAME", json.dumps(_name_of(named), ensure_ascii=False)
     )
@@ -130,6 +130,13 @@ def write_start(folder: Path, model: str, address: str = "") -> list[str]:
         _("3. {command}", command=f"{there}{program()} doctor"),
         _("4. {command}", command=f"{there}{program()} run"),
     ]
+
+
+def _unfilled(text: str) -> str:
+    """What a person is to replace, in that person's language."""
+    for key, written in UNFILLED.items():
+        text = text.replace(key.upper(), written.read(language()))
+    return text
 
 
 def _in_own_language(text: str) -> str:

@@ -67,7 +67,7 @@ def _read(files: Sequence[Path], project: Project) -> None:
             continue
         slugs[slug] = slugs.get(slug, 0) + 1
     for text in failures:
-        click.secho(_("left out: {text}", text=text), fg="red", err=True)
+        click.secho(_("not taken in: {text}", text=text), fg="red", err=True)
     if failures:
         failures = [_("{bad} of {count} files were left out; see above", bad=len(failures), count=len(files))]
     known = [slug for slug in slugs if slug in project.slugs]

@@ -137,7 +137,7 @@ def plan_crawls(project: Project, concepts: tuple[str, ...], refresh_lock: bool,
         if rights:
             continue
         fetched, cached = sum(each.would_be_fetched for each in plan.sources), sum(each.cached for each in plan.sources)
-        most = f"at most {plan.max_images} images and {plan.max_bytes / 1e6:.0f} MB"
+        most = _("at most {count} images and {size:.0f} MB", count=plan.max_images, size=plan.max_bytes / 1e6)
         click.echo(
             _("  in all: {fetched} images would be fetched, {cached} are there already ({most})", fetched=fetched, cached=cached, most=most)
         )
@@ -167,11 +167,14 @@ def _plan(project: Project, slug: str, *options: str) -> CrawlPlan:
 
 
 def _print_source(plan: SourcePlan) -> None:
-    there_are = f" of {plan.there_are}" if plan.there_are is not None else ""
-    would = f"{plan.would_be_fetched} would be fetched, {plan.cached} are there already"
-    click.echo(
-        _("  {source}: {listed}{there_are} records; {would}", source=plan.source, listed=plan.listed, there_are=there_are, would=would)
-    )
+    would = _("{fetched} would be fetched, {cached} are there already", fetched=plan.would_be_fetched, cached=plan.cached)
+    if plan.there_are is None:
+        click.echo(_("  {source}: {count} records; {would}", source=plan.source, count=plan.listed, would=would))
+    else:
+        text = _(
+            "  {source}: {count} of {total} records; {would}", source=plan.source, count=plan.listed, total=plan.there_are, would=would
+        )
+        click.echo(text)
     for label, counts in (("licenses", plan.licenses), ("refused", plan.refused)):
         if counts:
             click.echo(f"    {label:<9} {', '.join(f'{count} {what}' for what, count in counts.items())}")

@@ -202,12 +202,12 @@ class Web:
         header = headers.get("Retry-After")
         seconds = retry_after(header.decode("latin-1") if header else None)
         if seconds is not None and seconds > LONGEST_WAIT:
-            raise self._close(host, f"{host} asks to wait {round(seconds)} seconds")
+            raise self._close(host, _("{host} asks to wait {count} seconds", host=host, count=round(seconds)))
         moment = time.monotonic()
         if seconds is not None:
             self._waits[host] += self._asked_until[host] <= moment  # else another request was told so already
             if self._waits[host] > _MAX_WAITS:
-                raise self._close(host, f"{host} asks to wait again and again")
+                raise self._close(host, _("{host} asks to wait again and again", host=host))
             until = self._asked_until[host] = max(self._asked_until[host], moment + seconds)
         else:
             until = moment + pause_before(attempt + 1)

@@ -51,9 +51,9 @@ def read_file_rights(content: bytes) -> FileRights:
     opt_out, generated, statements = "", "", list[str]()
     for name, value in properties(content):
         if name == "datamining" and (found := re.search(r"(?i)DMI-PROHIBITED[A-Z-]*", value)):
-            opt_out = opt_out or f"opted out: plus:DataMining {found[0].upper()}"
+            opt_out = opt_out or _("opted out: plus:DataMining {name}", name=found[0].upper())
         elif name == "reservation" and value == "1":
-            opt_out = opt_out or "opted out: tdm:reservation in the file"
+            opt_out = opt_out or _("opted out: tdm:reservation in the file")
         elif name == "digitalsourcetype" and (found := _GENERATED.search(value)):
             generated = generated or found[0]
         elif name in _LICENCES or name in _TERMS:
@@ -61,7 +61,7 @@ def read_file_rights(content: bytes) -> FileRights:
         elif name in ("rights", "copyright", "marked", "licensorurl"):
             statements += [text for text in _licences_in(value) if _DEED.match(text)]  # cameras write 'all rights reserved' into each
     if any(_FORBIDDEN_USE.search(assertion) for assertion in mining_assertions(content)):
-        opt_out = opt_out or "opted out: C2PA training-mining"
+        opt_out = opt_out or _("opted out: C2PA training-mining")
     if b"digitalSourceType" in content and (made := _CREATED.search(content)):  # among C2PA's actions
         generated = generated or made[1].decode()
     if has_unread_manifest(content):

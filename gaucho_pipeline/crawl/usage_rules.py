@@ -84,7 +84,7 @@ class AiTxt:
         """Why it forbids the use of what is at an address; None if it does not. Of several rules the longest counts, and allowing wins."""
         path = path_of(address)
         found = [(len(value), name) for name, value in self._rules if fits(unquote(value), path) or _is_ending(value, path)]
-        return "opted out: ai.txt" if found and max(found, key=lambda rule: (rule[0], rule[1] == "allow"))[1] == "disallow" else None
+        return _("opted out: ai.txt") if found and max(found, key=lambda rule: (rule[0], rule[1] == "allow"))[1] == "disallow" else None
 
 
 def _is_ending(value: str, path: str) -> bool:

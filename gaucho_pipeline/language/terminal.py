@@ -33,23 +33,27 @@ _MAX_DEPTH, _MIN_LETTERS = 4, 3
 """How deep what was filled in is read; and letters of a sentence that is nearly all filled in, which any text would be."""
 _NAMES = frozenset({
     "address", "answers_file", "approvals_file", "base_model", "command", "concept", "concepts", "concepts_file", "file", "folder",
-    "forgotten_file", "host", "image", "key", "model", "name", "names", "origin", "other", "path", "root", "schema", "slug", "slugs",
-    "token", "url", "where",
+    "forgotten_file", "host", "image", "key", "keys", "model", "name", "names", "origin", "other", "path", "root", "schema", "slug",
+    "slugs", "token", "url", "where",
 })  # fmt: skip
 """Placeholders of what has a name, which is no sentence."""
 _COUNTED = frozenset({
-    "cached", "count", "done", "failed", "free", "frames", "images", "kept", "least", "most", "needed", "number", "pictures", "rate",
-    "refused", "requests", "row", "seconds", "size", "step", "total", "would",
+    "cached", "count", "done", "failed", "free", "frames", "images", "kept", "least", "needed", "number", "pictures", "rate",
+    "refused", "requests", "row", "seconds", "size", "step", "total",
 })  # fmt: skip
 """Placeholders of numbers, which are one word."""
 _PLACE = re.compile(r"(?:[^:]+:\d+: )(?:[\w.]+: )?")
 """Where a mistake stands in a file, which goes before the sentence that says what it is."""
 
+_COUNT = re.compile(r"(?P<count>\s*\d+ )(?P<what>(?:(?!, \d).)+)")
+"""So many of what is named or said after it, and nothing else counted."""
+
 WORDS: tuple[str, ...] = (
     "fresh", "waiting", "stale", "missing", "forced", "yes", "no", "unclear", "not known",
     "  {asset} fresh", "  {asset} stale    {why}", "  {asset} missing  {why}", "  {asset} waiting  {why}",
     "  {asset} cached   {what}", "  {asset} made     {what}",
-    "{name} is stale", "{name} is missing", "{name} is waiting", "{keys} changed", "{name} is new", "{name} is gone",
+    "{name} is stale", "{name} is missing", "{name} is waiting", "{keys} changed", "{keys}, {name} changed",
+    "{name} is new", "{name} is gone",
     "the files that it names changed", "the code that makes it changed", "the base model changed", "{names} and {count} more",
     "{what}: {done}/{total} images, {rate} images/s, {left} left", "{what}: {done}/{total} pictures, {rate} pictures/s, {left} left",
     "{what}: {done}/{total} steps, {rate} steps/s, {left} left",
@@ -83,7 +87,26 @@ WORDS: tuple[str, ...] = (
     "{slug}: {count} stand in its folder, and at least {least} must be left; add some",
     "no image of {slug} could be kept", "every source failed", "nothing was found", "no licence is stated", "the licence is non-commercial",
     "the licence forbids changes", "a forgotten image", "more than max_images", "more than max_bytes", "does not show the concept",
-    "{count} near duplicate", "{count} duplicate", "{count} too small", "{count} blurred",
+    "{count} near-duplicate", "{count} duplicate", "{count} too small", "{count} blurred", "{count} too long", "{count} framed",
+    "{count} too dark", "{count} too bright", "{count} low contrast", "{count} little to see", "{count} enlarged or shaken",
+    "{count} heavily compressed", "{count} text or graphics", "{count} monochrome", "{count} not-an-image", "{count} too-many-pixels",
+    "{count} truncated", "{count} camera raw", "{count} unreadable", "{count} took too long", "{count} ended its process",
+    "{count} irrelevant", "{count} like a forgotten image", "{count} more than max_images", "{count} dropped",
+    "{count} would stay without {name}", "{why}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0",
+    "{why}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0, or own if all rights are yours",
+    "failed controls", "does not know it", "too few answers",
+    "the licence is non-commercial and no-derivatives", "the licence is no-derivatives", "a concept changes",
+    "{why} (left as it is, if that comes out the same)", "1 concepts", "1 concepts, {seconds} s", "{slug}, collection",
+    "  {slug}, collection {place}", "{asset} failed", "{slug} failed",
+    "{count} concepts in one adapter, the loss fell of {number}", "{count} concepts in one adapter, the loss fell of {number}, {seconds} s",
+    "{word}, by {count} people who know it", "{word}, by {count} people who know it, {seconds} s", "{word}, by 1 people who know it",
+    "{word}, by 1 people who know it, {seconds} s", "{word}, by 1 people who know it. {reason}", "by 1 people who know it: {word}",
+    "1 of 1 files were left out; see above", "1 of {count} files were left out; see above", "the site shows 1 concepts",
+    "{asset} of {concept} is at work (run {image}, since {where})",
+    "{asset} of {concept} is at work (run {image}, since {where}, process {number})",
+    "the program was killed: {error}", "{asset} of {slug}: the program ended without an artifact", "not evaluated",
+    "all on the card", "parts computed twice", "blocks wait in the machine's memory", "as the specification says",
+    "one image does not fit otherwise", "blocks wait in the machine's memory, which the card does not hold together",
     "{count} images that were kept before were not seen again within reach{why}, and stay",
     "{count} images are not on this list any more and still there, and stay{where}", "the list is not whole: {why}",
     "still says what gaucho init wrote ({text}); write your own, it goes with every image",
@@ -207,15 +230,15 @@ class Reader:
 
     def __init__(self, catalogue: Mapping[str, str]) -> None:
         self._whole: dict[str, str] = {}
-        patterns: list[tuple[tuple[bool, int], _Pattern]] = []
+        patterns: list[tuple[tuple[bool, int, int], _Pattern]] = []
         for sentence, translation in _by_line(catalogue):
             parts = list(string.Formatter().parse(sentence))
             literals = [literal for literal, *_field in parts]
             letters = sum(sign.isalpha() for literal in literals for sign in literal)
             if all(name is None for _literal, name, *_rest in parts):
-                self._whole["".join(literals)] = translation.format()
+                self._whole["".join(literals).strip()] = translation.format().strip()
             elif letters >= _MIN_LETTERS:
-                order = (not sentence.startswith(_FIRST), -letters)
+                order = (not sentence.startswith(_FIRST), -letters, -sum(map(len, literals)))
                 patterns.append((order, _Pattern(max(literals, key=len), _expression(parts), _without_formats(translation))))
         patterns.sort(key=lambda each: each[0])
         self._patterns = [pattern for _order, pattern in patterns]
@@ -239,6 +262,8 @@ class Reader:
                 return pattern.translation.format(**values)
         if _COLUMNS.search(bare):
             return "".join(part if part.isspace() else self.read(part, depth + 1) for part in _COLUMNS.split(text))
+        if (count := _COUNT.fullmatch(text)) and (read_what := self.read(count["what"], depth + 1)) != count["what"]:
+            return count["count"] + read_what
         for separator in _SEPARATORS:
             first, found_separator, rest = text.partition(separator)
             if found_separator == ". ":

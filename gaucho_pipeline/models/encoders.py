@@ -157,8 +157,10 @@ def _cannot_be_had(key: str, asset: str, spec: EncoderSpec, why: str) -> GauchoE
 
 def _how_to_get(key: str, asset: str, spec: EncoderSpec, why: str) -> str:
     if encoder_folder(spec.model):
-        return f"{key}: {Path(spec.model).name} cannot be loaded: {why.replace(spec.model, Path(spec.model).name)}"
-    return (
-        f"{key}: {spec.model} cannot be had: {why}; with a network, run: hf download {spec.model} --revision {spec.revision}, "
-        f"or name a folder with its files (safetensors) in {key}.model; then run again with --select {asset} --force"
-    )
+        name = Path(spec.model).name
+        return _("{key}: {name} cannot be loaded: {why}", key=key, name=name, why=why.replace(spec.model, name))
+    return _(
+        "{key}: {model} cannot be had: {why}; with a network, run: hf download {model} --revision {revision}, or name a folder with its "
+        "files (safetensors) in {key}.model; then run again with --select {asset} --force",
+        key=key, model=spec.model, why=why, revision=spec.revision, asset=asset,
+    )  # fmt: skip

@@ -93,15 +93,15 @@ def _changes(image: Image.Image, content: bytes) -> list[str]:
     """What makes a file show something else than its first frame's colours, as each of our pictures does not."""
     found = []
     if getattr(image, "n_frames", 1) > 1:
-        found.append("it has further frames or pages")
+        found.append(_("it has further frames or pages"))
     if "transparency" in image.info or (image.mode in ("RGBA", "LA", "PA") and np.asarray(image.getchannel("A")).min() < 255):
-        found.append("it is transparent in places")
+        found.append(_("it is transparent in places"))
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:
-        found.append("it is turned or mirrored when it is shown")
+        found.append(_("it is turned or mirrored when it is shown"))
     if any(name in image.info for name in ("icc_profile", "gamma", "chromaticity")):
-        found.append("it has a colour profile or a gamma of its own")
+        found.append(_("it has a colour profile or a gamma of its own"))
     if image.format == "PNG" and content[content.rfind(b"IEND") + 8 :] != b"":
-        found.append("something follows the picture")
+        found.append(_("something follows the picture"))
     return found
 
 
@@ -214,7 +214,7 @@ def report_lines(finding: Finding) -> Iterator[str]:
         yield _("Drawn with: {path}", path=finding.checkpoint)
         yield _("which learned from {count} images:", count=len(finding.training_images))
         for row in finding.training_images:
-            yield "  " + _printable(f"{row.title or 'untitled'}, by {row.author}, {row.license}, {row.source}")
+            yield "  " + _printable(", ".join(filter(None, (row.title, row.author, row.license, row.source))))
     elif finding.claims.get("checkpoint"):
         yield _("Its checkpoint does not stand in this data folder, so that its training images cannot be told.")
     yield from (_("Problem: {text}.", text=_printable(problem)) for problem in finding.problems)

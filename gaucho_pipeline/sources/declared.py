@@ -16,6 +16,7 @@ from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.spreadsheets import plain_name, read_spreadsheet, value_of
 from gaucho_pipeline.images.files import list_folder
+from gaucho_pipeline.language.bilingual import Bilingual
 from gaucho_pipeline.rights.licenses import License, own_license, parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
@@ -49,21 +50,25 @@ Fields = Annotated[
     Absent(()),
     Field(description="Further columns of the table, which say what an image shows: material, technique; for captions: catalogue"),
 ]
-UNFILLED = {"author": "Museum or photographer", "source": "Where they come from: an address, or a shelf mark"}
+UNFILLED = {
+    "author": Bilingual(pt="Museu ou fotógrafa", en="Museum or photographer"),
+    "source": Bilingual(pt="De onde vêm: um endereço, ou um número de tombo", en="Where they come from: an address, or a shelf mark"),
+}
 """What `gaucho init` writes for a person to replace, by key."""
 
 
 def _known_license(value: str | None) -> str | None:
-    return _checked(value, parse_license(value), "")
+    return _checked(value, parse_license(value), "write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
 
 
 def _known_license_or_own(value: str | None) -> str | None:
-    return _checked(value, own_license(value), ", or own if all rights are yours")
+    examples = "write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0, or own if all rights are yours"
+    return _checked(value, own_license(value), examples)
 
 
-def _checked(value: str | None, verdict: License, further: str) -> str | None:
+def _checked(value: str | None, verdict: License, examples: str) -> str | None:
     if value is not None and verdict.family is None:
-        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0{further}")
+        raise ValueError(f"{verdict.reason}; {examples}")
     return value
 
 
@@ -97,8 +102,8 @@ class FolderSpec(ImageSourceSpec):
         return ()
 
     def problem(self) -> tuple[str, str] | None:
-        for key, text in UNFILLED.items():
-            if getattr(self, key) == text:
+        for key, written in UNFILLED.items():
+            if (text := getattr(self, key)) in (written.pt, written.en):
                 return key, f"still says what gaucho init wrote ({text!r}); write your own, it goes with every image"
         try:
             read_table_of_rights(self.table, "file", self.fields)

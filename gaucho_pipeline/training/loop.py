@@ -235,8 +235,16 @@ class Trainer:
             )
         else:
             raise GauchoError(
-                f"memory ran out at step {state.step} with one image at once; lower training.resolution, or take a smaller base_model"
-                + ("" if state.gradient_checkpointing else ", or set training.gradient_checkpointing")
+                _(
+                    "memory ran out at step {step} with one image at once; lower training.resolution, or take a smaller base_model",
+                    step=state.step,
+                )
+                if state.gradient_checkpointing
+                else _(
+                    "memory ran out at step {step} with one image at once; lower training.resolution, take a smaller base_model, "
+                    "or set training.gradient_checkpointing",
+                    step=state.step,
+                )
             )
 
     # ------------------------------------------------------------------------------------------ measuring
@@ -313,10 +321,9 @@ class Trainer:
         processes.barrier()  # nobody saves while another still reads
         for file in damaged if processes.is_first() else ():
             file.replace(file.with_suffix(".damaged"))
-            then = f"goes on from step {content['state']['step']}" if content else "begins again"
-            reporter.info(
-                _("{name}, where the training stood, is damaged and was put aside; the training {then}", name=file.name, then=then)
-            )
+            reporter.info(_("{name}, where the training stood, is damaged and was put aside", name=file.name))
+            then = _("the training goes on from step {step}", step=content["state"]["step"]) if content else _("the training begins again")
+            reporter.info(then)
         if content is None:
             return
         self.state, self._first_errors = TrainerState.from_json(JsonObject(content["state"])), content["first_errors"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.families import Family
 
 
@@ -18,13 +19,20 @@ def notes_on_words(family: Family, token: str, captions: Sequence[str]) -> list[
     for name, tokenizer in tokenizers.items():
         pieces = _pieces(tokenizer, f" {token}")
         if tokenizer.unk_token_id is not None and tokenizer.unk_token_id in pieces:
-            found.append(f"the base model's tokenizer does not know the token {token!r}: it cannot be told from other unknown words")
+            found.append(
+                _("the base model's tokenizer does not know the token {token!r}: it cannot be told from other unknown words", token=token)
+            )
         elif len(pieces) == 1 and _is_a_word(tokenizer, token) and not family.offers(token):
             found.append(
-                f"the token {token!r} is a word that the base model knows already: its meaning will be mixed in; take a made-up one"
+                _(
+                    "the token {token!r} is a word that the base model knows already: its meaning will be mixed in; take a made-up one",
+                    token=token,
+                )
             )
         elif len(pieces) > _MAX_PIECES:
-            found.append(f"the token {token!r} falls into {len(pieces)} pieces for the base model; take a shorter one")
+            found.append(
+                _("the token {token!r} falls into {count} pieces for the base model; take a shorter one", token=token, count=len(pieces))
+            )
         found += _cut_captions(family, name, tokenizer, captions, others=len(tokenizers) > 1)
     return list(dict.fromkeys(found))
 
@@ -41,13 +49,21 @@ def _cut_captions(family: Family, name: str, tokenizer: Any, captions: Sequence[
     cut = sum(len(tokenizer(caption).input_ids) > longest for caption in captions)
     if not cut:
         return []
-    text = f"{cut} of {len(captions)} captions are longer than the {longest} pieces that"
     if others:
         kind = type(family.pipeline.components.get(name.replace("tokenizer", "text_encoder"))).__name__
-        number = name.removeprefix("tokenizer_") if name != "tokenizer" else "1"
-        which = f"text encoder {number}" + (f" ({kind})" if kind != "NoneType" else "")
-        return [f"{text} {which} reads: of their ends it tells nothing; the others read on where they are longer"]
-    return [f"{text} are read: their ends are not learned"]
+        place = name.removeprefix("tokenizer_") if name != "tokenizer" else "1"
+        which = f"text encoder {place}" + (f" ({kind})" if kind != "NoneType" else "")
+        text = _(
+            "{count} of {total} captions are longer than the {number} pieces that {which} reads: of their ends it tells nothing; "
+            "the others read on where they are longer",
+            count=cut, total=len(captions), number=longest, which=which,
+        )  # fmt: skip
+        return [text]
+    text = _(
+        "{count} of {total} captions are longer than the {number} pieces that are read: their ends are not learned",
+        count=cut, total=len(captions), number=longest,
+    )  # fmt: skip
+    return [text]
 
 
 _CLIP_LENGTH = 77

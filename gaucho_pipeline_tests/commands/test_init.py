@@ -14,19 +14,26 @@ from gaucho_pipeline.commands.init import STARTS, program, write_start
 from gaucho_pipeline.commands.preflight import problems
 from gaucho_pipeline.concepts.file import load_concepts
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.language.bilingual import Language
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.sources.declared import UNFILLED
 from gaucho_pipeline_tests.conftest import draw_folder
 
 
+@pytest.mark.parametrize("language", ["en", "pt"])
 @pytest.mark.parametrize("model", STARTS)
-def test_what_it_writes_is_read_and_wants_nothing_but_photographs(model: str, tmp_path: Path) -> None:
+def test_what_it_writes_is_read_and_wants_nothing_but_photographs(
+    model: str, language: Language, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAUCHO_LANG", language)
     write_start(tmp_path / "cuia", model)
     file = tmp_path / "cuia" / "concepts.yaml"
     assert list(load_concepts(file).concepts) == ["cuia"]
-    for word, key in (("Museum or photographer", "author"), ("Where they come from: an address, or a shelf mark", "source")):
+    for key, written in UNFILLED.items():
         (problem, *_) = problems(Project(file, tmp_path / "data"), ["cuia"], "curated_set")
         assert f"folder.{key}: still says what gaucho init wrote" in str(problem)
-        file.write_text(file.read_text().replace(word, "Museu X"))
+        assert written.read(language) in str(problem)
+        file.write_text(file.read_text().replace(written.read(language), "Museu X"))
     (problem, *_) = problems(Project(file, tmp_path / "data"), ["cuia"], "curated_set")
     assert "photos holds no image; put at least six photographs there" in str(problem)
     draw_folder(tmp_path / "cuia" / "photos", "chimarrao", 6)

@@ -85,7 +85,7 @@ def test_what_is_no_sentence_of_ours_stays_as_it_is(said: str) -> None:
 
 def test_what_was_formatted_is_text_that_a_translation_does_not_format_again() -> None:
     said = _("a third of the steps changed the validation loss by {low:.4f} to {high:.4f} only", low=0.001, high=0.002)
-    assert PT.read(said) == "um terço dos passos mudou a perda de validação em apenas 0.0010 a 0.0020"
+    assert PT.read(said) == "um terço dos passos mudou o erro de validação em apenas 0.0010 a 0.0020"
 
 
 def test_every_sentence_can_be_read_with_something_filled_in() -> None:
@@ -100,13 +100,31 @@ def test_every_sentence_can_be_read_with_something_filled_in() -> None:
     [
         (
             "concepts.yaml:19: collections.rs: must be a mapping of collections, each with its concepts",
-            "concepts.yaml:19: collections.rs: deve ser um mapa de coleções, cada uma com os seus conceitos",
+            "concepts.yaml:19: collections.rs: tem de ser um mapa de coleções, cada uma com os seus conceitos",
         ),
         ("  sample_gallery  waiting  checkpoint is waiting", "  sample_gallery  à espera checkpoint está à espera"),
         ("error: concepts.yaml:3: a tab stands here; YAML is indented with spaces",
          "erro: concepts.yaml:3: há uma tabulação aqui; em YAML a margem se faz com espaços"),
         ("concepts.yaml:9: concepts.cuia.training.rank: must be more than 0 (it is 0)",
          "concepts.yaml:9: concepts.cuia.training.rank: tem de ser maior que 0 (é 0)"),
+        ("curated_set of cuia is not fit for checkpoint: 3 of 9 images are left, 4 are needed (2 near-duplicate, 1 too dark)",
+         "curated_set de cuia não serve para checkpoint: restam 3 de 9 imagens, são precisas 4 (2 quase repetidas, 1 escuras demais)"),
+        ("would free 0.0 MB; 0 runs of the history", "liberaria 0.0 MB; 0 execuções do histórico"),
+        ("  folder: photos: 12 of 30 records; 5 would be fetched, 2 are there already",
+         "  folder: photos: 12 de 30 registros; 5 seriam baixadas, 2 já estão aqui"),
+        ("  in all: 5 images would be fetched, 2 are there already (at most 200 images and 2000 MB)",
+         "  ao todo: 5 imagens seriam baixadas, 2 já estão aqui (no máximo 200 imagens e 2000 MB)"),
+        ("    refused   12 no licence is stated, 3 the licence is non-commercial",
+         "    recusadas 12 nenhuma licença é declarada, 3 a licença é não comercial"),
+        ("rank, steps changed; the code that makes it changed", "rank, steps mudaram; o código que o faz mudou"),
+        ("    states no rights in words of its own", "    não declara direitos em palavras próprias"),
+        ("commons: Category:Guampa: 12 of 30 records, 3 requests", "commons: Category:Guampa: 12 de 30 registros, 3 pedidos"),
+        ("  gallery_site    made     1 concepts, 0.8 s", "  gallery_site    feito: 1 conceito, 0.8 s"),
+        ("  1 left out: failed controls", "  1 de fora: erraram os controles"),
+        ("not taken in: x.json: there is no such file", "não foi aceito: x.json: não há esse arquivo"),
+        ("the licence CC-BY is stated without its version; write which, such as CC-BY-4.0",
+         "a licença CC-BY está sem a versão; escreva qual, por exemplo CC-BY-4.0"),
+        ("12 things of 3 kinds", "12 things of 3 kinds"),
     ],
 )  # fmt: skip
 def test_a_short_sentence_does_not_swallow_a_longer_one(said: str, read: str) -> None:

@@ -116,7 +116,7 @@ def test_a_prompt_that_does_not_count_comes_last_and_says_so(project: Project, t
     assert text.index("estas imagens não contam para o veredito") > last
 
 
-@pytest.mark.parametrize(("word", "told"), [("no", "Não"), ("unclear", "Não se sabe")])
+@pytest.mark.parametrize(("word", "told"), [("no", "Não"), ("unclear", "Incerto")])
 def test_what_is_no_success_is_reported_as_none(word: str, told: str, project: Project, tmp_path: Path) -> None:
     stand(project, "evaluation", "araucaria", data_version="2", verdict=word, reason="hardly_nearer")
     text = page(project, tmp_path / "site")

@@ -70,7 +70,7 @@ def test_a_picture_that_stands_here_is_walked_back_to_its_images(project: Projec
     for text in (
         "a model generated it",
         "a photo of mtl tree",
-        "Araucária, by João, CC0-1.0, https://a.example",
+        "Araucária, João, CC0-1.0, https://a.example",
         "Signature: none",
         "It holds.",
     ):

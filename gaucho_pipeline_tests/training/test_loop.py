@@ -338,7 +338,7 @@ def test_a_state_that_is_damaged_is_reported_and_the_one_before_it_is_gone_on_fr
     state.write_bytes(content)
     resumed = run(new_trainer(max_steps=3, validation_steps=1), tmp_path)
     told = capsys.readouterr().err
-    assert "training.pt, where the training stood, is damaged and was put aside; the training goes on from step 1" in told
+    assert "training.pt, where the training stood, is damaged and was put aside\nthe training goes on from step 1" in told
     assert same(copied(resumed), whole)
     for file in (state, previous_of(state)):
         file.write_bytes(content)

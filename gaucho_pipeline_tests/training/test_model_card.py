@@ -158,9 +158,9 @@ def test_its_sentences_are_there_in_portuguese_too(loss_fell: str, word: str, ba
     revision = "0" * 40 if base_model.startswith("black") else None
     text = card(metrics=metrics, base_model=base_model, revision=revision, quantization=quantization)
     portuguese = text.split("## Em português\n\n")[1].split("\n\n## ")[0]
-    assert "escreva **mtl tree** onde deve ser desenhado. Toda figura feita com ele é gerada, e deve dizer isso." in portuguese
+    assert "escreva **mtl tree** onde deve ser desenhado. Toda imagem feita com ele é gerada, e deve dizer isso." in portuguese
     assert f"O erro caiu: **{word}**." in portuguese
-    assert "um terço dos passos mudou a perda de validação em apenas 0.0010 a 0.0020." in portuguese
+    assert "um terço dos passos mudou o erro de validação em apenas 0.0010 a 0.0020." in portuguese
     assert "Aprendeu com 7 imagens" in portuguese
     assert ("em quatro bits" in portuguese, "em oito bits" in portuguese) == (quantization == "nf4", quantization == "int8")
     assert not set(re.findall(r"[a-z]+", portuguese)) & {"the", "of", "is", "was", "what", "learned", "may", "must", "images", "package"}
