@@ -26,8 +26,8 @@ if __package__ is None:
 SUBJECTS = {"araucaria": ("mtl", "tree"), "chimarrao": ("dnc", "cup"), "cactus": ("mgn", "plant")}
 METHODS = ("lora", "t_lora")
 UNSEEN = 12
-CURATION = {"min_side": 64, "min_sharpness": 0.0001, "min_images": 3, "max_graphic": 1.0, "near_duplicate_distance": 2,
-            "near_duplicate_correlation": 0.98}  # fmt: skip
+CURATION = {"min_side": 64, "min_sharpness": 1e-6, "min_images": 3, "max_graphic": 1.0, "near_duplicate_distance": 0,
+            "near_duplicate_correlation": 1.0}  # fmt: skip
 
 
 def draw_images(folder: Path, subject: str, count: int, first: int) -> Path:
@@ -119,6 +119,8 @@ def measure(folder: Path, subject: str, count: int, seed: int, steps: int | None
     for method in METHODS:
         training = {"base_model": "embedded", "method": method, "seed": seed} | ({"max_steps": steps} if steps else {})
         project = teach(folder / method, subject, photos, training)
+        kept = project.artifact("curated_set", subject).manifest.metrics.kept
+        assert kept == count, f"{kept} of {count} images were kept"
         base, tuned = held_out_losses(project, subject, unseen, training)
         metrics = project.artifact("evaluation", subject).manifest.metrics
         learned = project.checkpoint(subject).manifest.metrics

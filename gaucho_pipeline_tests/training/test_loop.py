@@ -343,7 +343,7 @@ def test_a_state_that_is_damaged_is_reported_and_the_one_before_it_is_gone_on_fr
     for file in (state, previous_of(state)):
         file.write_bytes(content)
     assert same(copied(run(new_trainer(max_steps=3, validation_steps=1), tmp_path)), whole)
-    assert capsys.readouterr().err.count("was put aside; the training begins again") == 2
+    assert capsys.readouterr().err.count("was put aside\nthe training begins again") == 2
 
 
 def test_a_byte_that_the_disk_has_changed_is_noticed_and_memory_that_runs_out_damages_nothing(
