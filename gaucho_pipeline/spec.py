@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import to_jsonable_python
 
 
@@ -79,6 +79,15 @@ class Spec(BaseModel):
 
     code_version: ClassVar[str] = "1"
     """Raised when the code behind this part alone makes something else of the same keys: it makes what has this part stale, no more."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _names_a_place(cls, value: object, info: ValidationInfo) -> object:
+        """An empty path would be the folder of the file itself, with all that lies in it."""
+        is_path = cls.model_fields[str(info.field_name)].annotation in (Path, Path | None)
+        if is_path and isinstance(value, str) and not value.strip():
+            raise ValueError("is empty; write a path beside this file, such as photos")
+        return value
 
     def identity(self) -> JsonObject:
         """What a version hashes, as a JSON value: the keys that do not stand at their absent value, and are not operational."""

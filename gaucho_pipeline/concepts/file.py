@@ -238,7 +238,13 @@ class _Lines:
             except yaml.YAMLError:
                 self.node, self.value = _read(_UniqueKeyLoader(text))
         except FileNotFoundError:
-            raise ConfigError(_("{path}: there is no such file; name it with --concepts or GAUCHO_CONCEPTS", path=path)) from None
+            raise ConfigError(
+                _(
+                    "{path}: there is no such file; go into the folder that has it, name it with --concepts, or begin one: "
+                    "gaucho init FOLDER",
+                    path=path,
+                )
+            ) from None
         except UnicodeDecodeError:
             raise ConfigError(f"{path}: {_not_text(path)}") from None
         except OSError as error:

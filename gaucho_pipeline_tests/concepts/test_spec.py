@@ -204,6 +204,20 @@ def test_paths_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:
     assert loaded.curation.overrides == tmp_path / "mine.csv"
 
 
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("crawl", {"sources": [{"folder": {"path": "", "license": "own", "author": "a", "source": "b"}}]}),
+        ("curation", {"overrides": " "}),
+        ("curation", {"masks": {"folder": ""}}), ("evaluation", {"copy_detector": ""}), ("evaluation", {"look_alikes": {"folder": "\t"}}),
+    ],
+)  # fmt: skip
+def test_an_empty_path_is_not_the_folder_of_the_file(part: str, value: dict[str, object], tmp_path: Path) -> None:
+    concept = folder_concept(tmp_path / "photos", "dnc", "cup") | {part: value}
+    with pytest.raises(ConfigError, match=rf"concepts\.cuia\.{part}\.[\w.]+: is empty; write a path beside this file, such as photos"):
+        concepts_file.load_concepts(write_concepts(tmp_path / "concepts.yaml", {"cuia": concept}))
+
+
 def test_folders_of_models_are_taken_from_the_files_own_folder(tmp_path: Path) -> None:
     asked = {"model": "./clip"}
     curation = {

@@ -137,7 +137,9 @@ def test_what_the_file_names_and_is_not_there_is_reported_before_any_work_starts
 def test_a_missing_concepts_file_is_reported(tmp_path: Path) -> None:
     done = gaucho(tmp_path, "status", check=False)
     assert done.returncode == 2
-    assert done.stderr.strip().endswith("there is no such file; name it with --concepts or GAUCHO_CONCEPTS")
+    assert done.stderr.strip().endswith(
+        "there is no such file; go into the folder that has it, name it with --concepts, or begin one: gaucho init FOLDER"
+    )
 
 
 def test_too_few_images_stop_the_chain_before_training(tmp_path: Path) -> None:
