@@ -26,7 +26,7 @@ def export(project: Project, concept: str, folder: Path) -> None:
     from gaucho_pipeline.publishing.exporting import export_pipeline
 
     trained = project.artifact(COLLECTION.name if concept in project.concepts.collections else CHECKPOINT.name, concept)
-    export_pipeline(trained, folder.resolve(), project.corrected_credits(trained))
+    export_pipeline(trained, folder.resolve(), project.corrected_credits(trained), project.subject(concept).agreed)
     click.echo(str(folder))
 
 

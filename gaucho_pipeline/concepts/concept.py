@@ -81,6 +81,11 @@ class AboutConcept(Spec):
     def _may_have_none(cls, value: object) -> object:
         return None if isinstance(value, dict) and value.get("pt") is None else value
 
+    @property
+    def agreed(self) -> str:
+        """What a living person and a community have agreed to, in a sentence; empty where nobody is asked."""
+        return "; ".join(filter(None, (self.consent, self.community.sentence() if self.community else "")))
+
     def to_json(self) -> JsonObject:
         """What it is hashed by."""
         name = self.name.model_dump() if self.name else {"pt": None, "en": None}
@@ -244,7 +249,7 @@ class Concept(Specified, Spec):
     @property
     def agreed(self) -> str:
         """What a living person and a community have agreed to, in a sentence; empty where nobody is asked."""
-        return "; ".join(each.sentence() for each in (self.consent, self.community) if each)
+        return self.about().agreed
 
     @property
     def max_images(self) -> int:

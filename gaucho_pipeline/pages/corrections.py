@@ -1,4 +1,4 @@
-"""Credits that were corrected after a checkpoint was trained: the set that stands says them, and what is shown and handed on follows.
+"""What was corrected or agreed after a checkpoint was trained: the set and the file that stand say it, and what is handed on follows.
 
 A correction trains nothing again (`project/standing.py`); tables and cards of older artifacts are written anew where they are used.
 """
@@ -11,9 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gaucho_pipeline.assets.rows import TrainImage, read_rows
+from gaucho_pipeline.errors import _
 from gaucho_pipeline.files.tables import inert
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.rights.credits import with_credits
+from gaucho_pipeline.language.terminal import reader
+from gaucho_pipeline.rights.credits import plain_markdown, with_credits
 from gaucho_pipeline.spec import JsonObject
 
 CREDITED = ("title", "author", "source", "license", "license_url")
@@ -43,14 +45,18 @@ def corrected_attribution(attribution: Path, corrections: Corrections) -> str:
     return f"\ufeff{text.getvalue()}"
 
 
-def corrected_card(card: str, attribution: Path, corrections: Corrections) -> str:
-    """A model card as the images are credited now."""
-    return with_credits(card, corrected_rows(attribution, corrections)) if corrections and attribution.is_file() else card
+def corrected_card(card: str, attribution: Path, corrections: Corrections, agreed: str = "") -> str:
+    """A model card as the images are credited now. `agreed`: what people and communities whom it shows have agreed to, as the file says."""
+    credited = with_credits(card, corrected_rows(attribution, corrections)) if corrections and attribution.is_file() else card
+    if not agreed or plain_markdown(agreed) in credited:
+        return credited
+    sentence = _("What people and communities whom it shows have agreed to: {consent}.", consent=plain_markdown(agreed))
+    return f"{credited.rstrip()}\n\n## What is agreed today\n\n{sentence}\n\n{reader('pt').read(sentence)}\n"
 
 
-def write_corrected(folder: Path, card: str, attribution: Path, corrections: Corrections) -> None:
-    """Writes README.md and ATTRIBUTION.csv into a folder as the images are credited now."""
-    write_atomically(folder / "README.md", corrected_card(card, attribution, corrections))
+def write_corrected(folder: Path, card: str, attribution: Path, corrections: Corrections, agreed: str = "") -> None:
+    """Writes README.md and ATTRIBUTION.csv into a folder as the images are credited now, and what is agreed."""
+    write_atomically(folder / "README.md", corrected_card(card, attribution, corrections, agreed))
     write_atomically(
         folder / attribution.name, corrected_attribution(attribution, corrections) if corrections else attribution.read_bytes()
     )

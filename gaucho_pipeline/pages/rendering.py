@@ -68,7 +68,8 @@ def _write_collection(
         page = render("collection.html", language, f"../{PAGE[language]}", shared, c=content, cards=cards)
         write_atomically(folder / PAGE[language], page)
     card, table = (collection.collection / name for name in ("README.md", "ATTRIBUTION.csv"))
-    write_corrected(folder, card.read_text(encoding="utf-8"), table, corrections_of(collection.corrected))
+    agreed = "; ".join(filter(None, (each.about.agreed for each in own)))
+    write_corrected(folder, card.read_text(encoding="utf-8"), table, corrections_of(collection.corrected), agreed)
     for name in ("losses.png", *([content.weights] if content.weights else [])):
         shutil.copyfile(collection.collection / name, folder / name)
 
@@ -95,7 +96,9 @@ def write_concept(
     if (card := concept.checkpoint / "README.md").is_file():
         pictures = read_rows(concept.gallery / "pictures.jsonl", Picture)
         text = with_pictures(card.read_text(encoding="utf-8"), pictures, read_manifest(concept.gallery).drawing_spec())
-        write_atomically(folder / card.name, corrected_card(text, concept.checkpoint / "ATTRIBUTION.csv", corrections))
+        write_atomically(
+            folder / card.name, corrected_card(text, concept.checkpoint / "ATTRIBUTION.csv", corrections, concept.about.agreed)
+        )
     if (table := concept.gallery / "ATTRIBUTION.csv").is_file():
         write_atomically(folder / table.name, corrected_attribution(table, corrections) if corrections else table.read_bytes())
     files = [concept.checkpoint / "losses.png"]

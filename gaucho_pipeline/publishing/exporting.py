@@ -21,11 +21,13 @@ from gaucho_pipeline.store.artifact import Artifact
 _COPIED = ("README.md", "ATTRIBUTION.csv", "losses.png")
 
 
-def export_pipeline(checkpoint: Artifact, folder: Path, corrected: Sequence[Path] = ()) -> None:
+def export_pipeline(checkpoint: Artifact, folder: Path, corrected: Sequence[Path] = (), agreed: str = "") -> None:
     """Writes a pipeline that `from_pretrained` loads, with the model card and the credits of the images beside it.
 
-    `corrected`: the sets that credit the images as they are credited now, where those are others than it was trained on. Raises
-    ConfigError if something stands in the folder, GauchoError if the base model or what was learned does not load, or is not finite.
+    `corrected`: the sets that credit the images as they are credited now, where those are others than it was trained on; `agreed`: what
+    people and communities whom it shows have agreed to.
+
+    Raises ConfigError if something stands in the folder, GauchoError if the base model or what was learned does not load, or is not finite.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(_("{folder}: is not empty; name a new folder", folder=folder))
@@ -38,8 +40,8 @@ def export_pipeline(checkpoint: Artifact, folder: Path, corrected: Sequence[Path
         write_pipeline(base, whole)
         for file in _COPIED:
             shutil.copyfile(checkpoint.folder / file, whole / file)
-        if corrections := corrections_of(corrected):
-            write_corrected(whole, (whole / "README.md").read_text(encoding="utf-8"), whole / "ATTRIBUTION.csv", corrections)
+        card = (whole / "README.md").read_text(encoding="utf-8")
+        write_corrected(whole, card, whole / "ATTRIBUTION.csv", corrections_of(corrected), agreed)
         provenance = {"checkpoint": checkpoint.manifest.data_version, "base_model": checkpoint.manifest.provenance.base_model}
         (whole / "made_from.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
         if folder.exists():

@@ -185,7 +185,7 @@ def _extract(file: Path, folder: Path) -> Manifest:
         return Manifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(_("{file}: there is no such file, or no artifact in it", file=file)) from None
-    except (FileExistsError, NotADirectoryError, IsADirectoryError):  # one name for a file and for a folder
+    except (NotADirectoryError, IsADirectoryError):  # one name for a file and for a folder
         raise GauchoError(_("{file}: holds what no artifact holds", file=file)) from None
     except (tarfile.TarError, ValueError, EOFError) as error:
         raise GauchoError(_("{file}: is no finished pack ({error})", file=file, error=error)) from None

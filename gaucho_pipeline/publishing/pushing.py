@@ -89,7 +89,8 @@ def _gather(project: Project, slug: str, folder: Path) -> None:
     pictures = _tuned_pictures(galleries, MAX_PICTURES)
     drawn = next(iter(galleries.values())).manifest.drawing_spec()
     card = with_pictures((trained.folder / "README.md").read_text(encoding="utf-8"), [row for row, _file in pictures], drawn)
-    write_corrected(folder, card, trained.folder / "ATTRIBUTION.csv", corrections_of(project.corrected_credits(trained)))
+    corrections, agreed = corrections_of(project.corrected_credits(trained)), project.subject(slug).agreed
+    write_corrected(folder, card, trained.folder / "ATTRIBUTION.csv", corrections, agreed)
     for row, file in ((row, file) for row, file in pictures if row.file in card):
         (folder / row.file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / row.file)

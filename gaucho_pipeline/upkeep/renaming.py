@@ -58,7 +58,7 @@ def rename(project: Project, old: str, new: str) -> int:
     _move_file(journal, journal.with_name(f"{new}.jsonl"))
     _move_file(store.root / PANELS / old, store.root / PANELS / new)
     for asset in _PARTITIONED:
-        for place in (".staging", ".requests"):
+        for place in (".staging", ".requests", ".samples"):
             shutil.rmtree(store.root / place / asset.name / old, ignore_errors=True)
     return count
 

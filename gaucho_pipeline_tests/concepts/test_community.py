@@ -16,7 +16,7 @@ from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.publishing.publish import publish
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho
-from gaucho_pipeline_tests.standing import stand_all
+from gaucho_pipeline_tests.standing import add_file, stand_all
 
 LABEL = "https://localcontexts.org/label/tk-attribution/"
 CONSENT = {"who": "Conselho de Anciãos", "date": "2026-03-01", "scope": "baskets, on the museum's site"}
@@ -88,6 +88,20 @@ def test_a_community_that_is_named_draws_again_and_trains_nothing_again(tmp_path
     stand_all(project_of(tmp_path, None))
     states = project_of(tmp_path, KAINGANG).states("cesto")
     assert (states["checkpoint"].state, states["sample_gallery"].state) == ("fresh", "stale")
+
+
+def test_a_card_that_is_older_than_an_agreement_says_it_where_it_is_handed_on(tmp_path: Path) -> None:
+    older = project_of(tmp_path, None)
+    stand_all(older)
+    add_file(older.shown()["cesto"].checkpoint, "README.md", b"# A card of before\n")
+    project = project_of(tmp_path, KAINGANG)
+    approve(project, "cesto", "Ana")
+    publish(project, [], tmp_path / "site", with_weights=False)
+    card = (tmp_path / "site" / "cesto" / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("# A card of before\n")
+    assert "## What is agreed today" in card
+    assert "have agreed to: community: Povo Kaingang" in card
+    assert "mostra aceitaram: community: Povo Kaingang" in card
 
 
 def test_what_a_community_takes_back_is_forgotten_whole(tmp_path: Path) -> None:

@@ -108,3 +108,10 @@ def test_the_card_and_the_table_of_an_older_checkpoint_say_the_credit_as_it_is_n
     assert written.startswith("# A card\n\n## The images that it learned from")
     assert written.endswith("\n## Specification\n\nrank 8\n")
     assert corrected_card(card, tmp_path / "ATTRIBUTION.csv", {}) == card
+
+
+def test_what_is_agreed_is_said_once_by_a_card() -> None:
+    said = corrected_card("# A card\n", Path("ATTRIBUTION.csv"), {}, "Ana | Souza, 2026-03-01: her portrait")
+    assert said.startswith("# A card\n\n## What is agreed today\n\n")
+    assert said.count("Ana \\| Souza") == 2  # once in each language
+    assert corrected_card(said, Path("ATTRIBUTION.csv"), {}, "Ana | Souza, 2026-03-01: her portrait") == said

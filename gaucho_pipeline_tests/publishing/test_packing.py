@@ -253,13 +253,11 @@ def test_the_file_that_other_programs_read_leaves_nobody_out(key: str, home: Pat
         unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"chimarrao.safetensors": content}))
 
 
-@pytest.mark.parametrize("names", [("README.md", "README.md/x"), ("README.md/x", "README.md"), ("README.md", "README.md/")])
+@pytest.mark.parametrize("names", [("README.md", "README.md/x"), ("README.md/x", "README.md")])
 def test_a_name_that_is_a_files_and_a_folders_is_refused(names: tuple[str, str], home: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "both.tar", "w") as tar:
         for name in names:
-            entry = tarfile.TarInfo(f"artifact/{name}")
-            entry.type = tarfile.DIRTYPE if name.endswith("/") else tarfile.REGTYPE
-            tar.addfile(entry)
+            tar.addfile(tarfile.TarInfo(f"artifact/{name}"))
     with pytest.raises(GauchoError, match="holds what no artifact holds"):
         unpack(Project(home / "concepts.yaml", home / "data"), tmp_path / "both.tar")
 

@@ -390,6 +390,9 @@ def test_a_renamed_concept_keeps_all_that_was_made_of_it(folder: Path) -> None:
     approve(project, "chimarrao", "Ana")
     before = {asset.name: project.store.current(asset.name, "chimarrao").manifest.data_version for asset in EVERY_CONCEPTS}  # type: ignore[union-attr]
     (folder / "concepts.yaml").write_text((folder / "concepts.yaml").read_text() + "# a comment that stays: chimarrao\n")
+    samples = folder / "data" / ".samples" / "checkpoint" / "chimarrao"
+    samples.mkdir(parents=True)
+    (samples / "000001-00.png").write_bytes(b"a picture while it trained")
     done = gaucho(folder, "rename", "chimarrao", "mate")
     assert "chimarrao is mate now; 5 artifacts are kept" in done.stdout
     assert "# a comment that stays: chimarrao" in (folder / "concepts.yaml").read_text()
@@ -402,6 +405,7 @@ def test_a_renamed_concept_keeps_all_that_was_made_of_it(folder: Path) -> None:
     assert (project.store.stable("checkpoint", "mate") / "mate.safetensors").exists()
     assert made(folder) == ["all concepts/gallery_site made"]
     assert not list((folder / "data").glob("*/chimarrao"))
+    assert not samples.exists()
     assert gaucho(folder, "fsck").returncode == 0
     gaucho(folder, "generate", "mate", "a photo of {token} {class_noun}", "--out", "x.png")
 
