@@ -61,7 +61,7 @@ Text = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(one_l
 class Absent:
     """Marks a key that came later than the others: `key: Annotated[int | None, Absent(None)] = Field(…)`.
 
-    `value` gives what was made before the key existed. It is stated once, with the key, and never changed, because a key that stands at
+    `value` gives what was made before the key existed. It is stated once, with the key, and never changed, because a key that is at
     it is left out of versions: whatever was made before the key existed stays fresh. The key's default may change, and may be another.
     """
 
@@ -90,7 +90,7 @@ class Spec(BaseModel):
         return value
 
     def identity(self) -> JsonObject:
-        """What a version hashes, as a JSON value: the keys that do not stand at their absent value, and are not operational."""
+        """What a version hashes, as a JSON value: the keys that are not at their absent value, and are not operational."""
         found = JsonObject()
         for name, field in type(self).model_fields.items():
             if any(isinstance(marker, Operational) for marker in field.metadata):

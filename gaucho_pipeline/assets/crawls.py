@@ -28,7 +28,7 @@ def crawl_name(
     spec_version: str,
     code_version: str,
 ) -> str:
-    """Its fingerprint: everything that makes it another one than the one that stands. `excuses`: of each table in EXCUSED."""
+    """Its fingerprint: everything that makes it another one than the current one. `excuses`: of each table in EXCUSED."""
     flags = [[row.flags, row.previous_license] for row in kept]
     counts = {origin: each.model_dump() for origin, each in sources.items()}
     return digest([_identity(kept), flags, [[list(each) for each in rows] for rows in excuses], counts, spec_version, code_version])

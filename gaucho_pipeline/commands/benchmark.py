@@ -22,7 +22,7 @@ _PICTURES_EACH = 4
 
 
 def run_dreambench(project: Project, slugs: Sequence[str], limit: int | None, reporter: Reporter) -> str:
-    """The table over concepts whose checkpoints stand; `limit`: prompts of each, for a taste.
+    """The table over concepts whose checkpoints exist; `limit`: prompts of each, for a taste.
 
     Pictures are kept in the data folder, so that a killed run goes on. Raises GauchoError if a checkpoint is missing, or no encoder can be
     had.

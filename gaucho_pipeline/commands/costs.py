@@ -115,7 +115,7 @@ def _key(spec: Mapping[str, Any], name: str) -> Any:
 
 
 def _images(project: Project, slug: str) -> int:
-    """How many images are learned from, where a set stands; 0 where none does, or not of each concept of a collection."""
+    """How many images are learned from, where a set exists; 0 where none does, or not of each concept of a collection."""
     if slug in project.concepts.collections:
         members = [_images(project, member) for member in project.concepts.collections[slug].concepts]
         return sum(members) if all(members) else 0

@@ -161,7 +161,7 @@ def _warn_if_outdated(project: Project, slug: str) -> None:
 
 
 def _not_taken(path: Path) -> Path:
-    """A path where nothing stands: this one, or one with a number behind its name."""
+    """A path where nothing exists: this one, or one with a number behind its name."""
     number, free = 2, path
     while free.exists():
         free, number = path.with_name(f"{path.stem}-{number}{path.suffix}"), number + 1

@@ -70,7 +70,7 @@ def run_side_by_side(
             for future in futures:
                 future.cancel()
             for process in running:
-                process.send_signal(signal.SIGINT)  # they save where they stand
+                process.send_signal(signal.SIGINT)  # they save their state
             raise
 
 

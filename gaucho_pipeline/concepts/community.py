@@ -1,7 +1,7 @@
 """Whose knowledge or culture a concept is: a community, its consent, and the labels by which it says what is right to do with it.
 
 Labels are Local Contexts' Traditional Knowledge and Biocultural labels (https://localcontexts.org/labels/). They are no licences: they
-stand wherever the concept is shown. See the CARE principles, https://www.gida-global.org/care.
+appear wherever the concept is shown. See the CARE principles, https://www.gida-global.org/care.
 """
 
 from __future__ import annotations

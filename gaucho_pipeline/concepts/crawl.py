@@ -1,4 +1,4 @@
-"""The part `crawl:` of a concept: what to gather. The keys of a source stand with the source."""
+"""The part `crawl:` of a concept: what to gather. The keys of a source are with the source."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The part `curation:` of a concept: what to keep, and what captions say. The keys of the filters stand with the filters."""
+"""The part `curation:` of a concept: what to keep, and what captions say. The keys of the filters are with the filters."""
 
 from __future__ import annotations
 

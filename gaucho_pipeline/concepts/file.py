@@ -177,7 +177,7 @@ def error_at(path: Path, location: tuple[Any, ...], problem: str) -> ConfigError
 
 
 class _UniqueKeys(yaml.constructor.SafeConstructor):
-    """What YAML's safe loaders construct, but for a key which stands twice."""
+    """What YAML's safe loaders construct, but for a key which appears twice."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
@@ -222,7 +222,7 @@ def _read(loader: Any) -> tuple[yaml.Node | None, Any]:
 
 
 class _Lines:
-    """A YAML file's value, and the line where each of its keys stands."""
+    """A YAML file's value, and the line where each of its keys is."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -278,7 +278,7 @@ class _Lines:
         return True
 
     def inherited(self, location: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Where a key of a concept really stands, which may be under the defaults."""
+        """Where a key of a concept really is, which may be under the defaults."""
         default = ("defaults", *location[2:])
         return (
             default

@@ -229,7 +229,7 @@ class _Downloads:
         except OSError:
             previous = self._crawl.previous_sha256.get(record.key)
             if previous and self._crawl.failed_origin(record.origin) and self._crawl.store.blob_path(previous).exists():
-                return previous  # the folder is not there today, and what it gave before stands
+                return previous  # the folder is not there today, and what it gave before is kept
             raise FetchError(_("cannot be read")) from None
         if not is_image(content):
             raise FetchError(_("not an image"))

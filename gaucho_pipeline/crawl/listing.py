@@ -77,7 +77,7 @@ async def list_source(
 
     `previous_gone` is what was gone before and may be back. With `refresh_lock`, names are asked again and compared.
 
-    What goes wrong with the source is its `failure`: the others' images stand.
+    What goes wrong with the source is its `failure`: the others' images are kept.
     """
     listing, unasked = Listing(source.origin), ""
     try:

@@ -39,7 +39,7 @@ def _groups(content: bytes) -> Iterator[tuple[set[str], list[tuple[str, str]]]]:
 
 
 def _lines_for_us(content: bytes) -> list[tuple[str, str]]:
-    """The lines of the groups that are for this crawl: those that name it, else those for all, and what stands before any group."""
+    """The lines of the groups that are for this crawl: those that name it, else those for all, and what is before any group."""
     groups = list(_groups(content))
     named = [own for agents, own in groups if AGENT in agents]
     every = [own for agents, own in groups if "*" in agents or not agents]

@@ -1,4 +1,4 @@
-"""The places of the drawn world, and the sky above them. What stands in them is in `things.py`."""
+"""The places of the drawn world, and the sky above them. What is in them is in `things.py`."""
 
 from __future__ import annotations
 

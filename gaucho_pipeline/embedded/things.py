@@ -1,4 +1,4 @@
-"""The things of the drawn world: trees, cups, houses and their like, each drawn by a function. Where they stand is in `scenery.py`."""
+"""The things of the drawn world: trees, cups, houses and their like, each drawn by a function. Where they are is in `scenery.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a folder that others have made, looked at before any of it is read: regular files, and nothing that leads out of it."""
+"""What is in a folder that others have made, looked at before any of it is read: regular files, and nothing that leads out of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def files_inside(folder: Path) -> dict[str, Path]:
 
 
 def file_inside(folder: Path, path: Path) -> Path | None:
-    """The regular file that holds the bytes of what stands in a folder; None if nothing stands there, or a link leads nowhere.
+    """The regular file that holds the bytes of what is in a folder; None if nothing is there, or a link leads nowhere.
 
     A link may lead to a file of the same folder, or to one of a hub's cache, as `hf download` makes them. Raises ConfigError for one that
     leads elsewhere, or to a folder, and for a pipe, a device or a socket.
@@ -58,7 +58,7 @@ def _below(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _is_cached(file: Path, root: Path) -> bool:
-    """Whether a file is one that a hub's cache keeps: the cache that the folder stands in, or the person's own.
+    """Whether a file is one that a hub's cache keeps: the cache that the folder is in, or the person's own.
 
     https://huggingface.co/docs/huggingface_hub/guides/manage-cache: `models--owner--name/blobs/` beside `snapshots/<commit>/`.
     """

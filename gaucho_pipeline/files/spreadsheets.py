@@ -60,7 +60,7 @@ def read_spreadsheet(
 
 
 def plain_name(name: str) -> str:
-    """A heading without accents, capitals and what stands around it: 'Licença ' is 'licenca'."""
+    """A heading without accents, capitals and what is around it: 'Licença ' is 'licenca'."""
     letters = unicodedata.normalize("NFKD", name).casefold()
     return " ".join("".join(c for c in letters if not unicodedata.combining(c)).strip(" :*").split())
 
@@ -136,7 +136,7 @@ def _is_words(text: str) -> bool:
 
 
 def _delimiter(lines: list[str], key: str, aliases: Mapping[str, str]) -> str:
-    """What stands between the cells: what gives the headings, or else what is there most."""
+    """What is between the cells: what gives the headings, or else what is there most."""
     for line in lines[:_TITLES] if key else ():
         cells = {each: [plain_name(name.strip(' "\r\n')) for name in line.split(each)] for each in _DELIMITERS}
         if fits := [each for each in _DELIMITERS if key in {aliases.get(name, name) for name in cells[each]}]:
@@ -173,7 +173,7 @@ def _names(row: Sequence[str], aliases: Mapping[str, str]) -> set[str]:
 
 
 def _check_width(path: Path, number: int, columns: list[str], cells: list[str]) -> None:
-    """Raises ConfigError for a cell that stands below no heading."""
+    """Raises ConfigError for a cell that is below no heading."""
     if any(cell.strip() for cell in cells[len(columns) :]):
         raise ConfigError(
             _("{path}:{number}: has more cells than there are columns; put a text with a comma in quotes", path=path, number=number)

@@ -1,4 +1,4 @@
-"""Which files are images, by their first bytes and whatever they are called; and what stands in a folder.
+"""Which files are images, by their first bytes and whatever they are called; and what is in a folder.
 
 Nothing is decoded here (`decoding.py`), and nothing heavy is imported: versions hash folders.
 """
@@ -67,7 +67,7 @@ class Found:
 
 
 def list_folder(folder: Path) -> list[Found]:
-    """Everything that stands below a folder, by name; links that lead out of it are not followed, nor those to folders.
+    """Everything below a folder, by name; links that lead out of it are not followed, nor those to folders.
 
     Raises ConfigError for a folder of the system's own, and for one that holds more than MAX_FILES.
     """

@@ -1,6 +1,6 @@
 """The pieces of an image file in which rights may be stated: XMP packets, texts of a PNG, C2PA's assertions. No picture is decoded.
 
-XMP stands in every format as plain text between its own marks, so that it is found without knowing the format
+XMP is in every format as plain text between its own marks, so that it is found without knowing the format
 (XMP specification part 3, 2.2: packet scanning); what formats fold or compress is unfolded first. All of it is bounded.
 """
 
@@ -17,9 +17,9 @@ _MOST = 64
 """Packets, texts and assertions of one file that are read: cameras and programs write one or two."""
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _EXTENSION = re.compile(rb"\xff\xe1..http://ns\.adobe\.com/xmp/extension/\0.{40}", re.DOTALL)
-"""What stands between the pieces of an XMP packet that is longer than a segment of a JPEG."""
+"""What is between the pieces of an XMP packet that is longer than a segment of a JPEG."""
 _FURTHER = re.compile(rb"\xff\xeb..JP..\0\0\0[\x02-\xff].{8}", re.DOTALL)
-"""What stands between the pieces of a C2PA manifest in a JPEG (ISO 19566-5, D.2)."""
+"""What is between the pieces of a C2PA manifest in a JPEG (ISO 19566-5, D.2)."""
 _BEGIN = re.compile(rb"<((?:[\w.-]+:)?(?:x[am]pmeta|RDF))[\s>]")
 _LOOSE = re.compile(r"(?:[\w.-]+:)?([\w-]+)\s*(?:=\s*[\"']|>|\s[^<>]*?resource\s*=\s*[\"'])\s*([^\"'<>]+)")
 
@@ -96,7 +96,7 @@ _MINING = re.compile(rb"(?:cawg|c2pa)\.training-mining(?:__\d+)?\0")
 
 
 def mining_assertions(content: bytes) -> Iterator[bytes]:
-    """C2PA's assertions on training and mining, as CBOR or JSON, undecoded: their words stand in it as they are."""
+    """C2PA's assertions on training and mining, as CBOR or JSON, undecoded: their words are in it as they are."""
     if b".training-mining" not in content:
         return
     joined = _FURTHER.sub(b"", content) if b"JP" in content and content.startswith(b"\xff\xd8") else content

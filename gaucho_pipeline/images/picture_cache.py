@@ -21,7 +21,7 @@ class PictureCache:
     root: Path
 
     def get(self, key: str) -> Image.Image | None:
-        """The picture that stands; None where there is none, or its file is broken and is to be drawn again."""
+        """The picture that exists; None where there is none, or its file is broken and is to be drawn again."""
         try:
             with Image.open(self._path(key)) as picture:
                 return picture.convert("RGB")

@@ -31,7 +31,7 @@ MIN_PREVIEW = 512
 
 @dataclass(frozen=True)
 class Page:
-    """A page: where its table stands, and what that says."""
+    """A page: where its table is, and what that says."""
 
     offset: int
     tags: dict[int, tuple[int, ...]]

@@ -82,7 +82,7 @@ def check_answers(answers: Answers, panel: Panel, name: str) -> None:
 
 
 def take_in(root: Path, file: Path) -> str:
-    """Takes an answers file in; returns the concept. Raises GauchoError for what is none, or answers no panel that stands here.
+    """Takes an answers file in; returns the concept. Raises GauchoError for what is none, or answers no panel that exists here.
 
     `root`: the data folder.
     """

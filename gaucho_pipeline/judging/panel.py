@@ -63,7 +63,7 @@ class Panel(_Frozen):
 
 
 class StandingPanel(NamedTuple):
-    """A panel and the folder that it stands in."""
+    """A panel and the folder that it is in."""
 
     panel: Panel
     folder: Path

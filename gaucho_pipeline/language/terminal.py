@@ -43,7 +43,7 @@ _COUNTED = frozenset({
 })  # fmt: skip
 """Placeholders of numbers, which are one word."""
 _PLACE = re.compile(r"(?:[^:]+:\d+: )(?:[\w.]+: )?")
-"""Where a mistake stands in a file, which goes before the sentence that says what it is."""
+"""Where a mistake is in a file, which goes before the sentence that says what it is."""
 
 _COUNT = re.compile(r"(?P<count>\s*\d+ )(?P<what>(?:(?!, \d).)+)")
 """So many of what is named or said after it, and nothing else counted."""
@@ -220,7 +220,7 @@ class _Pattern:
     """A sentence with something filled in."""
 
     longest: str
-    """The longest part of it that stands as it is."""
+    """The longest part of it that is literal."""
     expression: re.Pattern[str]
     translation: str
 

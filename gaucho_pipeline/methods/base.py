@@ -115,7 +115,7 @@ class Method(ABC):
 
     @abstractmethod
     def weights(self) -> Weights:
-        """What is learned as it stands, not a copy of it: what is to stay is written to a file."""
+        """What is learned as it is, not a copy of it: what is to stay is written to a file."""
 
     @abstractmethod
     def set_weights(self, weights: Weights) -> None:

@@ -141,7 +141,7 @@ def _json_file(model: str, revision: str | None, file: str) -> JsonObject | None
 def hub_answers(minute: int) -> bool:
     """Whether the hub can be reached, asked once a minute: else a look-up would try again and again for half a minute each time.
 
-    Where a proxy stands between, it is not for this machine to tell.
+    Where a proxy is between, it is not for this machine to tell.
     """
     from huggingface_hub import constants
 

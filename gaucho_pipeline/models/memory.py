@@ -59,7 +59,7 @@ def resident_bytes(device: torch.device) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that can still be had: of the GPU, or of the machine or the container that this runs in, shared with who stands beside."""
+    """Memory that can still be had: of the GPU, or of the machine or the container that this runs in, shared with other programs."""
     if device.type == "cuda":
         kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return int(torch.cuda.mem_get_info(device)[0]) + kept

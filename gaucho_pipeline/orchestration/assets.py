@@ -1,6 +1,6 @@
 """The assets in Dagster: a specification and an artifact for each stage and concept, and the site.
 
-An asset finds that its result stands, or starts the stage's program; it does no work itself. The facts about each are in the table of
+An asset finds that its result exists, or starts the stage's program; it does no work itself. The facts about each are in the table of
 `assets/table.py`.
 """
 
@@ -123,7 +123,7 @@ def _condition(asset: Asset) -> dg.AutomationCondition[Any] | None:
 def _ensure(
     context: AssetExecutionContext, resource: ProjectResource, programs: PipesSubprocessClient, asset: Asset, slug: str
 ) -> dg.MaterializeResult[None]:
-    """Returns the artifact that stands, or has the stage's program make it.
+    """Returns the artifact that exists, or has the stage's program make it.
 
     Raises Failure without retries for what a retry cannot mend, such as a concept that was removed.
     """

@@ -13,7 +13,7 @@ _FORMAT = "%(asctime)s %(message)s"
 
 
 class _OneLine(logging.Formatter):
-    """Says what happened, without the calls that led there: those stand in the run's log."""
+    """Says what happened, without the calls that led there: those are in the run's log."""
 
     def format(self, record: logging.LogRecord) -> str:
         return " ".join(super().format(record).partition("\n\nStack Trace:")[0].split())

@@ -1,6 +1,6 @@
 """Where the steps of a run are done: in the run's own process, or on the nodes of a Ray cluster, if GAUCHO_RAY names one.
 
-`GAUCHO_RAY` is the address of the cluster's dashboard, such as `http://head:8265`. What a step needs of GPUs stands with its asset. Nodes
+`GAUCHO_RAY` is the address of the cluster's dashboard, such as `http://head:8265`. What a step needs of GPUs is with its asset. Nodes
 need this package, `concepts.yaml` at the same path, and one data folder: a shared disk, or one each with GAUCHO_STORE behind them.
 """
 

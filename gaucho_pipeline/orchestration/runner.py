@@ -85,7 +85,7 @@ def get_instance(project: Project, captures_output: bool = True, is_upgraded: bo
 
 
 def _open_pools(instance: dg.DagsterInstance) -> None:
-    """Has every pool stand before anybody needs it.
+    """Has every pool exist before anybody needs it.
 
     Dagster has it made by whoever claims a place first, and on PostgreSQL that fails where two do so at once.
     """

@@ -1,4 +1,4 @@
-"""What was corrected or agreed after a checkpoint was trained: the set and the file that stand say it, and what is handed on follows.
+"""What was corrected or agreed after a checkpoint was trained: the current set and file say it, and what is handed on follows.
 
 A correction trains nothing again (`project/standing.py`); tables and cards of older artifacts are written anew where they are used.
 """
@@ -21,11 +21,11 @@ from gaucho_pipeline.spec import JsonObject
 CREDITED = ("title", "author", "source", "license", "license_url")
 """What of an image may be corrected without its being another one."""
 Corrections = Mapping[str, TrainImage]
-"""The images as the set that stands credits them, by SHA-256."""
+"""The images as the current set credits them, by SHA-256."""
 
 
 def corrections_of(corrected: Sequence[Path]) -> dict[str, TrainImage]:
-    """Of the sets that stand and credit otherwise than those that were trained on; the first goes before the others."""
+    """Of the current sets that credit otherwise than those that were trained on; the first goes before the others."""
     return {row.sha256: row for curated in reversed(corrected) for row in read_rows(curated / "images.jsonl", TrainImage)}
 
 

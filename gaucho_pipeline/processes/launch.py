@@ -32,7 +32,7 @@ _ASKED = "asked to stop; what is done is kept, and the same run goes on from the
 def command(module: str, request: Path, waits: bool) -> list[str]:
     """The command that starts a stage's program. `waits`: whether it imports so much that a stage server is worth waiting for.
 
-    Nothing is imported from the folder that one stands in (`-P`): what lies beside a concepts file may be another's.
+    Nothing is imported from the working folder (`-P`): what lies beside a concepts file may be another's.
     """
     return [sys.executable, "-P", "-m", "gaucho_pipeline.processes.launch", module, str(request), *([WAIT] if waits else [])]
 

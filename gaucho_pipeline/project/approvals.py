@@ -16,7 +16,7 @@ from gaucho_pipeline.project.site import Shown
 
 
 class Approval(BaseModel):
-    """Who approved a concept for publication, when, and what of it: anything else that stands later is not approved."""
+    """Who approved a concept for publication, when, and what of it: anything else that exists later is not approved."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +55,7 @@ def read_approvals(project: Project) -> dict[str, Approval]:
 
 
 def approve(project: Project, slug: str, by: str) -> Approval:
-    """Approves what exists of a concept. Raises GauchoError if nothing stands that could be shown."""
+    """Approves what exists of a concept. Raises GauchoError if nothing exists that could be shown."""
     shown = _shown(project, slug, project.shown())
     checkpoint, gallery, evaluation, sequence, judgement = _versions(shown)
     found = Approval(

@@ -33,7 +33,7 @@ class Mark(BaseModel):
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """The mark of a folder; None if it was not published into, or what stands there is no mark."""
+    """The mark of a folder; None if it was not published into, or what is there is no mark."""
     try:
         return Mark.model_validate_json((folder / MARK).read_bytes())
     except (OSError, ValidationError):
@@ -60,7 +60,7 @@ def remember_published(project: Project, folder: Path) -> None:
 
 
 def published_folders(project: Project) -> list[Path]:
-    """Where this data folder's pages were published on this machine, as far as it still stands."""
+    """Where this data folder's pages were published on this machine, as far as it still exists."""
     return [folder for name in _known(project) if read_mark(folder := Path(name))]
 
 

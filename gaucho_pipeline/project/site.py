@@ -37,7 +37,7 @@ class Shown:
     judgement: Artifact | None = None
     """Where people judged it, these pictures or earlier ones."""
     corrected: Sequence[Artifact] = ()
-    """The sets that stand, where they credit the images that were learned from otherwise than those that were trained on; its own first."""
+    """The current sets, where they credit the images that were learned from otherwise than those that were trained on; its own first."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def _shown(store: Store, slug: str, concept: Concept, evaluation: Artifact) -> S
 
 
 def corrected_sets(store: Store, trained: Artifact) -> list[Artifact]:
-    """The sets that stand, where they differ in credits alone from those that a checkpoint or a collection learned from.
+    """The current sets, where they differ in credits alone from those that a checkpoint or a collection learned from.
 
     Of a checkpoint that was taken from a collection its own comes first, then those of the concepts that were taught with it.
     """

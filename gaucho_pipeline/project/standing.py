@@ -29,7 +29,7 @@ class Standing:
     absence: Mapping[str, str]
     """By asset: why there is none although one was made."""
     same_content: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By asset: the data versions of inputs that it was made from, where those that stand differ from them in credits alone."""
+    """By asset: the data versions of inputs that it was made from, where the current ones differ from them in credits alone."""
 
     def others_of(self, inputs: Iterable[OtherInput]) -> dict[str, Artifact | None]:
         """Some of the artifacts of other concepts, by `asset/concept`."""
@@ -50,7 +50,7 @@ def read_standing(store: Store, concept: str, assets: Iterable[Asset], others: I
 
 
 def _same_content(store: Store, trained: Artifact, sets: Mapping[str, Artifact | None]) -> dict[str, str]:
-    """The sets that something was taught on, by input, where those that stand hold the same images, captions and masks."""
+    """The sets that something was taught on, by input, where the current ones hold the same images, captions and masks."""
     recorded = trained.manifest.provenance.inputs
     return {name: recorded[name] for name, curated in sets.items() if differs_in_credits(store, trained, curated, name)}
 

@@ -53,7 +53,7 @@ class Beat(Spec):
 
 
 class Frame(NamedTuple):
-    """Where a frame stands in its story."""
+    """Where a frame is in its story."""
 
     beat: int
     following: int

@@ -71,7 +71,7 @@ _BEFORE_A_NOUN_PHRASE = re.compile(r"of|in|on|at|by|with|to|from|under|beside|ne
 
 
 def without_token(prompt: str, class_noun: str) -> str:
-    """A prompt as it is without the token: with an article in its place, where none stands before it already ("a red {token} tree")."""
+    """A prompt as it is without the token: with an article in its place, where none is before it already ("a red {token} tree")."""
     before, token, _ = prompt.partition("{token}")
     article = "a"
     for word in reversed(re.findall(r"\w+|[^\w\s]", before)):

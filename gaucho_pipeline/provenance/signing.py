@@ -121,7 +121,7 @@ def signer_from_environment() -> Signer:
 
 
 class Signed(NamedTuple):
-    """A signature that stands beside what was signed."""
+    """A signature beside what was signed."""
 
     certificate: str
     """In PEM, the signer's first."""
@@ -237,7 +237,7 @@ class Signature(NamedTuple):
 
 
 def read_signature(content: bytes, mime: str) -> Signature | None:
-    """The signature of a file; None where it has none, or the extra `c2pa` is not installed. No address that stands in it is asked.
+    """The signature of a file; None where it has none, or the extra `c2pa` is not installed. No address in it is asked.
 
     Anchors are the certificates in PEM that GAUCHO_C2PA_ANCHORS names. Raises ConfigError if that file is not there.
     """

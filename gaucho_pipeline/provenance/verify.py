@@ -48,9 +48,9 @@ class Finding:
     """What it says of itself."""
     signature: Signature | None = None
     artifact: str = ""
-    """Where the very picture stands here; empty if it does not."""
+    """Where the very picture is here; empty if it is not."""
     checkpoint: str = ""
-    """Where what it was drawn with stands here."""
+    """Where what it was drawn with is here."""
     training_images: list[Credit] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """What does not hold."""
@@ -106,7 +106,7 @@ def _changes(image: Image.Image, content: bytes) -> list[str]:
 
 
 def _verify_film(content: bytes, store: Store) -> Finding:
-    """Of an MP4, whose own frames are not looked at: its facts stand in a box of its own, as XMP."""
+    """Of an MP4, whose own frames are not looked at: its facts are in a box of its own, as XMP."""
     at = content.rfind(XMP_BOX)
     return _finding(content, "video/mp4", facts_in_xmp(content[at:]) if at >= 0 else None, "", store)
 

@@ -1,6 +1,6 @@
 """What comes back from elsewhere is judged before it is believed: its names, its types by content, its rows, and whose its images are.
 
-Rights are what the curated set that stands here says, image by image; a pack never loosens them.
+Rights are what the current curated set says, image by image; a pack never loosens them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _CREDITED = ("title", "author", "source", "license", "license_url")
 def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[Path], file: Path) -> None:
     """Raises GauchoError, with the file's name, for an artifact that holds what its asset does not, or says of images what is not so here.
 
-    `curated`: the folders of the curated sets that it was made from, as they stand here.
+    `curated`: the folders of the curated sets that it was made from, as they are here.
     """
     if strange := strange_file(request.asset, artifact.manifest.files):
         raise GauchoError(_("{file}: holds {name}, which no {asset} has", file=file, name=strange[:100], asset=request.asset))
@@ -105,7 +105,7 @@ def _unnamed_picture(artifact: Artifact) -> str:
 
 
 def _check_division(folder: Path, spec: Mapping[str, Any], curated: Sequence[Path], file: Path) -> None:
-    """Raises GauchoError if images that were learned from, or measured with, are others than the sets that stand here are divided into."""
+    """Raises GauchoError if images that were learned from, or measured with, are others than the current sets are divided into."""
     sets = [read_rows(each / "images.jsonl", TrainImage) for each in curated]
     divided = [split(rows, spec["validation_fraction"], spec["seed"]) for rows in sets]
     for number, name in enumerate(("train.jsonl", "validation.jsonl")):

@@ -27,7 +27,7 @@ def export_pipeline(checkpoint: Artifact, folder: Path, corrected: Sequence[Path
     `corrected`: the sets that credit the images as they are credited now, where those are others than it was trained on; `agreed`: what
     people and communities whom it shows have agreed to.
 
-    Raises ConfigError if something stands in the folder, GauchoError if the base model or what was learned does not load, or is not finite.
+    Raises ConfigError if something is in the folder, GauchoError if the base model or what was learned does not load, or is not finite.
     """
     if folder.exists() and any(folder.iterdir()):
         raise ConfigError(_("{folder}: is not empty; name a new folder", folder=folder))

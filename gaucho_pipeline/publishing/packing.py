@@ -154,7 +154,7 @@ def unpack(project: Project, file: Path) -> Artifact:
 
 
 def _curated_sets(project: Project, request: StageRequest) -> list[Path]:
-    """The curated sets that an artifact goes back to, as they stand here: one, or those of a collection."""
+    """The curated sets that an artifact goes back to, as they are here: one, or those of a collection."""
     if sets := [folder for name, folder in request.inputs.items() if name.partition("/")[0] == CURATED_SET.name]:
         return sets
     checkpoint = Artifact(request.inputs[CHECKPOINT.name], read_manifest(request.inputs[CHECKPOINT.name]))

@@ -42,9 +42,9 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     """Writes the pages of approved concepts into a folder for any static host; of all approved ones where none is named.
 
     Where the folder shows an image that was forgotten since, what shows it is taken out at once, whatever else is refused: then the folder
-    keeps those of its concepts that are approved as they stand, be they none.
+    keeps those of its concepts that are approved as they are, be they none.
 
-    Raises GauchoError if one that is named is not approved as it stands, or none is, and nothing must go; ConfigError if the folder holds
+    Raises GauchoError if one that is named is not approved as it is, or none is, and nothing must go; ConfigError if the folder holds
     what was not published by this in places where it would be lost.
     """
     approvals, shown, forgotten = read_approvals(project), project.shown(), Forgotten(project.forgotten_file)
@@ -72,7 +72,7 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
 
 
 def refusal(project: Project, slug: str) -> str:
-    """Why a concept may not go out as it stands; empty if it may. Raises ConfigError if there is no such concept."""
+    """Why a concept may not go out as it is; empty if it may. Raises ConfigError if there is no such concept."""
     return _refusal(project, slug, read_approvals(project), project.shown(), Forgotten(project.forgotten_file))
 
 

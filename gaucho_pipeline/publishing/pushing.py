@@ -31,7 +31,7 @@ def push(project: Project, slug: str, repository: str, is_private: bool, may_beg
     """Puts a concept, or a collection, into a repository of the hub; returns its address, or None where that was not to be.
 
     `may_begin`: asked once, before it goes to a repository for the first time. Raises ConfigError for a name that is none, GauchoError if
-    the concept, or one of the collection, is not approved as it stands, and TransientError if the hub cannot be asked or does not take it.
+    the concept, or one of the collection, is not approved as it is, and TransientError if the hub cannot be asked or does not take it.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError

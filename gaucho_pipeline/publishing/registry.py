@@ -1,6 +1,6 @@
 """The registry beside a published site: by which a picture of it is found again that has lost what it says of itself.
 
-Each generated picture stands there with perceptual hashes of the whole, of its mirror image and of parts of it, as the EU's code of
+Each generated picture is there with perceptual hashes of the whole, of its mirror image and of parts of it, as the EU's code of
 practice on marking (June 2026) asks of who publishes such pictures. It is signed with the certificate that signs pictures, where one is
 configured, and else says that it is not. How often a picture is found, and how often another is taken for one, is in docs/results.md.
 """
@@ -152,7 +152,7 @@ def look_up(picture: Image.Image, registries: Iterable[Path]) -> Found | None:
 
 
 def find_published(path: Path, places: Sequence[Path]) -> Found | None:
-    """What a file looks like among what was published in some folders, or stands in some registries.
+    """What a file looks like among what was published in some folders, or is in some registries.
 
     Raises ConfigError for what is no picture, or no registry.
     """

@@ -34,7 +34,7 @@ from gaucho_pipeline.store.manifest import Manifest
 Model = Literal["base", "tuned", "control"]
 MODELS: tuple[Model, Model, Model] = ("base", "tuned", "control")
 Checkpoints = Mapping[str, tuple[Manifest, Path]]
-"""What was learned, and where it stands, by concept; the stories' own first."""
+"""What was learned, and where it is, by concept; the stories' own first."""
 _CODE_VERSION = "1"
 """Raised when the same settings draw other frames: it makes all that are kept drawn again."""
 _NEXT_SEED = 1_000_003

@@ -32,7 +32,7 @@ class Steps:
         self._folder, self.advance, self.skip = folder, advance, skip
 
     def get(self, number: int) -> torch.Tensor | None:
-        """The answer that stands; None where there is none, or its file is broken."""
+        """The answer that exists; None where there is none, or its file is broken."""
         try:
             return load_file(self._path(number))["answer"]
         except (OSError, SafetensorError, KeyError):

@@ -167,7 +167,7 @@ class Proposal:
     kind: str
     """The key in `concepts.yaml`."""
     keys: JsonObject
-    """What stands under it."""
+    """What is under it."""
     media_hosts: tuple[str, ...] = ()
     """Further hosts that its images come from."""
 

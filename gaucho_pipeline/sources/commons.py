@@ -294,7 +294,7 @@ _WORK = (
     "work made photo photograph photography picture image scan by the original archive obra trabalho trabajo foto fotografia fotografía"
     " imagem imagen arquivo archivo autoria autoría do da de del opera travail photographie werk"
 )
-"""What people write on Commons for themselves, whose name stands elsewhere: *Own work*, *Fotografia própria*, *Trabajo propio*."""
+"""What people write on Commons for themselves, whose name is elsewhere: *Own work*, *Fotografia própria*, *Trabajo propio*."""
 
 
 def _is_own(text: str) -> bool:

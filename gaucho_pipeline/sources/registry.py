@@ -50,7 +50,7 @@ class SourceSpec(Spec):
 
     @property
     def spec(self) -> ImageSourceSpec:
-        """What stands under it."""
+        """What is under it."""
         found: ImageSourceSpec = getattr(self, self.kind)
         return found
 

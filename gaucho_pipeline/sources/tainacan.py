@@ -1,6 +1,6 @@
 """Tainacan, the repository of many museums of Brazil: addresses to ask and answers to read (WordPress, `wp-json/tainacan/v2`).
 
-Answers are pages of `items`; headers say how many pages there are. Tainacan itself knows no licences: they stand in a metadatum that each
+Answers are pages of `items`; headers say how many pages there are. Tainacan itself knows no licences: they are in a metadatum that each
 museum fills in its own words, which the table `rights` reads. Facts: https://tainacan.github.io/tainacan-wiki/#/dev/api.
 """
 

@@ -13,7 +13,7 @@ from gaucho_pipeline.processes.stage_server import serving
 
 PROGRAM_ENVIRONMENT = {
     "PYTHONUNBUFFERED": "1",
-    "PYTHONSAFEPATH": "1",  # nothing is imported from the folder that one stands in, which may be another's
+    "PYTHONSAFEPATH": "1",  # nothing is imported from the working folder, which may be another's
     "PYTHONWARNINGS": "ignore:resource_tracker:UserWarning",  # of a stage that is stopped: nothing leaks that matters
     "TRANSFORMERS_VERBOSITY": "error",
     "MALLOC_TRIM_THRESHOLD_": "4294967296",  # else large tensors are given back and faulted in again at every step

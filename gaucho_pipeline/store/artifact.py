@@ -47,7 +47,7 @@ class Artifact:
 
 
 def file_names(folder: Path, without: Collection[str] = ()) -> list[str]:
-    """The files below a folder, by their path in it, but for the manifest and what stands in some of its folders."""
+    """The files below a folder, by their path in it, but for the manifest and what is in some of its folders."""
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     return [name for name in files if name != MANIFEST and name.partition("/")[0] not in without]
 

@@ -241,5 +241,5 @@ _MAX_PART, _MAX_PARTS = 255, 20
 
 
 def is_fingerprint(name: str) -> bool:
-    """Whether a text may name an artifact: one that is no path, and not `current`, which stands beside them."""
+    """Whether a text may name an artifact: one that is no path, and not `current`, which is beside them."""
     return _FINGERPRINT.fullmatch(name) is not None

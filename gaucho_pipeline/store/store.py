@@ -1,7 +1,7 @@
 """An artifact: an immutable folder that is filled in a staging place and renamed into place when it is whole.
 
 `DATA/<asset>/<concept>/<fingerprint>/manifest.json`; `current.json` beside the fingerprints names the one that was
-made or found last. The bytes of images stand once, in `DATA/blobs/`. What an asset is made from is in `project/project.py`.
+made or found last. The bytes of images are kept once, in `DATA/blobs/`. What an asset is made from is in `project/project.py`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Store:
         return self.root / asset / concept
 
     def find(self, asset: str, concept: str, fingerprint: str) -> Artifact | None:
-        """The artifact of a fingerprint if it stands whole."""
+        """The artifact of a fingerprint if it is complete."""
         folder = self.home(asset, concept) / fingerprint
         try:
             file = os.stat(folder / MANIFEST)
@@ -83,7 +83,7 @@ class Store:
         return named if isinstance(named, str) and is_fingerprint(named) else ""
 
     def damage(self, asset: str, concept: str) -> str:
-        """Why nothing stands although something was made; empty where nothing ever was, or all is well."""
+        """Why nothing exists although something was made; empty where nothing ever was, or all is well."""
         named = self.fingerprint_of_current(asset, concept)
         if named is None or (named and self.find(asset, concept, named)):
             return ""
@@ -108,20 +108,20 @@ class Store:
         return next((each for each in self.all(asset, concept) if each.manifest.data_version == data_version), None)
 
     def inputs_of(self, artifact: Artifact) -> list[Artifact]:
-        """What an artifact was made from, as far as it still stands."""
+        """What an artifact was made from, as far as it still exists."""
         named = ((name.partition("/"), version) for name, version in artifact.manifest.provenance.inputs.items())
         found = (self.find_version(asset, other or artifact.manifest.concept, version) for (asset, _slash, other), version in named)
         return [each for each in found if each]
 
     def all(self, asset: str, concept: str) -> list[Artifact]:
-        """Every artifact that stands whole, the oldest first."""
+        """Every artifact that is complete, the oldest first."""
         home = self.home(asset, concept)
         names = [path.name for path in home.iterdir() if path.name != CURRENT] if home.is_dir() else []
         found = [artifact for name in names if (artifact := self.find(asset, concept, name))]
         return sorted(found, key=lambda artifact: (artifact.manifest.made_at, artifact.manifest.fingerprint))
 
     def set_current(self, artifact: Artifact) -> None:
-        """Has an artifact be the one that counts, which also stands at an address that stays the same: `current` beside it."""
+        """Has an artifact be the one that counts, which is also at an address that stays the same: `current` beside it."""
         home, fingerprint = artifact.folder.parent, artifact.manifest.fingerprint
         write_atomically(home / "current.json", json.dumps({"fingerprint": fingerprint}))
         if (home / CURRENT).is_dir() and not (home / CURRENT).is_symlink():
@@ -132,7 +132,7 @@ class Store:
             os.replace(link, home / CURRENT)
 
     def stable(self, asset: str, concept: str) -> Path:
-        """Where the artifact that counts stands, whichever it is: the address stays the same."""
+        """Where the artifact that counts is, whichever it is: the address stays the same."""
         return self.home(asset, concept) / CURRENT
 
     def staging_folder(self, asset: str, concept: str, key: str) -> Path:
@@ -187,7 +187,7 @@ class Store:
         return artifact
 
     def withdraw(self, asset: str, concept: str) -> None:
-        """Has no artifact be the one that counts; those that were made stand."""
+        """Has no artifact be the one that counts; those that were made are kept."""
         home = self.home(asset, concept)
         (home / "current.json").unlink(missing_ok=True)
         if (home / CURRENT).is_symlink():
@@ -227,7 +227,7 @@ class Store:
         return self.root / "blobs" / sha256[:2] / sha256
 
     def blob_size(self, sha256: str) -> int:
-        """Bytes of a blob that stands."""
+        """Bytes of a blob that exists."""
         return self.blob_path(sha256).stat().st_size
 
     def put_aside(self, sha256: str) -> None:

@@ -61,7 +61,7 @@ def generated_images(
 ) -> dict[Path, str]:
     """Images of the class that the base model generates, each from its own seed, with the hash of each.
 
-    They stand under a hash of all that shapes them; those that a killed run has made are kept. Batches are the same whatever is missing,
+    They are kept under a hash of all that shapes them; those that a killed run has made are kept. Batches are the same whatever is missing,
     because a picture depends on its batch in the last digits.
     """
     family, prompt, side = base.family, class_prompt(class_noun), spec.resolution or base.resolution

@@ -67,7 +67,7 @@ class Trainer:
     # ------------------------------------------------------------------------------------------ the loop
 
     def run(self, state_file: Path, reporter: Reporter) -> None:
-        """Trains to the last step, from wherever `state_file` stands, and ends with the weights that are kept in place.
+        """Trains to the last step, from wherever `state_file` is at, and ends with the weights that are kept in place.
 
         Raises GauchoError if something is not finite, memory runs out, the process is asked to stop, or the file is of another training.
         """

@@ -1,4 +1,4 @@
-"""Where a training stands: what is kept on disk, whole or not at all, so that a killed run goes on to the same weights."""
+"""The state of a training: what is kept on disk, whole or not at all, so that a killed run goes on to the same weights."""
 
 from __future__ import annotations
 

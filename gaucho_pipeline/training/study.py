@@ -80,7 +80,7 @@ def train_all(base: Loaded, spec: TrainingSpec, lesson: Lesson, states: Path, re
         took.append((trainer.steps_run, trainer.seconds, trainer.plan))
         trainer.end()
         trainer.model.method.detach()
-        del trainer  # or the next one would stand beside it in memory
+        del trainer  # or the next one would be beside it in memory
     if all(result.loss is None for result in results):
         raise NotFinite(_("no trial of the study came to anything finite; lower training.learning_rate"))
     best = min(range(len(results)), key=lambda place: math.inf if (loss := results[place].loss) is None else loss)

@@ -81,11 +81,11 @@ class _Ending:
         raise KeyboardInterrupt
 
     def find_family(self) -> None:
-        """To be called while all of them stand: who has lost its parent is found by nobody."""
+        """To be called while all of them run: who has lost its parent is found by nobody."""
         self._family = psutil.Process().children(recursive=True)
 
     def end_runs(self, instance: DagsterInstance) -> None:
-        """Has the runs under way save where they stand, and waits for them."""
+        """Has the runs under way save their state, and waits for them."""
         pids = {each.pid for each in self._family}
         runs = instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTED]))
         workers = [worker.pid for run in runs if (worker := worker_of(instance, run)) and worker.pid in pids and is_running(worker)]

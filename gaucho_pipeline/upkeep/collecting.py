@@ -150,7 +150,7 @@ def crawls_held_off(project: Project) -> Iterator[bool]:
 
 
 def forget_measures(store: Store) -> int:
-    """Removes measures of images that stand no more; returns how many."""
+    """Removes measures of images that exist no more; returns how many."""
     file = store.root / ".measures" / "measures.sqlite"
     if not file.exists():
         return 0

@@ -27,7 +27,7 @@ def key_of(artifact: Artifact) -> Key:
 
 
 def all_artifacts(store: Store) -> Iterator[Artifact]:
-    """Every artifact that stands whole, of whatever concept."""
+    """Every artifact that is complete, of whatever concept."""
     for asset in ASSETS:
         for home in folders_in(store.root / asset):
             yield from store.all(asset, home.name)

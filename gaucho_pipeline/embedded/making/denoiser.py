@@ -1,4 +1,4 @@
-"""Makes the embedded model's denoiser and text encoder, once its VAE stands.
+"""Makes the embedded model's denoiser and text encoder, once its VAE exists.
 
     python -m gaucho_pipeline.embedded.making.denoiser WORK latents [--shards N]   # pictures → latents, in shards
     python -m gaucho_pipeline.embedded.making.denoiser WORK train [--steps N] [--cooldown N]

@@ -1,6 +1,6 @@
 """Makes the image-text encoder that scores pictures of the embedded world: `python -m gaucho_pipeline.embedded.making.scorer WORK`.
 
-CLIP's classes and loss (arXiv 2103.00020) on the world's pictures and captions, once the tokenizer stands.
+CLIP's classes and loss (arXiv 2103.00020) on the world's pictures and captions, once the tokenizer exists.
 """
 
 from __future__ import annotations
