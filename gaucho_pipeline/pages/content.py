@@ -16,7 +16,7 @@ from gaucho_pipeline.assets.verdict_text import verdict_text
 from gaucho_pipeline.assets.verdicts import RULE
 from gaucho_pipeline.concepts.concept import AboutConcept
 from gaucho_pipeline.concepts.models import recorded_family
-from gaucho_pipeline.language.bilingual import Language
+from gaucho_pipeline.language.bilingual import Language, day_in_words
 from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.base import loading_code
 from gaucho_pipeline.pages.bar_content import Bar, bars
@@ -269,7 +269,7 @@ def concept_content(
         license=_license(trained),
         base_model=trained.provenance.base_model,
         versions=_versions(folders),
-        approved=texts["approved"].format(**approved) if approved else "",
+        approved=texts["approved"].format(by=approved["by"], date=day_in_words(approved["date"], language)) if approved else "",
     )
 
 

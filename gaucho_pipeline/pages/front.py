@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gaucho_pipeline.concepts.concept import AboutSite
-from gaucho_pipeline.language.bilingual import Language
+from gaucho_pipeline.language.bilingual import Language, day_in_words
 from gaucho_pipeline.pages.words import PAGE, words
 from gaucho_pipeline.sources.base import is_web_address
 
@@ -45,7 +45,7 @@ def front_content(about: AboutSite | None, made: Sequence[str], language: Langua
     """`made`: when the pictures of each concept were drawn, in ISO 8601."""
     texts, given = words(language), about or AboutSite()
     contact = given.contact or ""
-    days = sorted(moment[:10] for moment in made)
+    days = [day_in_words(moment, language) for moment in sorted(made)]
     return FrontContent(
         title=given.title.read(language) if given.title else texts["gallery"],
         about=given.about.read(language) if given.about else texts["front_lead"],

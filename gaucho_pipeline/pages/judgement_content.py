@@ -10,7 +10,7 @@ from gaucho_pipeline.assets.metrics import EvaluationMetrics, JudgementMetrics, 
 from gaucho_pipeline.assets.rows import Remark, read_rows
 from gaucho_pipeline.assets.table import SAMPLE_GALLERY
 from gaucho_pipeline.assets.verdicts import JUDGEMENT_REASONS, JUDGEMENT_RULE
-from gaucho_pipeline.language.bilingual import Language
+from gaucho_pipeline.language.bilingual import Language, day_in_words
 from gaucho_pipeline.pages.words import number, words
 from gaucho_pipeline.store.manifest import read_manifest
 
@@ -73,7 +73,7 @@ def judgement_content(folder: Path | None, gallery: Path, evaluation: Evaluation
 def judged_by(metrics: JudgementMetrics, made_at: str, language: Language) -> str:
     """Who judged, and when."""
     key = "judged_by_one" if metrics.raters == 1 else "judged_by"
-    return words(language)[key].format(count=metrics.raters, date=made_at[:10])
+    return words(language)[key].format(count=metrics.raters, date=day_in_words(made_at, language))
 
 
 def _row(kind: str, judged: KindJudgement, attributes: list[str], language: Language) -> KindRow:

@@ -36,9 +36,12 @@ def test_the_front_page_says_whose_it_is_and_since_when_in_both_languages() -> N
     about = AboutSite.model_validate(MUSEUM)
     front = front_content(about, ["2026-11-30T10:00:00+00:00", "2026-10-02T10:00:00+00:00"], "pt")
     assert (front.title, front.publisher, front.about) == ("O que o museu ensinou", "Museu Júlio de Castilhos", "Objetos do acervo.")
-    assert (front.contact_link, front.since) == ("mailto:acervo@museu.example", "Imagens geradas de 2026-10-02 a 2026-11-30.")
+    assert (front.contact_link, front.since) == (
+        "mailto:acervo@museu.example",
+        "Imagens geradas de 2 de outubro de 2026 a 30 de novembro de 2026.",
+    )
     english = front_content(about, ["2026-11-30T10:00:00+00:00"], "en")
-    assert (english.title, english.since) == ("What the museum taught", "Pictures generated on 2026-11-30.")
+    assert (english.title, english.since) == ("What the museum taught", "Pictures generated on November 30, 2026.")
     assert front_content(None, [], "pt").title == "Galeria"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_only_what_was_approved_is_written_with_who_approved_it(project: Project
     site = tmp_path / "site"
     assert sorted(path.name for path in site.iterdir()) == ["araucaria", "en.html", "index.html", "published.json", "registry.json"]
     page = (site / "araucaria" / "index.html").read_text(encoding="utf-8")
-    assert "Aprovado para publicação por Anália, em 20" in page
+    assert re.search(r"Aprovado para publicação por Anália, em \d+ de \w+ de 20\d\d\.", page)
     assert (site / "araucaria" / "araucaria.safetensors").is_file()
     for path in site.rglob("*"):
         assert not path.is_file() or str(tmp_path).encode() not in path.read_bytes(), path
