@@ -269,7 +269,7 @@ def test_a_story_that_shows_something_of_the_past_says_so_whosever_it_is(tmp_pat
         (lambda concepts: concepts["araucaria"]["sequence"]["stories"][0]["beats"][0].update(concepts={"pampa": 1}), "no concept of this"),
         (
             lambda concepts: concepts["chimarrao"].setdefault("training", {}).update(method="dreambooth"),
-            "only concepts taught by lora go together",
+            "only concepts taught by lora or t_lora go together",
         ),
         (lambda concepts: concepts["araucaria"]["sequence"].update(clip={"model": "./nowhere"}), "nowhere is not there"),
     ],
@@ -287,7 +287,7 @@ def test_what_cannot_be_drawn_is_reported_before_any_work(change: Any, problem: 
 @pytest.mark.parametrize(
     ("training", "keys", "problem"),
     [
-        ({"method": "dreambooth"}, {}, "only a concept taught by lora has a strength"),
+        ({"method": "dreambooth"}, {}, "only a concept taught by lora or t_lora has a strength"),
         ({}, {"motion_adapter": {"model": "./motion"}, "method": "animatediff"}, "animatediff draws all beats at once"),
     ],
 )
