@@ -242,7 +242,8 @@ def single_file(family: type[Family], weights: Weights, rank: int, alpha: float)
     """The tensors of the file that other programs read, by the names that they know: in half precision, but for what that would spoil."""
     import torch
 
-    is_unet, is_folded = family.denoiser == "unet", family.denoiser != "unet" and alpha != rank
+    is_unet = family.denoiser == "unet"
+    is_folded = not is_unet and alpha != rank
     named = to_kohya(weights, alpha) if is_unet else family.to_single_file(to_folded(weights, alpha / rank))
     in_float32 = (".alpha", ".lora_B.weight") if is_folded else (".alpha",)
     return {name: tensor if name.endswith(in_float32) else tensor.to(torch.float16) for name, tensor in named.items()}

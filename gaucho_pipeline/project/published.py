@@ -6,7 +6,7 @@ What is written into them is in `publishing/publish.py`; which images must not c
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -15,6 +15,7 @@ from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.project.approvals import Approval
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.store.forgotten import Forgotten
 
 MARK = "published.json"
 """In a folder that was published into before, so that it may be published into again."""
@@ -44,12 +45,12 @@ def write_mark(folder: Path, mark: Mark) -> None:
     write_atomically(folder / MARK, json.dumps(mark.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n")
 
 
-def shows_any(folder: Path, images: Collection[str]) -> list[str]:
-    """The concepts of a published folder that show any of some images, by SHA-256, or learned from it."""
+def shows_forgotten(folder: Path, forgotten: Forgotten) -> list[str]:
+    """The concepts of a published folder that show an image which must not come back, or learned from it."""
     mark = read_mark(folder)
     if mark is None:
         return []
-    return [slug for slug in mark.concepts if not set(images).isdisjoint(_images(folder, mark, slug))]
+    return [slug for slug in mark.concepts if not forgotten.sha256.isdisjoint(_images(folder, mark, slug))]
 
 
 def remember_published(project: Project, folder: Path) -> None:

@@ -31,6 +31,7 @@ from gaucho_pipeline.errors import GauchoError, _, first_line
 from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, inert
 from gaucho_pipeline.images.files import is_image
 from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
+from gaucho_pipeline.methods.base import Weights
 from gaucho_pipeline.methods.lora import single_file
 from gaucho_pipeline.models.base_models import family_of
 from gaucho_pipeline.rights.credits import credits_section
@@ -75,8 +76,8 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[P
     if request.asset == EVALUATION.name:
         _check_all_are_shown(artifact.folder, request.inputs[CHECKPOINT.name], file)
     if (ADAPTER / DIFFUSERS_FILE).as_posix() in artifact.manifest.files:
-        _check_adapter(artifact.folder, request.spec, file)
-        _check_single_file(artifact.folder, request, file)
+        weights, settings = _read_adapter(artifact.folder, request.spec, file)
+        _check_single_file(artifact.folder, request, weights, settings, file)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -134,29 +135,29 @@ def _check_all_are_shown(folder: Path, checkpoint: Path, file: Path) -> None:
             raise GauchoError(_("{file}: {name} does not credit image {sha}", file=file, name="training.jsonl", sha=row.sha256[:12]))
 
 
-def _check_adapter(folder: Path, spec: Mapping[str, Any], file: Path) -> None:
-    """Raises GauchoError for an adapter that is of another rank or strength than was asked for, or that does not load."""
+def _read_adapter(folder: Path, spec: Mapping[str, Any], file: Path) -> tuple[Weights, dict[str, Any]]:
+    """An adapter's weights and its settings. Raises GauchoError for another rank or strength than was asked for, or what does not load."""
     study = spec["study"] or {}
     ranks = {spec["rank"], *study.get("rank", ())}
     alphas = {spec["alpha"], *study.get("alpha", ())} - {None} or ranks
+    weights, settings = Weights(), dict[str, Any]()
     try:
         for part in parts_of(folder):
-            settings = read_part(folder, part)[1]
+            own, settings = read_part(folder, part)
+            weights |= own
             if settings.get("r") not in ranks or settings.get("lora_alpha") not in alphas:
                 raise does_not_load(folder, "its rank or its strength is not that of the specification")
     except GauchoError as error:
         raise GauchoError(str(error).replace(f"{folder}/", f"{file}: ")) from None
+    return weights, settings
 
 
-def _check_single_file(folder: Path, request: StageRequest, file: Path) -> None:
+def _check_single_file(folder: Path, request: StageRequest, weights: Weights, settings: Mapping[str, Any], file: Path) -> None:
     """Raises GauchoError if what other programs read is another adapter than what this one reads, or leaves a licence or an author out."""
     from safetensors import SafetensorError, safe_open
 
     name = f"{request.concept}.safetensors"
     family = family_of(request.spec["base_model"], request.spec["revision"], LockFile(request.lock_file) if request.lock_file else None)
-    parts = {part: read_part(folder, part) for part in parts_of(folder)}
-    settings = next(iter(parts.values()))[1]
-    weights = {key: tensor for own, _settings in parts.values() for key, tensor in own.items()}
     wanted = single_file(family, weights, settings["r"], settings["lora_alpha"])
     try:
         with safe_open(folder / name, "pt") as opened:

@@ -18,8 +18,6 @@ from gaucho_pipeline.models.trained import add_learned
 from gaucho_pipeline.pages.corrections import corrections_of, write_corrected
 from gaucho_pipeline.store.artifact import Artifact
 
-_COPIED = ("README.md", "ATTRIBUTION.csv", "losses.png")
-
 
 def export_pipeline(checkpoint: Artifact, folder: Path, corrected: Sequence[Path] = (), agreed: str = "") -> None:
     """Writes a pipeline that `from_pretrained` loads, with the model card and the credits of the images beside it.
@@ -38,10 +36,9 @@ def export_pipeline(checkpoint: Artifact, folder: Path, corrected: Sequence[Path
         whole = Path(name) / "whole"
         add_learned(base.family, checkpoint.manifest, checkpoint.folder)
         write_pipeline(base, whole)
-        for file in _COPIED:
-            shutil.copyfile(checkpoint.folder / file, whole / file)
-        card = (whole / "README.md").read_text(encoding="utf-8")
-        write_corrected(whole, card, whole / "ATTRIBUTION.csv", corrections_of(corrected), agreed)
+        shutil.copyfile(checkpoint.folder / "losses.png", whole / "losses.png")
+        card = (checkpoint.folder / "README.md").read_text(encoding="utf-8")
+        write_corrected(whole, card, checkpoint.folder / "ATTRIBUTION.csv", corrections_of(corrected), agreed)
         provenance = {"checkpoint": checkpoint.manifest.data_version, "base_model": checkpoint.manifest.provenance.base_model}
         (whole / "made_from.json").write_text(json.dumps(provenance, indent=1) + "\n", encoding="utf-8")
         if folder.exists():

@@ -17,7 +17,7 @@ from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
 from gaucho_pipeline.project.approvals import Approval, _shown, read_approvals
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.project.published import MARK, Mark, read_mark, remember_published, shows_any, write_mark
+from gaucho_pipeline.project.published import MARK, Mark, read_mark, remember_published, shows_forgotten, write_mark
 from gaucho_pipeline.project.site import Shown, ShownCollection, others_learned
 from gaucho_pipeline.publishing.registry import make_registry
 from gaucho_pipeline.rights.licenses import RESERVED
@@ -48,7 +48,7 @@ def publish(project: Project, slugs: Sequence[str], folder: Path, with_weights: 
     what was not published by this in places where it would be lost.
     """
     approvals, shown, forgotten = read_approvals(project), project.shown(), Forgotten(project.forgotten_file)
-    withdrawn, before = shows_any(folder, forgotten.sha256), read_mark(folder)
+    withdrawn, before = shows_forgotten(folder, forgotten), read_mark(folder)
     refusals = {slug: text for slug in {**dict.fromkeys(slugs), **shown} if (text := _refusal(project, slug, approvals, shown, forgotten))}
     named = {slug: text for slug, text in refusals.items() if slug in slugs}
     if named and not withdrawn:

@@ -271,9 +271,9 @@ class Commons(CommonsFiles):
         if len(exact) == 1:
             return JsonObject(id=exact[0]["id"], label=plain(exact[0].get("label")), description=plain(exact[0].get("description")))
         shown = "; ".join(f"{item['id']} {plain(item.get('label'))}: {plain(item.get('description'))}" for item in (exact or found)[:5])
-        name = self.spec.depicts
-        text = _("commons: {count} items are called {name!r}", count=len(exact), name=name) if exact else ""
-        text = text or _("commons: no item is called {name!r}", name=name)
+        name, count = self.spec.depicts, len(exact)
+        several = _("commons: {count} items are called {name!r}", count=count, name=name)
+        text = several if exact else _("commons: no item is called {name!r}", name=name)
         raise GauchoError(text + (_("; write the id of the one meant ({shown})", shown=shown) if shown else ""))
 
     def start(self, answer: JsonObject | None) -> ApiPage:

@@ -17,7 +17,7 @@ from gaucho_pipeline.files.digests import digest
 from gaucho_pipeline.files.spreadsheets import plain_name, read_spreadsheet, value_of
 from gaucho_pipeline.images.files import list_folder
 from gaucho_pipeline.language.bilingual import Bilingual
-from gaucho_pipeline.rights.licenses import License, own_license, parse_license
+from gaucho_pipeline.rights.licenses import own_license, parse_license
 from gaucho_pipeline.sources.base import (
     ApiPage,
     ImageSource,
@@ -58,17 +58,14 @@ UNFILLED = {
 
 
 def _known_license(value: str | None) -> str | None:
-    return _checked(value, parse_license(value), "write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
+    if value is not None and (verdict := parse_license(value)).family is None:
+        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0")
+    return value
 
 
 def _known_license_or_own(value: str | None) -> str | None:
-    examples = "write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0, or own if all rights are yours"
-    return _checked(value, own_license(value), examples)
-
-
-def _checked(value: str | None, verdict: License, examples: str) -> str | None:
-    if value is not None and verdict.family is None:
-        raise ValueError(f"{verdict.reason}; {examples}")
+    if value is not None and (verdict := own_license(value)).family is None:
+        raise ValueError(f"{verdict.reason}; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0, or own if all rights are yours")
     return value
 
 

@@ -66,7 +66,7 @@ class Forgotten:
         stone = Tombstone(
             sha256=sha256,
             places=tuple(sorted({place_of(name) for name in names})),
-            fingerprint=fingerprint.hex() or next((each.fingerprint for each in self._stones if each.sha256 == sha256), None),
+            fingerprint=(fingerprint or self.fingerprint_of(sha256)).hex() or None,
             on=datetime.now(UTC).date().isoformat(),
             reason=reason,
         )

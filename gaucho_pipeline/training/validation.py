@@ -72,7 +72,7 @@ def errors(
     What is reported is measured under noises that chose no weights. Of an image with a mask the error is that of the subject alone, or with
     `outside` that of the rest.
     """
-    rows: list[torch.Tensor | None] = [None] * len(images)
+    rows: dict[int, torch.Tensor] = {}
     own, stream = [prompt] * len(images) if isinstance(prompt, str) else prompt, Stream.REPORT if for_report else Stream.SELECTION
     for places in _of_one_shape(images):
         latents, noise, t = _noised(model, images, places, stream)
@@ -84,7 +84,7 @@ def errors(
             if mask is not None:
                 part = part * area_of((1 - mask if outside else mask)[None, None].to(part), 0.0)
             rows[place] = part.mean(dim=(1, 2, 3)).cpu()
-    return torch.stack([row for row in rows if row is not None])
+    return torch.stack([rows[place] for place in range(len(images))])
 
 
 @torch.no_grad()

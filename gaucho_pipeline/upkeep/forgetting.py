@@ -22,7 +22,7 @@ from gaucho_pipeline.files.digests import digest, is_file_of
 from gaucho_pipeline.files.tables import read_table, write_attribution
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.project.published import published_folders, shows_any
+from gaucho_pipeline.project.published import published_folders, shows_forgotten
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.remote import RemoteStore, remote_from_environment
@@ -110,7 +110,7 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
     _remove_pages(store, done)
     gone = [each.name for each in folders_in(store.root / ".staging" / COLLECTION.name) if each.name not in project.concepts.collections]
     _remove_traces(store, done, [*project.concepts.collections_of(done.concepts), *gone])
-    done.published = [folder for folder in published_folders(project) if shows_any(folder, forgotten.sha256)]
+    done.published = [folder for folder in published_folders(project) if shows_forgotten(folder, forgotten)]
     return done
 
 

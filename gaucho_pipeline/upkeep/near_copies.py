@@ -16,8 +16,6 @@ from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.store import Store
 
-MEASURES = ".measures"
-
 
 @dataclass(frozen=True)
 class NearCopy:
@@ -34,12 +32,10 @@ def near_copies(store: Store, artifacts: Iterable[Artifact], fingerprint: bytes,
     """The curated sets that keep an image like the one of a fingerprint, and which; `but`: the SHA-256 of that one itself."""
     if not fingerprint:
         return
-    cache = MeasuresCache(store.root / MEASURES)
     sets = [each for each in artifacts if each.manifest.asset == CURATED_SET.name]
     rows = {each.folder: [row for row in read_rows(each.folder / "images.jsonl", CuratedImage) if row.sha256 != but] for each in sets}
     images = dict.fromkeys(row.sha256 for own in rows.values() for row in own if store.blob_path(row.sha256).exists())
-    for _unused in measure_all(images, store.blob_path, cache, lambda count: lambda: None):
-        pass
+    cache = _measured(store, images)
     alike = {sha256 for sha256 in images if _is_like(cache.get(sha256), fingerprint)}
     for each in sets:
         own = [row for row in rows[each.folder] if row.sha256 in alike]
@@ -51,11 +47,16 @@ def fingerprint_of(store: Store, sha256: str) -> bytes:
     """The perceptual hashes of an image, by which near copies are known; none where it cannot be read any more."""
     if not store.blob_path(sha256).exists():
         return b""
-    cache = MeasuresCache(store.root / MEASURES)
-    for _unused in measure_all([sha256], store.blob_path, cache, lambda count: lambda: None):
-        pass
-    measured = cache.get(sha256)
+    measured = _measured(store, [sha256]).get(sha256)
     return measured.hashes if isinstance(measured, Measures) else b""
+
+
+def _measured(store: Store, images: Iterable[str]) -> MeasuresCache:
+    """The cache of measures, with those of some images in it."""
+    cache = MeasuresCache(store.root / ".measures")
+    for _unused in measure_all(images, store.blob_path, cache, lambda count: lambda: None):
+        pass
+    return cache
 
 
 def _is_like(measured: object, fingerprint: bytes) -> bool:
