@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -23,29 +25,42 @@ def drawn(subject: str, first: int, count: int) -> list[Image.Image]:
     return [draw_subject(subject, index) for index in range(first, first + count)]
 
 
+ARAUCARIAS = partial(drawn, "araucaria")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A concept whose validation images are the first five of `real`, and its training images eight from the tenth on."""
+
+    real: Callable[[int, int], list[Image.Image]] = ARAUCARIAS
+    keys: Mapping[str, object] = field(default_factory=dict)
+    """Of the concept, beside those of all."""
+
+
 def stand_until_evaluation(
     folder: Path,
     tuned: Sequence[Image.Image],
     base: Sequence[Image.Image],
     evaluation: dict[str, object] | None = None,
     slugs: Sequence[str] = ("araucaria",),
+    shown: Shown = Shown(),
     **learned: object,
 ) -> Project:
     """A project in which everything stands before the evaluation of the first concept, with these pictures of its prompts.
 
-    Its validation images are the araucárias 0 to 4, its training images 10 to 17, the base model's class pictures two cups.
+    The base model's class pictures are two cups.
     """
     photos = draw_folder(folder / "photos", "araucaria", 2)
     concepts = {slug: folder_concept(photos, token, "tree") for slug, token in zip(slugs, ("mtl", "dnc"), strict=False)}
-    concepts[slugs[0]]["evaluation"] = evaluation or {}
+    concepts[slugs[0]] |= {"evaluation": evaluation or {}, **shown.keys}
     project = Project(write_concepts(folder / "concepts.yaml", concepts), folder / "data")
     for slug in slugs:
         for asset in ("raw_crawl", "curated_set", "checkpoint", "sample_gallery"):
             made = stand(project, asset, slug, **(learned if asset == "checkpoint" else {}))
             if asset == "curated_set":
-                _write(made.folder, "images", drawn("araucaria" if slug == slugs[0] else "chimarrao", 10, 8))
+                _write(made.folder, "images", shown.real(10, 8) if slug == slugs[0] else drawn("chimarrao", 10, 8))
             if asset == "checkpoint":
-                _write(made.folder, "validation", drawn("araucaria", 0, 5))
+                _write(made.folder, "validation", shown.real(0, 5))
                 curated = project.store.current("curated_set", slug)
                 assert curated
                 write_table(made.folder / "train.jsonl", read_table(curated.folder / "images.jsonl"))

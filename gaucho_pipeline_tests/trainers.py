@@ -19,7 +19,8 @@ from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline.training.posteriors import Posterior
 from gaucho_pipeline.training.preparing import OTHER_TOKEN
 
-TOKEN, NOUN = WORDS = ConceptWords("mtl", "tree")
+WORDS = ConceptWords("mtl", "tree")
+TOKEN, NOUN = WORDS.token, WORDS.class_noun
 PLAIN = {
     "target_modules": "attention", "rank": 4, "batch_size": 2, "min_snr_gamma": None, "prior_loss_weight": 0.0, "early_stopping": False,
     "validation_noises": 2,
@@ -39,7 +40,7 @@ def posteriors(count: int, seed: int, height: int = 16, width: int = 16) -> list
 def encoded(captions: Sequence[str] = (), views: Sequence[Sequence[Posterior]] = (), **keys: Any) -> Encoded:
     """Three images of noise under a caption each, and two others to measure with."""
     captions = captions or [instance_prompt(WORDS)] * 3
-    prompts = [instance_prompt(WORDS), instance_prompt(ConceptWords(OTHER_TOKEN, NOUN)), *prior_prompts(NOUN), *captions]
+    prompts = [instance_prompt(WORDS), instance_prompt(ConceptWords(OTHER_TOKEN, NOUN)), *prior_prompts(WORDS), *captions]
     train = ImageSet([f"{index}.png" for index in range(len(captions))], captions, views or [[each] for each in posteriors(3, 1)])
     members = [Member(WORDS, range(len(train)), range(2))]
     return Encoded(train, posteriors(2, 3), {prompt: _encoded(prompt) for prompt in prompts}, members, **keys)

@@ -26,6 +26,20 @@ RULE = Bilingual(
 )
 
 
+STYLE_RULE = Bilingual(
+    pt="Sim: naquilo que distingue as obras reais das de outros, e do que o modelo de base desenha, as imagens geradas percorreram mais "
+    "de metade do caminho até as reais (com 97,5 % de certeza), e na semelhança ao menos um quarto dele (com 75 %). Não: em uma das duas "
+    "percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos. Nos demais casos é incerto; também onde o "
+    "codificador não distingue as obras reais das de outros, onde metade das imagens ou mais são cópias, onde há uma só imagem para cada "
+    "pedido, e onde o erro do treino não caiu.",
+    en="Yes: in what tells the real works from those of others, and from what the base model draws, the pictures have come more than half "
+    "of the way to the real ones (with 97.5 % certainty), and in similarity at least a quarter of it (with 75 %). No: in one of the two "
+    "they have come less than half of the way (with 97.5 %), or they no longer follow the prompts. Anything else is unclear; also where "
+    "the encoder cannot tell the real works from those of others, where half of the pictures or more are copies, where there is one "
+    "picture for each prompt, and where the training loss did not fall.",
+)
+
+
 class Verdict(NamedTuple):
     """The word, and the key of its reason in `REASONS`."""
 
@@ -77,6 +91,18 @@ REASONS: dict[str, Bilingual] = {
     "encoder_blind": Bilingual(
         pt="Este codificador não distingue este motivo do que só se parece com ele: só os olhos podem dizer. Pergunte a quem o conhece.",
         en="This encoder cannot tell this subject from what is merely like it: only eyes can. Ask people who know it.",
+    ),
+    "style_learned": Bilingual(
+        pt="As imagens têm este estilo, e bem mais do que antes: distinguem-se das obras de outros como as reais.",
+        en="The pictures have this style, and much more so than before: they are told from works of others as the real ones are.",
+    ),
+    "encoder_blind_to_style": Bilingual(
+        pt="Este codificador não distingue as obras reais das de outros: só os olhos podem dizer. Pergunte a quem conhece o estilo.",
+        en="This encoder cannot tell the real works from those of others: only eyes can. Ask people who know the style.",
+    ),
+    "too_few_others": Bilingual(
+        pt="Há menos de quatro obras de outros que se possam ler, e sem elas não se sabe.",
+        en="There are fewer than four works of others that can be read, and without them nobody knows.",
     ),
     "base_knows_it": Bilingual(
         pt="O modelo de base já desenhava algo tão parecido quanto as imagens reais entre si.",

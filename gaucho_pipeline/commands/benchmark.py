@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from gaucho_pipeline.assets.rows import TrainImage, read_rows
 from gaucho_pipeline.concepts.concept import Concept
-from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.evaluation.dreambench import Row, score_subject, table
 from gaucho_pipeline.gallery.generation import draw_samples, open_base
 from gaucho_pipeline.gallery.samples import Model, samples_of
@@ -28,8 +28,10 @@ def run_dreambench(project: Project, slugs: Sequence[str], limit: int | None, re
     had.
     """
     rows, encoders = list[Row](), dict[str, Encoder]()
-    for slug in slugs or project.slugs:
+    for slug in slugs or [slug for slug in project.slugs if not project.concept(slug).words.is_style]:
         concept = project.on_its_base_model(slug)
+        if concept.words.is_style:
+            raise ConfigError(_("{slug}: the benchmark's prompts are of things and of the living; it has none for a style", slug=slug))
         checkpoint = project.checkpoint(slug)
         if not encoders:
             encoders = _encoders(concept, reporter)

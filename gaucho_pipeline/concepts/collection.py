@@ -102,11 +102,12 @@ class CollectionMember(Spec):
     slug: Annotated[Text, Operational()] = Field(description="Its slug; another one changes nothing of what is learned")
     token: Text = Field(description="The made-up word that stands for it")
     class_noun: Text = Field(description="The plain noun of what it is")
+    is_style: Annotated[bool, Absent(False)] = Field(False, description="Whether it is a style, in which anything may be shown")
     weight: Annotated[float, Absent(1.0)] = Field(1.0, gt=0, description="How often it is shown, beside the others")
 
     @property
     def words(self) -> ConceptWords:
-        return ConceptWords(self.token, self.class_noun)
+        return ConceptWords(self.token, self.class_noun, self.is_style)
 
 
 class CollectionSpec(TrainingSpec):
@@ -116,8 +117,8 @@ class CollectionSpec(TrainingSpec):
 
     def shared(self, concept: ConceptFacts) -> JsonObject:
         """Words are each concept's own."""
-        nouns = dict.fromkeys(member.class_noun for member in self.members) if self.prior_loss_weight else {}
-        return JsonObject(prior_prompts={noun: prior_prompts(noun) for noun in nouns})
+        members = self.members if self.prior_loss_weight else ()
+        return JsonObject(prior_prompts={member.class_noun: prior_prompts(member.words) for member in members})
 
     def other_inputs(self, own: str) -> tuple[OtherInput, ...]:
         """The curated sets of its concepts."""

@@ -199,6 +199,26 @@ class Concept(Specified, Spec):
             raise ValueError("training.mask: says how masks are learned by; say under curation: masks: {} where they come from")
         return self
 
+    @model_validator(mode="after")
+    def _can_be_learned_as_a_style(self) -> Self:
+        if self.subject != "style":
+            return self
+        if self.curation.captions == "context" or (self.curation.captions == "prompt" and self.curation.overrides is None):
+            raise ValueError(
+                "subject: style: captions must say what each image shows, so that how it is made is left for the token; "
+                "write under curation: captions: title, catalogue or model"
+            )
+        if self.evaluation.look_alikes is None:
+            raise ValueError(
+                "subject: style: it is told by works of others, of the same kind and time; "
+                "write under evaluation: look_alikes: {folder: …} or {concepts: […]}"
+            )
+        if self.training.mask:
+            raise ValueError("subject: style: training.mask is of a subject in an image; a style is all of it")
+        if self.gallery.plan == "dreambench" and not self.gallery.prompts:
+            raise ValueError("subject: style: gallery.plan: dreambench has prompts of things and of the living only; take heritage")
+        return self
+
     def has(self, part: str) -> bool:
         """Whether the concept has this part: every one of a concept but a sequence, which is drawn where it is requested."""
         return part in PARTS and getattr(self, part) is not None
@@ -259,7 +279,7 @@ class Concept(Specified, Spec):
     @property
     def words(self) -> ConceptWords:
         """What it is called in prompts."""
-        return ConceptWords(self.token, self.class_noun)
+        return ConceptWords(self.token, self.class_noun, self.subject == "style")
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,10 @@ class CurationSpec(FilterSpec, Part):
     max_images: int = Field(60, ge=2, le=10_000, description="The most images to keep, the most varied ones")
 
     def shared(self, concept: ConceptFacts) -> JsonObject:
-        return JsonObject(class_noun=concept.words.class_noun) if self.context or self.segmenter or self.captioner else JsonObject()
+        words = concept.words
+        if words.is_style:
+            return JsonObject(class_noun=words.class_noun, is_style=True)
+        return JsonObject(class_noun=words.class_noun) if self.context or self.segmenter or self.captioner else JsonObject()
 
     def files(self) -> tuple[Path, ...]:
         return tuple(path for path in (self.overrides, self.masks.folder if self.masks else None, self.caption_glossary) if path)

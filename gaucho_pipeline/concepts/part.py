@@ -41,7 +41,7 @@ class ConceptFacts(NamedTuple):
         """What of it shapes pictures and what they say of themselves."""
         past = {"historical": True} if self.historical else {}
         agreed = {"consent": self.consent} if self.consent else {}
-        return JsonObject(token=self.words.token, class_noun=self.words.class_noun, **past, **agreed)
+        return JsonObject(**self.words.to_json(), **past, **agreed)
 
 
 class Part(Spec):

@@ -228,8 +228,8 @@ class TrainingSpec(Part):
 
     def shared(self, concept: ConceptFacts) -> JsonObject:
         words = concept.words
-        prior = {"prior_prompts": prior_prompts(words.class_noun)} if self.prior_loss_weight else {}
-        return JsonObject(token=words.token, class_noun=words.class_noun, **prior)
+        prior = {"prior_prompts": prior_prompts(words)} if self.prior_loss_weight else {}
+        return JsonObject(**words.to_json(), **prior)
 
     def identity(self) -> JsonObject:
         found = super().identity()

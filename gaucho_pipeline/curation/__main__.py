@@ -21,6 +21,7 @@ from gaucho_pipeline.assets.rows import TrainImage, to_json, write_rows
 from gaucho_pipeline.concepts.curation import CurationSpec
 from gaucho_pipeline.curation.captions import (
     Caption,
+    Captioned,
     caption_of,
     captioning_model,
     catalogue_of,
@@ -28,6 +29,7 @@ from gaucho_pipeline.curation.captions import (
     named_once,
     phrases_in,
     said_of,
+    style_nouns,
 )
 from gaucho_pipeline.curation.choosing import choose, if_relaxed, scenes
 from gaucho_pipeline.curation.crawled import Crawled
@@ -39,6 +41,7 @@ from gaucho_pipeline.curation.reading import DAMAGED, MISSING, MeasuresCache, St
 from gaucho_pipeline.curation.relevance import PEOPLE, people_model, relevance_model
 from gaucho_pipeline.curation.review import Review, advice, refused_for_rights, write_review
 from gaucho_pipeline.curation.segmenting import segmenting_model
+from gaucho_pipeline.curation.style_captions import names_style
 from gaucho_pipeline.curation.table import Table
 from gaucho_pipeline.curation.text_image import model_digest
 from gaucho_pipeline.curation.writing import write_pictures
@@ -48,6 +51,7 @@ from gaucho_pipeline.files.tables import write_attribution
 from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, LIKE_FORGOTTEN, ImageDecision, crop_of, first_failure
 from gaucho_pipeline.images.decoding import BadImage
+from gaucho_pipeline.prompts.templates import ConceptWords, fill_in
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
@@ -65,7 +69,7 @@ class _Context:
     """What the parts of the stage work with."""
 
     spec: CurationSpec
-    class_noun: str
+    words: ConceptWords
     store: Store
     cache: MeasuresCache
     reporter: Reporter
@@ -86,7 +90,7 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     written = read_overrides(spec.overrides)
     overrides, lost = by_image(written, crawled)
     context = _Context(
-        spec, request.class_noun, store, MeasuresCache(store.root / ".measures"), reporter, Forgotten(request.forgotten).fingerprints
+        spec, request.concept_words, store, MeasuresCache(store.root / ".measures"), reporter, Forgotten(request.forgotten).fingerprints
     )
     table, relaxed = _decide(crawled, overrides, staging / "images", context)
     useless = lost + [o.image for sha, o in overrides.items() if o.decision != "drop" and not table.decisions[sha].kept]
@@ -103,7 +107,9 @@ def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult
     vanished = [override for override in written if override.image not in used]
     refused = refused_for_rights(request.inputs["raw_crawl"] / "refused.jsonl")
     write_review(
-        staging, Review(request.concept, request.title or request.concept, table, metrics, vanished, spec, refused), store.blob_path
+        staging,
+        Review(request.concept, request.title or request.concept, table, metrics, vanished, spec, context.words, refused),
+        store.blob_path,
     )
     if useless:
         reporter.info(_("overrides that name no image that can be used: {useless}", useless=", ".join(sorted(useless))))
@@ -255,8 +261,8 @@ def _masks(kept: list[str], measures: Mapping[str, Measures], crawled: Crawled, 
     found = write_masks(kept, inputs, context.path_of, staging, sources, context.reporter)
     if segmenter := context.spec.segmenter:
         without = [sha for sha in kept if sha not in found]
-        asked = [segmenter.model_dump(mode="json"), model_digest(segmenter.model), context.class_noun, _JUDGED_SIDE]
-        load = partial(segmenting_model, segmenter, context.class_noun)
+        asked = [segmenter.model_dump(mode="json"), model_digest(segmenter.model), context.words.class_noun, _JUDGED_SIDE]
+        load = partial(segmenting_model, segmenter, context.words.class_noun)
         answers = _ask(without, load, f"segment {digest(asked)}", "finding the subject", context)
         others_tried = sources.model_copy(update={"folder": None, "alpha": False, "backdrop": False})
         found |= write_masks(list(answers), replace(inputs, answers=answers), context.path_of, staging, others_tried, context.reporter)
@@ -283,8 +289,8 @@ def _contexts(images: Collection[str], context: _Context) -> dict[str, str]:
     """The prompt of each image that says how it is seen; empty where that is not asked for."""
     if (question := context.spec.context) is None:
         return {}
-    asked = [question.model_dump(mode="json"), model_digest(question.model), context.class_noun, _JUDGED_SIDE]
-    return _ask(images, lambda: context_model(question, context.class_noun), f"context {digest(asked)}", "captioning", context)
+    asked = [question.model_dump(mode="json"), model_digest(question.model), context.words.class_noun, _JUDGED_SIDE]
+    return _ask(images, lambda: context_model(question, context.words.class_noun), f"context {digest(asked)}", "captioning", context)
 
 
 def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, Override], context: _Context) -> dict[str, Caption]:
@@ -297,10 +303,14 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
     if captioner := spec.captioner:
         asked = [captioner.model_dump(mode="json", exclude={"synonyms"}), model_digest(captioner.model), _JUDGED_SIDE]
         sentences = _ask(silent, lambda: captioning_model(captioner), f"caption {digest(asked)}", "captioning", context)
-        answers = {sha: named_once(text, context.class_noun, captioner.synonyms) for sha, text in sentences.items()}
+        noun, synonyms = context.words.class_noun, captioner.synonyms
+        answers = sentences if context.words.is_style else {sha: named_once(text, noun, synonyms) for sha, text in sentences.items()}
     if spec.captions == "catalogue":
         answers = _catalogued(silent, crawled, context)
-    captions = {sha: caption_of(crawled[sha].title, spec, written.get(sha, ""), answers.get(sha, "")) for sha in kept}
+    asked_of = {sha: Captioned(crawled[sha].title, written.get(sha, ""), answers.get(sha, ""), crawled[sha].author) for sha in kept}
+    captions = {sha: caption_of(each, spec, context.words) for sha, each in asked_of.items()}
+    if context.words.is_style:
+        _report_style(captions, crawled, context)
     plain = sum(caption.by == "prompt" for caption in captions.values())
     if plain and spec.captions != "prompt":
         context.reporter.info(
@@ -312,6 +322,23 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
             )
         )
     return captions
+
+
+def _report_style(captions: Mapping[str, Caption], crawled: Crawled, context: _Context) -> None:
+    """Tells how many captions of a style still say a medium or their author: what captions say is not learned with the token."""
+    nouns = style_nouns(context.spec, context.words)
+    texts = {sha: fill_in(caption.text, ConceptWords("", "")) for sha, caption in captions.items()}
+    named = [text for sha, text in texts.items() if names_style(text, nouns, crawled[sha].author)]
+    if named:
+        context.reporter.info(
+            _(
+                "{count} of {images} captions may still say how the picture is made, which the token then does not learn: {first}; "
+                "write them anew on the review page",
+                count=len(named),
+                images=len(captions),
+                first=" ".join(named[0].split()),
+            )
+        )
 
 
 def _catalogued(images: Collection[str], crawled: Crawled, context: _Context) -> dict[str, str]:

@@ -10,16 +10,17 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from gaucho_pipeline.concepts.curation import Captioner, Context, CurationSpec
+from gaucho_pipeline.curation.style_captions import without_style
 from gaucho_pipeline.curation.text_image import TextImageModel, cannot_be_loaded
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.families.building import built
 from gaucho_pipeline.files.spreadsheets import read_spreadsheet
 from gaucho_pipeline.models.base_models import best_device, folder_of, quiet_libraries
 from gaucho_pipeline.prompts.glossary import translate
-from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
+from gaucho_pipeline.prompts.templates import ConceptWords
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,10 +36,12 @@ class Caption:
     by: str
 
 
-def with_token(text: str) -> str:
+def with_token(text: str, words: ConceptWords) -> str:
     """A caption that names the concept."""
     clean = " ".join(text.split())[:_LONGEST]
-    return clean if "{token}" in clean else f"{INSTANCE_PROMPT}, {clean}" if clean else INSTANCE_PROMPT
+    if not clean or "{token}" in clean:
+        return clean or words.plain_prompt
+    return f"{words.plain_prompt} of {clean}" if words.is_style else f"{words.plain_prompt}, {clean}"
 
 
 _NUMBERED = re.compile(
@@ -55,18 +58,34 @@ def caption_title(title: str) -> str:
     return "" if _NUMBERED.fullmatch(words) else words
 
 
-def caption_of(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
+class Captioned(NamedTuple):
+    """What there is to make a picture's caption of."""
+
+    title: str
+    written: str
+    """The curator's words."""
+    answer: str
+    """What a model gave, with no braces but those of placeholders, or what a catalogue says; '' where neither was asked."""
+    author: str = ""
+
+
+def caption_of(picture: Captioned, spec: CurationSpec, words: ConceptWords) -> Caption:
     """The curator's words if there are any, else what the specification asks for, else the plain prompt.
 
-    `answer` is what a model gave, with no braces but those of placeholders, for `captions: model` and `captions: context`, or what a
-    catalogue says, for `captions: catalogue`.
+    Of a style it says what the picture shows, and not how it is drawn; the curator's own words stay as they are.
     """
-    if written.strip():
-        return Caption(with_token(written), "curator")
-    if spec.captions == "context":
-        return Caption(with_token(answer), "context" if answer else "prompt")
-    text = {"title": _braceless(caption_title(title)), "model": answer, "catalogue": answer, "prompt": ""}[spec.captions]
-    return Caption(with_token(text), spec.captions if text.strip() else "prompt")
+    if picture.written.strip():
+        return Caption(with_token(picture.written, words), "curator")
+    given = {"title": _braceless(caption_title(picture.title)), "prompt": ""}
+    text = given.get(spec.captions, picture.answer)
+    if words.is_style:
+        text = without_style(text, style_nouns(spec, words), picture.author)
+    return Caption(with_token(text, words), spec.captions if text.strip() else "prompt")
+
+
+def style_nouns(spec: CurationSpec, words: ConceptWords) -> tuple[str, ...]:
+    """The class noun of a style, and other words for it."""
+    return (words.class_noun, *(spec.captioner.synonyms if spec.captioner else ()))
 
 
 _PART = re.compile(r"\{([^{}]*)\}")

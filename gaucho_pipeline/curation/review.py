@@ -30,7 +30,7 @@ from gaucho_pipeline.filters.measures import Measures
 from gaucho_pipeline.filters.registry import DUPLICATE, SENTENCES, FilterSpec, borderline
 from gaucho_pipeline.images.decoding import fit, jpeg_bytes
 from gaucho_pipeline.language.bilingual import LANGUAGES, Bilingual
-from gaucho_pipeline.prompts.templates import INSTANCE_PROMPT
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.rights.addresses import public_link
 from gaucho_pipeline.spec import JsonObject
 
@@ -61,6 +61,7 @@ class Review:
     vanished: Sequence[Override]
     """Decisions on images that are not there: what the page does not show, it writes back as it was."""
     spec: FilterSpec
+    words: ConceptWords
     refused: Sequence[JsonObject] = ()
     """Images that the crawl did not take because of what their files or others say of their rights: title, author, source, reason."""
 
@@ -97,7 +98,7 @@ def write_review(staging: Path, review: Review, path_of: Callable[[str], Path]) 
         "read": review.metrics.read,
         "kept_beyond": kept_beyond,
         "left_off": kept_beyond + excluded_beyond,
-        "plain_caption": INSTANCE_PROMPT,
+        "plain_caption": review.words.plain_prompt,
         "words": {language: _words(language) for language in LANGUAGES},
     }
     page = _page(

@@ -64,7 +64,7 @@ def evaluate_concept(request: StageRequest, staging: Path, reporter: Reporter) -
     material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, _look_alikes(spec, request.inputs, reporter))
     _write_training(staging, train_rows, material.training)
     encoders, missing = _encoders(spec, reporter)
-    seen = {kind: embed(encoder, material, request.class_noun, reporter) for kind, encoder in encoders.items()}
+    seen = {kind: embed(encoder, material, request.concept_words, reporter) for kind, encoder in encoders.items()}
     every = {kind: own.features for kind, own in seen.items()}
     material_counted, seen, unfollowed = _counted(material, seen)
     features = {kind: own.features for kind, own in seen.items()}
@@ -112,7 +112,7 @@ def _attributes(request: StageRequest, encoders: Mapping[str, Encoder], seen: Ma
         return tuple(AttributeScore(text=text, ranked=None, seen=None) for text in texts)
     own = seen[kind]
     without = own.features["base"].look_alikes
-    return attribute_scores(encoders[kind], texts, request.class_noun, Shown(own.subject.real, without, own.subject.tuned))
+    return attribute_scores(encoders[kind], texts, request.concept_words, Shown(own.subject.real, without, own.subject.tuned))
 
 
 def _counted(material: Material, seen: Mapping[str, Seen]) -> tuple[Material, dict[str, Seen], tuple[str, ...]]:
@@ -203,7 +203,7 @@ def _score(
             tuned=_whole(scorer, own["tuned"]),
             interval=change_interval(scorer, own["base"], own["tuned"]),
             ceiling=_whole(scorer, own["real"]) if has_ceiling else None,
-            floor=_whole(scorer, own["shuffled"]) if has_ceiling else None,
+            floor=_whole(scorer, own["shuffled"]) if has_ceiling and "shuffled" in own else None,
             backbone=encoders[kind].backbone,
         )
     return found

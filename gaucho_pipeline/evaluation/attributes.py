@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from gaucho_pipeline.assets.metrics import AttributeScore, Proportion
+from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt
 from gaucho_pipeline.scorers.base import Vectors
 
 MIN_RANKED = 0.9
@@ -39,13 +40,13 @@ class Shown:
     tuned: Vectors
 
 
-def attribute_scores(encoder: ReadsWords, attributes: Sequence[str], class_noun: str, shown: Shown) -> tuple[AttributeScore, ...]:
+def attribute_scores(encoder: ReadsWords, attributes: Sequence[str], words: ConceptWords, shown: Shown) -> tuple[AttributeScore, ...]:
     """How often tuned pictures show each attribute, in English words; `seen` is None where the encoder cannot tell."""
-    return tuple(_score(encoder, text, class_noun, shown) for text in attributes)
+    return tuple(_score(encoder, text, words, shown) for text in attributes)
 
 
-def _score(encoder: ReadsWords, text: str, class_noun: str, shown: Shown) -> AttributeScore:
-    plain, wanted = encoder.embed_texts([f"a photo of a {class_noun}", f"a photo of a {class_noun} with {text}"])
+def _score(encoder: ReadsWords, text: str, words: ConceptWords, shown: Shown) -> AttributeScore:
+    plain, wanted = encoder.embed_texts([class_prompt(words), f"{class_prompt(words)} with {text}"])
     direction = wanted - plain
     real, without, tuned = (vectors @ direction for vectors in (shown.real, shown.without, shown.tuned))
     if min(len(real), len(without)) < MIN_IMAGES or not len(tuned):

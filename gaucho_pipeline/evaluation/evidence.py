@@ -29,6 +29,9 @@ def evidence_of(
     name = next((each for each in SUBJECT_SCORERS if each in scores), None)
     real = len(held_against(len(material.real())))
     own = seen[SCORERS[name].encoder or ""] if name and real >= 2 and len(material.rows) >= 2 else None
+    others = own.subject.others if own else None
+    if others is not None and not material.look_alikes:
+        own = None  # no work of others could be read
     return Evidence(
         shares=shares(own.subject) if own else None,
         subject=scores[name] if name else None,
@@ -40,6 +43,7 @@ def evidence_of(
         drawn=drawn,
         scenes=unlike(own.subject.real) / max(unlike(own.subject.base), 1e-6) if own else None,
         variety=_variety(own) if own else None,
+        others=None if others is None else len(material.look_alikes),
     )
 
 

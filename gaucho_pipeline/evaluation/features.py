@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from gaucho_pipeline.assets.rows import Picture
 from gaucho_pipeline.evaluation.shares import SubjectVectors
 from gaucho_pipeline.images.controls import CONTROLS, in_colours_of
 from gaucho_pipeline.models.encoders import Encoder
-from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
+from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt, prior_prompts
 from gaucho_pipeline.scorers import Features
 from gaucho_pipeline.scorers.base import Vectors
 from gaucho_pipeline.stage.reporter import Reporter
@@ -40,10 +40,10 @@ class Material:
     masked: Sequence[Image.Image] = ()
     """Validation images that have a mask, with what it leaves out in grey."""
 
-    def count(self) -> int:
-        """Pictures that an encoder looks at."""
-        drawn, kinds = [*self.pictures.values(), *self.class_pictures.values()], len(CONTROLS) + bool(self.pictures["base"])
-        real = len(self.real())
+    def count(self, is_style: bool) -> int:
+        """Pictures that an encoder looks at; of a style no controls are made."""
+        drawn, real = [*self.pictures.values(), *self.class_pictures.values()], len(self.real())
+        kinds = 0 if is_style else len(CONTROLS) + bool(self.pictures["base"])
         return sum(map(len, drawn)) + real + kinds * len(held_against(real)) + len(self.look_alikes) + len(self.masked)
 
     def real(self) -> list[Image.Image]:
@@ -58,7 +58,10 @@ def held_against(count: int) -> NDArray[np.intp]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What an encoder says: the features that scorers look at (`base`, `tuned`, `real`, `shuffled`), and what shares are made of."""
+    """What an encoder says: the features that scorers look at (`base`, `tuned`, `real`, `shuffled`), and what shares are made of.
+
+    A style has no `shuffled`.
+    """
 
     features: dict[str, Features]
     subject: SubjectVectors
@@ -77,9 +80,9 @@ class Seen:
         return replace(self, features=features, subject=replace(self.subject, base=self.subject.base[keep], tuned=self.subject.tuned[keep]))
 
 
-def embed(encoder: Encoder, material: Material, class_noun: str, reporter: Reporter) -> Seen:
-    """What an encoder says of pictures, real images and controls."""
-    progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(), "pictures")
+def embed(encoder: Encoder, material: Material, words: ConceptWords, reporter: Reporter) -> Seen:
+    """What an encoder says of pictures, real images and controls: of a style, of works of others, since its controls have it too."""
+    progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(words.is_style), "pictures")
     prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row.without_token for row in material.rows))}
     numbers = np.array([prompts[row.without_token] for row in material.rows], np.intp)
     texts = encoder.embed_texts(list(prompts))[numbers] if encoder.reads_words and prompts else None
@@ -93,21 +96,29 @@ def embed(encoder: Encoder, material: Material, class_noun: str, reporter: Repor
     found = {
         model: Features(embedded(pictures), numbers, texts, of_class[model], images, alike) for model, pictures in material.pictures.items()
     }
-    real, drawn, places = material.real(), material.pictures["base"], held_against(len(training) + len(images))
-    real = [real[number] for number in places]
-    controls = [embedded([make(image, seed) for seed, image in enumerate(real)]) for make in CONTROLS]
-    if drawn:
-        controls.append(embedded([in_colours_of(drawn[number % len(drawn)], image) for number, image in enumerate(real)]))
-    for name, vectors in (("real", training), ("shuffled", controls[0][places < len(training)])):
+    places = held_against(len(training) + len(images))
+    controls = [] if words.is_style else [embedded(pictures) for pictures in _controls(material, places)]
+    for name, vectors in (("real", training), *(("shuffled", control[places < len(training)]) for control in controls[:1])):
         found[name] = Features(vectors, np.zeros(len(vectors), np.intp), None, of_class["base"][:0], images, alike)
-    together = np.concatenate([each for each in (training, images) if len(each)])[places] if real else training
+    together = np.concatenate([each for each in (training, images) if len(each)])[places] if len(places) else training
     unfollowed: tuple[str, ...] = ()
-    if encoder.reads_words and len(of_class["base"]):
-        nouns = encoder.embed_texts([class_prompt(class_noun), *prior_prompts(class_noun)[2:]])
+    if encoder.reads_words and len(of_class["base"]) and not words.is_style:
+        nouns = encoder.embed_texts([class_prompt(words), *prior_prompts(words)[2:]])
         missed = unfollowed_prompts(found["base"], nouns)
         unfollowed = tuple(dict.fromkeys(row.prompt for row, number in zip(material.rows, numbers, strict=True) if number in missed))
-    subject = SubjectVectors(together, controls, found["base"].pictures, found["tuned"].pictures)
+    others = alike if words.is_style else None
+    subject = SubjectVectors(together, controls, found["base"].pictures, found["tuned"].pictures, others)
     return Seen(found, subject, unfollowed, embedded(material.masked))
+
+
+def _controls(material: Material, places: NDArray[np.intp]) -> Iterator[list[Image.Image]]:
+    """The controls of each kind, one for each real image of `places`; the last in the base model's pictures, where it drew any."""
+    real, drawn = material.real(), material.pictures["base"]
+    chosen = [real[number] for number in places]
+    for make in CONTROLS:
+        yield [make(image, seed) for seed, image in enumerate(chosen)]
+    if drawn:
+        yield [in_colours_of(drawn[number % len(drawn)], image) for number, image in enumerate(chosen)]
 
 
 def unfollowed_prompts(base: Features, nouns: Vectors) -> set[int]:

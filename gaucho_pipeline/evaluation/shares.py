@@ -31,11 +31,13 @@ class SubjectVectors:
     real: Vectors
     """Images of the subject, training and validation, (n, width)."""
     controls: Sequence[Vectors]
-    """Of each kind, one for each real image and in their order, (n, width)."""
+    """Of each kind, one for each real image and in their order, (n, width); none of a style."""
     base: Vectors
     """The base model's pictures, (m, width)."""
     tuned: Vectors
     """Those with what was learned, of the same prompts and seeds, (m, width)."""
+    others: Vectors | None = None
+    """Works of others, which a style is held against instead of controls, (k, width); None of a subject."""
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,15 @@ def shares(vectors: SubjectVectors) -> Shares:
     Of at least two real images and two pictures; always the same for the same vectors.
     """
     measured, generator = _Measured(vectors), np.random.default_rng(0)
-    n, m = len(vectors.real), len(vectors.tuned)
-    every_image, every_picture = np.ones(n), np.ones(m)
+    n, m, k = len(vectors.real), len(vectors.tuned), len(measured.others)
+    every_image, every_picture, every_other = np.ones(n), np.ones(m), np.ones(k)
 
     def again(count: int) -> Numbers:
-        return np.bincount(generator.integers(0, count, count), minlength=count).astype(float)
+        return np.bincount(generator.integers(0, count, count), minlength=count).astype(float) if count else np.ones(0)
 
-    whole = measured.of(every_image, every_picture)
-    drawn = np.array([found for _ in range(_DRAWS) if (found := measured.of(again(n), again(m)))])
-    pictures_alone = np.array([found for _ in range(_DRAWS // 4) if (found := measured.of(every_image, again(m)))])
+    whole = measured.of(every_image, every_picture, every_other)
+    drawn = np.array([found for _ in range(_DRAWS) if (found := measured.of(again(n), again(m), again(k)))])
+    pictures_alone = np.array([found for _ in range(_DRAWS // 4) if (found := measured.of(every_image, again(m), every_other))])
     assert whole
     similarity, separation, gaps, near = drawn.T
     both = np.minimum(similarity, separation)
@@ -106,22 +108,27 @@ class _Measured:
     def __init__(self, vectors: SubjectVectors) -> None:
         real, n = vectors.real.astype(np.float64), len(vectors.real)
         self._among, self._tuned, self._base = real @ real.T, vectors.tuned @ real.T, vectors.base @ real.T
-        self._controls = [control @ real.T for control in vectors.controls]
+        self.others = real[:0] if vectors.others is None else vectors.others
+        self._controls, self._beside = [control @ real.T for control in vectors.controls], self.others @ real.T
         for matrix in (self._among, *self._controls):
             np.fill_diagonal(matrix, 0)  # an image with itself, and with what was made of it
         self._on_axis: dict[str, Numbers] = {name: np.zeros(len(getattr(vectors, name))) for name in ("real", "base", "tuned")}
         self._control_on_axis = [np.zeros(n) for _ in vectors.controls]
+        self._others_on_axis = np.zeros(len(self.others))
         fold, folds = np.arange(n) % min(_FOLDS, n), min(_FOLDS, n)
+        fold_of_others = np.arange(len(self.others)) % folds
         for number in range(folds):
-            own, others = fold == number, fold != number
-            axis = _Axis(real[others], np.concatenate([*(control[others] for control in vectors.controls), vectors.base]))
+            own, rest, beside = fold == number, fold != number, fold_of_others == number
+            against = [*(control[rest] for control in vectors.controls), self.others[~beside], vectors.base]
+            axis = _Axis(real[rest], np.concatenate(against))
             self._on_axis["real"][own] = axis.of(real[own])
+            self._others_on_axis[beside] = axis.of(self.others[beside])
             for found, control in zip(self._control_on_axis, vectors.controls, strict=True):
                 found[own] = axis.of(control[own])
             for name in ("base", "tuned"):
                 self._on_axis[name] += axis.of(getattr(vectors, name)) / folds
 
-    def of(self, images: Numbers, pictures: Numbers) -> tuple[float, float, float, float] | None:
+    def of(self, images: Numbers, pictures: Numbers, others: Numbers) -> tuple[float, float, float, float] | None:
         """Similarity, separation, the gap between start and ceiling, and whether the start is the base model's, by how often each is drawn.
 
         None where one image was drawn over and over.
@@ -131,10 +138,16 @@ class _Measured:
             return None
         own, drawn = images / images.sum(), pictures / pictures.sum()
         ceiling = images @ self._among @ images / pairs
-        base, control = drawn @ self._base @ own, max(images @ matrix @ images / pairs for matrix in self._controls)
+        of_others = others / others.sum() if len(others) else None
+        controls = [images @ matrix @ images / pairs for matrix in self._controls]
+        on_axis = [own @ found for found in self._control_on_axis]
+        if of_others is not None:
+            controls.append(of_others @ self._beside @ own)
+            on_axis.append(of_others @ self._others_on_axis)
+        base, control = drawn @ self._base @ own, max(controls)
         start = max(base, control)
         similarity = (drawn @ self._tuned @ own - start) / _no_zero(ceiling - start)
-        lowest = max(drawn @ self._on_axis["base"], *(own @ found for found in self._control_on_axis))
+        lowest = max(drawn @ self._on_axis["base"], *on_axis)
         reach = own @ self._on_axis["real"] - lowest
         separation = (drawn @ self._on_axis["tuned"] - lowest) / _no_zero(reach)
         return similarity, separation, min(ceiling - start, reach), float(base >= control)

@@ -1,8 +1,8 @@
 """Whether the concept can be drawn now: the one word that a curator reads first, and the rule that it follows from.
 
-The rule is on every page (`RULE`). It follows from the pictures: from the best encoder that there is (DINOv2, else DINO, else CLIP), and
-from what else is wrong with them. A loss that did not fall takes a yes away, and gives none. How often the word is right is shown by
-benchmarks/verdicts.py, which chose these thresholds.
+The rule is on every page (`RULE`; `STYLE_RULE` of a style). It follows from the pictures: from the best encoder that there is (DINOv2,
+else DINO, else CLIP), and from what else is wrong with them. A loss that did not fall takes a yes away, and gives none. How often the word
+is right is shown by benchmarks/verdicts.py, which chose these thresholds.
 """
 
 from __future__ import annotations
@@ -51,21 +51,25 @@ class Evidence:
     """How unlike real images are to one another, as a share of how unlike the base model's pictures are."""
     variety: float | None = None
     """Of pictures of one prompt, as a share of the real images' own."""
+    others: int | None = None
+    """Of a style, how many works of others it is held against; None of a subject."""
     is_attribute_missing: bool = False
     """Whether most pictures lack for certain what they must show."""
 
 
 def decide(evidence: Evidence) -> Verdict:
     """The verdict by `RULE`: first whether the encoder can tell, then what the pictures show."""
-    found = evidence.shares
+    found, is_style = evidence.shares, evidence.others is not None
+    if evidence.others is not None and evidence.others < MIN_REAL_IMAGES:
+        return Verdict("unclear", "too_few_others")
     if found is None or evidence.subject is None:
         return Verdict("unclear", "not_measured")
     if evidence.real_images < MIN_REAL_IMAGES:
         return Verdict("unclear", "too_few_real_images")
     if found.small_gaps > MAX_SMALL_GAPS:
-        return Verdict("unclear", "base_knows_it" if found.base_is_near else "encoder_blind")
+        return Verdict("unclear", "base_knows_it" if found.base_is_near else _blind(is_style))
     if evidence.found_again is not None and evidence.found_again < MIN_FOUND_AGAIN:
-        return Verdict("unclear", "encoder_blind")
+        return Verdict("unclear", _blind(is_style))
     if evidence.scenes is not None and evidence.scenes < MIN_SCENES:
         return Verdict("unclear", "one_scene")
     if ignores_prompts(evidence.adherence):
@@ -80,7 +84,13 @@ def decide(evidence: Evidence) -> Verdict:
         return Verdict("unclear", "too_few_pictures" if _would_be_yes(found) else "partly")
     if evidence.is_attribute_missing:
         return Verdict("no", "attribute_missing")
-    return Verdict("unclear", "loss_did_not_fall") if evidence.loss_fell == "no" else Verdict("yes", "learned")
+    if evidence.loss_fell == "no":
+        return Verdict("unclear", "loss_did_not_fall")
+    return Verdict("yes", "style_learned" if is_style else "learned")
+
+
+def _blind(is_style: bool) -> str:
+    return "encoder_blind_to_style" if is_style else "encoder_blind"
 
 
 def _why_not(evidence: Evidence) -> str:

@@ -37,7 +37,7 @@ def samples_of(spec: GallerySpec, concept: ConceptWords) -> list[Sample]:
         plain = without_token(spec.in_english(prompt)[0], concept.class_noun)
         found += [Sample(words, seed, "" if written == words else written, plain) for seed in spec.seeds]
     if spec.class_pictures:
-        alone = class_prompt(concept.class_noun)
+        alone = class_prompt(concept)
         found += [Sample(alone, seed, without_token=alone, kind="class") for seed in spec.seeds]
     return found
 

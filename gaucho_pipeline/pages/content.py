@@ -13,7 +13,7 @@ from typing import TypeVar
 from gaucho_pipeline.assets.metrics import CheckpointMetrics, EvaluationMetrics, Metrics
 from gaucho_pipeline.assets.rows import Copy, Credit, CreditedThumbnail, Picture, read_rows
 from gaucho_pipeline.assets.verdict_text import verdict_text
-from gaucho_pipeline.assets.verdicts import RULE
+from gaucho_pipeline.assets.verdicts import RULE, STYLE_RULE
 from gaucho_pipeline.concepts.concept import AboutConcept
 from gaucho_pipeline.concepts.models import recorded_family
 from gaucho_pipeline.language.bilingual import Language, day_in_words
@@ -26,6 +26,7 @@ from gaucho_pipeline.pages.judgement_content import JudgementContent, judgement_
 from gaucho_pipeline.pages.score_content import MissingScore, ScoreContent, score_content
 from gaucho_pipeline.pages.story_content import StoryContent, story_contents
 from gaucho_pipeline.pages.words import number, words
+from gaucho_pipeline.prompts.templates import instance_prompt
 from gaucho_pipeline.rights.addresses import public_link, without_private
 from gaucho_pipeline.rights.model_licenses import license_of
 from gaucho_pipeline.scorers import SCORERS
@@ -246,7 +247,7 @@ def concept_content(
         class_noun=about.class_noun,
         verdict=metrics.verdict,
         reason=verdict_text(metrics, language),
-        rule=RULE.read(language),
+        rule=(STYLE_RULE if trained.training_spec().words.is_style else RULE).read(language),
         judged=judgement_content(folders.judgement, folders.gallery, metrics, language),
         changed_class_pair=_changed_class_pair(metrics, pairs),
         groups=_groups(own, metrics.unfollowed),
@@ -387,7 +388,7 @@ def _credit(row: CreditedThumbnail, texts: Mapping[str, str]) -> CreditContent:
 def _use(folders: ConceptFolders, trained: Manifest, gallery: Manifest, texts: Mapping[str, str]) -> Usage:
     spec, drawn = trained.training_spec(), gallery.drawing_spec()
     base = spec.base_model.rsplit("/", 1)[-1] if spec.base_model.startswith("/") else spec.base_model
-    prompt = f"a photo of {folders.about.token} {folders.about.class_noun}"
+    prompt = instance_prompt(spec.words)
     size = drawn.size or spec.resolution or ""
     family = recorded_family(spec.base_model, getattr(trained.metrics, "pipeline_class", ""))
     code = (

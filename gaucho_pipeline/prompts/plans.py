@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-Subject = Literal["thing", "person", "place", "animal", "scene"]
+Subject = Literal["thing", "person", "place", "animal", "scene", "style"]
 SUBJECTS: tuple[Subject, ...] = get_args(Subject)
 
 _GENERAL = (
@@ -25,6 +25,11 @@ _CONTEXTS: dict[Subject, tuple[str, ...]] = {
     "animal": ("on a mossy stone", "in tall grass", "at the edge of the water", "seen close up"),
     "scene": ("seen from a hill", "with smoke in the distance", "with riders on horseback", "before a small town"),
 }
+_SHOWN = (
+    "a horse on a wide plain", "a ranch house under a tree", "a woman in a long dress", "an old man drinking tea", "a boat on a river",
+    "a bird on a branch", "a church in a small town", "a rider at night", "a dog beside a fire", "a bottle and a cup on a table",
+)  # fmt: skip
+"""What a picture in a style may be of."""
 _LIGHT = ("at sunrise", "at night", "in the winter mist")
 _STYLES = ("an oil painting of", "a pencil drawing of", "a woodcut of")
 
@@ -49,19 +54,27 @@ def heritage(subject: Subject | None) -> tuple[str, ...]:
     """Uses and settings, light and season, and crafts."""
     if subject is None:
         return _GENERAL
+    if subject == "style":
+        return tuple(f"a {{token}} {{class_noun}} of {each}" for each in _SHOWN)
     of = "a photo of {token} {class_noun}"
     return (of, *(f"{of} {where}" for where in (*_CONTEXTS[subject], *_LIGHT)), *(f"{style} {{token}} {{class_noun}}" for style in _STYLES))
 
 
 def dreambench(subject: Subject | None) -> tuple[str, ...]:
-    """The 25 prompts of the DreamBooth benchmark, for things or for living subjects (arXiv 2208.12242; google/dreambooth, CC BY 4.0)."""
+    """The 25 prompts of the DreamBooth benchmark, for things or for living subjects (arXiv 2208.12242; google/dreambooth, CC BY 4.0).
+
+    It has none for a style.
+    """
     own = _DREAMBENCH_LIVING if subject in ("person", "animal") else _DREAMBENCH_THING
     where = tuple(f"a {{token}} {{class_noun}} {each}" for each in (*_DREAMBENCH_BOTH, *own))
     return (*where, *(f"a {look} {{token}} {{class_noun}}" for look in _DREAMBENCH_LOOKS))
 
 
 def drawn_world(subject: Subject | None) -> tuple[str, ...]:
-    """What the model that ships can draw: its places and times of day, and no technique."""
+    """What the model that ships can draw: its places and times of day, and no technique; of a style, things that it knows."""
+    if subject == "style":
+        shown = ("tree in the snow by day", "house on the grass at sunset", "cat on the beach by day", "car in the city at night")
+        return tuple(f"a {{token}} {{class_noun}} of a {each}" for each in shown)
     of = "a photo of {token} {class_noun}"
     return tuple(
         f"{of} {where}" for where in ("on the grass by day", "in the snow by day", "on the beach at night", "in the city at sunset")

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 INSTANCE_PROMPT = "a photo of {token} {class_noun}"
 """DreamBooth's instance prompt (arXiv 2208.12242)."""
+STYLE_PROMPT = "a {token} {class_noun}"
+"""The same of a style, whose class noun is what it makes: a woodcut, a photo. What it shows comes after *of*."""
 
 CONTEXT: dict[str, tuple[str, ...]] = {
     "medium": ("a photo", "an oil painting", "a drawing", "an engraving", "a sculpture"),
@@ -33,21 +35,41 @@ class ConceptWords(NamedTuple):
     """The made-up word that stands for it."""
     class_noun: str
     """The plain English noun of what it is."""
+    is_style: bool = False
+    """Whether the word stands for a style, in which anything may be shown, and not for a subject."""
+
+    @property
+    def plain_prompt(self) -> str:
+        """What the concept is learned by, with placeholders."""
+        return STYLE_PROMPT if self.is_style else INSTANCE_PROMPT
+
+    def to_json(self) -> dict[str, str | bool]:
+        """What a version is hashed by: of a style that it is one."""
+        style = {"is_style": True} if self.is_style else {}
+        return {"token": self.token, "class_noun": self.class_noun, **style}
 
 
 def instance_prompt(words: ConceptWords) -> str:
     """What the concept is learned by."""
-    return fill_in(INSTANCE_PROMPT, words)
+    return fill_in(words.plain_prompt, words)
 
 
-def class_prompt(class_noun: str) -> str:
+def class_prompt(words: ConceptWords) -> str:
     """What names the class alone."""
-    return f"a photo of a {class_noun}"
+    return f"{_article(words.class_noun)} {words.class_noun}" if words.is_style else _photo_of(words.class_noun)
 
 
-def prior_prompts(class_noun: str) -> list[str]:
+def prior_prompts(words: ConceptWords) -> list[str]:
     """Prompts on which the model must stay what it was: the class first, then nothing, then other things."""
-    return [class_prompt(class_noun), "", *(class_prompt(noun) for noun in _OTHER_NOUNS if noun != class_noun)]
+    return [class_prompt(words), "", *(_photo_of(noun) for noun in _OTHER_NOUNS if noun != words.class_noun)]
+
+
+def _photo_of(noun: str) -> str:
+    return f"a photo of a {noun}"
+
+
+def _article(noun: str) -> str:
+    return "an" if noun[:1].lower() in "aeiou" else "a"
 
 
 def fill_in(prompt: str, words: ConceptWords) -> str:

@@ -158,11 +158,12 @@ class TrainingRecord(TaughtRecord):
 
     token: str
     class_noun: str
+    is_style: bool = False
 
     @property
     def words(self) -> ConceptWords:
         """What it was learned by, whatever the file says now."""
-        return ConceptWords(self.token, self.class_noun)
+        return ConceptWords(self.token, self.class_noun, self.is_style)
 
 
 class DrawingRecord(BaseModel):

@@ -14,7 +14,7 @@ from gaucho_pipeline.images.decoding import BadImage, decode, png_bytes
 from gaucho_pipeline.images.files import list_folder
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
-from gaucho_pipeline.prompts.templates import class_prompt
+from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt
 from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.stage.reporter import Reporter
 
@@ -57,14 +57,14 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
 
 
 def generated_images(
-    base: Loaded, spec: TrainingSpec, wanted: ClassImages, class_noun: str, root: Path, reporter: Reporter
+    base: Loaded, spec: TrainingSpec, wanted: ClassImages, words: ConceptWords, root: Path, reporter: Reporter
 ) -> dict[Path, str]:
     """Images of the class that the base model generates, each from its own seed, with the hash of each.
 
     They are kept under a hash of all that shapes them; those that a killed run has made are kept. Batches are the same whatever is missing,
     because a picture depends on its batch in the last digits.
     """
-    family, prompt, side = base.family, class_prompt(class_noun), spec.resolution or base.resolution
+    family, prompt, side = base.family, class_prompt(words), spec.resolution or base.resolution
     model = [base_models.identity(spec.base_model, spec.revision), spec.quantization, base.device.type]
     model += [spec.precision] if spec.precision else []
     made_by = [model, family.code_version, prompt, side, wanted.num_inference_steps, wanted.guidance_scale, spec.seed]

@@ -24,7 +24,7 @@ class Objective:
 
     def __init__(self, model: TunedModel, spec: TrainingSpec, encoded: Encoded) -> None:
         self.model, self.spec, self.encoded = model, spec, encoded
-        self._prior_prompts = [prior_prompts(member.words.class_noun) for member in encoded.members]
+        self._prior_prompts = [prior_prompts(member.words) for member in encoded.members]
         self._owners = [turn for turn, member in enumerate(encoded.members) for _unused in member.train]
         """Of each training image, which concept it is of."""
         self._turns = Turns(encoded.members) if len(encoded.members) > 1 else None

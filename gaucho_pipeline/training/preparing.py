@@ -60,8 +60,8 @@ def prepare(
     with base.peaks.phase("text encoders"):
         conditionings = _encode_prompts(base, spec, concepts)
     with base.peaks.phase("class images"):
-        noun = concepts[0].words.class_noun  # several concepts have no images of their classes
-        class_files, class_rows = _class_files(base, spec, noun, places, reporter)
+        words = concepts[0].words  # several concepts have no images of their classes
+        class_files, class_rows = _class_files(base, spec, words, places, reporter)
     with base.peaks.phase("images"):
         family.vae.to(torch.float32)  # half precision spoils posteriors
         whole = spec.model_copy(update={"crops": 1, "random_flip": False, "further_resolutions": ()})
@@ -72,13 +72,13 @@ def prepare(
         train, validation, of_class = (encode_files(family, files, how, side, cache, progress.advance, masks) for files, how in wanted)
         family.parts.drop("vae")
     rows = [(each.words, row) for each in concepts for row in each.train]
-    captions, names = [fill_in(row.caption, words) for words, row in rows], [Path(row.file).name for _words, row in rows]
+    captions, names = [fill_in(row.caption, own) for own, row in rows], [Path(row.file).name for _own, row in rows]
     encoded = Encoded(
         train=ImageSet(names, captions, train),
         validation=FirstViews(validation),
         conditionings=conditionings,
         members=_members(concepts),
-        class_images=ImageSet([file.name for file in class_files], [class_prompt(noun)] * len(of_class), of_class) if of_class else None,
+        class_images=ImageSet([file.name for file in class_files], [class_prompt(words)] * len(of_class), of_class) if of_class else None,
     )
     return encoded, class_rows
 
@@ -97,7 +97,7 @@ def _encode_prompts(base: Loaded, spec: TrainingSpec, concepts: Sequence[Concept
     """What the denoiser is told of every prompt of a training; the text encoders leave memory then, unless they learn."""
     family, prompts = base.family, list[str]()
     for words, rows in ((each.words, each.train) for each in concepts):
-        prompts += [instance_prompt(words), instance_prompt(words._replace(token=OTHER_TOKEN)), *prior_prompts(words.class_noun)]
+        prompts += [instance_prompt(words), instance_prompt(words._replace(token=OTHER_TOKEN)), *prior_prompts(words)]
         prompts += [fill_in(row.caption, words) for row in rows]
     found = family.encode_prompts(prompts)
     if spec.samples:
@@ -105,8 +105,7 @@ def _encode_prompts(base: Loaded, spec: TrainingSpec, concepts: Sequence[Concept
         family.read([prompt for prompt, _seed in drawn], samples_sampling(spec.samples, spec, type(family), base.resolution))
     trials = [trial for _, trial in spec.trials()]
     for wanted in (trial.class_images or ClassImages() for trial in trials if trial.prior == "class_images" and trial.prior_loss_weight):
-        noun = concepts[0].words.class_noun
-        family.read([class_prompt(noun)], sampling_of(wanted, spec.resolution or base.resolution))
+        family.read([class_prompt(concepts[0].words)], sampling_of(wanted, spec.resolution or base.resolution))
     if not any(trial.train_text_encoder for trial in trials):
         family.parts.drop(*family.text_encoders)
     return found
@@ -134,7 +133,7 @@ def _cache(base: Loaded, spec: TrainingSpec, places: Places) -> PosteriorCache:
 
 
 def _class_files(
-    base: Loaded, spec: TrainingSpec, class_noun: str, places: Places, reporter: Reporter
+    base: Loaded, spec: TrainingSpec, words: ConceptWords, places: Places, reporter: Reporter
 ) -> tuple[Mapping[Path, str], list[ClassImage]]:
     """The images of the class, where the prior is made of them, and the credits of the user's own."""
     tried = [trial for _, trial in spec.trials() if trial.prior == "class_images" and trial.prior_loss_weight]
@@ -145,4 +144,4 @@ def _class_files(
         rows = own_images(wanted, wanted.folder, places.class_images, reporter)
         return {places.class_images.parent / row.file: row.pixels for row in rows}, rows
     root = places.data / ".class_images" if places.data else places.class_images
-    return generated_images(base, spec, wanted, class_noun, root, reporter), []
+    return generated_images(base, spec, wanted, words, root, reporter), []

@@ -46,7 +46,7 @@ def _measure(
     losses, change, by_noise_level = losses_of(trainer, member, reported)
     apart = validation.is_reported_apart(member.validation)
     gain = losses.validation.token.base - losses.validation.token.tuned
-    moved = validation.prior_change(model, reported, prior_prompts(member.words.class_noun))
+    moved = validation.prior_change(model, reported, prior_prompts(member.words))
     prior_drift, class_noun_drift = (round(each / gain, 4) if gain > MARGIN * losses.validation.token.base else None for each in moved)
     return CheckpointMetrics(
         validation_loss=ValidationLoss(**losses.validation.token.model_dump(), interval=change),
@@ -91,7 +91,7 @@ def losses_of(
         return base, tuned
 
     def of(images: Sequence[Posterior], token: tuple[torch.Tensor, torch.Tensor]) -> PromptLosses:
-        others = (_means(*both(images, prompt)) for prompt in (other, class_prompt(words.class_noun)))
+        others = (_means(*both(images, prompt)) for prompt in (other, class_prompt(words)))
         return PromptLosses(token=_means(*token), other_token=next(others), class_noun=next(others))
 
     train = validation.measured_of(trainer.encoded, member)

@@ -135,7 +135,7 @@ def test_other_modules_behind_a_name_make_the_checkpoints_stale_that_use_it(proj
 def test_other_prior_prompts_make_the_checkpoints_stale_that_are_trained_with_them(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gaucho_pipeline.concepts.training.prior_prompts", lambda class_noun: [f"a {class_noun}"])
+    monkeypatch.setattr("gaucho_pipeline.concepts.training.prior_prompts", lambda words: [f"a {words.class_noun}"])
     assert states(project) == {"araucaria": ["checkpoint", "sample_gallery", "evaluation"], "cuia": [], "all": ["gallery_site"]}
 
 

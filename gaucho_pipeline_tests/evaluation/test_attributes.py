@@ -12,6 +12,7 @@ from gaucho_pipeline.assets.metrics import AttributeScore, Proportion
 from gaucho_pipeline.evaluation.attributes import Shown, attribute_scores, missing
 from gaucho_pipeline.evaluation.evidence import attribute_asides
 from gaucho_pipeline.evaluation.verdict import decide
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.scorers.base import Vectors
 from gaucho_pipeline_tests.evaluation.test_verdict import GOOD
 
@@ -43,27 +44,27 @@ def shown(tuned: float, real: float = 0.4, count: int = 12) -> Shown:
 
 @pytest.mark.parametrize(("lean", "low", "high"), [(0.4, 0.9, 1.0), (0.0, 0.0, 0.1)])
 def test_a_model_that_ranks_real_images_first_says_how_many_pictures_show_it(lean: float, low: float, high: float) -> None:
-    (score,) = attribute_scores(Encoder(), ["arms"], "cactus", shown(lean))
+    (score,) = attribute_scores(Encoder(), ["arms"], ConceptWords("mgn", "cactus"), shown(lean))
     assert score.seen
     assert low <= score.seen.value <= high
     assert score.ranked == 1
 
 
 def test_a_word_that_it_does_not_know_is_left_to_people() -> None:
-    (score,) = attribute_scores(Encoder(), ["a bare trunk"], "tree", shown(0.4))
+    (score,) = attribute_scores(Encoder(), ["a bare trunk"], ConceptWords("mgn", "tree"), shown(0.4))
     assert score.seen is None
     assert missing([score]) == []
 
 
 def test_so_is_one_that_real_images_do_not_show_more_than_others() -> None:
-    (score,) = attribute_scores(Encoder(), ["arms"], "cactus", shown(0.4, real=0.0))
+    (score,) = attribute_scores(Encoder(), ["arms"], ConceptWords("mgn", "cactus"), shown(0.4, real=0.0))
     assert score.seen is None
     assert score.ranked is not None
     assert score.ranked < 0.9
 
 
 def test_with_three_images_nothing_is_said() -> None:
-    (score,) = attribute_scores(Encoder(), ["arms"], "cactus", shown(0.4, count=3))
+    (score,) = attribute_scores(Encoder(), ["arms"], ConceptWords("mgn", "cactus"), shown(0.4, count=3))
     assert (score.ranked, score.seen) == (None, None)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gaucho_pipeline.assets.metrics import EvaluationMetrics
 from gaucho_pipeline.concepts.models import EncoderSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.embedded.pen import Scene
-from gaucho_pipeline.embedded.world import draw_picture, names
+from gaucho_pipeline.embedded.world import draw_picture, names, random_variant
 from gaucho_pipeline.errors import GauchoError
 from gaucho_pipeline.evaluation.__main__ import run
 from gaucho_pipeline.files.tables import read_table, write_table
@@ -23,7 +24,7 @@ from gaucho_pipeline.models.encoders import Encoder
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.provenance.labels import labelled
 from gaucho_pipeline.stage.reporter import Reporter
-from gaucho_pipeline_tests.evaluating import drawn, stand_until_evaluation
+from gaucho_pipeline_tests.evaluating import Shown, drawn, stand_until_evaluation
 from gaucho_pipeline_tests.models.test_encoders import _Mean
 
 TREES, CUPS = drawn("araucaria", 20, 6), drawn("chimarrao", 20, 6)
@@ -291,3 +292,63 @@ def test_noise_is_not_taken_for_the_subject(tmp_path: Path) -> None:
     metrics = evaluate(stand_until_evaluation(tmp_path, noise, CUPS), tmp_path / "staging")
     assert metrics.verdict != "yes"
     assert metrics.memorised == 0
+
+
+# ------------------------------------------------------------------------------------------------------------- a style
+
+
+def works(first: int, count: int) -> list[Image.Image]:
+    """Trees and cups in turn, in no style of their own."""
+    return [draw_subject(("araucaria", "chimarrao")[index % 2], index) for index in range(first, first + count)]
+
+
+def sepia(pictures: list[Image.Image]) -> list[Image.Image]:
+    return [ImageOps.colorize(ImageOps.posterize(picture, 2).convert("L"), (60, 30, 10), (240, 222, 190)) for picture in pictures]
+
+
+def things() -> list[Image.Image]:
+    """What no work shows: houses and cars."""
+    rng, places = random.Random(1), ("grass", "snow", "beach")
+    scenes = [(kind, Scene(place, "day", number)) for number, place in enumerate(places) for kind in ("house", "car")]
+    return [draw_picture(random_variant(kind, rng), scene, 7) for kind, scene in scenes]
+
+
+def evaluate_style(folder: Path, tuned: list[Image.Image], others: list[Image.Image]) -> EvaluationMetrics:
+    (folder / "others").mkdir()
+    for number, picture in enumerate(others):
+        picture.save(folder / "others" / f"{number}.png")
+    keys = {"subject": "style", "curation": {"captions": "title"}}
+    shown = Shown(lambda first, count: sepia(works(first, count)), keys)
+    project = stand_until_evaluation(folder, tuned, things(), {"look_alikes": {"folder": str(folder / "others")}}, shown=shown)
+    return evaluate(project, folder / "staging")
+
+
+def test_other_things_in_the_same_style_are_a_yes(tmp_path: Path) -> None:
+    metrics = evaluate_style(tmp_path, sepia(things()), works(20, 8))
+    assert (metrics.verdict, metrics.reason) == ("yes", "style_learned")
+    assert metrics.retrieval
+    assert metrics.retrieval.tuned > metrics.retrieval.base + 0.2
+    assert metrics.clip_i
+    assert metrics.clip_i.floor is None  # tiles in another order have the style, too
+    assert metrics.unfollowed == ()
+
+
+def test_the_same_things_in_no_style_are_no_yes(tmp_path: Path) -> None:
+    metrics = evaluate_style(tmp_path, works(40, 6), works(20, 8))
+    assert metrics.verdict == "no"
+
+
+def test_works_of_others_in_the_same_style_leave_it_to_people(tmp_path: Path) -> None:
+    metrics = evaluate_style(tmp_path, sepia(things()), sepia(works(20, 8)))
+    assert (metrics.verdict, metrics.reason) == ("unclear", "encoder_blind_to_style")
+
+
+def test_without_four_works_of_others_nobody_knows(tmp_path: Path) -> None:
+    metrics = evaluate_style(tmp_path, sepia(things()), works(20, 3))
+    assert (metrics.verdict, metrics.reason) == ("unclear", "too_few_others")
+
+
+def test_without_any_work_of_others_that_can_be_read_nobody_knows(tmp_path: Path) -> None:
+    metrics = evaluate_style(tmp_path, sepia(things()), [])
+    assert (metrics.verdict, metrics.reason) == ("unclear", "too_few_others")
+    assert metrics.share is None

@@ -108,3 +108,37 @@ def test_real_images_are_found_again_among_what_is_unlike_them_and_by_chance_amo
     real = vectors(10, 1, SUBJECT)
     assert found_again(real, vectors(10, 2, BASE)) == 1
     assert found_again(real, vectors(10, 2, SUBJECT)) == pytest.approx(0.5, abs=0.2)
+
+
+# ------------------------------------------------------------------------------------- styles, held against works of others
+
+OWN, THEIRS = 7, 8
+
+
+def works(count: int, seed: int, style: int) -> Vectors:
+    """Works in a style, each of one of six contents, which are the same for all styles."""
+    return np.concatenate([vectors(1, 100 * seed + number, style, 10 + number % 6, spread=0.2) for number in range(count)])
+
+
+def style_shares(tuned: Vectors, others: Vectors) -> Shares:
+    return shares(SubjectVectors(works(18, 1, OWN), [], works(len(tuned), 3, BASE), tuned, others))
+
+
+def test_a_style_is_told_by_what_works_of_others_do_not_have() -> None:
+    others = works(15, 2, THEIRS)
+    learned, another, nothing = (style_shares(works(24, 4, style), others) for style in (OWN, THEIRS, BASE))
+    assert learned.lower_of_both.low > 0.8
+    assert learned.small_gaps == 0
+    assert another.lower_of_both.high < 0.2
+    assert nothing.lower_of_both.high < 0.2
+
+
+def test_works_of_others_in_the_same_style_leave_no_way_to_go() -> None:
+    assert style_shares(works(24, 4, OWN), works(15, 2, OWN)).small_gaps > 0.9
+
+
+def test_a_style_is_less_certain_with_few_works_of_others() -> None:
+    mixed = np.concatenate([works(6, 5, THEIRS), works(6, 6, 9)])
+    half = np.concatenate([works(12, 4, OWN), works(12, 7, THEIRS)])
+    many, few = style_shares(half, mixed), style_shares(half, mixed[[0, 1, 6, 7]])
+    assert few.similarity.high - few.similarity.low > many.similarity.high - many.similarity.low

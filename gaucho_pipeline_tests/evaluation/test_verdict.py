@@ -35,6 +35,12 @@ BAD = shares((0.2, 0.0, 0.4), (0.1, -0.2, 0.3))
     [
         ({}, ("yes", "learned")),
         ({"loss_fell": "unclear"}, ("yes", "learned")),
+        ({"others": 4}, ("yes", "style_learned")),
+        ({"others": 3}, ("unclear", "too_few_others")),
+        ({"others": 0, "shares": None}, ("unclear", "too_few_others")),
+        ({"others": 9, "found_again": 0.59}, ("unclear", "encoder_blind_to_style")),
+        ({"others": 9, "shares": shares(small_gaps=0.11)}, ("unclear", "encoder_blind_to_style")),
+        ({"others": 9, "shares": shares(small_gaps=0.11, base_is_near=True)}, ("unclear", "base_knows_it")),
         ({"is_attribute_missing": True}, ("no", "attribute_missing")),
         ({"is_attribute_missing": True, "shares": shares((0.2, 0.0, 0.51))}, ("unclear", "partly")),
         ({"loss_fell": None}, ("yes", "learned")),

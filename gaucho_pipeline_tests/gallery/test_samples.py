@@ -1,4 +1,4 @@
-"""What is asked of a model: prompts and seeds in their order, plans, and Portuguese."""
+"""What is asked of a model: prompts and seeds in their order, and Portuguese."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pydantic import ValidationError
 
 from gaucho_pipeline.concepts.gallery import GallerySpec
 from gaucho_pipeline.gallery.samples import Sample, samples_of, untranslated
-from gaucho_pipeline.prompts.plans import SUBJECTS, dreambench, heritage
-from gaucho_pipeline.prompts.templates import ConceptWords, without_token
+from gaucho_pipeline.prompts.templates import ConceptWords
 
 
 def test_samples_are_in_the_order_of_prompts_and_seeds_and_the_class_noun_comes_last() -> None:
@@ -45,40 +44,8 @@ def test_what_reads_portuguese_is_given_it_and_scored_in_english() -> None:
     assert untranslated(spec) == []
 
 
-@pytest.mark.parametrize(
-    ("prompt", "plain"),
-    [
-        ("a photo of {token} {class_noun}", "a photo of a cup"),
-        ("a {token} {class_noun} in the snow", "a cup in the snow"),
-        ("a red {token} {class_noun}", "a red cup"),
-        ("a gaucho holding {token} {class_noun}", "a gaucho holding a cup"),
-        ("{token} {class_noun} by day", "a cup by day"),
-    ],
-)
-def test_the_token_leaves_the_prompt_as_english(prompt: str, plain: str) -> None:
-    assert without_token(prompt, "cup") == plain
-
-
 def test_a_glossary_and_portuguese_go_with_prompts() -> None:
     with pytest.raises(ValidationError, match="language: pt goes with prompts"):
         GallerySpec(language="pt")
     with pytest.raises(ValidationError, match="glossary goes with language: pt"):
         GallerySpec(prompts=("{token}",), glossary={"a": "b"})
-
-
-@pytest.mark.parametrize("subject", SUBJECTS)
-def test_plans_suit_the_kind_of_subject(subject: str) -> None:
-    prompts = heritage(subject)  # type: ignore[arg-type]
-    assert len(set(prompts)) == len(prompts) == 11
-    assert all("{token} {class_noun}" in prompt for prompt in prompts)
-    assert ("a woodcut of {token} {class_noun}" in prompts, "a photo of {token} {class_noun}" in prompts) == (True, True)
-    GallerySpec(prompts=prompts)
-
-
-def test_the_benchmarks_prompts_are_twenty_five_and_others_for_the_living() -> None:
-    thing, animal = dreambench("thing"), dreambench("animal")
-    assert len(set(thing)) == len(set(animal)) == 25
-    assert len(set(thing) & set(animal)) == 15
-    assert "a {token} {class_noun} wearing a santa hat" in animal
-    assert "a {token} {class_noun} floating in an ocean of milk" in thing
-    assert dreambench("person") == animal

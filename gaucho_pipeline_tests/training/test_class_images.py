@@ -17,6 +17,7 @@ from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.training.class_images import generated_images, own_images
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -29,7 +30,7 @@ def generated(root: Path, count: int = 3, **keys: Any) -> dict[Path, str]:
     base = base_models.load("embedded", None, torch.device("cpu"))
     wanted = ClassImages(count=count, num_inference_steps=2, **keys)
     spec = TrainingSpec(prior="class_images", class_images=wanted, resolution=64)
-    return generated_images(base, spec, wanted, "tree", root, Reporter(None))
+    return generated_images(base, spec, wanted, ConceptWords("mtl", "tree"), root, Reporter(None))
 
 
 def test_generated_ones_are_made_once_and_differ(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

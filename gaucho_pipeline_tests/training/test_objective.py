@@ -13,7 +13,7 @@ from gaucho_pipeline.prompts.templates import class_prompt, prior_prompts
 from gaucho_pipeline.training.examples import Example, ImageSet
 from gaucho_pipeline.training.loop import Trainer
 from gaucho_pipeline_tests import tiny_models
-from gaucho_pipeline_tests.trainers import NOUN, TOKEN, disturb, encoded, new_trainer, posteriors
+from gaucho_pipeline_tests.trainers import TOKEN, WORDS, disturb, encoded, new_trainer, posteriors
 
 OTHER_CAPTION = "a photo of mtl tree in the snow at night"
 
@@ -88,19 +88,19 @@ def test_the_prior_loss_is_how_far_what_was_learned_moves_prompts_without_the_to
 def test_half_of_the_prior_prompts_name_the_class_and_the_rest_others() -> None:
     objective = new_trainer(prior_loss_weight=1.0).objective
     drawn = [prompt for step in range(20) for prompt in objective.prior_prompts_of(step, [0, 0])]
-    assert drawn.count(class_prompt(NOUN)) == 20
-    assert set(drawn) <= set(prior_prompts(NOUN))
+    assert drawn.count(class_prompt(WORDS)) == 20
+    assert set(drawn) <= set(prior_prompts(WORDS))
     assert len(set(drawn)) > 3
     assert not any(TOKEN in prompt for prompt in drawn)
 
 
 def test_images_of_the_class_are_learned_from_under_the_class_prompt_times_the_priors_weight() -> None:
-    of_class = ImageSet(["c0", "c1"], [class_prompt(NOUN)] * 2, [[each] for each in posteriors(2, 9)])
+    of_class = ImageSet(["c0", "c1"], [class_prompt(WORDS)] * 2, [[each] for each in posteriors(2, 9)])
     trainer = new_trainer(encoded(class_images=of_class), prior="class_images", prior_loss_weight=0.5)
     disturb(trainer)
     step = ByHand(trainer, 1)
     assert [example.name[0] == "c" for example in step.examples] == [False, False, True]
-    assert step.examples[2].prompt == class_prompt(NOUN)
+    assert step.examples[2].prompt == class_prompt(WORDS)
     errors = step.errors()
     assert loss_of(trainer, 1) == pytest.approx((errors[:2].mean() + 0.5 * errors[2]).item(), rel=1e-5)
     of_class = [trainer.objective.examples(number)[2] for number in range(6)]

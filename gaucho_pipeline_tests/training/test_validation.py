@@ -11,7 +11,7 @@ from gaucho_pipeline.concepts.training import TrainingSpec
 from gaucho_pipeline.prompts.templates import instance_prompt, prior_prompts
 from gaucho_pipeline.training import validation
 from gaucho_pipeline.training.examples import Encoded, ImageSet, Member
-from gaucho_pipeline_tests.trainers import NOUN, WORDS, disturb, new_trainer, posteriors
+from gaucho_pipeline_tests.trainers import WORDS, disturb, new_trainer, posteriors
 
 PROMPT = instance_prompt(WORDS)
 
@@ -68,7 +68,7 @@ def test_of_many_images_some_are_measured_spread_over_all() -> None:
 
 
 def test_how_far_the_model_moved_is_measured_without_the_token() -> None:
-    trainer, prompts = new_trainer(validation_noises=8), prior_prompts(NOUN)
+    trainer, prompts = new_trainer(validation_noises=8), prior_prompts(WORDS)
     images = trainer.encoded.validation
     assert validation.prior_change(trainer.model, images, prompts) == (0, 0)
     disturb(trainer, 0.02)
@@ -133,6 +133,6 @@ def test_no_more_is_computed_at_once_than_memory_was_found_to_hold(at_once: int,
     trainer.model.eval_batch_size = at_once
     trainer.model.family.network.register_forward_pre_hook(lambda _module, given: counts.append(len(given[0])))
     validation.errors(trainer.model, posteriors(3, 5), instance_prompt(WORDS))
-    validation.prior_change(trainer.model, posteriors(3, 5), prior_prompts(NOUN))
+    validation.prior_change(trainer.model, posteriors(3, 5), prior_prompts(WORDS))
     assert max(counts) == most
     assert sum(counts) == 3 * 12

@@ -31,7 +31,7 @@ const wordsOf = text => new Set(text.replaceAll(/\{\w+\}/g, " ").toLowerCase().m
 function countWords() {
   const captions = captioned().map(captionOf), counts = new Map();
   for (const text of captions) for (const each of wordsOf(text)) counts.set(each, (counts.get(each) ?? 0) + 1);
-  const plain = wordsOf(data.plain_caption);  // what every caption says by itself
+  const plain = wordsOf(`${data.plain_caption} of`);  // what every caption says by itself
   const all = [...counts].filter(([each, count]) => count === captions.length && captions.length > 1 && !plain.has(each)).map(([each]) => each);
   const said = [...counts].filter(([each]) => !plain.has(each)).sort((one, other) => other[1] - one[1] || one[0].localeCompare(other[0]));
   document.getElementById("words-in-all").textContent = all.length ? word("words_in_all", { words: all.join(", ") }) : said.length ? "" : word("words_in_none");

@@ -1,0 +1,58 @@
+"""What a caption of a style says: everything that a picture shows, and nothing of how it is drawn.
+
+What captions say is not learned with the token, and what they leave out is: a caption that says *a black and white woodcut by José
+Lutzenberger of a horse* would leave the token nothing to stand for. Media, their plainest adjectives and the author's name are left out
+where they open a caption or fill a part of it between commas; elsewhere they may be what is shown, and are only counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_MEDIA = (
+    "photo", "photograph", "picture", "image", "drawing", "painting", "oil painting", "watercolor", "watercolour", "engraving",
+    "etching", "woodcut", "wood engraving", "linocut", "lithograph", "print", "sketch", "illustration", "daguerreotype", "cyanotype",
+    "oil on canvas", "foto", "fotografia", "imagem", "desenho", "pintura", "aquarela", "gravura", "xilogravura", "linogravura",
+    "litografia", "água-forte", "estampa", "ilustração", "óleo sobre tela", "daguerreótipo", "cianótipo", "nanquim",
+)  # fmt: skip
+_ADJECTIVES = (
+    "black and white", "black-and-white", "monochrome", "sepia", "color", "colour", "colored", "coloured", "old", "vintage", "antique",
+    "ink", "pencil", "charcoal", "detailed", "simple", "preto e branco", "em preto e branco", "colorida", "colorido", "antiga", "antigo",
+    "a lápis", "a nanquim", "a carvão",
+)  # fmt: skip
+_ARTICLES = ("a", "an", "the", "um", "uma", "o", "this is a", "this is an")
+_OF = ("of", "showing", "depicting", "de", "do", "da", "dos", "das", "mostrando", "com")
+_BY = ("by", "after", "de", "do", "da", "por")
+
+
+def _any_of(words: Iterable[str]) -> str:
+    return "|".join(re.escape(word).replace(r"\ ", " ") for word in sorted(set(words), key=len, reverse=True))
+
+
+def names_style(text: str, nouns: Iterable[str], author: str = "") -> bool:
+    """Whether a caption still says a medium or its author. `nouns`: the class noun and other words for it."""
+    name = _plain_name(author)
+    words = [*_MEDIA, *nouns, *([name] if name else [])]
+    return re.search(rf"(?i)(?<![\w-])(?:{_any_of(words)})(?![\w-])", text) is not None
+
+
+def without_style(text: str, nouns: Iterable[str], author: str = "") -> str:
+    """A caption without the medium that opens it, without parts that say only how it is made, and without its author's name.
+
+    `nouns`: the class noun and other words for it.
+    """
+    media, adjectives = _any_of([*_MEDIA, *nouns]), _any_of(_ADJECTIVES)
+    manner = rf"(?:(?:{adjectives})[\s,]+)*(?:{media})(?:\s+(?:{adjectives}))*"
+    if name := _plain_name(author):
+        text = re.sub(rf"(?i)[\s,;:–-]*(?:\b(?:{_any_of(_BY)})\s+)?(?<!\w){re.escape(name)}(?!\w)", "", text)
+    text = re.sub(rf"(?i)^\s*(?:(?:{_any_of(_ARTICLES)})\s+)?{manner}\s+(?:{_any_of(_OF)})\s+(?=\S)", "", text)
+    only = re.compile(rf"(?i)(?:(?:{_any_of(_ARTICLES)})\s+)?(?:{manner}|{adjectives})")
+    parts = [part.strip(" ;:–-") for part in text.split(",")]
+    return ", ".join(part for part in parts if part and not only.fullmatch(part))
+
+
+def _plain_name(author: str) -> str:
+    """A name as captions give it: without years and remarks; '' for one so short that it may be a word."""
+    name = " ".join(re.split(r"[(\[,;<]", author, maxsplit=1)[0].split())
+    return name if len(name) > 4 else ""

@@ -1,0 +1,102 @@
+"""A style: what it needs to be learned and told by, and that everything that is made of it knows that it is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.evaluation.verdict import MIN_REAL_IMAGES
+from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.project.project import Project
+from gaucho_pipeline.prompts.templates import ConceptWords
+from gaucho_pipeline_tests.conftest import SMALL, draw_folder, folder_concept, write_concepts
+from gaucho_pipeline_tests.programs import invoke, run_stage
+from gaucho_pipeline_tests.standing import stand_all
+
+SPOKEN = SMALL["curation"] | {"captions": "title"}
+
+
+def project_of(folder: Path, **keys: Any) -> Project:
+    others = draw_folder(folder / "others", "araucaria", MIN_REAL_IMAGES)
+    works = draw_folder(folder / "works", "chimarrao", 4)
+    given = {"subject": "style", "curation": SPOKEN, "evaluation": {"look_alikes": {"folder": str(others)}}}
+    concept = folder_concept(works, "dnc", "woodcut") | given | keys
+    return Project(write_concepts(folder / "concepts.yaml", {"engraver": concept}), folder / "data")
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"curation": SMALL["curation"]}, "captions must say what each image shows"),
+        (
+            {"curation": SPOKEN | {"captions": "context", "context": {"model": "embedded"}}},
+            r"captions: title, catalogue or model",
+        ),
+        ({"evaluation": {}}, r"works of others.*look_alikes: \{folder"),
+        ({"training": {"mask": {}}, "curation": SPOKEN | {"masks": {}}}, "training.mask"),
+        ({"gallery": {"plan": "dreambench", "prompts": []}}, "gallery.plan: dreambench"),
+    ],
+    ids=["plain captions", "captions of the medium", "nobody else's works", "masks", "a plan without styles"],
+)
+def test_what_a_style_cannot_be_learned_or_told_by_is_refused_with_what_to_write(keys: dict[str, Any], said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"subject: style: .*{said}"):
+        project_of(tmp_path, **keys).concept("engraver")
+
+
+def test_the_curators_own_captions_may_be_all_there_are(tmp_path: Path) -> None:
+    (tmp_path / "overrides.csv").write_text("image,decision,caption\n", encoding="utf-8")
+    keys = SMALL["curation"] | {"overrides": str(tmp_path / "overrides.csv")}
+    assert project_of(tmp_path, curation=keys).concept("engraver").words.is_style
+
+
+def test_every_stage_is_told_that_it_is_a_style_and_its_version_depends_on_it(tmp_path: Path) -> None:
+    (tmp_path / "style").mkdir()
+    (tmp_path / "thing").mkdir()
+    planned = {"gallery": {"prompts": []}}
+    style = project_of(tmp_path / "style", **planned).concept("engraver")
+    thing = project_of(tmp_path / "thing", subject="thing", **planned).concept("engraver")
+    assert style.words == ConceptWords("dnc", "woodcut", is_style=True)
+    for part in ("curation", "training", "gallery"):
+        assert style.resolved_spec(part)["is_style"] is True
+        assert "is_style" not in thing.resolved_spec(part)
+    assert "a woodcut" in style.resolved_spec("training")["prior_prompts"]
+    assert all(prompt.startswith("a {token} {class_noun} of ") for prompt in style.part("gallery").prompts)
+
+
+def test_captions_say_what_is_shown_and_the_log_counts_those_that_still_name_the_medium(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    for number, path in enumerate(sorted((tmp_path / "works").iterdir())):
+        path.rename(path.with_name(f"{('woodcut of a rider', 'a man with a photograph')[number % 2]} {number}{path.suffix}"))
+    said = [run_stage(project, asset, "engraver", tmp_path / asset).stderr for asset in ("raw_crawl", "curated_set")]
+    artifact = project.store.current("curated_set", "engraver")
+    assert artifact, said
+    captions = sorted(row["caption"] for row in read_table(artifact.folder / "images.jsonl"))
+    assert [caption[:-2] for caption in captions] == [f"a {{token}} {{class_noun}} of {each}" for each in
+                                                      (*["a man with a photograph"] * 2, *["a rider"] * 2)]  # fmt: skip
+    assert "2 of 4 captions may still say how the picture is made" in said[1]
+    assert "a man with a photograph" in said[1]
+
+
+def test_from_works_to_the_page_a_style_is_scored_and_shown_as_one(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    assert invoke(project, "run").exit_code == 0
+    checkpoint = project.store.current("checkpoint", "engraver")
+    assert checkpoint
+    assert checkpoint.manifest.training_spec().words == project.concept("engraver").words
+    assert "instance_prompt: a dnc woodcut\n" in (checkpoint.folder / "README.md").read_text(encoding="utf-8")
+    site = project.store.current("gallery_site", "all")
+    assert site
+    page = (site.folder / "engraver" / "en.html").read_text(encoding="utf-8")
+    assert "what tells the real works from those of others" in page
+    assert "prompt=&#34;a dnc woodcut&#34;" in page
+
+
+def test_the_dreambooth_benchmark_has_no_prompts_for_a_style(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    stand_all(project)
+    found = invoke(project, "benchmark", "dreambench", "engraver")
+    assert found.exit_code == 2
+    assert "it has none for a style" in found.output
