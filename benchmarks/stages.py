@@ -15,11 +15,11 @@ from gaucho_pipeline.project.project import Project
 _OPEN_FILTERS = {"min_side": 64, "min_sharpness": 0.0, "max_graphic": 1.0, "near_duplicate_correlation": 1.0}
 
 
-def curated_project(place: Path, training: dict[str, Any], **curation: Any) -> Project:
+def curated_project(place: Path, training: dict[str, Any], gallery: dict[str, Any] | None = None, **curation: Any) -> Project:
     """The photographs of `place`/photos as the concept `thing`, crawled and curated with hardly a filter."""
     source = {"folder": {"path": "photos", "license": "cc0", "author": "benchmark", "source": "benchmark"}}
     concept = {"token": "sks", "class_noun": "thing", "crawl": {"sources": [source]}, "curation": _OPEN_FILTERS | curation}
-    concept["training"] = training
+    concept |= {"training": training, "gallery": gallery or {}}
     (place / "concepts.yaml").write_text(yaml.safe_dump({"concepts": {"thing": concept}}), encoding="utf-8")
     project = Project(place / "concepts.yaml", place / "data")
     for asset in ("raw_crawl", "curated_set"):
