@@ -39,6 +39,8 @@ SHOWN = (
     "cup on the beach by day",
 )  # fmt: skip
 PROMPTS = [f"a {{token}} {{class_noun}} of a {what}" for what in SHOWN]
+TRAINING = {"base_model": "embedded", "prior_loss_weight": 0.2, "train_text_encoder": True}
+"""A style is in every part of a picture: with more of a prior, and the token's words as they are, only a part of it is learned."""
 CURATION = {
     "min_side": 64, "min_sharpness": 1e-6, "max_graphic": 1.0, "min_entropy": 0.0, "near_duplicate_distance": 0,
     "near_duplicate_correlation": 1.0, "captions": "title",
@@ -88,7 +90,7 @@ def teach(folder: Path, works: Path, others: Path, training: dict[str, Any], see
     concept = {
         "token": TOKEN, "class_noun": NOUN, "subject": "style", "curation": CURATION, "training": training,
         "crawl": {"sources": [{"folder": {"path": str(works), "license": "cc0", "author": "drawn", "source": "drawn"}}]},
-        "gallery": {"prompts": PROMPTS, "seeds": [seed * 10 + number for number in range(4)]},
+        "gallery": {"prompts": PROMPTS, "seeds": [seed * 10 + number for number in range(8)]},
         "evaluation": {"look_alikes": {"folder": str(others)}},
     }  # fmt: skip
     folder.mkdir(parents=True)
@@ -105,7 +107,7 @@ def sheet(project: Any, path: Path) -> None:
 
     curated, gallery = (project.artifact(name, "photographer").folder for name in ("curated_set", "sample_gallery"))
     rows = read_rows(gallery / "pictures.jsonl", Picture)
-    drawn = {model: [row.file for row in rows if row.kind == "concept" and row.model == model][::4] for model in ("base", "tuned")}
+    drawn = {model: [row.file for row in rows if row.kind == "concept" and row.model == model][::8] for model in ("base", "tuned")}
     works = [curated / row.file for row in read_rows(curated / "images.jsonl", TrainImage)]
     lines = [works[: len(PROMPTS)], *([gallery / name for name in names] for names in drawn.values())]
     whole = Image.new("RGB", (SIDE * len(PROMPTS), SIDE * len(lines)))
@@ -137,7 +139,7 @@ def main() -> None:
                 ("one step", others, {"max_steps": 1}),
                 ("among own works", own, longest),
             ):
-                project = teach(root / run.replace(" ", "_"), works, beside, {"base_model": "embedded", "seed": seed, **keys}, seed)
+                project = teach(root / run.replace(" ", "_"), works, beside, TRAINING | {"seed": seed, **keys}, seed)
                 found = project.artifact("evaluation", "photographer").manifest.metrics
                 verdicts.setdefault(run, Counter())[found.verdict] += 1
                 shares = [
