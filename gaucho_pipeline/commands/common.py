@@ -1,4 +1,4 @@
-"""What the commands of the command line share: how one that failed ends."""
+"""What the commands of the command line share: what completes a name, how a person is asked, and how a command that failed ends."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def read_help(command: click.Command, read: Callable[[str], str]) -> None:
             parameter.help = read(parameter.help)
     for below in command.commands.values() if isinstance(command, click.Group) else ():
         read_help(below, read)
+
+
+YES, NO = ("y", "yes", "s", "sim"), ("n", "no", "não", "nao", "")
+
+
+def confirm(question: str) -> bool:
+    """Whether a person says yes, in either language; no where nobody answers. Asked again after any other word."""
+    while True:
+        click.echo(_("{question} [y/N]", question=question), nl=False, err=True)
+        click.echo(" ", nl=False, err=True)
+        line = sys.stdin.readline()
+        if (answer := line.strip().casefold()) in YES:
+            return True
+        if not line or answer in NO:
+            return False
 
 
 def reports_errors(command: Callable[..., None]) -> Callable[..., None]:

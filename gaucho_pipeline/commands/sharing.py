@@ -10,7 +10,7 @@ import click
 
 from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION, SAMPLE_GALLERY
 from gaucho_pipeline.commands import upkeep as upkeep
-from gaucho_pipeline.commands.common import complete_concept, reports_errors
+from gaucho_pipeline.commands.common import complete_concept, confirm, reports_errors
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.published import published_folders
@@ -195,7 +195,7 @@ def push(project: Project, concept: str, repository: str, is_private: bool, is_s
 
     def may_begin() -> bool:
         question = _("put {concept} into {repository}, for others to see?", concept=concept, repository=repository)
-        return is_sure or click.confirm(question, err=True)
+        return is_sure or confirm(question)
 
     address = put_there(project, concept, repository, is_private, may_begin)
     click.echo(address or _("nothing was put there"))
