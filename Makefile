@@ -7,11 +7,15 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 .PHONY: setup demo test check test-scale tables catalogue lint bench gpu mutants record chaos lock
 
 # HASHES=1: only files whose hashes locks/ has; TORCH=any beside it: but for torch, as this index builds it
-setup: .venv/.made
+MADE := .venv/.made$(if $(HASHES),-by-hashes)
+setup: $(MADE)
 
-.venv/.made: pyproject.toml constraints.txt
+$(MADE): pyproject.toml constraints.txt $(if $(HASHES),$(wildcard locks/*.txt))
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 with its venv module is needed (Debian: apt install python3 python3-venv;" \
 	  "macOS and Windows: python.org); or name one: make setup PYTHON=/path/to/python3.12" >&2; exit 1; }
+ifdef HASHES
+	@test ! -e .venv || { echo "what is in .venv was installed without hashes; remove it first: rm -r .venv" >&2; exit 1; }
+endif
 	$(PYTHON) -m venv .venv
 ifdef HASHES
 	$(PIP) --require-hashes --no-deps --requirement locks/all-but-torch.txt
@@ -22,13 +26,14 @@ else
 	$(PIP) --require-hashes --no-deps --requirement locks/torch.txt || { echo "if this index serves another build of torch than the" \
 	  "public one: make setup HASHES=1 TORCH=any" >&2; exit 1; }
 endif
-	$(PIP) --no-deps --editable .
+	$(PIP) --require-hashes --no-deps --requirement locks/for-tests.txt # for one file of it
+	$(PIP) --no-build-isolation --no-deps --editable . # by the setuptools that is here
 else
 	$(PIP) --constraint constraints.txt torch
 	$(PIP) --constraint constraints.txt --editable '.[dev]'
 	$(PIP) --constraint constraints.txt --no-deps open_clip_torch # for one file of it
 endif
-	touch $@
+	touch .venv/.made $@
 
 demo: setup
 	$(BIN)/gaucho demo
@@ -75,6 +80,7 @@ lock: setup
 	$(PIP) --constraint constraints.txt uv
 	echo torch | $(LOCK) --output-file locks/torch.txt -
 	$(LOCK) --extra dev $(OF_TORCH:%=--no-emit-package %) --output-file locks/all-but-torch.txt pyproject.toml
+	echo open_clip_torch | $(LOCK) --no-deps --output-file locks/for-tests.txt -
 
 record: setup
 	GAUCHO_RECORD=1 $(BIN)/pytest -n0 gaucho_pipeline_tests/project/test_code_versions.py gaucho_pipeline_tests/families/test_families_taught.py

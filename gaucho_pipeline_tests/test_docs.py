@@ -100,7 +100,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 def anchors(page: Path) -> set[str]:
     """What the headings of a page are called in links, as GitHub does it."""
-    headings = re.findall(r"(?m)^#+ (.+)$", page.read_text(encoding="utf-8"))
+    headings = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8")))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-LOCKS = ("all-but-torch.txt", "torch.txt")
+LOCKS = ("all-but-torch.txt", "torch.txt", "for-tests.txt")
 ONLY_THERE = {"colorama", "pywin32", "pyreadline3", "brotlicffi", "pypydispatcher", "httpx2-jsfetch", "toml", "setuptools"}
 """Packages that other systems need, or other interpreters: constraints.txt is of this one."""
 
@@ -46,7 +46,13 @@ def test_every_package_has_hashes_and_the_version_of_the_constraints(name: str) 
 def test_everything_that_the_project_and_its_tests_need_is_locked() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needed = {canonicalize_name(Requirement(text).name) for text in (*project["dependencies"], *project["optional-dependencies"]["dev"])}
-    assert needed <= locked("all-but-torch.txt").keys() | locked("torch.txt").keys()
+    builds = {
+        canonicalize_name(Requirement(text).name)
+        for text in tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    }
+    assert needed | builds <= locked("all-but-torch.txt").keys() | locked("torch.txt").keys()
+    assert builds <= locked("all-but-torch.txt").keys()
+    assert locked("for-tests.txt").keys() == {"open-clip-torch"}
     assert "torch" not in locked("all-but-torch.txt")
 
 

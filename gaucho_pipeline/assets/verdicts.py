@@ -29,14 +29,16 @@ RULE = Bilingual(
 STYLE_RULE = Bilingual(
     pt="Sim: naquilo que distingue as obras reais das de outros, e do que o modelo de base desenha, as imagens geradas percorreram mais "
     "de metade do caminho até as reais (com 97,5 % de certeza), e na semelhança ao menos um quarto dele (com 75 %). Não: em uma das duas "
-    "percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos. Nos demais casos é incerto; também onde o "
-    "codificador não distingue as obras reais das de outros, onde metade das imagens ou mais são cópias, onde há uma só imagem para cada "
+    "percorreram menos de metade do caminho (com 97,5 %), ou deixaram de seguir os pedidos, ou à maioria falta com certeza algo que "
+    "devem mostrar. Nos demais casos é incerto; também com menos de dez obras de outros, onde o codificador não distingue as obras "
+    "reais das de outros, onde metade das imagens ou mais são cópias, onde há uma só imagem para cada "
     "pedido, e onde o erro do treino não caiu.",
     en="Yes: in what tells the real works from those of others, and from what the base model draws, the pictures have come more than half "
     "of the way to the real ones (with 97.5 % certainty), and in similarity at least a quarter of it (with 75 %). No: in one of the two "
-    "they have come less than half of the way (with 97.5 %), or they no longer follow the prompts. Anything else is unclear; also where "
-    "the encoder cannot tell the real works from those of others, where half of the pictures or more are copies, where there is one "
-    "picture for each prompt, and where the training loss did not fall.",
+    "they have come less than half of the way (with 97.5 %), or they no longer follow the prompts, or most lack for certain what they "
+    "must show. Anything else is unclear; also with fewer than ten works of others, where the encoder cannot tell the real works from "
+    "those of others, where half of the pictures or more are copies, where there is one picture for each prompt, and where the training "
+    "loss did not fall.",
 )
 
 
@@ -101,8 +103,8 @@ REASONS: dict[str, Bilingual] = {
         en="This encoder cannot tell the real works from those of others: only eyes can. Ask people who know the style.",
     ),
     "too_few_others": Bilingual(
-        pt="Há menos de quatro obras de outros que se possam ler, e sem elas não se sabe.",
-        en="There are fewer than four works of others that can be read, and without them nobody knows.",
+        pt="Há menos de dez obras de outros que se possam ler, e com tão poucas não se sabe.",
+        en="There are fewer than ten works of others that can be read, and with so few nobody knows.",
     ),
     "base_knows_it": Bilingual(
         pt="O modelo de base já desenhava algo tão parecido quanto as imagens reais entre si.",

@@ -110,6 +110,8 @@ def _paths(concept: str, seeds: Sequence[int], out: Path | None) -> list[Path]:
 @reports_errors
 def sequence(project: Project, concept: str, story: str, out: Path | None) -> None:
     """Draw STORY, a YAML file or the name of a ready-made story, with what was learned of CONCEPT: frames, films and a filmstrip."""
+    if project.concept(concept).words.is_style:
+        raise ConfigError(_("{slug}: stories are of subjects, and it is a style", slug=concept))
     asked = project.concept(concept).sequence
     named = STORIES | {each.name: each for each in (asked.stories if asked else ())}
     if story not in named and not Path(story).exists():

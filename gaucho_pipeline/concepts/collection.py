@@ -118,7 +118,7 @@ class CollectionSpec(TrainingSpec):
     def shared(self, concept: ConceptFacts) -> JsonObject:
         """Words are each concept's own."""
         members = self.members if self.prior_loss_weight else ()
-        return JsonObject(prior_prompts={member.class_noun: prior_prompts(member.words) for member in members})
+        return JsonObject(prior_prompts={_class_of(member): prior_prompts(member.words) for member in members})
 
     def other_inputs(self, own: str) -> tuple[OtherInput, ...]:
         """The curated sets of its concepts."""
@@ -152,6 +152,11 @@ def owners_of(collections: Mapping[str, Collection]) -> dict[str, Sequence[str]]
         for concept in collection.concepts:
             found.setdefault(concept, []).append(slug)
     return dict(found)
+
+
+def _class_of(member: CollectionMember) -> str:
+    """The class noun of a concept, which a style may share with a subject."""
+    return f"{member.class_noun} (style)" if member.is_style else member.class_noun
 
 
 def _written(part: Part) -> dict[str, Any]:

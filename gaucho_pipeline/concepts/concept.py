@@ -203,7 +203,7 @@ class Concept(Specified, Spec):
     def _can_be_learned_as_a_style(self) -> Self:
         if self.subject != "style":
             return self
-        if self.curation.captions == "context" or (self.curation.captions == "prompt" and self.curation.overrides is None):
+        if self.curation.captions in ("prompt", "context"):
             raise ValueError(
                 "subject: style: captions must say what each image shows, so that how it is made is left for the token; "
                 "write under curation: captions: title, catalogue or model"
@@ -215,6 +215,8 @@ class Concept(Specified, Spec):
             )
         if self.training.mask:
             raise ValueError("subject: style: training.mask is of a subject in an image; a style is all of it")
+        if self.sequence:
+            raise ValueError("subject: style: sequence: stories are of subjects; remove it")
         if self.gallery.plan == "dreambench" and not self.gallery.prompts:
             raise ValueError("subject: style: gallery.plan: dreambench has prompts of things and of the living only; take heritage")
         return self

@@ -64,8 +64,9 @@ class EvaluationSpec(Part):
         return self.with_recommended({**encoders, "scorers": scorers})
 
     def shared(self, concept: ConceptFacts) -> JsonObject:
-        """What pictures must show, in English words: another list is another evaluation."""
-        return JsonObject(attributes=[each.read("en") for each in concept.attributes]) if concept.attributes else JsonObject()
+        """What pictures must show, in English words, and whether works of others tell them: another one is another evaluation."""
+        attributes = {"attributes": [each.read("en") for each in concept.attributes]} if concept.attributes else {}
+        return JsonObject(**attributes, **({"is_style": True} if concept.words.is_style else {}))
 
     def files(self) -> tuple[Path, ...]:
         folder = self.look_alikes.folder if self.look_alikes else None

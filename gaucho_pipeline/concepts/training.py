@@ -63,7 +63,7 @@ class TrainingSamples(Spec):
     """Pictures while it trains: they change nothing of what is learned."""
 
     prompts: tuple[Prompt, ...] = Field(
-        ("a photo of {token} {class_noun}",), min_length=1, max_length=8, description="What is drawn, with {token} and {class_noun}"
+        (), max_length=8, description="What is drawn, with {token} and {class_noun}; absent: what the concept is learned by"
     )
     seeds: tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...] = Field(
         (1,), min_length=1, max_length=4, description="One picture for each"

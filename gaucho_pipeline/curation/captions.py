@@ -79,7 +79,7 @@ def caption_of(picture: Captioned, spec: CurationSpec, words: ConceptWords) -> C
     given = {"title": _braceless(caption_title(picture.title)), "prompt": ""}
     text = given.get(spec.captions, picture.answer)
     if words.is_style:
-        text = without_style(text, style_nouns(spec, words), picture.author)
+        text = without_style(_braceless(text), style_nouns(spec, words), picture.author)
     return Caption(with_token(text, words), spec.captions if text.strip() else "prompt")
 
 

@@ -16,14 +16,16 @@ _MEDIA = (
     "oil on canvas", "foto", "fotografia", "imagem", "desenho", "pintura", "aquarela", "gravura", "xilogravura", "linogravura",
     "litografia", "água-forte", "estampa", "ilustração", "óleo sobre tela", "daguerreótipo", "cianótipo", "nanquim",
 )  # fmt: skip
+_LOOKS = ("black and white", "black-and-white", "monochrome", "sepia", "preto e branco", "em preto e branco", "técnica mista")
+"""Words that say how a picture is made by themselves."""
 _ADJECTIVES = (
-    "black and white", "black-and-white", "monochrome", "sepia", "color", "colour", "colored", "coloured", "old", "vintage", "antique",
-    "ink", "pencil", "charcoal", "detailed", "simple", "preto e branco", "em preto e branco", "colorida", "colorido", "antiga", "antigo",
-    "a lápis", "a nanquim", "a carvão",
+    *_LOOKS, "color", "colour", "colored", "coloured", "old", "vintage", "antique", "ink", "pencil", "charcoal", "detailed", "simple",
+    "colorida", "colorido", "antiga", "antigo", "a lápis", "a nanquim", "a carvão",
 )  # fmt: skip
+"""Words that do so beside a medium; elsewhere they say what is shown."""
 _ARTICLES = ("a", "an", "the", "um", "uma", "o", "this is a", "this is an")
-_OF = ("of", "showing", "depicting", "de", "do", "da", "dos", "das", "mostrando", "com")
-_BY = ("by", "after", "de", "do", "da", "por")
+_OF = ("of", "showing", "depicting", "de", "do", "da", "dos", "das", "mostrando")
+_BY = ("by", "after", "por")
 
 
 def _any_of(words: Iterable[str]) -> str:
@@ -31,28 +33,29 @@ def _any_of(words: Iterable[str]) -> str:
 
 
 def names_style(text: str, nouns: Iterable[str], author: str = "") -> bool:
-    """Whether a caption still says a medium or its author. `nouns`: the class noun and other words for it."""
-    name = _plain_name(author)
-    words = [*_MEDIA, *nouns, *([name] if name else [])]
-    return re.search(rf"(?i)(?<![\w-])(?:{_any_of(words)})(?![\w-])", text) is not None
+    """Whether a caption still says a medium, how it looks, or its author. `nouns`: the class noun and other words for it."""
+    name = _full_name(author)
+    words = rf"(?:{_any_of([*_MEDIA, *nouns])})s?|{_any_of(_LOOKS)}" + (f"|{re.escape(name)}" if name else "")
+    return re.search(rf"(?i)(?<![\w-])(?:{words})(?![\w-])", text) is not None
 
 
 def without_style(text: str, nouns: Iterable[str], author: str = "") -> str:
-    """A caption without the medium that opens it, without parts that say only how it is made, and without its author's name.
+    """A caption without the medium that opens it, without parts that say only how it is made or by whom, and without *by* its author.
 
     `nouns`: the class noun and other words for it.
     """
-    media, adjectives = _any_of([*_MEDIA, *nouns]), _any_of(_ADJECTIVES)
-    manner = rf"(?:(?:{adjectives})[\s,]+)*(?:{media})(?:\s+(?:{adjectives}))*"
-    if name := _plain_name(author):
-        text = re.sub(rf"(?i)[\s,;:–-]*(?:\b(?:{_any_of(_BY)})\s+)?(?<!\w){re.escape(name)}(?!\w)", "", text)
+    media, adjectives, looks = rf"(?:{_any_of([*_MEDIA, *nouns])})s?", _any_of(_ADJECTIVES), _any_of(_LOOKS)
+    manner = rf"(?:(?:{adjectives})[\s,]+)*{media}(?:\s+(?:{adjectives}))*"
+    name = re.escape(_full_name(author)) or r"(?!)"
+    text = re.sub(rf"(?i)[\s,]*\b(?:{_any_of(_BY)})\s+{name}(?!\w)", "", text)
     text = re.sub(rf"(?i)^\s*(?:(?:{_any_of(_ARTICLES)})\s+)?{manner}\s+(?:{_any_of(_OF)})\s+(?=\S)", "", text)
-    only = re.compile(rf"(?i)(?:(?:{_any_of(_ARTICLES)})\s+)?(?:{manner}|{adjectives})")
-    parts = [part.strip(" ;:–-") for part in text.split(",")]
+    text = re.sub(rf"(?i)\s+(?:in|em)\s+(?:{looks})\s*$", "", text)
+    only = re.compile(rf"(?i)(?:(?:{_any_of(_ARTICLES)})\s+)?(?:{manner}|{looks}|{name})")
+    parts = [part.strip() for part in re.split(r"[,;]| [-–—] ", text)]
     return ", ".join(part for part in parts if part and not only.fullmatch(part))
 
 
-def _plain_name(author: str) -> str:
-    """A name as captions give it: without years and remarks; '' for one so short that it may be a word."""
+def _full_name(author: str) -> str:
+    """A name as captions give it: without years and remarks; '' for a single word, which may be what is shown."""
     name = " ".join(re.split(r"[(\[,;<]", author, maxsplit=1)[0].split())
-    return name if len(name) > 4 else ""
+    return name if " " in name else ""

@@ -8,7 +8,7 @@ look copied, beside the image that they look copied from). The figures and the v
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from gaucho_pipeline.evaluation.intervals import change_interval
 from gaucho_pipeline.evaluation.memorisation import COPY_DETECTOR_LINE, line_of, nearest
 from gaucho_pipeline.evaluation.reading import read_drawn, read_masked, read_small, small
 from gaucho_pipeline.evaluation.verdict import decide
-from gaucho_pipeline.files.digests import digest
+from gaucho_pipeline.files.digests import digest, file_digest
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.images.decoding import BadImage, decode, fit, jpeg_bytes
 from gaucho_pipeline.images.files import images_of
@@ -40,12 +40,14 @@ from gaucho_pipeline.scorers import SCORERS, Features, Scorer
 from gaucho_pipeline.stage.harness import StageResult, main
 from gaucho_pipeline.stage.reporter import Reporter
 from gaucho_pipeline.stage.request import StageRequest
+from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.store.manifest import read_manifest
 
 _THUMBNAIL = 320
 _PREFERRED = ("dinov2", "dino", "clip")
 """The encoder that is taken for what needs none in particular: the best at telling one subject from another."""
 _MAX_LOOK_ALIKES = 500
+_MAX_BYTES = 100_000_000
 
 
 def run(request: StageRequest, staging: Path, reporter: Reporter) -> StageResult:
@@ -61,7 +63,8 @@ def evaluate_concept(request: StageRequest, staging: Path, reporter: Reporter) -
     trained = read_manifest(checkpoint).metrics
     assert isinstance(trained, CheckpointMetrics)
     train_rows = read_rows(checkpoint / "train.jsonl", TrainImage)
-    material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, _look_alikes(spec, request.inputs, reporter))
+    alike = _look_alikes(spec, request.inputs, Forgotten(request.forgotten).sha256, reporter)
+    material = gather(gallery, checkpoint, request.inputs["curated_set"], train_rows, alike)
     _write_training(staging, train_rows, material.training)
     encoders, missing = _encoders(spec, reporter)
     seen = {kind: embed(encoder, material, request.concept_words, reporter) for kind, encoder in encoders.items()}
@@ -154,14 +157,16 @@ def gather(
     )
 
 
-def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], reporter: Reporter) -> list[Image.Image]:
-    """Images of what might be taken for the concept; those that cannot be read are left out, and told."""
+def _look_alikes(spec: EvaluationSpec, inputs: Mapping[str, Path], forgotten: Collection[str], reporter: Reporter) -> list[Image.Image]:
+    """Images of what might be taken for the concept; those that cannot be read, or were forgotten, are left out, and told."""
     paths = [folder / row.file for name, folder in inputs.items() if "/" in name for row in read_rows(folder / "images.jsonl", TrainImage)]
     if spec.look_alikes and spec.look_alikes.folder:
         paths += [file.path for file in images_of(spec.look_alikes.folder)]
     found, bad = list[Image.Image](), 0
     for path in paths[:_MAX_LOOK_ALIKES]:
         try:
+            if path.stat().st_size > _MAX_BYTES or file_digest(path) in forgotten:
+                raise BadImage("refused", "it is too large, or was forgotten")
             found.append(small(decode(path.read_bytes())))
         except (OSError, BadImage):
             bad += 1

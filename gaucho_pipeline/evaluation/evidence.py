@@ -14,7 +14,15 @@ from gaucho_pipeline.assets.verdicts import SUBJECT_SCORERS, Word
 from gaucho_pipeline.evaluation.attributes import missing
 from gaucho_pipeline.evaluation.features import Material, Seen, held_against
 from gaucho_pipeline.evaluation.shares import Estimate, Shares, found_again, shares
-from gaucho_pipeline.evaluation.verdict import ENOUGH_PICTURES, MAX_COPIED, MIN_SEPARATION, MIN_VARIETY, Evidence, pictures_needed
+from gaucho_pipeline.evaluation.verdict import (
+    ENOUGH_PICTURES,
+    MAX_COPIED,
+    MIN_SEPARATION,
+    MIN_VARIETY,
+    MIN_WORKS_OF_OTHERS,
+    Evidence,
+    pictures_needed,
+)
 from gaucho_pipeline.scorers import SCORERS
 from gaucho_pipeline.scorers.base import Vectors
 
@@ -29,9 +37,9 @@ def evidence_of(
     name = next((each for each in SUBJECT_SCORERS if each in scores), None)
     real = len(held_against(len(material.real())))
     own = seen[SCORERS[name].encoder or ""] if name and real >= 2 and len(material.rows) >= 2 else None
-    others = own.subject.others if own else None
-    if others is not None and not material.look_alikes:
-        own = None  # no work of others could be read
+    is_style = bool(own and own.subject.works_of_others is not None)
+    if is_style and len(material.look_alikes) < MIN_WORKS_OF_OTHERS:
+        own = None
     return Evidence(
         shares=shares(own.subject) if own else None,
         subject=scores[name] if name else None,
@@ -43,7 +51,7 @@ def evidence_of(
         drawn=drawn,
         scenes=unlike(own.subject.real) / max(unlike(own.subject.base), 1e-6) if own else None,
         variety=_variety(own) if own else None,
-        others=None if others is None else len(material.look_alikes),
+        works_of_others=len(material.look_alikes) if is_style else None,
     )
 
 

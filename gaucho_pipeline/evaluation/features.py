@@ -81,7 +81,7 @@ class Seen:
 
 
 def embed(encoder: Encoder, material: Material, words: ConceptWords, reporter: Reporter) -> Seen:
-    """What an encoder says of pictures, real images and controls: of a style, of works of others, since its controls have it too."""
+    """What an encoder says of pictures, real images and controls; of a style, of works of others: tiles in another order have it, too."""
     progress = reporter.progress(f"embedding by {encoder.backbone}", material.count(words.is_style), "pictures")
     prompts = {prompt: number for number, prompt in enumerate(dict.fromkeys(row.without_token for row in material.rows))}
     numbers = np.array([prompts[row.without_token] for row in material.rows], np.intp)

@@ -2,8 +2,9 @@
 
 *Similarity*: the mean cosine with the real images, from what controls (or the base model) have to what real images have among them.
 *Separation*: the same on the axis that tells real images best from controls and from the base model's pictures; it is fitted to other
-images than those that it is asked about. Colours alone come far on the first and not on the second; another form in the right place comes
-far on the second and not on the first. How often the verdict of both is right: benchmarks/verdicts.py.
+images than those that it is asked about. A style is held against works of others in the place of controls. Colours alone come far on the
+first and not on the second; another form in the right place comes far on the second and not on the first. How often the verdict of both is
+right: benchmarks/verdicts.py.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class SubjectVectors:
     """The base model's pictures, (m, width)."""
     tuned: Vectors
     """Those with what was learned, of the same prompts and seeds, (m, width)."""
-    others: Vectors | None = None
+    works_of_others: Vectors | None = None
     """Works of others, which a style is held against instead of controls, (k, width); None of a subject."""
 
 
@@ -73,15 +74,15 @@ def shares(vectors: SubjectVectors) -> Shares:
     Of at least two real images and two pictures; always the same for the same vectors.
     """
     measured, generator = _Measured(vectors), np.random.default_rng(0)
-    n, m, k = len(vectors.real), len(vectors.tuned), len(measured.others)
-    every_image, every_picture, every_other = np.ones(n), np.ones(m), np.ones(k)
+    n, m, k = len(vectors.real), len(vectors.tuned), len(measured.works_of_others)
+    every_image, every_picture, every_work = np.ones(n), np.ones(m), np.ones(k)
 
     def again(count: int) -> Numbers:
         return np.bincount(generator.integers(0, count, count), minlength=count).astype(float) if count else np.ones(0)
 
-    whole = measured.of(every_image, every_picture, every_other)
+    whole = measured.of(every_image, every_picture, every_work)
     drawn = np.array([found for _ in range(_DRAWS) if (found := measured.of(again(n), again(m), again(k)))])
-    pictures_alone = np.array([found for _ in range(_DRAWS // 4) if (found := measured.of(every_image, again(m), every_other))])
+    pictures_alone = np.array([found for _ in range(_DRAWS // 4) if (found := measured.of(every_image, again(m), every_work))])
     assert whole
     similarity, separation, gaps, near = drawn.T
     both = np.minimum(similarity, separation)
@@ -108,27 +109,27 @@ class _Measured:
     def __init__(self, vectors: SubjectVectors) -> None:
         real, n = vectors.real.astype(np.float64), len(vectors.real)
         self._among, self._tuned, self._base = real @ real.T, vectors.tuned @ real.T, vectors.base @ real.T
-        self.others = real[:0] if vectors.others is None else vectors.others
-        self._controls, self._beside = [control @ real.T for control in vectors.controls], self.others @ real.T
+        self.works_of_others = real[:0] if vectors.works_of_others is None else vectors.works_of_others
+        self._controls, self._works_and_real = [control @ real.T for control in vectors.controls], self.works_of_others @ real.T
         for matrix in (self._among, *self._controls):
             np.fill_diagonal(matrix, 0)  # an image with itself, and with what was made of it
         self._on_axis: dict[str, Numbers] = {name: np.zeros(len(getattr(vectors, name))) for name in ("real", "base", "tuned")}
         self._control_on_axis = [np.zeros(n) for _ in vectors.controls]
-        self._others_on_axis = np.zeros(len(self.others))
+        self._others_on_axis = np.zeros(len(self.works_of_others))
         fold, folds = np.arange(n) % min(_FOLDS, n), min(_FOLDS, n)
-        fold_of_others = np.arange(len(self.others)) % folds
+        fold_of_works = np.arange(len(self.works_of_others)) % folds
         for number in range(folds):
-            own, rest, beside = fold == number, fold != number, fold_of_others == number
-            against = [*(control[rest] for control in vectors.controls), self.others[~beside], vectors.base]
+            own, rest, works = fold == number, fold != number, fold_of_works == number
+            against = [*(control[rest] for control in vectors.controls), self.works_of_others[~works], vectors.base]
             axis = _Axis(real[rest], np.concatenate(against))
             self._on_axis["real"][own] = axis.of(real[own])
-            self._others_on_axis[beside] = axis.of(self.others[beside])
+            self._others_on_axis[works] = axis.of(self.works_of_others[works])
             for found, control in zip(self._control_on_axis, vectors.controls, strict=True):
                 found[own] = axis.of(control[own])
             for name in ("base", "tuned"):
                 self._on_axis[name] += axis.of(getattr(vectors, name)) / folds
 
-    def of(self, images: Numbers, pictures: Numbers, others: Numbers) -> tuple[float, float, float, float] | None:
+    def of(self, images: Numbers, pictures: Numbers, works: Numbers) -> tuple[float, float, float, float] | None:
         """Similarity, separation, the gap between start and ceiling, and whether the start is the base model's, by how often each is drawn.
 
         None where one image was drawn over and over.
@@ -138,11 +139,11 @@ class _Measured:
             return None
         own, drawn = images / images.sum(), pictures / pictures.sum()
         ceiling = images @ self._among @ images / pairs
-        of_others = others / others.sum() if len(others) else None
+        of_others = works / works.sum() if len(works) else None
         controls = [images @ matrix @ images / pairs for matrix in self._controls]
         on_axis = [own @ found for found in self._control_on_axis]
         if of_others is not None:
-            controls.append(of_others @ self._beside @ own)
+            controls.append(of_others @ self._works_and_real @ own)
             on_axis.append(of_others @ self._others_on_axis)
         base, control = drawn @ self._base @ own, max(controls)
         start = max(base, control)
@@ -156,10 +157,10 @@ class _Measured:
 class _Axis:
     """The direction that tells two sets of vectors apart, by least squares with a ridge; both sets weigh the same."""
 
-    def __init__(self, real: Numbers, others: Numbers) -> None:
-        rows = np.concatenate([real, others])
-        sides = np.concatenate([np.ones(len(real)), -np.ones(len(others))])
-        weights = np.concatenate([np.full(len(real), 0.5 / len(real)), np.full(len(others), 0.5 / len(others))])
+    def __init__(self, real: Numbers, against: Numbers) -> None:
+        rows = np.concatenate([real, against])
+        sides = np.concatenate([np.ones(len(real)), -np.ones(len(against))])
+        weights = np.concatenate([np.full(len(real), 0.5 / len(real)), np.full(len(against), 0.5 / len(against))])
         self._centre = weights @ rows
         rows = rows - self._centre
         scatter = (rows * weights[:, None]).T @ rows

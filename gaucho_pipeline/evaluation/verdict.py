@@ -21,6 +21,8 @@ MAX_SHARE_FOR_NO = 0.5
 MAX_SMALL_GAPS = 0.1
 MIN_FOUND_AGAIN = 0.6
 MIN_REAL_IMAGES = 4
+MIN_WORKS_OF_OTHERS = 10
+"""With fewer, intervals are too narrow: of works drawn again, four cover the truth 76 times of 100, ten 89 times."""
 MIN_SHARE_OF_ADHERENCE = 0.25
 ENOUGH_PICTURES = 8
 """With fewer, that pictures follow their prompts may be chance: whether they still do is not asked."""
@@ -51,7 +53,7 @@ class Evidence:
     """How unlike real images are to one another, as a share of how unlike the base model's pictures are."""
     variety: float | None = None
     """Of pictures of one prompt, as a share of the real images' own."""
-    others: int | None = None
+    works_of_others: int | None = None
     """Of a style, how many works of others it is held against; None of a subject."""
     is_attribute_missing: bool = False
     """Whether most pictures lack for certain what they must show."""
@@ -59,8 +61,8 @@ class Evidence:
 
 def decide(evidence: Evidence) -> Verdict:
     """The verdict by `RULE`: first whether the encoder can tell, then what the pictures show."""
-    found, is_style = evidence.shares, evidence.others is not None
-    if evidence.others is not None and evidence.others < MIN_REAL_IMAGES:
+    found, is_style = evidence.shares, evidence.works_of_others is not None
+    if evidence.works_of_others is not None and evidence.works_of_others < MIN_WORKS_OF_OTHERS:
         return Verdict("unclear", "too_few_others")
     if found is None or evidence.subject is None:
         return Verdict("unclear", "not_measured")

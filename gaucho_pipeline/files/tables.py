@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterable
@@ -55,3 +57,12 @@ def inert(value: object) -> str:
     """Text that no spreadsheet takes for a formula: where cells are parted by ';', what follows one begins a cell."""
     text = " ".join(str(value if value is not None else "").split())
     return re.sub(r"(^|;[\"'\s]*)(?=[=+\-@＝＋－＠])", r"\1'", text)
+
+
+def attributed(folder: Path) -> set[str]:
+    """The SHA-256 of the images that the table of credits in a folder names; none without one."""
+    path = folder / "ATTRIBUTION.csv"
+    if not path.is_file():
+        return set()
+    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+    return {row["sha256"] for row in rows if row.get("sha256")}

@@ -35,6 +35,8 @@ def samples_of(spec: GallerySpec, concept: ConceptWords) -> list[Sample]:
         read, _ = spec.for_model(prompt)
         words, written = fill_in(read, concept), fill_in(prompt, concept)
         plain = without_token(spec.in_english(prompt)[0], concept.class_noun)
+        if concept.is_style:
+            plain = plain.replace(f"a {concept.class_noun}", class_prompt(concept), 1)  # an engraving
         found += [Sample(words, seed, "" if written == words else written, plain) for seed in spec.seeds]
     if spec.class_pictures:
         alone = class_prompt(concept)

@@ -45,6 +45,8 @@ class PanelSources:
     """Prompts that the base model does not follow: nobody is asked about these."""
     look_alikes: Sequence[Path] = ()
     """Images of what might be taken for the concept; none: what the base model draws of the class noun."""
+    is_style: bool = False
+    """Whether the concept is a style, which an image has whatever the order of its tiles."""
 
 
 def real_images(sources: PanelSources) -> list[TrainImage]:
@@ -57,10 +59,12 @@ def candidates(sources: PanelSources, chance: random.Random) -> dict[Kind, list[
     rows = [row for row in read_rows(sources.gallery / "pictures.jsonl", Picture) if row.prompt not in sources.unfollowed]
     drawn = {kind: [row for row in rows if row.kind == kind] for kind in ("concept", "class")}
     real = [sources.curated / row.file for row in real_images(sources)]
+    without = [sources.gallery / row.file for row in drawn["class"] or rows if row.model == "base"] if sources.is_style else real
     found: dict[Kind, list[Candidate]] = {
         "real": [Candidate(PanelPicture(id=new_id(chance), kind="real"), partial(read_image, path)) for path in real],
         "control": [
-            Candidate(PanelPicture(id=new_id(chance), kind="control"), partial(_control, path, number)) for number, path in enumerate(real)
+            Candidate(PanelPicture(id=new_id(chance), kind="control"), partial(_control, path, number))
+            for number, path in enumerate(without)
         ],
     }
     for row in drawn["concept"]:

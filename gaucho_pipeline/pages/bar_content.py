@@ -41,6 +41,7 @@ class Bar:
 
 _TEXTS = {
     "separation": ("bar_separation", "bar_separation_text"),
+    "style": ("bar_style", "bar_style_text"),
     "similarity": ("bar_similarity", "bar_similarity_text"),
     "prompt": ("bar_prompt", "bar_prompt_text"),
 }
@@ -52,12 +53,12 @@ def place(value: float) -> float:
     return round(LEFT + WIDTH * (min(max(value, LOWEST), HIGHEST) - LOWEST) / (HIGHEST - LOWEST), 1)
 
 
-def bars(metrics: EvaluationMetrics, language: Language) -> list[Bar]:
+def bars(metrics: EvaluationMetrics, language: Language, is_style: bool = False) -> list[Bar]:
     """The figures that there are: an evaluation that could not be held against real images has none of the first two."""
     found = []
     for name, share in (("separation", metrics.separation), ("similarity", metrics.share)):
         if share:
-            found.append(_bar(name, share, language))
+            found.append(_bar("style" if is_style and name == "separation" else name, share, language))
     followed = _followed(metrics.scores.get("adherence"))
     return [*found, *([_bar("prompt", followed, language)] if followed else [])]
 

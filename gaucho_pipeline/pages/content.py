@@ -253,7 +253,7 @@ def concept_content(
         groups=_groups(own, metrics.unfollowed),
         prompts_are_english=not any(pair.read_as for pair in pairs),
         class_pairs=[pair for pair in pairs if pair.kind == "class"],
-        bars=bars(metrics, language),
+        bars=bars(metrics, language, trained.training_spec().words.is_style),
         scores=[score_content(name, score, language) for name, score in metrics.scores.items()],
         missing=[MissingScore(SCORERS[name].title.read(language), text) for name, text in metrics.missing.items()],
         stories=story_contents(folders.sequence, language),

@@ -115,6 +115,8 @@ def check_pinned(found: Artifact | None, recipe: Recipe, slug: str, named: str, 
             _("{key}: no {asset} {named} of {slug} stands; see: gaucho compare {slug}", key=key, asset=asset, named=named, slug=slug)
         )
     if found.manifest.training_spec().words != words:
-        raise GauchoError(_("{key}: {named} of {slug} was trained with another token or class noun", key=key, named=named, slug=slug))
+        raise GauchoError(
+            _("{key}: {named} of {slug} was trained with another token, class noun or kind of subject", key=key, named=named, slug=slug)
+        )
     if found.manifest.provenance.base_model != recipe.base_model:
         raise GauchoError(_("{key}: {named} of {slug} was trained on another base model", key=key, named=named, slug=slug))

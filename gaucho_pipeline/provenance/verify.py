@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,6 +38,9 @@ _SHOWN = (
 )
 _PICTURES_IN_BOXES = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1")
 _LARGEST = 100_000_000
+_CHUNKS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tEXt", b"zTXt", b"iTXt", b"caBX", b"pHYs", b"tIME", b"sRGB")
+"""Chunks of a PNG that show nothing else, and hide nothing: ours, and those of programs that save it plainly again."""
+_XMP_TEXT = "XML:com.adobe.xmp"
 
 
 @dataclass
@@ -79,14 +82,25 @@ def verify_file(path: Path, store: Store) -> Finding:
             mime = Image.MIME.get(image.format or "", "image/png")
             changes = _changes(image, content)
             facts = facts_in_xmp(content) if image.format == "GIF" else facts_in(image)  # Pillow reads no XMP of a GIF
-            pixels = pixels_digest(image)
+            pixels, said = pixels_digest(image), _said(image)
     except FileNotFoundError:
         raise ConfigError(_("{path}: there is no such file", path=path)) from None
     except ConfigError:
         raise
     except Exception as error:  # as `images/decoding.py` says: Pillow raises eleven kinds on broken files
         raise ConfigError(_("{path}: is no picture that can be read ({error})", path=path, error=error)) from None
-    return _finding(content, mime, facts, pixels, store, changes)
+    finding = _finding(content, mime, facts, pixels, store, changes)
+    if finding.artifact and facts is not None and not _says_the_same(said, Path(finding.artifact)):
+        finding.problems.append(_("what it tells other programs is not what the picture here says"))
+    return finding
+
+
+def _says_the_same(said: Mapping[str, object], kept: Path) -> bool:
+    """Whether all that a file says of itself is what the picture that is kept here says, too; it may say less."""
+    with Image.open(kept, formats=FORMATS) as image:
+        image.load()
+        own = _said(image)
+    return all(own.get(name) == value for name, value in said.items())
 
 
 def _changes(image: Image.Image, content: bytes) -> list[str]:
@@ -100,9 +114,32 @@ def _changes(image: Image.Image, content: bytes) -> list[str]:
         found.append(_("it is turned or mirrored when it is shown"))
     if any(name in image.info for name in ("icc_profile", "gamma", "chromaticity")):
         found.append(_("it has a colour profile or a gamma of its own"))
-    if image.format == "PNG" and content[content.rfind(b"IEND") + 8 :] != b"":
+    kinds, end = _png_chunks(content) if image.format == "PNG" else ([], len(content))
+    if end != len(content) or (image.format == "WEBP" and int.from_bytes(content[4:8], "little") + 8 != len(content)):
         found.append(_("something follows the picture"))
+    if strange := next((kind for kind in kinds if kind not in _CHUNKS), b""):
+        found.append(_("it has a chunk {name}, which none of ours has", name=strange.decode("latin-1")))
+    if image.format == "TIFF":
+        found.append(_("it is a TIFF, which may hold more than is seen"))
     return found
+
+
+def _png_chunks(content: bytes) -> tuple[list[bytes], int]:
+    """The kinds of a PNG's chunks in their order, and where the first end of the picture is (https://www.w3.org/TR/png-3/#5Chunk-layout)."""
+    kinds, at = list[bytes](), 8
+    while at + 8 <= len(content):
+        kinds.append(content[at + 4 : at + 8])
+        at += 12 + int.from_bytes(content[at : at + 4], "big")
+        if kinds[-1] == b"IEND":
+            break
+    return kinds, at
+
+
+def _said(image: Image.Image) -> dict[str, object]:
+    """What a picture tells other programs of itself: its texts by their names, and its XMP."""
+    xmp = image.info.get("xmp")
+    texts = {name: str(text) for name, text in getattr(image, "text", {}).items() if name != _XMP_TEXT}
+    return texts | ({"xmp": xmp.strip(b"\0 \n")} if isinstance(xmp, bytes) else {})
 
 
 def _verify_film(content: bytes, store: Store) -> Finding:

@@ -25,18 +25,22 @@ from gaucho_pipeline.assets.rows import (
     TrainImage,
     read_rows,
 )
-from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION
+from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION, SAMPLE_GALLERY, SAMPLE_SEQUENCE
 from gaucho_pipeline.concepts.lock_file import LockFile
 from gaucho_pipeline.errors import GauchoError, _, first_line
-from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, inert
+from gaucho_pipeline.files.tables import ATTRIBUTION_COLUMNS, attributed, inert
 from gaucho_pipeline.images.files import is_image
+from gaucho_pipeline.methods import METHODS
 from gaucho_pipeline.methods.adapter_file import ADAPTER, DIFFUSERS_FILE, does_not_load, parts_of, read_part
 from gaucho_pipeline.methods.base import Weights
 from gaucho_pipeline.methods.lora import single_file
 from gaucho_pipeline.models.base_models import family_of
+from gaucho_pipeline.publishing.arriving_pictures import check_pictures
 from gaucho_pipeline.rights.credits import credits_section
+from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
+from gaucho_pipeline.store.manifest import read_manifest
 from gaucho_pipeline.training.examples import split
 
 _TABLES: Mapping[str, type[Row]] = {
@@ -47,6 +51,8 @@ _NAMING: Mapping[str, type[Row]] = {name: _TABLES[name] for name in ("validation
 """The tables whose rows name a picture each by `file`."""
 _NAMED_FOLDERS = ("validation/", "training/", "pictures/")
 _PICTURES = (".png", ".jpg", ".gif", ".webp")
+_WHOLE_PARTS = ("unet", "transformer", "text_encoder", "text_encoder_2", "text_encoder_3")
+"""Folders of parts that a method stores whole."""
 _CREDITED = ("title", "author", "source", "license", "license_url")
 
 
@@ -69,15 +75,19 @@ def check_arrival(artifact: Artifact, request: StageRequest, curated: Sequence[P
                 if isinstance(row, Credit):
                     _check_credit(row, rights.get(row.sha256), f"{file}: {name}")
     if "ATTRIBUTION.csv" in artifact.manifest.files:
-        _check_attribution(artifact.folder / "ATTRIBUTION.csv", rights, file)
+        _check_attribution(artifact.folder / "ATTRIBUTION.csv", rights, request, file)
     if request.asset in (CHECKPOINT.name, COLLECTION.name):
+        _check_weights_files(artifact, request, file)
         _check_division(artifact.folder, request.spec, curated, file)
         _check_all_are_credited(artifact.folder, file)
     if request.asset == EVALUATION.name:
         _check_all_are_shown(artifact.folder, request.inputs[CHECKPOINT.name], file)
+    if request.asset in (SAMPLE_GALLERY.name, SAMPLE_SEQUENCE.name):
+        _check_same_credits(artifact.folder, request.inputs[CHECKPOINT.name], file)
     if (ADAPTER / DIFFUSERS_FILE).as_posix() in artifact.manifest.files:
         weights, settings = _read_adapter(artifact.folder, request.spec, file)
         _check_single_file(artifact.folder, request, weights, settings, file)
+    check_pictures(artifact, request, curated, file)
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -103,6 +113,27 @@ def _unnamed_picture(artifact: Artifact) -> str:
         if table in artifact.manifest.files:
             named |= {str(getattr(row, "file", "")) for row in read_rows(artifact.folder / table, row_type)}
     return next((name for name in artifact.manifest.files if name.startswith(_NAMED_FOLDERS) and name not in named), "")
+
+
+def _check_weights_files(artifact: Artifact, request: StageRequest, file: Path) -> None:
+    """Raises GauchoError if a method's own files of weights are not there, or there are others."""
+    found = {name for name in artifact.manifest.files if name.endswith(".safetensors")}
+    if not METHODS[request.spec["method"]].is_adapter:
+        strange = next((name for name in sorted(found) if name.partition("/")[0] not in _WHOLE_PARTS), "")
+        missing = "" if found else "*.safetensors"
+    else:
+        wanted = {f"{request.concept}.safetensors", (ADAPTER / DIFFUSERS_FILE).as_posix()}
+        strange, missing = min(found - wanted, default=""), min(wanted - found, default="")
+    if strange:
+        raise GauchoError(_("{file}: holds {name}, which no {asset} has", file=file, name=strange[:100], asset=request.asset))
+    if missing:
+        raise GauchoError(_("{file}: lacks {name}", file=file, name=missing))
+
+
+def _check_same_credits(folder: Path, checkpoint: Path, file: Path) -> None:
+    """Raises GauchoError if an image that its checkpoint is due to is missing from the table of credits."""
+    if missing := min(attributed(checkpoint) - attributed(folder), default=""):
+        raise GauchoError(_("{file}: {name} does not credit image {sha}", file=file, name="ATTRIBUTION.csv", sha=missing[:12]))
 
 
 def _check_division(folder: Path, spec: Mapping[str, Any], curated: Sequence[Path], file: Path) -> None:
@@ -177,8 +208,12 @@ def _are_equal(one: Any, other: Any) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and bool((one == other).all())
 
 
-def _check_attribution(path: Path, rights: Mapping[str, CuratedImage], file: Path) -> None:
-    """Raises GauchoError for credits that are no such table, would run in a spreadsheet, or say otherwise than the curated set."""
+def _check_attribution(path: Path, rights: Mapping[str, CuratedImage], request: StageRequest, file: Path) -> None:
+    """Raises GauchoError for credits that are no such table, would run in a spreadsheet, or say otherwise than the curated set.
+
+    Images that are not of the set are the user's own of the class, where the specification names some, with the rights that it says.
+    """
+    own_class = _class_credit(request)
     text = path.read_text(encoding="utf-8-sig")
     rows = list(csv.reader(io.StringIO(text, newline="")))
     if not rows or tuple(rows[0]) != ATTRIBUTION_COLUMNS:
@@ -187,8 +222,23 @@ def _check_attribution(path: Path, rights: Mapping[str, CuratedImage], file: Pat
         if len(cells) != len(ATTRIBUTION_COLUMNS) or any(inert(cell) != cell for cell in cells):
             raise GauchoError(_("{file}: {name} holds a cell that a spreadsheet would run", file=file, name=path.name))
         credited = dict(zip(ATTRIBUTION_COLUMNS, cells, strict=True))
-        if own := rights.get(credited["sha256"]):
-            for name in _CREDITED:
-                if credited[name] != inert(getattr(own, name)):
-                    where = f"{file}: {path.name}"
-                    raise GauchoError(_("{where}: says another {name} of image {sha}", where=where, name=name, sha=own.sha256[:12]))
+        own, where, sha = rights.get(credited["sha256"]), f"{file}: {path.name}", credited["sha256"][:12]
+        if own is None and own_class is None:
+            raise GauchoError(_("{where}: image {sha} is not of the curated set", where=where, sha=sha))
+        wanted = {name: getattr(own, name) for name in _CREDITED} if own else own_class or {}
+        for name, value in wanted.items():
+            if credited[name] != inert(value):
+                raise GauchoError(_("{where}: says another {name} of image {sha}", where=where, name=name, sha=sha))
+
+
+def _class_credit(request: StageRequest) -> dict[str, str] | None:
+    """What the user's own images of the class are credited as, where the training that is behind it learned from some."""
+    if request.asset in (CHECKPOINT.name, COLLECTION.name):
+        spec: Mapping[str, Any] = request.spec
+    else:
+        spec = read_manifest(request.inputs[CHECKPOINT.name]).provenance.spec
+    given = (spec.get("class_images") or {}) if spec.get("prior") == "class_images" else {}
+    if not given.get("folder"):
+        return None
+    rights = parse_license(given["license"])
+    return {"author": given["author"] or "", "source": given["source"] or "", "license": rights.id, "license_url": rights.url or ""}

@@ -25,11 +25,12 @@ from gaucho_pipeline.concepts.collection import TaughtTogether
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.files.inside import file_inside, files_inside
-from gaucho_pipeline.files.writing import written_atomically
+from gaucho_pipeline.files.writing import write_atomically, written_atomically
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.site import collection_of
 from gaucho_pipeline.project.states import differences
 from gaucho_pipeline.publishing.arrivals import check_arrival
+from gaucho_pipeline.publishing.arriving_card import card_of
 from gaucho_pipeline.publishing.places import base_model_of, in_pack, places_of, read_places, renamed, without_places
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
@@ -39,6 +40,7 @@ from gaucho_pipeline.store.remote import MAX_TABLE_BYTES
 from gaucho_pipeline.store.soundness import blocked_by
 
 _SOURCE = Path(gaucho_pipeline.__file__).parent
+CARD = "README.md"
 _MAX_BYTES, _MAX_ENTRIES = 100 * 2**30, 100_000
 _NOTEBOOK = (
     ("markdown", "# {asset} of {concept}\n\nOn a machine with a GPU. Put the pack beside this notebook, then run every cell; `done.tar` is "
@@ -139,8 +141,9 @@ def unpack(project: Project, file: Path) -> Artifact:
             raise GauchoError(f"{file}: {reason}")
         if unpacked.holds(Forgotten(project.forgotten_file).sha256):
             raise GauchoError(_("{file}: holds an image that was forgotten, or was made from it", file=file))
+        manifest = _with_own_card(unpacked, request)
         if standing := project.store.find(asset, slug, manifest.fingerprint):
-            if standing.manifest.files != manifest.files:
+            if _without_card(standing.manifest) != _without_card(manifest):
                 text = _(
                     "{file}: {asset} of {slug} exists already, and is another; nothing was replaced", file=file, asset=asset, slug=slug
                 )
@@ -151,6 +154,21 @@ def unpack(project: Project, file: Path) -> Artifact:
         shutil.rmtree(whole, ignore_errors=True)
         shutil.copytree(name, whole)
         return project.store.publish(whole, manifest)
+
+
+def _with_own_card(artifact: Artifact, request: StageRequest) -> Manifest:
+    """The manifest of an artifact whose card, where it has one, was written anew here."""
+    manifest = artifact.manifest
+    if CARD not in manifest.files:
+        return manifest
+    card = card_of(artifact, request)
+    write_atomically(artifact.folder / CARD, card)
+    return manifest.model_copy(update={"files": {**manifest.files, CARD: file_digest(artifact.folder / CARD)}})
+
+
+def _without_card(manifest: Manifest) -> dict[str, str]:
+    """The files of an artifact but for its card, which says the day's words."""
+    return {name: sha256 for name, sha256 in manifest.files.items() if name != CARD}
 
 
 def _curated_sets(project: Project, request: StageRequest) -> list[Path]:

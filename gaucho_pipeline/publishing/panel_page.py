@@ -16,7 +16,6 @@ from gaucho_pipeline.assets.table import CHECKPOINT, CURATED_SET, EVALUATION, JU
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.files.clock import now
 from gaucho_pipeline.files.writing import write_atomically
-from gaucho_pipeline.images.files import images_of
 from gaucho_pipeline.judging.composing import Composition, compose, new_id
 from gaucho_pipeline.judging.page import Subject, render_page
 from gaucho_pipeline.judging.panel import Panel, panels_of, write_panel
@@ -85,11 +84,11 @@ def _sources(project: Project, slug: str, gallery: Artifact, curated: Artifact) 
     metrics = evaluation.manifest.metrics if evaluation and is_of_it else None
     unfollowed = metrics.unfollowed if isinstance(metrics, EvaluationMetrics) else ()
     look_alikes = project.concept(slug).evaluation.look_alikes
-    paths = [file.path for file in images_of(look_alikes.folder)] if look_alikes and look_alikes.folder else []
-    for other in look_alikes.concepts if look_alikes else ():
+    paths = []
+    for other in look_alikes.concepts if look_alikes else ():  # nobody is shown those of a folder, of whose rights nothing is said
         folder = project.artifact(CURATED_SET.name, other).folder
         paths += [folder / row.file for row in read_rows(folder / "images.jsonl", TrainImage)]
-    return PanelSources(gallery.folder, curated.folder, unfollowed, paths)
+    return PanelSources(gallery.folder, curated.folder, unfollowed, paths, project.concept(slug).words.is_style)
 
 
 def _credited_look_alikes(project: Project, slug: str) -> list[TrainImage]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.rows import ImageMention, TrainImage, read_rows
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
+from gaucho_pipeline.files.tables import attributed
 from gaucho_pipeline.pages.collection_content import CollectionFolders, collection_folders
 from gaucho_pipeline.pages.content import ConceptFolders
 from gaucho_pipeline.pages.rendering import write_site
@@ -176,12 +177,14 @@ def _images(shown: Shown) -> tuple[str, ...]:
     """SHA-256 of the images that a concept learned from, or whose thumbnails its page shows."""
     learned = (shown.checkpoint.folder / name for name in ("train.jsonl", "together.jsonl"))
     tables = (*learned, shown.evaluation.folder / "training.jsonl")
-    return tuple(sorted({row.sha256 for path in tables if path.exists() for row in read_rows(path, ImageMention)}))
+    named = {row.sha256 for path in tables if path.exists() for row in read_rows(path, ImageMention)}
+    return tuple(sorted(named | attributed(shown.checkpoint.folder)))
 
 
 def _is_forgotten(shown: Shown, forgotten: Forgotten) -> bool:
     """Whether the pages would show an image that must not come back, or what learned from it."""
-    return not forgotten.sha256.isdisjoint(_images(shown))
+    artifacts = (shown.checkpoint, shown.gallery, shown.evaluation, *([shown.sequence] if shown.sequence else []))
+    return not forgotten.sha256.isdisjoint(_images(shown)) or any(each.holds(forgotten.sha256) for each in artifacts)
 
 
 def reserved_images(project: Project, slug: str) -> int:

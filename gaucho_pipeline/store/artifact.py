@@ -31,11 +31,13 @@ class Artifact:
         return [name for name in names if not is_file_of(self.folder / name, self.manifest.files[name])]
 
     def holds(self, images: Collection[str]) -> bool:
-        """Whether any of its tables names one of some images, by SHA-256."""
+        """Whether any of its files is one of some images, or any of its tables names one, by SHA-256."""
         return bool(self.first_of(images))
 
     def first_of(self, images: Collection[str], passing_over: Collection[str] = ()) -> str:
-        """The first of some images, by SHA-256, that any of its tables names but for some; empty where none does."""
+        """The first of some images, by SHA-256, that is one of its files or that any of its tables names but for some; empty without."""
+        if file := next((sha256 for sha256 in self.manifest.files.values() if sha256 in images), ""):
+            return file
         tables = [name for name in self.manifest.files if name.endswith(".jsonl") and "/" not in name and name not in passing_over]
         rows = (row for name in tables for row in read_table(self.folder / name))
         return next((str(row["sha256"]) for row in rows if isinstance(row, dict) and row.get("sha256") in images), "")

@@ -17,13 +17,14 @@ from gaucho_pipeline.models.base_models import Loaded
 from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt
 from gaucho_pipeline.rights.licenses import parse_license
 from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.store.forgotten import Forgotten
 
 _BATCH = 4
 _BATCHES_AT_ONCE = 64
 _MAX_BYTES = 100_000_000
 
 
-def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) -> list[ClassImage]:
+def own_images(spec: ClassImages, folder: Path, into: Path, forgotten: Forgotten, reporter: Reporter) -> list[ClassImage]:
     """The user's images of the class, decoded safely into a folder, with their credits. What is no image is named and left out.
 
     Raises ConfigError if there is none.
@@ -40,8 +41,10 @@ def own_images(spec: ClassImages, folder: Path, into: Path, reporter: Reporter) 
                 raise BadImage("not-taken", file.reason)
             if path.stat().st_size > _MAX_BYTES:
                 raise BadImage("too-large", f"more than {_MAX_BYTES // 10**6} MB")
-            picture = decode(path.read_bytes())
             sha = file_digest(path)
+            if sha in forgotten.sha256:
+                raise BadImage("forgotten", "it was forgotten")
+            picture = decode(path.read_bytes())
             if sha in seen:
                 raise BadImage("duplicate", "the same bytes again")
         except BadImage as error:

@@ -17,6 +17,7 @@ from gaucho_pipeline.models import base_models
 from gaucho_pipeline.models.base_models import Loaded
 from gaucho_pipeline.prompts.templates import ConceptWords, class_prompt, fill_in, instance_prompt, prior_prompts
 from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.training.class_images import generated_images, own_images, sampling_of
 from gaucho_pipeline.training.examples import Encoded, ImageSet, Member, encode_files
 from gaucho_pipeline.training.posteriors import FirstViews, PosteriorCache
@@ -47,6 +48,8 @@ class Places:
     """Where the user's own images of the class are put, decoded."""
     data: Path | None = None
     """The data folder, where posteriors and generated class images are kept; None: nowhere."""
+    forgotten: Path | None = None
+    """The file that names images which must not come back."""
 
 
 def prepare(
@@ -141,7 +144,7 @@ def _class_files(
         return {}, []
     wanted = tried[0].class_images or ClassImages()
     if wanted.folder:
-        rows = own_images(wanted, wanted.folder, places.class_images, reporter)
+        rows = own_images(wanted, wanted.folder, places.class_images, Forgotten(places.forgotten), reporter)
         return {places.class_images.parent / row.file: row.pixels for row in rows}, rows
     root = places.data / ".class_images" if places.data else places.class_images
     return generated_images(base, spec, wanted, words, root, reporter), []

@@ -61,7 +61,9 @@ class SamplesAbout:
 
 def sample_prompts(samples: TrainingSamples, words: Sequence[ConceptWords]) -> list[tuple[str, int]]:
     """What is drawn: each prompt with each seed, of each concept that is learned, at most MAX_ROWS."""
-    return [(fill_in(prompt, own), seed) for own in words for prompt in samples.prompts for seed in samples.seeds][:MAX_ROWS]
+    return [(fill_in(prompt, own), seed) for own in words for prompt in samples.prompts or (own.plain_prompt,) for seed in samples.seeds][
+        :MAX_ROWS
+    ]
 
 
 def sampling_of(samples: TrainingSamples, spec: TrainingSpec, family: type[Family], resolution: int) -> Sampling:

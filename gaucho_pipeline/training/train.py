@@ -74,7 +74,7 @@ def train_concepts(
 ) -> Trained:
     """Teaches concepts to the base model; every process of a distributed run does the same."""
     base, spec = _load(spec, reporter)
-    encoded, class_images = prepare(base, spec, concepts, Places(staging / "class_images", request.data), reporter)
+    encoded, class_images = prepare(base, spec, concepts, Places(staging / "class_images", request.data, request.forgotten), reporter)
     side = spec.resolution or base.resolution
     notes = list[str]()
     for each, member in zip(concepts, encoded.members, strict=True):

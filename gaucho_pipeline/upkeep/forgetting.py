@@ -19,7 +19,7 @@ from gaucho_pipeline.assets.rows import CrawledImage, ImageMention, TrainImage, 
 from gaucho_pipeline.assets.table import ALL, ASSETS, CHECKPOINT, COLLECTION, CURATED_SET, EVALUATION, GALLERY_SITE, RAW_CRAWL
 from gaucho_pipeline.errors import ConfigError, GauchoError, _
 from gaucho_pipeline.files.digests import digest, is_file_of
-from gaucho_pipeline.files.tables import read_table, write_attribution
+from gaucho_pipeline.files.tables import attributed, read_table, write_attribution
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.project.published import published_folders, shows_forgotten
@@ -221,7 +221,7 @@ def _file_name(place: str) -> str:
 def _learned_from(artifact: Artifact) -> set[str]:
     """The SHA-256 of the images that something trained is due to."""
     tables = [path for name in ("train.jsonl", "together.jsonl") if (path := artifact.folder / name).exists()]
-    return {row.sha256 for path in tables for row in read_rows(path, ImageMention)}
+    return {row.sha256 for path in tables for row in read_rows(path, ImageMention)} | attributed(artifact.folder)
 
 
 def _remove(store: Store, artifact: Artifact, done: Forgetting) -> None:

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from gaucho_pipeline.assets.rows import write_rows
+from gaucho_pipeline.concepts.collection import CollectionSpec
+from gaucho_pipeline.concepts.gallery import GallerySpec
+from gaucho_pipeline.concepts.part import ConceptFacts
+from gaucho_pipeline.concepts.training import TrainingSamples
 from gaucho_pipeline.errors import ConfigError
-from gaucho_pipeline.evaluation.verdict import MIN_REAL_IMAGES
+from gaucho_pipeline.evaluation.verdict import MIN_WORKS_OF_OTHERS
 from gaucho_pipeline.files.tables import read_table
+from gaucho_pipeline.gallery.samples import samples_of
+from gaucho_pipeline.judging.pictures import PanelSources, candidates
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.prompts.templates import ConceptWords
+from gaucho_pipeline.training.samples import sample_prompts
 from gaucho_pipeline_tests.conftest import SMALL, draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import invoke, run_stage
+from gaucho_pipeline_tests.samples import picture_row, train_image
 from gaucho_pipeline_tests.standing import stand_all
 
 SPOKEN = SMALL["curation"] | {"captions": "title"}
 
 
 def project_of(folder: Path, **keys: Any) -> Project:
-    others = draw_folder(folder / "others", "araucaria", MIN_REAL_IMAGES)
+    others = draw_folder(folder / "others", "araucaria", MIN_WORKS_OF_OTHERS)
     works = draw_folder(folder / "works", "chimarrao", 4)
     given = {"subject": "style", "curation": SPOKEN, "evaluation": {"look_alikes": {"folder": str(others)}}}
     concept = folder_concept(works, "dnc", "woodcut") | given | keys
@@ -37,19 +48,14 @@ def project_of(folder: Path, **keys: Any) -> Project:
         ),
         ({"evaluation": {}}, r"works of others.*look_alikes: \{folder"),
         ({"training": {"mask": {}}, "curation": SPOKEN | {"masks": {}}}, "training.mask"),
+        ({"sequence": {"stories": ["seasons"]}}, "stories are of subjects"),
         ({"gallery": {"plan": "dreambench", "prompts": []}}, "gallery.plan: dreambench"),
     ],
-    ids=["plain captions", "captions of the medium", "nobody else's works", "masks", "a plan without styles"],
+    ids=["plain captions", "captions of the medium", "nobody else's works", "masks", "stories", "a plan without styles"],
 )
 def test_what_a_style_cannot_be_learned_or_told_by_is_refused_with_what_to_write(keys: dict[str, Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"subject: style: .*{said}"):
         project_of(tmp_path, **keys).concept("engraver")
-
-
-def test_the_curators_own_captions_may_be_all_there_are(tmp_path: Path) -> None:
-    (tmp_path / "overrides.csv").write_text("image,decision,caption\n", encoding="utf-8")
-    keys = SMALL["curation"] | {"overrides": str(tmp_path / "overrides.csv")}
-    assert project_of(tmp_path, curation=keys).concept("engraver").words.is_style
 
 
 def test_every_stage_is_told_that_it_is_a_style_and_its_version_depends_on_it(tmp_path: Path) -> None:
@@ -59,7 +65,7 @@ def test_every_stage_is_told_that_it_is_a_style_and_its_version_depends_on_it(tm
     style = project_of(tmp_path / "style", **planned).concept("engraver")
     thing = project_of(tmp_path / "thing", subject="thing", **planned).concept("engraver")
     assert style.words == ConceptWords("dnc", "woodcut", is_style=True)
-    for part in ("curation", "training", "gallery"):
+    for part in ("curation", "training", "gallery", "evaluation"):
         assert style.resolved_spec(part)["is_style"] is True
         assert "is_style" not in thing.resolved_spec(part)
     assert "a woodcut" in style.resolved_spec("training")["prior_prompts"]
@@ -100,3 +106,42 @@ def test_the_dreambooth_benchmark_has_no_prompts_for_a_style(tmp_path: Path) -> 
     found = invoke(project, "benchmark", "dreambench", "engraver")
     assert found.exit_code == 2
     assert "it has none for a style" in found.output
+
+
+def test_a_story_is_not_drawn_of_a_style(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    stand_all(project)
+    found = invoke(project, "sequence", "engraver", "seasons")
+    assert found.exit_code == 2
+    assert "stories are of subjects" in found.output
+
+
+def test_a_panels_controls_show_neither_the_style_nor_anything(tmp_path: Path) -> None:
+    """The tiles of a work in another order have its style: who takes that for it has not failed."""
+    picture = Image.new("RGB", (32, 32), "red")
+    for folder, name in (("gallery", "base.png"), ("curated", "work.png")):
+        (tmp_path / folder).mkdir()
+        (picture if folder == "gallery" else Image.new("RGB", (32, 32), "blue")).save(tmp_path / folder / name)
+    write_rows(tmp_path / "gallery" / "pictures.jsonl", [picture_row("base", file="base.png", kind="class", height=32)])
+    write_rows(tmp_path / "curated" / "images.jsonl", [train_image(file="work.png")])
+    for is_style, colour in ((True, (255, 0, 0)), (False, (0, 0, 255))):
+        sources = PanelSources(tmp_path / "gallery", tmp_path / "curated", is_style=is_style)
+        (control,) = candidates(sources, random.Random(1))["control"]
+        assert control.read().convert("RGB").getpixel((5, 5)) == colour
+
+
+def test_pictures_while_it_trains_ask_for_what_it_is_learned_by() -> None:
+    words = [ConceptWords("dnc", "woodcut", is_style=True), ConceptWords("mtl", "tree")]
+    assert sample_prompts(TrainingSamples(), words) == [("a dnc woodcut", 1), ("a photo of mtl tree", 1)]
+
+
+def test_a_collections_version_has_the_prompts_of_a_style_and_of_a_subject_of_one_noun() -> None:
+    members = [{"slug": "a", "token": "dnc", "class_noun": "photo"}, {"slug": "b", "token": "zmr", "class_noun": "photo", "is_style": True}]
+    shared = CollectionSpec.model_validate({"members": members}).shared(ConceptFacts(ConceptWords("", ""), False, (), ""))
+    assert [prompts[0] for prompts in shared["prior_prompts"].values()] == ["a photo of a photo", "a photo"]
+
+
+def test_the_prompt_without_the_token_is_english() -> None:
+    spec = GallerySpec(prompts=("a {token} {class_noun} of a horse",), seeds=(1,), class_pictures=False)
+    (sample,) = samples_of(spec, ConceptWords("dnc", "engraving", is_style=True))
+    assert sample.without_token == "an engraving of a horse"

@@ -30,7 +30,7 @@ from gaucho_pipeline_tests.programs import run_stage
 CUP = ConceptWords("dnc", "cup")
 
 
-def said_of(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
+def caption_by(title: str, spec: CurationSpec, written: str, answer: str) -> Caption:
     return caption_of(Captioned(title, written, answer), spec, CUP)
 
 
@@ -40,9 +40,9 @@ def named(text: str) -> str:
 
 def test_captions_name_the_concept_whoever_wrote_them() -> None:
     titled = CurationSpec(captions="title")
-    assert said_of("Cuia {de} prata", CurationSpec(), "", "") == Caption(INSTANCE_PROMPT, "prompt")
-    assert said_of("Cuia {de} prata", titled, "", "") == Caption(f"{INSTANCE_PROMPT}, Cuia (de) prata", "title")
-    assert said_of("Mate", titled, "uma roda de mate", "") == Caption(f"{INSTANCE_PROMPT}, uma roda de mate", "curator")
+    assert caption_by("Cuia {de} prata", CurationSpec(), "", "") == Caption(INSTANCE_PROMPT, "prompt")
+    assert caption_by("Cuia {de} prata", titled, "", "") == Caption(f"{INSTANCE_PROMPT}, Cuia (de) prata", "title")
+    assert caption_by("Mate", titled, "uma roda de mate", "") == Caption(f"{INSTANCE_PROMPT}, uma roda de mate", "curator")
     assert named("uma cuia {token}") == "uma cuia {token}"
 
 
@@ -64,7 +64,7 @@ def captioner(tmp_path: Path) -> Path:
 
 
 def test_a_picture_without_a_title_gets_the_plain_prompt_and_says_so() -> None:
-    assert said_of("  ", CurationSpec(captions="title"), "", "") == Caption(INSTANCE_PROMPT, "prompt")
+    assert caption_by("  ", CurationSpec(captions="title"), "", "") == Caption(INSTANCE_PROMPT, "prompt")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_captioning_model_describes_and_its_captions_name_the_concept(captione
     said = describe(draw_subject("chimarrao", 1))
     assert set(said.split()) <= {"a", "gourd", "of", "mate"}
     spec = CurationSpec(captions="model", captioner=Captioner(model=str(captioner)))
-    assert said_of("", spec, "", said).text.startswith(INSTANCE_PROMPT)
+    assert caption_by("", spec, "", said).text.startswith(INSTANCE_PROMPT)
     with pytest.raises(GauchoError, match=r"curation\.captioner: .* cannot be loaded"):
         captioning_model(Captioner(model=str(captioner.parent)))
 
@@ -111,8 +111,8 @@ def test_captions_say_where_and_when_as_a_text_image_model_sees_it() -> None:
         answers = [describe(draw_subject("araucaria", index, scene)) for index in range(3)]
         assert answers == [f"{INSTANCE_PROMPT} {said}"] * 3
     spec = CurationSpec(captions="context", context=CONTEXT)
-    assert said_of("Cuia", spec, "", answers[0]) == Caption(f"{INSTANCE_PROMPT} in the snow at night", "context")
-    assert said_of("Cuia", spec, "na neve", answers[0]).by == "curator"
+    assert caption_by("Cuia", spec, "", answers[0]) == Caption(f"{INSTANCE_PROMPT} in the snow at night", "context")
+    assert caption_by("Cuia", spec, "na neve", answers[0]).by == "curator"
 
 
 def test_what_is_not_probable_enough_is_not_said() -> None:
@@ -129,7 +129,7 @@ def test_the_medium_takes_the_place_of_a_photo_and_the_view_comes_last() -> None
 
 
 def test_a_caption_always_names_the_concept() -> None:
-    assert said_of("", CurationSpec(captions="context", context=CONTEXT), "", "") == Caption(INSTANCE_PROMPT, "prompt")
+    assert caption_by("", CurationSpec(captions="context", context=CONTEXT), "", "") == Caption(INSTANCE_PROMPT, "prompt")
     odd = CONTEXT.model_copy(update={"medium": ("a {rough} sketch",), "place": (), "light": ()})
     assert context_model(odd, "tree")(draw_subject("araucaria", 1)) == "a {rough} sketch of {token} {class_noun}"
 
@@ -155,7 +155,7 @@ def test_a_context_model_that_is_not_there_is_reported(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_title_that_is_a_file_name_is_tidied_for_a_caption(title: str, words: str) -> None:
     spec = CurationSpec(captions="title")
-    assert said_of(title, spec, "", "") == (Caption(named(words), "title") if words else Caption(named(""), "prompt"))
+    assert caption_by(title, spec, "", "") == (Caption(named(words), "title") if words else Caption(named(""), "prompt"))
 
 
 # ------------------------------------------------------------------------------------------ from a catalogue
@@ -185,9 +185,9 @@ def test_portuguese_terms_go_through_the_glossary_and_what_it_does_not_hold_is_t
 
 
 def test_a_caption_of_the_catalogue_stands_behind_the_plain_prompt_and_the_curators_word_goes_before_it() -> None:
-    assert said_of("Cuia", SPEC, "", "Cuia, silver") == Caption(f"{INSTANCE_PROMPT}, Cuia, silver", "catalogue")
-    assert said_of("Cuia", SPEC, "", "") == Caption(INSTANCE_PROMPT, "prompt")
-    assert said_of("Cuia", SPEC, "de prata", "Cuia, silver").by == "curator"
+    assert caption_by("Cuia", SPEC, "", "Cuia, silver") == Caption(f"{INSTANCE_PROMPT}, Cuia, silver", "catalogue")
+    assert caption_by("Cuia", SPEC, "", "") == Caption(INSTANCE_PROMPT, "prompt")
+    assert caption_by("Cuia", SPEC, "de prata", "Cuia, silver").by == "curator"
 
 
 @pytest.mark.parametrize(

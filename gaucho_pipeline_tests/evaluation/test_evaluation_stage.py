@@ -324,7 +324,7 @@ def evaluate_style(folder: Path, tuned: list[Image.Image], others: list[Image.Im
 
 
 def test_other_things_in_the_same_style_are_a_yes(tmp_path: Path) -> None:
-    metrics = evaluate_style(tmp_path, sepia(things()), works(20, 8))
+    metrics = evaluate_style(tmp_path, sepia(things()), works(20, 10))
     assert (metrics.verdict, metrics.reason) == ("yes", "style_learned")
     assert metrics.retrieval
     assert metrics.retrieval.tuned > metrics.retrieval.base + 0.2
@@ -334,18 +334,19 @@ def test_other_things_in_the_same_style_are_a_yes(tmp_path: Path) -> None:
 
 
 def test_the_same_things_in_no_style_are_no_yes(tmp_path: Path) -> None:
-    metrics = evaluate_style(tmp_path, works(40, 6), works(20, 8))
+    metrics = evaluate_style(tmp_path, works(40, 6), works(20, 10))
     assert metrics.verdict == "no"
 
 
 def test_works_of_others_in_the_same_style_leave_it_to_people(tmp_path: Path) -> None:
-    metrics = evaluate_style(tmp_path, sepia(things()), sepia(works(20, 8)))
+    metrics = evaluate_style(tmp_path, sepia(things()), sepia(works(20, 10)))
     assert (metrics.verdict, metrics.reason) == ("unclear", "encoder_blind_to_style")
 
 
-def test_without_four_works_of_others_nobody_knows(tmp_path: Path) -> None:
-    metrics = evaluate_style(tmp_path, sepia(things()), works(20, 3))
+def test_without_ten_works_of_others_nobody_knows(tmp_path: Path) -> None:
+    metrics = evaluate_style(tmp_path, sepia(things()), works(20, 9))
     assert (metrics.verdict, metrics.reason) == ("unclear", "too_few_others")
+    assert metrics.share is None  # nobody knows: no bar is shown
 
 
 def test_without_any_work_of_others_that_can_be_read_nobody_knows(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gaucho_pipeline.evaluation.shares import Shares, SubjectVectors, found_again, shares
+from gaucho_pipeline.evaluation.shares import Shares, SubjectVectors, _Axis, _estimate, found_again, shares
 from gaucho_pipeline.scorers.base import Vectors
 
 WIDTH = 24
@@ -142,3 +142,55 @@ def test_a_style_is_less_certain_with_few_works_of_others() -> None:
     half = np.concatenate([works(12, 4, OWN), works(12, 7, THEIRS)])
     many, few = style_shares(half, mixed), style_shares(half, mixed[[0, 1, 6, 7]])
     assert few.similarity.high - few.similarity.low > many.similarity.high - many.similarity.low
+
+
+# ------------------------------------------------------------------------------------------ what intervals and axes are of
+
+
+def test_works_of_others_are_drawn_again_too() -> None:
+    """All else is one and the same, so that the interval is theirs alone."""
+    real = np.repeat(vectors(1, 1, OWN, spread=0), 8, axis=0)
+    tuned = np.repeat(vectors(1, 2, OWN, 9, spread=0), 8, axis=0)
+    others = np.concatenate(
+        [np.repeat(vectors(1, 3, THEIRS, spread=0), 6, axis=0), np.repeat(vectors(1, 4, THEIRS, OWN, spread=0), 6, axis=0)]
+    )
+    found = shares(SubjectVectors(real, [], np.repeat(vectors(1, 5, BASE, spread=0), 8, axis=0), tuned, others)).similarity
+    assert found.high - found.low > 0.05
+
+
+def test_the_axis_is_asked_about_other_works_than_it_was_fitted_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = list[set[bytes]]()
+
+    class Watched(_Axis):
+        def __init__(self, real: Vectors, against: Vectors) -> None:
+            fitted.append({row.tobytes() for row in np.float32(against)})
+            super().__init__(real, against)
+
+    monkeypatch.setattr("gaucho_pipeline.evaluation.shares._Axis", Watched)
+    others = works(12, 2, THEIRS)
+    style_shares(works(12, 4, OWN), others)
+    assert len(fitted) == 4
+    for work in others:
+        assert sum(work.tobytes() in each for each in fitted) == 3
+
+
+def test_both_sides_of_the_axis_weigh_the_same() -> None:
+    one, other = vectors(5, 1, SUBJECT).astype(float), vectors(20, 2, COLOURS).astype(float)
+    asked = vectors(6, 3, 4).astype(float)
+    assert _Axis(one, other).of(asked) == pytest.approx(-_Axis(other, one).of(asked))
+
+
+def test_an_estimate_has_the_quantiles_that_its_name_says() -> None:
+    found = _estimate(500, np.arange(1001, dtype=float))
+    assert (found.value, found.low, found.quarter, found.high) == (500, 25, 250, 975)
+
+
+def test_a_gap_of_three_hundredths_is_no_small_one() -> None:
+    gap, real = 0.03, np.eye(6, WIDTH)
+    real[:, 10] = 1
+    real /= np.linalg.norm(real, axis=1, keepdims=True)
+    control = np.eye(6, WIDTH, 12)
+    control[:, 10] = (0.5 - gap) / real[0, 10] * np.ones(6) / (1 - ((0.5 - gap) / real[0, 10]) ** 2) ** 0.5
+    control /= np.linalg.norm(control, axis=1, keepdims=True)
+    found = shares(SubjectVectors(np.float32(real), [np.float32(control)], vectors(6, 3, BASE), np.float32(real)))
+    assert found.small_gaps == 0

@@ -20,7 +20,7 @@ from gaucho_pipeline.errors import ConfigError
 from gaucho_pipeline.files.tables import read_table, write_table
 from gaucho_pipeline.images.decoding import pixels_digest
 from gaucho_pipeline.project.project import Project
-from gaucho_pipeline.provenance.labels import FACTS, marked_png
+from gaucho_pipeline.provenance.labels import FACTS, marked_png, xmp_of
 from gaucho_pipeline.provenance.signing import ANCHORS, CERTIFICATE, KEY, signer_from_environment
 from gaucho_pipeline.provenance.verify import report_lines, verify_file
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
@@ -253,6 +253,60 @@ def test_nor_does_a_gamma_of_its_own_or_what_follows_the_picture(project: Projec
     for content in (kept[:33] + gamma + kept[33:], kept + b"\0" * 100 + b"ftypmp42"):
         (tmp_path / "b.png").write_bytes(content)
         assert not verify_file(tmp_path / "b.png", project.store).holds
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "said"),
+    [
+        (b"", b"PK anything" + chunk(b"IEND", b""), "something follows"),
+        (b"", chunk(b"IDAT", b"more") + chunk(b"IEND", b""), "something follows"),
+        (chunk(b"cICP", bytes((9, 16, 0, 1))), b"", "chunk cICP"),
+        (chunk(b"mDCV", bytes(24)), b"", "chunk mDCV"),
+        (chunk(b"prVt", b"x" * 6000), b"", "chunk prVt"),
+    ],
+    ids=["a second end", "a second picture", "other colours", "a master display", "what only its writer knows"],
+)
+def test_nor_do_chunks_of_a_png_that_none_of_ours_has(before: bytes, behind: bytes, said: str, project: Project, tmp_path: Path) -> None:
+    kept = file(project, tmp_path / "a.png").read_bytes()
+    (tmp_path / "b.png").write_bytes(kept[:33] + before + kept[33:] + behind)
+    finding = verify_file(tmp_path / "b.png", project.store)
+    assert not finding.holds
+    assert any(said in problem for problem in finding.problems)
+
+
+@pytest.mark.parametrize(("form", "options"), [("WEBP", {"lossless": True}), ("TIFF", {})])
+def test_nor_do_other_forms_that_hold_more_than_is_seen(form: str, options: dict[str, object], project: Project, tmp_path: Path) -> None:
+    manifest = project.shown()["araucaria"].checkpoint.manifest
+    own = facts(checkpoint=manifest.data_version, base_model=manifest.provenance.base_model)
+    picture().save(tmp_path / "x", form, xmp=xmp_of(own, with_facts=True).encode(), **options)  # type: ignore[arg-type]
+    (tmp_path / "y").write_bytes((tmp_path / "x").read_bytes() + b"\0" * 4000)
+    assert not verify_file(tmp_path / "y", project.store).holds
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("XML:com.adobe.xmp", "<x:xmpmeta Iptc4xmpExt:DigitalSourceType='http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture'/>"),
+        ("Creation Time", "1910"),
+        ("Copyright", "CC0"),
+        ("parameters", "a photo of something else"),
+    ],
+)
+def test_what_it_tells_other_programs_is_what_the_picture_here_says(name: str, text: str, project: Project, tmp_path: Path) -> None:
+    info, kept = PngInfo(), file(project, tmp_path / "kept.png")
+    with Image.open(kept) as opened:
+        for own, value in opened.text.items():  # type: ignore[attr-defined]
+            if own != name:
+                info.add_itxt(own, value)
+        info.add_itxt(name, text)
+        opened.save(tmp_path / "b.png", "PNG", pnginfo=info)
+    finding = verify_file(tmp_path / "b.png", project.store)
+    assert not finding.holds
+    assert finding.problems == ["what it tells other programs is not what the picture here says"]
 
 
 def test_the_very_file_that_was_kept_holds_whatever_is_in_it(project: Project) -> None:

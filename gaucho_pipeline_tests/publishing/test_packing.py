@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 from safetensors.torch import load, save
 
+from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.errors import ConfigError, GauchoError
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.models.base_models import EMBEDDED_FOLDER
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.publishing.packing import pack, unpack
+from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.programs import gaucho, states
 from gaucho_pipeline_tests.standing import edit, two_concepts
@@ -253,6 +255,76 @@ def test_the_file_that_other_programs_read_leaves_nobody_out(key: str, home: Pat
         unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"chimarrao.safetensors": content}))
 
 
+def without(done: Path, target: Path, name: str, **changes: bytes) -> Path:
+    """The same without a file, of which its manifest says nothing."""
+    forged(done, target, **changes)
+    artifact = target.with_suffix(".forged.altered") / "artifact"
+    (artifact / name).unlink()
+    manifest = json.loads((artifact / "manifest.json").read_text(encoding="utf-8"))
+    del manifest["files"][name]
+    (artifact / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with tarfile.open(target, "w") as tar:
+        tar.add(artifact, "artifact")
+    return target
+
+
+@pytest.mark.parametrize("name", ["adapter/pytorch_lora_weights.safetensors", "chimarrao.safetensors"])
+def test_an_adapter_is_both_of_its_files(name: str, home: Path, done: Path, tmp_path: Path) -> None:
+    """Without the one nothing would tell what the other is."""
+    with pytest.raises(GauchoError, match=f"lacks {name}"):
+        unpack(Project(home / "concepts.yaml", home / "data"), without(done, tmp_path / "a.tar", name))
+
+
+@pytest.mark.parametrize("name", ["evil.safetensors", "adapter/other.safetensors", "adapter2/model.safetensors", "unet/x.safetensors"])
+def test_no_other_weights_come_with_an_adapter(name: str, home: Path, done: Path, tmp_path: Path) -> None:
+    with pytest.raises(GauchoError, match=f"holds {name}, which no checkpoint has"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{name: save({})}))
+
+
+def test_its_card_is_written_anew_so_that_it_hides_nothing(home: Path, done: Path, tmp_path: Path) -> None:
+    card = member(done, "README.md")
+    hidden = b"---\nlicense: cc0-1.0\n---\nAll by Nobody: https://evil.example\n<!--\n" + card + b"\n-->\n"
+    standing, aside = home / "data" / "checkpoint", tmp_path / "checkpoint"
+    if standing.exists():
+        shutil.move(standing, aside)
+    try:
+        made = unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"README.md": hidden}))
+        assert (made.folder / "README.md").read_bytes() == card
+        assert made.damaged() == []
+    finally:
+        shutil.rmtree(standing, ignore_errors=True)
+        if aside.exists():
+            shutil.move(aside, standing)
+
+
+def test_a_picture_that_was_measured_with_is_that_of_the_set_here(home: Path, done: Path, tmp_path: Path) -> None:
+    (name,) = {json.loads(line)["file"] for line in member(done, "validation.jsonl").decode().splitlines()}
+    with pytest.raises(GauchoError, match=f"{name} is another picture than its table says"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{name: member(done, "losses.png")}))
+
+
+def test_credits_of_what_was_not_learned_from_are_refused(home: Path, done: Path, tmp_path: Path) -> None:
+    table = member(done, "ATTRIBUTION.csv") + f"x,Everything here,Nobody,https://evil.example,CC0-1.0,,{'0' * 64}\n".encode()
+    with pytest.raises(GauchoError, match=r"ATTRIBUTION\.csv: image 000000000000 is not of the curated set"):
+        unpack(Project(home / "concepts.yaml", home / "data"), forged(done, tmp_path / "a.tar", **{"ATTRIBUTION.csv": table}))
+
+
+@pytest.mark.parametrize("how", ["its bytes", "a near copy"])
+def test_what_was_forgotten_does_not_come_back_under_another_name(how: str, home: Path, done: Path, tmp_path: Path) -> None:
+    (name,) = {json.loads(line)["file"] for line in member(done, "validation.jsonl").decode().splitlines()}
+    picture = member(done, name)
+    stones = home / "concepts.forgotten.json"
+    if how == "its bytes":
+        Forgotten(stones).add(hashlib.sha256(picture).hexdigest(), [], "asked")
+    else:
+        Forgotten(stones).add("a" * 64, [], "asked", measure(picture).hashes)
+    try:
+        with pytest.raises(GauchoError, match=r"was forgotten|that was forgotten"):
+            unpack(Project(home / "concepts.yaml", home / "data"), done)
+    finally:
+        stones.unlink()
+
+
 @pytest.mark.parametrize("names", [("README.md", "README.md/x"), ("README.md/x", "README.md")])
 def test_a_name_that_is_a_files_and_a_folders_is_refused(names: tuple[str, str], home: Path, tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "both.tar", "w") as tar:
@@ -275,9 +347,9 @@ def test_what_stands_is_never_replaced_by_another_of_the_same_name(home: Path, d
     project = Project(home / "concepts.yaml", home / "data")
     before = project.checkpoint("chimarrao").manifest.files
     assert unpack(project, done).manifest.files == before
-    other = member(done, "README.md") + b"\nBuy here.\n"
+    other = member(done, "losses.jsonl") * 2
     with pytest.raises(GauchoError, match="exists already, and is another; nothing was replaced"):
-        unpack(project, forged(done, tmp_path / "a.tar", **{"README.md": other}))
+        unpack(project, forged(done, tmp_path / "a.tar", **{"losses.jsonl": other}))
     assert project.checkpoint("chimarrao").manifest.files == before
 
 

@@ -145,7 +145,7 @@ function controls(card, article) {
     choice.append(element("label", {}, input, text));
   }
   const caption = element("textarea", { rows: 2, className: "caption", maxLength: 300, value: told(card).caption,
-    placeholder: card.caption || "a photo of {token} {class_noun}" });
+    placeholder: card.caption || data.plain_caption });
   const note = element("input", { className: "note", maxLength: 300, value: told(card).why });
   caption.addEventListener("input", () => { decide(card, { caption: caption.value.trim() }); mark(article, card); });
   note.addEventListener("input", () => { decide(card, { why: note.value.trim() }); mark(article, card); });
