@@ -9,12 +9,15 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from gaucho_pipeline.assets.table import GALLERY_SITE
 from gaucho_pipeline.commands.planning import memory_plan
 from gaucho_pipeline.commands.preflight import problems
+from gaucho_pipeline.concepts.concept import Concept
 from gaucho_pipeline.concepts.models import EMBEDDED
 from gaucho_pipeline.errors import GauchoError, _
+from gaucho_pipeline.evaluation.verdict import MIN_WORKS_OF_OTHERS
 from gaucho_pipeline.gallery.samples import untranslated
 from gaucho_pipeline.images.files import images_of
 from gaucho_pipeline.models import base_models
@@ -109,6 +112,9 @@ def _look_alikes(project: Project) -> Iterator[Finding]:
     nouns: dict[str, list[str]] = {}
     for slug, concept in project.concepts.concepts.items():
         nouns.setdefault(concept.class_noun, []).append(slug)
+        folder = concept.evaluation.look_alikes.folder if concept.evaluation.look_alikes else None
+        if concept.words.is_style and folder and (text := _works_of_others(slug, concept, folder)):
+            yield Finding(_("look-alikes"), text, False)
     for slug, concept in project.concepts.concepts.items():
         others = [other for other in nouns[concept.class_noun] if other != slug]
         if others and concept.evaluation.look_alikes is None:
@@ -121,6 +127,17 @@ def _look_alikes(project: Project) -> Iterator[Finding]:
                 ),
                 True,
             )
+
+
+def _works_of_others(slug: str, concept: Concept, folder: Path) -> str:
+    """What keeps the works of a folder from telling a style; empty where nothing does."""
+    own = [source.folder.path.resolve() for source in concept.crawl.sources if source.folder]
+    if folder.resolve() in own:
+        return _("{slug}: look_alikes: {folder} holds its own works, and no works of others", slug=slug, folder=folder)
+    if (count := len(images_of(folder))) < MIN_WORKS_OF_OTHERS:
+        return _("{slug}: {count} works of others stand in {folder}, and {least} are needed", slug=slug, count=count, folder=folder,
+                 least=MIN_WORKS_OF_OTHERS)  # fmt: skip
+    return ""
 
 
 def _words(project: Project) -> Iterator[Finding]:

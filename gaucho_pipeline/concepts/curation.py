@@ -114,6 +114,8 @@ class CurationSpec(FilterSpec, Part):
             raise ValueError("captions: catalogue and caption_template go together")
         if self.segmenter and self.masks is None:
             raise ValueError("segmenter goes with masks: {}")
+        if self.caption_language != "en" and self.captions != "catalogue":
+            raise ValueError('caption_language goes with captions: catalogue; for titles alone write caption_template: "{title}"')
         if self.caption_glossary and self.caption_language != "pt":
             raise ValueError("caption_glossary goes with caption_language: pt")
         return self

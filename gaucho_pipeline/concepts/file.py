@@ -322,7 +322,9 @@ PORTUGUESE_KEYS = {
     "avaliação": "evaluation", "avaliacao": "evaluation", "sequência": "sequence", "sequencia": "sequence", "épocas": "epochs",
     "epocas": "epochs", "sementes": "seeds", "semente": "seed", "pedidos": "prompts", "plano": "plan", "conceitos": "concepts",
     "padrões": "defaults", "padroes": "defaults", "máscaras": "masks", "mascaras": "masks", "pesos": "weights", "coleções": "collections",
-    "colecoes": "collections", "amostras": "samples", "passos": "max_steps", "título": "title", "titulo": "title", "dias": "days",
+    "colecoes": "collections",
+    "tipo": "subject", "estilo": "subject",
+    "amostras": "samples", "passos": "max_steps", "título": "title", "titulo": "title", "dias": "days",
 }  # fmt: skip
 """What people write who know that the program speaks Portuguese: keys are English."""
 
@@ -378,8 +380,10 @@ def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = 
     location = lines.inherited(location)
     kind = first["type"]
     if kind == "extra_forbidden":
-        text = _("unknown key; {nearest}", nearest=_nearest(location[-1], list(_owner(root, location).model_fields)))
-        return lines.error(location, text + _others_beside(first, error, root))
+        nearest = _nearest(location[-1], list(_owner(root, location).model_fields))
+        if others := _others_beside(first, error, root):
+            return lines.error(location, _("unknown key; {nearest}; unknown too: {names}", nearest=nearest, names=", ".join(others)))
+        return lines.error(location, _("unknown key; {nearest}", nearest=nearest))
     if kind == "missing":
         return lines.error(location, _("is required"))
     if kind == "string_type" and isinstance(first.get("input"), dict):
@@ -390,12 +394,17 @@ def _first_error(lines: _Lines, error: ValidationError, root: type[BaseModel] = 
     return lines.error(location, message[:1].lower() + message[1:] + shown)
 
 
-def _others_beside(first: Any, error: ValidationError, root: type[BaseModel]) -> str:
-    """Further unknown keys of the same mapping, so that a person mends all of them at once."""
+def _others_beside(first: Any, error: ValidationError, root: type[BaseModel]) -> list[str]:
+    """Further unknown keys of the same mapping, each with the key that is meant, so that a person mends all of them at once."""
     known = list(_owner(root, tuple(step for step in first["loc"] if not _UNION_MEMBER.match(str(step)))).model_fields)
     beside = [found["loc"][-1] for found in error.errors() if found["type"] == "extra_forbidden" and found["loc"][:-1] == first["loc"][:-1]]
-    others = [f"{key} ({_nearest(key, known)})" for key in beside if key != first["loc"][-1]]
-    return f"; so are {'; '.join(others[:8])}" if others else ""
+    return [_with_known(str(key), known) for key in beside if key != first["loc"][-1]][:8]
+
+
+def _with_known(key: str, known: list[str]) -> str:
+    english = PORTUGUESE_KEYS.get(key.lower())
+    meant = [english] if english in known else difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"{key} → {meant[0]}" if meant else key
 
 
 _WRITTEN_AS: dict[object, tuple[type[BaseModel], int]] = {

@@ -5,6 +5,7 @@ Its types of error, and what each says of the limit: https://docs.pydantic.dev/l
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 from gaucho_pipeline.errors import _
@@ -16,10 +17,27 @@ def in_plain_words(error: Any) -> str:
     if error.get("input", "") is None:
         return _("is empty; write a value, or remove the key")
     if kind in ("literal_error", "enum"):
-        return _("must be one of: {names}", names=str(limits["expected"]).replace("'", "").replace(" or ", ", "))
+        names = str(limits["expected"]).replace("'", "").replace(" or ", ", ")
+        if meant := _meant(error.get("input"), names.split(", ")):
+            return _("must be one of: {names}; did you mean {name}?", names=names, name=meant)
+        return _("must be one of: {names}", names=names)
     if kind.startswith("date"):
         return _("must be a day, written as 2026-12-31")
     return _limit(kind, limits) or _PLAIN_WORDS.get(kind) or error["msg"].removeprefix("Value error, ")
+
+
+PORTUGUESE_VALUES = {
+    "coisa": "thing", "objeto": "thing", "pessoa": "person", "lugar": "place", "animal": "animal", "bicho": "animal", "cena": "scene",
+    "estilo": "style", "título": "title", "titulo": "title", "catálogo": "catalogue", "catalogo": "catalogue", "modelo": "model",
+    "contexto": "context",
+}  # fmt: skip
+"""What people write who know that the program speaks Portuguese: values are English."""
+
+
+def _meant(value: object, known: list[str]) -> str:
+    """The one of some values that a person meant; empty where none is near."""
+    english = PORTUGUESE_VALUES.get(str(value).lower(), "")
+    return english if english in known else next(iter(difflib.get_close_matches(str(value), known, n=1, cutoff=0.6)), "")
 
 
 def _limit(kind: str, limits: dict[str, Any]) -> str:

@@ -327,8 +327,17 @@ def _captions(kept: Collection[str], crawled: Crawled, overrides: Mapping[str, O
 def _report_style(captions: Mapping[str, Caption], crawled: Crawled, context: _Context) -> None:
     """Tells how many captions of a style still say a medium or their author: what captions say is not learned with the token."""
     nouns = style_nouns(context.spec, context.words)
-    texts = {sha: fill_in(caption.text, ConceptWords("", "")) for sha, caption in captions.items()}
-    named = [text for sha, text in texts.items() if names_style(text, nouns, crawled[sha].author)]
+    texts = {sha: caption.text.removeprefix(f"{context.words.plain_prompt} of ") for sha, caption in captions.items()}
+    named = [text for sha, text in texts.items() if names_style(fill_in(text, ConceptWords("", "")), nouns, crawled[sha].author)]
+    files = sum(Path(crawled[sha].url).stem == crawled[sha].title for sha, caption in captions.items() if caption.by == "title")
+    if files:
+        context.reporter.info(
+            _(
+                "{count} of {images} captions are names of files, which may say nothing of what is shown: give titles in a table",
+                count=files,
+                images=len(captions),
+            )
+        )
     if named:
         context.reporter.info(
             _(

@@ -16,6 +16,7 @@ _MEDIA = (
     "oil on canvas", "foto", "fotografia", "imagem", "desenho", "pintura", "aquarela", "gravura", "xilogravura", "linogravura",
     "litografia", "água-forte", "estampa", "ilustração", "óleo sobre tela", "daguerreótipo", "cianótipo", "nanquim",
 )  # fmt: skip
+_LONGEST = 600
 _LOOKS = ("black and white", "black-and-white", "monochrome", "sepia", "preto e branco", "em preto e branco", "técnica mista")
 """Words that say how a picture is made by themselves."""
 _ADJECTIVES = (
@@ -23,6 +24,7 @@ _ADJECTIVES = (
     "colorida", "colorido", "antiga", "antigo", "a lápis", "a nanquim", "a carvão",
 )  # fmt: skip
 """Words that do so beside a medium; elsewhere they say what is shown."""
+_GROUNDS = ("paper", "canvas", "wood", "papel", "tela", "madeira", "linho")
 _ARTICLES = ("a", "an", "the", "um", "uma", "o", "this is a", "this is an")
 _OF = ("of", "showing", "depicting", "de", "do", "da", "dos", "das", "mostrando")
 _BY = ("by", "after", "por")
@@ -44,13 +46,15 @@ def without_style(text: str, nouns: Iterable[str], author: str = "") -> str:
 
     `nouns`: the class noun and other words for it.
     """
+    text = text[:_LONGEST]  # the expressions take the square of its length
     media, adjectives, looks = rf"(?:{_any_of([*_MEDIA, *nouns])})s?", _any_of(_ADJECTIVES), _any_of(_LOOKS)
     manner = rf"(?:(?:{adjectives})[\s,]+)*{media}(?:\s+(?:{adjectives}))*"
     name = re.escape(_full_name(author)) or r"(?!)"
     text = re.sub(rf"(?i)[\s,]*\b(?:{_any_of(_BY)})\s+{name}(?!\w)", "", text)
     text = re.sub(rf"(?i)^\s*(?:(?:{_any_of(_ARTICLES)})\s+)?{manner}\s+(?:{_any_of(_OF)})\s+(?=\S)", "", text)
     text = re.sub(rf"(?i)\s+(?:in|em)\s+(?:{looks})\s*$", "", text)
-    only = re.compile(rf"(?i)(?:(?:{_any_of(_ARTICLES)})\s+)?(?:{manner}|{looks}|{name})")
+    ground = rf"(?:\s+(?:on|sobre|em)\s+(?:{_any_of(_GROUNDS)}))?"
+    only = re.compile(rf"(?i)(?:(?:{_any_of(_ARTICLES)})\s+)?(?:{manner}{ground}|{looks}|{name})")
     parts = [part.strip() for part in re.split(r"[,;]| [-–—] ", text)]
     return ", ".join(part for part in parts if part and not only.fullmatch(part))
 

@@ -29,8 +29,9 @@ _FOR_PROGRAMS = ("--json", "--log-json", "schema")
 _STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 _SEPARATORS = (" [", ". ", ": ", "; ", " (", ", ")
 _CLOSING = {" [": "]", " (": ")"}
-_MAX_DEPTH, _MIN_LETTERS = 4, 3
-"""How deep what was filled in is read; and letters of a sentence that is nearly all filled in, which any text would be."""
+_MAX_DEPTH, _MIN_LETTERS, _MAX_PLACES = 4, 3, 4
+"""How deep what was filled in is read; letters of a sentence that is nearly all filled in, which any text would be; and at how many places
+of a separator a text is parted to read both sides."""
 _NAMES = frozenset({
     "address", "answers_file", "approvals_file", "base_model", "command", "concept", "concepts", "concepts_file", "file", "folder",
     "forgotten_file", "host", "image", "key", "keys", "model", "name", "names", "origin", "other", "path", "root", "schema", "slug",
@@ -45,6 +46,8 @@ _COUNTED = frozenset({
 _PLACE = re.compile(r"(?:[^:]+:\d+: )(?:[\w.]+: )?")
 """Where a mistake is in a file, which goes before the sentence that says what it is."""
 
+_KEYS = re.compile(r"(?:concepts|collections|defaults|site|retention)(?:\.(?!ya?ml:)[\w-]+)+: ")
+"""The way to a key of the file, which goes before what is said of it."""
 _COUNT = re.compile(r"(?P<count>\s*\d+ )(?P<what>(?:(?!, \d).)+)")
 """So many of what is named or said after it, and nothing else counted."""
 
@@ -113,7 +116,7 @@ WORDS: tuple[str, ...] = (
     "it is called {name} now", "keys are English: {name}", "did you mean {name}?", "known keys are {names}",
     "must be a list: each on a line of its own behind '- ', or all of them in [ ]", "must be text; put it in quotation marks",
     "must be a whole number", "must be a number, with a point for the decimals", "must be true or false",
-    "{message} (it is {value})", "is an unknown key", "so are {names}",
+    "{message} (it is {value})", "is an unknown key",
     "a control character stands here; remove it", "is no YAML; compare it with the example in the README",
     "its indentation does not fit the lines above; keys of one mapping begin in one column",
     "is not understood here; look at its quotation marks, colons, brackets and indentation",
@@ -133,7 +136,8 @@ WORDS: tuple[str, ...] = (
     "Missing argument {name}.", "Missing option {name}.", "Try {command} for help.", "Invalid value for {name}: {text}",
     "  -h, --help{space}Show this message and exit.", "  --version{space}Show the version and exit.",
     "Option {name} requires an argument.", "Got unexpected extra argument {text}", "Got unexpected extra arguments {text}",
-    "Did you mean {name}?", "{value} is not one of {names}.", "{value} is not in the range {range}.",
+    "Did you mean {name}?", "{value} is not one of {names}.", "{value} is not a valid float range.", "{value} is not a valid float.",
+    "{value} is not a valid integer range.", "{value} is not a valid integer.", "{value} is not in the range {range}.",
     "name an image, or --concept CONCEPT for all of its images", "look", "FAIL", "verdict", "surely", "perhaps",
     "{file}: there is no concept {slug}; there are {slugs}; did you mean {name}?",
     "No such command {name}. Did you mean {other}?", "No such option {name}. Did you mean {other}?",
@@ -253,6 +257,8 @@ class Reader:
             return text
         if (place := _PLACE.match(text)) and text[place.end() :] in self._whole:
             return place[0] + self._whole[text[place.end() :]]
+        if keys := _KEYS.match(text):
+            return keys[0] + self.read(text[keys.end() :], depth)
         for pattern in self._patterns:
             if pattern.longest in text and (found := pattern.expression.fullmatch(text)):
                 values = {name: value if name in _NAMES else self.read(value, depth + 1) for name, value in found.groupdict().items()}
@@ -261,16 +267,33 @@ class Reader:
             return "".join(part if part.isspace() else self.read(part, depth + 1) for part in _COLUMNS.split(text))
         if (count := _COUNT.fullmatch(text)) and (read_what := self.read(count["what"], depth + 1)) != count["what"]:
             return count["count"] + read_what
+        return self._read_parts(text, depth)
+
+    def _read_parts(self, text: str, depth: int) -> str:
+        """What several sentences were put together of, each read: parted where both sides are sentences, or else where one is."""
         for separator in _SEPARATORS:
-            first, found_separator, rest = text.partition(separator)
-            if found_separator == ". ":
-                first, found_separator = f"{first}.", " "  # a sentence's own
-            closing = _CLOSING.get(found_separator, "")
-            inner = rest.removesuffix(closing)
-            read = (self.read(first, depth + 1), self.read(inner, depth + 1)) if rest else (first, inner)
-            if read != (first, inner):
-                return found_separator.join(read) + rest[len(inner) :]
+            partly = text
+            for place in list(_places_of(separator, text))[:_MAX_PLACES]:
+                first, joined_by, rest = text[:place], separator, text[place + len(separator) :]
+                if separator == ". ":
+                    first, joined_by = f"{first}.", " "  # a sentence's own
+                inner = rest.removesuffix(_CLOSING.get(separator, ""))
+                read = (self.read(first, depth + 1), self.read(inner, depth + 1)) if rest else (first, inner)
+                whole = joined_by.join(read) + rest[len(inner) :]
+                if read[0] != first and read[1] != inner:
+                    return whole
+                partly = whole if partly == text else partly
+            if partly != text:
+                return partly
         return text
+
+
+def _places_of(separator: str, text: str) -> Iterator[int]:
+    """Where a separator stands in a text, from left to right."""
+    place = text.find(separator)
+    while place >= 0:
+        yield place
+        place = text.find(separator, place + 1)
 
 
 def _by_line(catalogue: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from gaucho_pipeline.assets.rows import Credit, FrameRow, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQUENCE
@@ -88,6 +88,8 @@ def verify_file(path: Path, store: Store) -> Finding:
     except ConfigError:
         raise
     except Exception as error:  # as `images/decoding.py` says: Pillow raises eleven kinds on broken files
+        if isinstance(error, UnidentifiedImageError):
+            raise ConfigError(_("{path}: is no picture that can be read", path=path)) from None
         raise ConfigError(_("{path}: is no picture that can be read ({error})", path=path, error=error)) from None
     finding = _finding(content, mime, facts, pixels, store, changes)
     if finding.artifact and facts is not None and not _says_the_same(said, Path(finding.artifact)):

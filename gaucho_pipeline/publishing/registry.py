@@ -128,6 +128,8 @@ def read_registry(path: Path) -> Registry:
             raise ConfigError(_("{path}: is larger than {largest} MB", path=path, largest=_MAX_BYTES // 1_000_000))
         return Registry.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise ConfigError(_("{path}: there is no such file", path=path)) from None
         raise ConfigError(_("{path}: is no registry of published pictures ({error})", path=path, error=first_line(error))) from None
 
 

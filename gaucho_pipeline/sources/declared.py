@@ -308,7 +308,13 @@ def _check_columns(path: Path, key: str, columns: Sequence[str], named: set[str]
     """Raises ConfigError for a column that is missing, or that nobody named."""
     if key not in columns:
         raise ConfigError(
-            _("{path} has no column {key!r}; the columns are {key}, {columns}", path=path, key=key, columns=", ".join(_COLUMNS))
+            _(
+                "{path} has no column {key!r}; the columns are {names}; it has: {columns}",
+                path=path,
+                key=key,
+                names=", ".join((key, *_COLUMNS)),
+                columns=", ".join(columns) or "-",
+            )
         )
     if lacking := named - set(columns):
         raise ConfigError(_("{path} has no column {lacking!r}, which fields names", path=path, lacking=min(lacking)))

@@ -108,6 +108,29 @@ def test_the_dreambooth_benchmark_has_no_prompts_for_a_style(tmp_path: Path) -> 
     assert "it has none for a style" in found.output
 
 
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [(MIN_WORKS_OF_OTHERS, ""), (3, "3 works of others stand in"), (0, "0 works of others"), (None, "holds its own works")],
+)
+def test_the_doctor_counts_the_works_of_others_before_anything_is_trained(others: int | None, said: str, tmp_path: Path) -> None:
+    folder = tmp_path / "beside" if others is not None else tmp_path / "works"
+    if others is not None:
+        folder.mkdir()
+    for number, image in enumerate(sorted((draw_folder(tmp_path / "more", "araucaria", others)).iterdir()) if others else ()):
+        image.rename(folder / f"{number}.png")
+    found = invoke(project_of(tmp_path, evaluation={"look_alikes": {"folder": str(folder)}}), "doctor").output
+    assert ("look-alikes" in found) is bool(said)
+    assert said in found
+
+
+def test_captions_that_are_names_of_files_are_counted(tmp_path: Path) -> None:
+    project = project_of(tmp_path)
+    for number, path in enumerate(sorted((tmp_path / "works").iterdir())):
+        path.rename(path.with_name(f"cut {chr(97 + number)} rider{path.suffix}"))
+    said = [run_stage(project, asset, "engraver", tmp_path / asset).stderr for asset in ("raw_crawl", "curated_set")]
+    assert "4 of 4 captions are names of files" in said[1]
+
+
 def test_a_story_is_not_drawn_of_a_style(tmp_path: Path) -> None:
     project = project_of(tmp_path)
     stand_all(project)

@@ -196,6 +196,7 @@ def test_a_caption_of_the_catalogue_stands_behind_the_plain_prompt_and_the_curat
         ({"captions": "catalogue"}, "go together"),
         ({"caption_template": "{title}"}, "go together"),
         ({"captions": "catalogue", "caption_template": "{title}", "caption_glossary": "a.csv"}, "caption_language: pt"),
+        ({"captions": "title", "caption_language": "pt"}, "goes with captions: catalogue"),
     ],
 )
 def test_keys_of_a_catalogue_that_do_not_go_together_are_refused(keys: dict[str, str], said: str) -> None:

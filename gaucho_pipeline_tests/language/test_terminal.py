@@ -193,3 +193,39 @@ def test_a_curators_words_are_portuguese_from_the_first_command_to_a_mistake(mus
 def test_exit_statuses_are_those_of_every_language(museum: Path) -> None:
     for arguments in (("fsck",), ("run", "ciua"), ("nothing",), ("publish", "site")):
         assert gaucho_pt(museum, *arguments).returncode == gaucho_pt(museum, *arguments, GAUCHO_LANG="en").returncode
+
+
+@pytest.mark.parametrize(
+    ("english", "portuguese"),
+    [
+        (
+            "error: concepts.yaml:5: concepts.x.crawl.sources.0.folder.license: the licence CC-BY is stated without its version; "
+            "write which, such as CC-BY-4.0; write for example cc0-1.0, pd, cc-by-4.0 or cc-by-sa-3.0",
+            "erro: concepts.yaml:5: concepts.x.crawl.sources.0.folder.license: a licença CC-BY está sem a versão; escreva qual, por "
+            "exemplo CC-BY-4.0; escreva por exemplo cc0-1.0, pd, cc-by-4.0 ou cc-by-sa-3.0",
+        ),
+        (
+            "error: concepts.yaml:5: concepts.x.crawl.sources.0.folder: without a table, license must be stated for all images",
+            "erro: concepts.yaml:5: concepts.x.crawl.sources.0.folder: sem uma tabela, license têm de ser ditos para todas as imagens",
+        ),
+        (
+            "error: concepts.yaml:5: concepts.x.licenca: unknown key; keys are English: 'license'; unknown too: autor → author, fonte",
+            "erro: concepts.yaml:5: concepts.x.licenca: chave desconhecida; as chaves são em inglês: 'license'; também desconhecidas: "
+            "autor → author, fonte",
+        ),
+        (
+            "FAIL a run: x: table: /a/t.csv has no column 'file'; the columns are file, title, author; it has: imagem, nome",
+            "FALHA uma execução: x: table: /a/t.csv não tem a coluna 'file'; as colunas são file, title, author; ela tem: imagem, nome",
+        ),
+        (
+            "error: concepts.yaml:5: concepts.x.subject: must be one of: thing, style; did you mean style? (it is 'estilo')",
+            "erro: concepts.yaml:5: concepts.x.subject: tem de ser um de: thing, style; você quis dizer style? (é 'estilo')",
+        ),
+        (
+            "Error: Invalid value for '--memory': '12 GB' is not a valid float range.",
+            "Erro: Valor inválido para '--memory': '12 GB' não é um número.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_put_together_of_several_sentences_is_read_to_its_end(english: str, portuguese: str) -> None:
+    assert reader("pt").read_line(english) == portuguese
