@@ -68,6 +68,19 @@ def test_with_three_images_nothing_is_said() -> None:
     assert (score.ranked, score.seen) == (None, None)
 
 
+def test_four_images_of_either_are_enough() -> None:
+    (score,) = attribute_scores(Encoder(), ["arms"], ConceptWords("mgn", "cactus"), shown(0.4, count=4))
+    assert score.ranked == 1
+
+
+def test_nine_of_ten_ranked_first_is_believed_and_half_of_the_pictures_have_jeffreys_interval() -> None:
+    real, without, tuned = [0.4] * 9 + [-0.4], [0.0] * 4, [0.4] * 12 + [-0.4] * 12
+    exact = Shown(*(np.stack([unit(lean) for lean in leans]).astype(np.float32) for leans in (real, without, tuned)))
+    (score,) = attribute_scores(Encoder(), ["arms"], ConceptWords("mgn", "cactus"), exact)
+    assert score.ranked == 0.9
+    assert score.seen == Proportion(value=0.5, interval=(0.3096, 0.6904))
+
+
 def scored(value: float, low: float, high: float) -> AttributeScore:
     return AttributeScore(text="arms", ranked=1.0, seen=Proportion(value=value, interval=(low, high)))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gaucho_pipeline.assets.verdicts import Word
-from gaucho_pipeline.evaluation.confusion import Shown, confusion, decide
+from gaucho_pipeline.evaluation.confusion import Shown, _is_beyond_chance, _proportion, _real_taken_for, confusion, decide
 from gaucho_pipeline.scorers.base import Vectors
 
 WIDTH = 48
@@ -106,3 +106,29 @@ def test_a_varied_set_loses_nothing_by_its_variety() -> None:
     pictures = np.tile(between / np.linalg.norm(between), (24, 1)).astype(np.float32)
     varied["t1"] = Shown(cloud(1, 200, 5, 0.3), varied["t1"].base, pictures, "yes")
     assert confusion(varied, "")["t1"].taken_for["t1"] == 24
+
+
+def test_a_proportion_has_wilsons_interval() -> None:
+    found = _proportion(24, 24)
+    assert (found.value, found.interval) == (1.0, (0.862, 1.0))
+
+
+def test_a_single_image_is_its_own_and_of_two_each_is_held_against_the_other() -> None:
+    one, other = np.eye(2, 4, dtype=np.float32)
+    means = np.stack([one, other])
+    assert _real_taken_for(other[None], means, 0) == [0]
+    assert _real_taken_for(np.stack([one, other]), np.stack([(one + other) / 2, one]), 0) == [1, 0]
+
+
+def test_only_more_than_real_images_is_bleeding_and_the_level_is_divided() -> None:
+    real = {"a": 10, "b": 10}
+    assert not _is_beyond_chance({"a": 20, "b": 0}, real, "b", 1)
+    assert _is_beyond_chance({"a": 2, "b": 18}, real, "b", 1)
+    tuned = {"a": 3, "b": 17}  # p = .0205 against ten of twenty: beyond chance among one other, and not among two
+    assert [_is_beyond_chance(tuned, real, "b", others) for others in (1, 2)] == [True, False]
+
+
+def test_an_encoder_that_tells_just_enough_real_images_is_not_blind() -> None:
+    rows = confusion(shown([0, 1, 2]), "an encoder")
+    told = [rows["t0"].model_copy(update={"real_taken_for": {"t0": count, "t1": 20 - count, "t2": 0}}) for count in (16, 15)]
+    assert [decide(rows | {"t0": each})[1] for each in told] == ["kept_apart", "encoder_blind"]

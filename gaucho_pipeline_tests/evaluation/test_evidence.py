@@ -19,12 +19,14 @@ NEARLY = (0.8, 0.4, 1.2)
 """A separation that only its interval keeps from a yes."""
 
 
-def aside(found: Shares, prompts: int = 2, seeds: int = 6, **evidence: Any) -> list[tuple[str, dict[str, Any]]]:
+def aside(
+    found: Shares, prompts: int = 2, seeds: int = 6, reason: str = "too_few_pictures", **evidence: Any
+) -> list[tuple[str, dict[str, Any]]]:
     rows = [picture_row("tuned", number, prompt=f"{number % prompts}", seed=number // prompts) for number in range(prompts * seeds)]
     material = Material(rows, {"base": [], "tuned": []}, {"base": [], "tuned": []}, [], [], [])
     trained = METRICS["checkpoint"]
     assert isinstance(trained, CheckpointMetrics)
-    said = asides_of(replace(GOOD, shares=found, **evidence), "too_few_pictures", material, trained, "tree")
+    said = asides_of(replace(GOOD, shares=found, **evidence), reason, material, trained, "tree")
     return [(each.key, each.values) for each in said]
 
 
@@ -47,3 +49,15 @@ def test_nothing_is_said_of_numbers_where_similarity_is_what_is_uncertain() -> N
 @pytest.mark.parametrize(("copies", "said"), [(6, [("copied", {"copied": 6, "pictures": 12})]), (5, [])])
 def test_copies_are_counted_among_all_pictures_that_were_drawn(copies: int, said: list[Any]) -> None:
     assert aside(shares((0.9, 0.7, 1.1)), seeds=2, copies=copies, drawn=12) == said
+
+
+@pytest.mark.parametrize(
+    ("reason", "variety", "said"),
+    [("partly", 0.01, ["one_picture"]), ("one_picture", 0.01, []), ("partly", 0.03, []), ("partly", None, [])],
+)
+def test_one_picture_for_each_prompt_is_said_once(reason: str, variety: float | None, said: list[str]) -> None:
+    assert [key for key, _values in aside(shares((0.9, 0.7, 1.1)), reason=reason, variety=variety)] == said
+
+
+def test_copies_that_are_the_reason_are_not_said_again() -> None:
+    assert aside(shares((0.9, 0.7, 1.1)), reason="copied", copies=12, drawn=12) == []

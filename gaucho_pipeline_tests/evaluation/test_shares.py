@@ -183,14 +183,3 @@ def test_both_sides_of_the_axis_weigh_the_same() -> None:
 def test_an_estimate_has_the_quantiles_that_its_name_says() -> None:
     found = _estimate(500, np.arange(1001, dtype=float))
     assert (found.value, found.low, found.quarter, found.high) == (500, 25, 250, 975)
-
-
-def test_a_gap_of_three_hundredths_is_no_small_one() -> None:
-    gap, real = 0.03, np.eye(6, WIDTH)
-    real[:, 10] = 1
-    real /= np.linalg.norm(real, axis=1, keepdims=True)
-    control = np.eye(6, WIDTH, 12)
-    control[:, 10] = (0.5 - gap) / real[0, 10] * np.ones(6) / (1 - ((0.5 - gap) / real[0, 10]) ** 2) ** 0.5
-    control /= np.linalg.norm(control, axis=1, keepdims=True)
-    found = shares(SubjectVectors(np.float32(real), [np.float32(control)], vectors(6, 3, BASE), np.float32(real)))
-    assert found.small_gaps == 0

@@ -71,6 +71,13 @@ BAD = shares((0.2, 0.0, 0.4), (0.1, -0.2, 0.3))
         ({"copies": 4, "drawn": 10}, ("yes", "learned")),
         ({"variety": 0.02}, ("unclear", "one_picture")),
         ({"variety": None}, ("yes", "learned")),
+        ({"variety": 0.03}, ("yes", "learned")),
+        ({"variety": 0.05}, ("yes", "learned")),
+        ({"scenes": 0.25}, ("yes", "learned")),
+        ({"found_again": 0.6}, ("yes", "learned")),
+        ({"shares": shares((0.2, 0.0, 0.5))}, ("unclear", "partly")),
+        ({"shares": shares((0.9, 0.5, 1.1))}, ("unclear", "too_few_pictures")),
+        ({"shares": shares(similarity=(0.4, 0.1, 0.9))}, ("unclear", "too_few_pictures")),
         ({"variety": 0.0, "shares": BAD}, ("no", "hardly_nearer")),
     ],
 )
@@ -84,7 +91,15 @@ def test_the_verdict_follows_from_the_rule(change: dict[str, Any], expected: tup
 
 @pytest.mark.parametrize(
     ("base", "tuned", "high", "expected"),
-    [(0.4, 0.05, -0.1, "no"), (0.4, 0.2, -0.1, "yes"), (0.4, 0.05, 0.1, "yes"), (-0.1, -0.3, -0.1, "yes"), (0.4, 0.1, -0.1, "yes")],
+    [
+        (0.4, 0.05, -0.1, "no"),
+        (0.4, 0.2, -0.1, "yes"),
+        (0.4, 0.05, 0.1, "yes"),
+        (-0.1, -0.3, -0.1, "yes"),
+        (0.4, 0.1, -0.1, "yes"),
+        (0, -0.3, -0.1, "yes"),
+        (0.4, 0.05, 0, "yes"),
+    ],
 )
 def test_pictures_that_follow_no_prompt_any_more_are_a_no(base: float, tuned: float, high: float, expected: str) -> None:
     adherence = Score(base=base, tuned=tuned, interval=(-0.5, high), backbone="x")

@@ -116,3 +116,15 @@ def test_every_scorer_has_its_key_its_words_and_an_encoder() -> None:
         assert scorer.encoder in (None, *ENCODERS)
         assert all((scorer.title.pt, scorer.title.en, scorer.sentence.pt, scorer.sentence.en))
         assert scorer.title.pt != scorer.title.en
+
+
+def test_what_each_figure_needs_and_which_way_is_better() -> None:
+    one, none = vectors(X), NOTHING
+    assert not SCORERS["cmmd"].higher_is_better
+    assert not any(SCORERS["cmmd"].can_score(features(**{name: one})) for name in ("pictures", "images"))
+    assert all(not SCORERS[name].has_ceiling for name in ("steadiness", "adherence"))
+    assert not any(SCORERS[name].uses_images for name in ("adherence", "clip_t", "variety"))
+    for name in ("clip_i", "steadiness"):
+        assert not SCORERS[name].can_score(features(images=none))
+        assert not SCORERS[name].can_score(features(pictures=none))
+        assert SCORERS[name].can_score(features())
