@@ -105,8 +105,9 @@ def forget(project: Project, image: str, reason: str = "", with_unread: bool = F
     for artifact, _unused in alike:
         if artifact.folder.exists():  # the image itself was in some of them
             _remove(store, artifact, done)
-    copies, trained = {each.sha256 for each in done.alike}, [each for each in artifacts if each.manifest.asset in _TRAINED]
-    done.learned_from += [each for each in trained if each.folder.exists() and _learned_from(each) & copies]
+    learned = {done.sha256, *(each.sha256 for each in done.alike)}  # images of a class stand in the credits alone
+    trained = [each for each in artifacts if each.manifest.asset in _TRAINED and each.folder.exists() and each not in done.learned_from]
+    done.learned_from += [each for each in trained if _learned_from(each) & learned]
     _remove_pages(store, done)
     gone = [each.name for each in folders_in(store.root / ".staging" / COLLECTION.name) if each.name not in project.concepts.collections]
     _remove_traces(store, done, [*project.concepts.collections_of(done.concepts), *gone])

@@ -14,14 +14,16 @@ from pydantic import ValidationError
 from gaucho_pipeline.concepts.training import ClassImages, TrainingSpec
 from gaucho_pipeline.demo.subjects import draw_subject
 from gaucho_pipeline.errors import ConfigError
+from gaucho_pipeline.files.digests import file_digest
 from gaucho_pipeline.files.tables import read_table
 from gaucho_pipeline.models import base_models
 from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.prompts.templates import ConceptWords
 from gaucho_pipeline.stage.reporter import Reporter
+from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline.training.class_images import generated_images, own_images
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
-from gaucho_pipeline_tests.programs import run_stage
+from gaucho_pipeline_tests.programs import invoke, run_stage
 
 RIGHTS = {"license": "cc-by-4.0", "author": "João", "source": "https://museu.example"}
 
@@ -65,18 +67,26 @@ def test_the_users_own_are_decoded_with_their_credited_and_what_is_none_is_named
     (folder / "zz.png").symlink_to(draw_folder(tmp_path / "others", "chimarrao", 1) / "00.png")
     (folder / "twice.png").write_bytes((folder / "00.png").read_bytes())
     spec = ClassImages(count=2, folder=folder, **RIGHTS)
-    rows = own_images(spec, folder, tmp_path / "class_images", Reporter(None))
+    rows = own_images(spec, folder, tmp_path / "class_images", Forgotten(), Reporter(None))
     assert [row.title for row in rows] == ["00", "01"]
     assert {(row.author, row.license, row.source) for row in rows} == {("João", "CC-BY-4.0", "https://museu.example")}
     with Image.open(tmp_path / rows[0].file) as picture, Image.open(folder / "00.png") as original:
         assert np.array_equal(np.asarray(picture), np.asarray(original.convert("RGB")))
-    assert len(own_images(ClassImages(folder=folder, **RIGHTS), folder, tmp_path / "class_images", Reporter(None))) == 3
+    assert len(own_images(ClassImages(folder=folder, **RIGHTS), folder, tmp_path / "class_images", Forgotten(), Reporter(None))) == 3
     told = capsys.readouterr().err
     for reason in ("notes.txt: not-taken: not an image", "zz.png: not-taken: a link leads out of the folder", "twice.png: duplicate"):
         assert f"class image left out: {reason}" in told
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"training\.class_images: .*empty holds no image that can be read"):
-        own_images(spec, tmp_path / "empty", tmp_path / "class_images", Reporter(None))
+        own_images(spec, tmp_path / "empty", tmp_path / "class_images", Forgotten(), Reporter(None))
+
+
+def test_one_that_was_forgotten_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, forgotten = draw_folder(tmp_path / "trees", "araucaria", 3), Forgotten(tmp_path / "concepts.forgotten.json")
+    forgotten.add(file_digest(folder / "01.png"), [], "asked")
+    rows = own_images(ClassImages(folder=folder, **RIGHTS), folder, tmp_path / "class_images", forgotten, Reporter(None))
+    assert [row.title for row in rows] == ["00", "02"]
+    assert "class image left out: 01.png: forgotten" in capsys.readouterr().err
 
 
 def test_a_folder_without_rights_is_refused() -> None:
@@ -100,6 +110,8 @@ def test_a_checkpoint_credited_the_users_own_images_of_the_class_and_another_ima
     assert credited.count("João") >= 2
     assert "https://museu.example" in credited
     assert len(read_table(artifact.folder / "train.jsonl")) == 4
+    told = invoke(project, "forget", file_digest(trees / "00.png"), "--reason", "asked").output
+    assert "learned from it" in told or f"checkpoint of araucaria {artifact.manifest.fingerprint[:8]}" in told, told
     draw_subject("chimarrao", 9).save(trees / "09.png")
     again = Project(tmp_path / "concepts.yaml", tmp_path / "data")
     assert again.state("checkpoint", "araucaria").state == "stale"
