@@ -95,6 +95,7 @@ def verify(project: Project, file: Path, registries: tuple[Path, ...], as_json: 
     from gaucho_pipeline.assets.rows import to_json
     from gaucho_pipeline.provenance import verify as verifying
     from gaucho_pipeline.publishing.registry import REGISTRY, find_published, found_lines
+    from gaucho_pipeline.store.forgotten import Forgotten
 
     finding = verifying.verify_file(file, project.store)
     places = registries or tuple(folder for folder in published_folders(project) if (folder / REGISTRY).is_file())
@@ -115,9 +116,20 @@ def verify(project: Project, file: Path, registries: tuple[Path, ...], as_json: 
             click.echo(line)
         for line in found_lines(found) if found else ():
             click.echo(line)
-        click.echo("It holds." if finding.holds else "It does not hold, or nothing here can confirm it.")
+        forgotten = Forgotten(project.forgotten_file).sha256
+        if any(row.sha256 in forgotten for row in finding.training_images):
+            click.echo(_("An image that it learned from was forgotten since: it is not to be shown any more."))
+        click.echo(_closing(finding.holds, found is not None and found.is_sure))
     if not finding.holds:
         sys.exit(1)
+
+
+def _closing(holds: bool, is_published: bool) -> str:
+    if holds:
+        return _("It holds.")
+    return (
+        _("A registry knows it; the file itself says nothing.") if is_published else _("It does not hold, or nothing here can confirm it.")
+    )
 
 
 @click.command()

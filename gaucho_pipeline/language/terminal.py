@@ -82,7 +82,7 @@ WORDS: tuple[str, ...] = (
     "stopped; what people sent back is kept: run the same again",
     "asked to stop; what is done is kept, and the same run goes on from there",
     ", at most {size} GB at once",
-    "    licenses  {what}", "    refused   {what}", "It holds.", "It does not hold, or nothing here can confirm it.",
+    "    licenses  {what}", "    refused   {what}",
     "{count} wrong", "{count} wrong; to put it aside: gaucho fsck --repair", "would free", "freed",
     "is no manifest",
     "  {slug}: {count} stand in its folder, and at least {least} must be left; add some",

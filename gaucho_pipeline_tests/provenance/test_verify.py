@@ -23,6 +23,7 @@ from gaucho_pipeline.project.project import Project
 from gaucho_pipeline.provenance.labels import FACTS, marked_png, xmp_of
 from gaucho_pipeline.provenance.signing import ANCHORS, CERTIFICATE, KEY, signer_from_environment
 from gaucho_pipeline.provenance.verify import report_lines, verify_file
+from gaucho_pipeline.store.forgotten import Forgotten
 from gaucho_pipeline_tests.conftest import draw_folder, folder_concept, write_concepts
 from gaucho_pipeline_tests.provenance.test_signing import certificates
 from gaucho_pipeline_tests.samples import facts, train_image
@@ -93,6 +94,15 @@ def test_a_false_claim_does_not_hold(changes: dict[str, object], problem: str, p
     done = gaucho(project, "verify", str(file(project, tmp_path / "x.png", **changes)))
     assert done.exit_code == 1
     assert problem in done.output
+
+
+def test_a_picture_that_learned_from_what_was_forgotten_since_says_so(project: Project, tmp_path: Path) -> None:
+    (row,) = verify_file(file(project, tmp_path / "x.png"), project.store).training_images
+    assert "forgotten" not in gaucho(project, "verify", str(tmp_path / "x.png")).output
+    Forgotten(project.forgotten_file).add(row.sha256, [], "asked")
+    found = gaucho(project, "verify", str(tmp_path / "x.png"))
+    assert found.exit_code == 0
+    assert "An image that it learned from was forgotten since" in found.output
 
 
 def test_what_nothing_here_confirms_does_not_hold(project: Project, tmp_path: Path) -> None:
