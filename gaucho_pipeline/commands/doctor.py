@@ -135,8 +135,8 @@ def _works_of_others(slug: str, concept: Concept, folder: Path) -> str:
     if folder.resolve() in own:
         return _("{slug}: look_alikes: {folder} holds its own works, and no works of others", slug=slug, folder=folder)
     if (count := len(images_of(folder))) < MIN_WORKS_OF_OTHERS:
-        return _("{slug}: {count} works of others stand in {folder}, and {least} are needed", slug=slug, count=count, folder=folder,
-                 least=MIN_WORKS_OF_OTHERS)  # fmt: skip
+        return _("{slug}: {count} works of others stand in {folder}, and {needed} are needed", slug=slug, count=count, folder=folder,
+                 needed=MIN_WORKS_OF_OTHERS)  # fmt: skip
     return ""
 
 

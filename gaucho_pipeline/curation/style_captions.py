@@ -17,10 +17,10 @@ _MEDIA = (
     "litografia", "água-forte", "estampa", "ilustração", "óleo sobre tela", "daguerreótipo", "cianótipo", "nanquim",
 )  # fmt: skip
 _LONGEST = 600
-_LOOKS = ("black and white", "black-and-white", "monochrome", "sepia", "preto e branco", "em preto e branco", "técnica mista")
+_APPEARANCE = ("black and white", "black-and-white", "monochrome", "sepia", "preto e branco", "em preto e branco", "técnica mista")
 """Words that say how a picture is made by themselves."""
 _ADJECTIVES = (
-    *_LOOKS, "color", "colour", "colored", "coloured", "old", "vintage", "antique", "ink", "pencil", "charcoal", "detailed", "simple",
+    *_APPEARANCE, "color", "colour", "colored", "coloured", "old", "vintage", "antique", "ink", "pencil", "charcoal", "detailed", "simple",
     "colorida", "colorido", "antiga", "antigo", "a lápis", "a nanquim", "a carvão",
 )  # fmt: skip
 """Words that do so beside a medium; elsewhere they say what is shown."""
@@ -37,7 +37,7 @@ def _any_of(words: Iterable[str]) -> str:
 def names_style(text: str, nouns: Iterable[str], author: str = "") -> bool:
     """Whether a caption still says a medium, how it looks, or its author. `nouns`: the class noun and other words for it."""
     name = _full_name(author)
-    words = rf"(?:{_any_of([*_MEDIA, *nouns])})s?|{_any_of(_LOOKS)}" + (f"|{re.escape(name)}" if name else "")
+    words = rf"(?:{_any_of([*_MEDIA, *nouns])})s?|{_any_of(_APPEARANCE)}" + (f"|{re.escape(name)}" if name else "")
     return re.search(rf"(?i)(?<![\w-])(?:{words})(?![\w-])", text) is not None
 
 
@@ -47,14 +47,14 @@ def without_style(text: str, nouns: Iterable[str], author: str = "") -> str:
     `nouns`: the class noun and other words for it.
     """
     text = text[:_LONGEST]  # the expressions take the square of its length
-    media, adjectives, looks = rf"(?:{_any_of([*_MEDIA, *nouns])})s?", _any_of(_ADJECTIVES), _any_of(_LOOKS)
+    media, adjectives, appearance = rf"(?:{_any_of([*_MEDIA, *nouns])})s?", _any_of(_ADJECTIVES), _any_of(_APPEARANCE)
     manner = rf"(?:(?:{adjectives})[\s,]+)*{media}(?:\s+(?:{adjectives}))*"
     name = re.escape(_full_name(author)) or r"(?!)"
     text = re.sub(rf"(?i)[\s,]*\b(?:{_any_of(_BY)})\s+{name}(?!\w)", "", text)
     text = re.sub(rf"(?i)^\s*(?:(?:{_any_of(_ARTICLES)})\s+)?{manner}\s+(?:{_any_of(_OF)})\s+(?=\S)", "", text)
-    text = re.sub(rf"(?i)\s+(?:in|em)\s+(?:{looks})\s*$", "", text)
+    text = re.sub(rf"(?i)\s+(?:in|em)\s+(?:{appearance})\s*$", "", text)
     ground = rf"(?:\s+(?:on|sobre|em)\s+(?:{_any_of(_GROUNDS)}))?"
-    only = re.compile(rf"(?i)(?:(?:{_any_of(_ARTICLES)})\s+)?(?:{manner}{ground}|{looks}|{name})")
+    only = re.compile(rf"(?i)(?:(?:{_any_of(_ARTICLES)})\s+)?(?:{manner}{ground}|{appearance}|{name})")
     parts = [part.strip() for part in re.split(r"[,;]| [-–—] ", text)]
     return ", ".join(part for part in parts if part and not only.fullmatch(part))
 

@@ -68,10 +68,9 @@ def evaluate_concept(request: StageRequest, staging: Path, reporter: Reporter) -
     _write_training(staging, train_rows, material.training)
     encoders, missing = _encoders(spec, reporter)
     seen = {kind: embed(encoder, material, request.concept_words, reporter) for kind, encoder in encoders.items()}
-    every = {kind: own.features for kind, own in seen.items()}
+    every = _features(seen)
     material_counted, seen, unfollowed = _counted(material, seen)
-    features = {kind: own.features for kind, own in seen.items()}
-    scores = _score(spec, encoders, features, missing)
+    scores = _score(spec, encoders, _features(seen), missing)
     scores = {name: _with_masked(name, score, seen) for name, score in scores.items()}
     copies, line, detector = _copies(spec, encoders, every, material, reporter)
     attributes = _attributes(request, encoders, seen)
@@ -99,6 +98,10 @@ def evaluate_concept(request: StageRequest, staging: Path, reporter: Reporter) -
     )
     _report(metrics, request.class_noun, reporter)
     return StageResult(data_version=_version(request, metrics, copies), metrics=metrics)
+
+
+def _features(seen: Mapping[str, Seen]) -> dict[str, dict[str, Features]]:
+    return {kind: own.features for kind, own in seen.items()}
 
 
 def _version(request: StageRequest, metrics: EvaluationMetrics, copies: Sequence[Copy]) -> str:

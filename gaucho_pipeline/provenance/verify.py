@@ -82,7 +82,7 @@ def verify_file(path: Path, store: Store) -> Finding:
             mime = Image.MIME.get(image.format or "", "image/png")
             changes = _changes(image, content)
             facts = facts_in_xmp(content) if image.format == "GIF" else facts_in(image)  # Pillow reads no XMP of a GIF
-            pixels, said = pixels_digest(image), _said(image)
+            pixels, metadata = pixels_digest(image), _metadata_of(image)
     except FileNotFoundError:
         raise ConfigError(_("{path}: there is no such file", path=path)) from None
     except ConfigError:
@@ -92,17 +92,17 @@ def verify_file(path: Path, store: Store) -> Finding:
             raise ConfigError(_("{path}: is no picture that can be read", path=path)) from None
         raise ConfigError(_("{path}: is no picture that can be read ({error})", path=path, error=error)) from None
     finding = _finding(content, mime, facts, pixels, store, changes)
-    if finding.artifact and facts is not None and not _says_the_same(said, Path(finding.artifact)):
+    if finding.artifact and facts is not None and not _says_the_same(metadata, Path(finding.artifact)):
         finding.problems.append(_("what it tells other programs is not what the picture here says"))
     return finding
 
 
-def _says_the_same(said: Mapping[str, object], kept: Path) -> bool:
+def _says_the_same(metadata: Mapping[str, object], kept: Path) -> bool:
     """Whether all that a file says of itself is what the picture that is kept here says, too; it may say less."""
     with Image.open(kept, formats=FORMATS) as image:
         image.load()
-        own = _said(image)
-    return all(own.get(name) == value for name, value in said.items())
+        own = _metadata_of(image)
+    return all(own.get(name) == value for name, value in metadata.items())
 
 
 def _changes(image: Image.Image, content: bytes) -> list[str]:
@@ -137,7 +137,7 @@ def _png_chunks(content: bytes) -> tuple[list[bytes], int]:
     return kinds, at
 
 
-def _said(image: Image.Image) -> dict[str, object]:
+def _metadata_of(image: Image.Image) -> dict[str, object]:
     """What a picture tells other programs of itself: its texts by their names, and its XMP."""
     xmp = image.info.get("xmp")
     texts = {name: str(text) for name, text in getattr(image, "text", {}).items() if name != _XMP_TEXT}
