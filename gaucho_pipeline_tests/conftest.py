@@ -33,7 +33,8 @@ _LONGEST_FIRST = (
 IS_CHECK = os.environ.get("GAUCHO_CHECK") == "1"
 """Whether only the tests that start no process are wanted: `make check`."""
 _STARTS_PROCESSES = re.compile(
-    r"(programs|browsing|web_ui|test_gallery_stage) import|import (subprocess|psutil|imageio_ffmpeg)|multiprocessing|measure_all"
+    r"(programs|browsing|web_ui|crawling|test_gallery_stage) import|import (subprocess|psutil|imageio_ffmpeg)|multiprocessing|measure_all"
+    r"|read_workbook|read_spreadsheet|put_in_place|ipynb"
 )
 _IS_IN_TEST = threading.Event()
 

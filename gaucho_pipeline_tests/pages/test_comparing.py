@@ -112,7 +112,7 @@ def test_a_pinned_checkpoint_of_another_token_or_base_model_is_refused(project: 
     value["concepts"]["araucaria"]["token"] = "dnc"
     project.concepts_file.write_text(yaml.safe_dump(value, allow_unicode=True))
     renamed = Project(project.concepts_file, project.store.root)
-    assert "another token or class noun" in renamed.state("checkpoint", "araucaria").reasons[0]
+    assert "another token, class noun" in renamed.state("checkpoint", "araucaria").reasons[0]
 
 
 def test_a_pinned_checkpoint_that_is_not_there_is_reported(project: Project) -> None:
