@@ -332,10 +332,16 @@ PORTUGUESE_KEYS = {
 def _nearest(key: object, known: list[str]) -> str:
     if (new := RENAMED_KEYS.get(str(key))) and new.split(" ")[0] in known:
         return f"it is called {new} now"
-    if (english := PORTUGUESE_KEYS.get(str(key).lower())) in known:
-        return f"keys are English: '{english}'"
-    close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known keys are {', '.join(known)}"
+    if meant := _meant_key(key, known):
+        return f"keys are English: '{meant}'" if PORTUGUESE_KEYS.get(str(key).lower()) == meant else f"did you mean '{meant}'?"
+    return f"known keys are {', '.join(known)}"
+
+
+def _meant_key(key: object, known: list[str]) -> str:
+    """The known key that another one stands for: its English, or one that is near; empty where there is none."""
+    if (english := PORTUGUESE_KEYS.get(str(key).lower(), "")) in known:
+        return english
+    return next(iter(difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)), "")
 
 
 def _check_slug(lines: _Lines, kind: str, slug: object) -> None:
@@ -402,9 +408,8 @@ def _others_beside(first: Any, error: ValidationError, root: type[BaseModel]) ->
 
 
 def _with_known(key: str, known: list[str]) -> str:
-    english = PORTUGUESE_KEYS.get(key.lower())
-    meant = [english] if english in known else difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    return f"{key} → {meant[0]}" if meant else key
+    meant = _meant_key(key, known)
+    return f"{key} → {meant}" if meant else key
 
 
 _WRITTEN_AS: dict[object, tuple[type[BaseModel], int]] = {

@@ -59,10 +59,12 @@ def inert(value: object) -> str:
     return re.sub(r"(^|;[\"'\s]*)(?=[=+\-@＝＋－＠])", r"\1'", text)
 
 
+def read_attribution(path: Path) -> list[dict[str, str]]:
+    """The lines of an ATTRIBUTION.csv by their columns."""
+    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+
+
 def attributed(folder: Path) -> set[str]:
     """The SHA-256 of the images that the table of credits in a folder names; none without one."""
     path = folder / "ATTRIBUTION.csv"
-    if not path.is_file():
-        return set()
-    rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
-    return {row["sha256"] for row in rows if row.get("sha256")}
+    return {row["sha256"] for row in read_attribution(path) if row.get("sha256")} if path.is_file() else set()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gaucho_pipeline.assets.rows import TrainImage, read_rows
 from gaucho_pipeline.errors import _
-from gaucho_pipeline.files.tables import inert
+from gaucho_pipeline.files.tables import inert, read_attribution
 from gaucho_pipeline.files.writing import write_atomically
 from gaucho_pipeline.language.terminal import reader
 from gaucho_pipeline.rights.credits import plain_markdown, with_credits
@@ -31,8 +31,7 @@ def corrections_of(corrected: Sequence[Path]) -> dict[str, TrainImage]:
 
 def corrected_rows(attribution: Path, corrections: Corrections) -> list[JsonObject]:
     """The lines of an ATTRIBUTION.csv as the images are credited now."""
-    rows = list(csv.DictReader(io.StringIO(attribution.read_text(encoding="utf-8-sig"), newline="")))
-    return [JsonObject({**row, **_credit(corrections.get(row.get("sha256") or ""))}) for row in rows]
+    return [JsonObject({**row, **_credit(corrections.get(row.get("sha256") or ""))}) for row in read_attribution(attribution)]
 
 
 def corrected_attribution(attribution: Path, corrections: Corrections) -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from html import unescape
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import quoteattr
 
@@ -54,6 +55,14 @@ def facts_in(picture: Image.Image) -> JsonObject | None:
     text = getattr(picture, "text", {}).get(FACTS)
     xmp = picture.info.get("xmp")
     return _read(text) if text is not None else facts_in_xmp(xmp) if isinstance(xmp, bytes) else None
+
+
+def read_facts(path: Path) -> JsonObject | None:
+    """The same of a file."""
+    from PIL import Image as PillowImage
+
+    with PillowImage.open(path) as picture:
+        return facts_in(picture)
 
 
 def facts_in_xmp(xmp: bytes) -> JsonObject | None:

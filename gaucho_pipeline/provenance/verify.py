@@ -16,7 +16,7 @@ from gaucho_pipeline.assets.table import CHECKPOINT, SAMPLE_GALLERY, SAMPLE_SEQU
 from gaucho_pipeline.concepts.concept import SLUG
 from gaucho_pipeline.errors import ConfigError, _
 from gaucho_pipeline.images.decoding import FORMATS, MAX_PIXELS, MAX_SCANS, pixels_digest, scans_of
-from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp
+from gaucho_pipeline.provenance.labels import XMP_BOX, facts_in, facts_in_xmp, read_facts
 from gaucho_pipeline.provenance.signing import Signature, has_anchors, read_signature
 from gaucho_pipeline.spec import JsonObject
 from gaucho_pipeline.store.artifact import Artifact
@@ -183,7 +183,7 @@ def _hold_against(store: Store, finding: Finding, claims: JsonObject, pixels: st
     files = ((made.folder / name, sha) for made in store.all(SAMPLE_SEQUENCE.name, slug) for name, sha in made.manifest.files.items())
     finding.artifact = next((str(path) for path, sha in files if sha == sha256), "")
     if standing and not finding.artifact:
-        agreeing = [path for path in standing if _facts_of(path) == claims]
+        agreeing = [path for path in standing if read_facts(path) == claims]
         finding.artifact = str((agreeing or standing)[0])
         if not agreeing:
             finding.problems.append(_("the same picture stands here, and says something else of itself"))
@@ -209,11 +209,6 @@ def _learned_from(checkpoint: Artifact) -> list[Credit]:
 
 def _is_slug(name: object) -> bool:
     return isinstance(name, str) and SLUG.fullmatch(name) is not None
-
-
-def _facts_of(path: Path) -> JsonObject | None:
-    with Image.open(path) as image:
-        return facts_in(image)
 
 
 def _printable(value: object) -> str:

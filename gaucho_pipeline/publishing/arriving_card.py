@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 
@@ -12,6 +10,7 @@ from gaucho_pipeline.assets.rows import Credit, TrainImage, read_rows
 from gaucho_pipeline.concepts.collection import CollectionSpec
 from gaucho_pipeline.concepts.models import recorded_family
 from gaucho_pipeline.concepts.training import TrainingSpec
+from gaucho_pipeline.files.tables import read_attribution
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.training.model_card import CardSubject, CollectionCard, collection_card, model_card
@@ -21,10 +20,11 @@ def card_of(artifact: Artifact, request: StageRequest) -> str:
     """The card of a checkpoint or a collection, of its metrics, its tables and what was asked for."""
     metrics, credited = artifact.manifest.metrics, _credited(artifact)
     if isinstance(metrics, CollectionMetrics):
-        members = CollectionSpec.model_validate(request.spec).members
-        concepts = {member.words: metrics.concepts[member.token] for member in members}
-        spec = _sized(_kept(CollectionSpec.model_validate(request.spec), next(iter(concepts.values()))), artifact)
-        family = recorded_family(spec.base_model, next(iter(concepts.values())).pipeline_class)
+        asked = CollectionSpec.model_validate(request.spec)
+        concepts = {member.words: metrics.concepts[member.token] for member in asked.members}
+        first = next(iter(concepts.values()))  # of a study and of the base model all say the same
+        spec = _sized(_kept(asked, first), artifact)
+        family = recorded_family(spec.base_model, first.pipeline_class)
         return collection_card(CollectionCard(request.concept, request.title, concepts, spec, family, credited, request.consent))
     assert isinstance(metrics, CheckpointMetrics)
     spec = _sized(_kept(TrainingSpec.model_validate(request.spec), metrics), artifact)
@@ -54,8 +54,7 @@ def _credited(artifact: Artifact) -> Sequence[Credit]:
     """The images that were learned from, and the user's own of the class, which the table of credits has beside them."""
     rows: list[Credit] = [*read_rows(artifact.folder / "train.jsonl", TrainImage)]
     known = {row.sha256 for row in rows}
-    text = (artifact.folder / "ATTRIBUTION.csv").read_text(encoding="utf-8-sig")
-    for cells in csv.DictReader(io.StringIO(text, newline="")):
+    for cells in read_attribution(artifact.folder / "ATTRIBUTION.csv"):
         if cells["sha256"] not in known:
             rows.append(Credit.model_validate({name: cells[name] for name in Credit.model_fields}))
     return rows

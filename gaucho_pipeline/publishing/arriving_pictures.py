@@ -6,11 +6,10 @@ pictures have the pixels of their rows, and say of themselves what their rows sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from gaucho_pipeline.assets.rows import CreditedThumbnail, Picture, TrainImage, read_rows
 from gaucho_pipeline.assets.table import CHECKPOINT, COLLECTION, EVALUATION, SAMPLE_GALLERY
@@ -18,7 +17,7 @@ from gaucho_pipeline.curation.hashes import is_like
 from gaucho_pipeline.curation.measures import measure
 from gaucho_pipeline.errors import GauchoError, _
 from gaucho_pipeline.images.decoding import BadImage, fit, pixels_digest, read_image
-from gaucho_pipeline.provenance.labels import facts_in
+from gaucho_pipeline.provenance.labels import read_facts
 from gaucho_pipeline.stage.request import StageRequest
 from gaucho_pipeline.store.artifact import Artifact
 from gaucho_pipeline.store.forgotten import Forgotten
@@ -77,15 +76,9 @@ def _check_generated(artifact: Artifact, request: StageRequest, file: Path) -> N
             "prompt": row.prompt, "seed": row.seed, "concept": request.concept,
             "checkpoint": trained.data_version if row.model == "tuned" else None,
         }  # fmt: skip
-        if not _says(artifact.folder / row.file, wanted):
+        facts = read_facts(artifact.folder / row.file)
+        if facts is None or any(facts.get(name) != value for name, value in wanted.items()):
             raise GauchoError(_("{file}: {name} does not say how it was generated", file=file, name=row.file))
-
-
-def _says(path: Path, wanted: Mapping[str, object]) -> bool:
-    with Image.open(path) as picture:
-        picture.load()
-        facts = facts_in(picture)
-    return facts is not None and all(facts.get(name) == value for name, value in wanted.items())
 
 
 def _check_forgotten(artifact: Artifact, fingerprints: Sequence[bytes], file: Path) -> None:
